@@ -1,0 +1,64 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+#
+#   PYTHON     the interpreter to make environments with (3.11 or newer)
+#   TORCH      the PyTorch to install; for the CPU build from PyTorch's own index:
+#              make setup TORCH='torch==2.13.0+cpu' PIP_FLAGS='--extra-index-url URL'
+#   PIP_FLAGS  passed to every pip install
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+PIP_FLAGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet $(PIP_FLAGS) -c constraints.txt
+
+.PHONY: help demo test setup check lint types floors wheel clean
+
+help:
+	@echo "make demo    set up, render the synthetic world, build a dataset of it, write its report"
+	@echo "make test    set up with everything, run the tests"
+	@echo "make check   lint, types, import floors"
+	@echo "make setup   .venv with all extras and the developers' tools"
+	@echo "make clean   remove what these commands made"
+
+demo: $(VENV)/core
+	$(BIN)/internvid demo demo
+
+test: $(VENV)/full
+	$(BIN)/python -m pytest -n auto
+
+setup: $(VENV)/full
+
+check: $(VENV)/full lint floors types
+
+lint: $(VENV)/full
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+floors: $(VENV)/full
+	$(BIN)/lint-imports
+
+types: $(VENV)/full
+	$(BIN)/mypy
+
+wheel: $(VENV)/full
+	$(BIN)/python -m build --wheel --outdir dist .
+
+$(VENV)/made:
+	@command -v $(PYTHON) >/dev/null || { echo "error: no $(PYTHON); install Python 3.11 or newer, or set PYTHON=..."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is too old; Python 3.11 or newer is needed (PYTHON=python3.12, say)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "error: Python's venv module is missing; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/core: $(VENV)/made pyproject.toml constraints.txt
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/full: $(VENV)/core
+	$(PIP) --upgrade 'pip>=25.1'
+	$(PIP) '$(TORCH)'
+	$(PIP) -e '.[all]' --group dev
+	@touch $@
+
+clean:
+	rm -rf $(VENV) dist demo .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,133 @@
+"""Ways in which one take turns into the next: dissolves, fades, wipes, slides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.takes import Planes
+
+FloatArray = npt.NDArray[np.float32]
+
+
+def blend(one: Planes, other: Planes, weight: float | FloatArray, power: float = 1.0) -> Planes:
+    """one * (1 - weight) + other * weight; a weight [72, 128] is halved for chroma."""
+    mixed = []
+    for k, (a, b) in enumerate(zip(one, other, strict=True)):
+        part = weight[::2, ::2] if isinstance(weight, np.ndarray) and k else weight
+        if k == 0 and power != 1.0:
+            low = (
+                np.clip((a - 16) / 219, 0, 1) ** power * (1 - part)
+                + np.clip((b - 16) / 219, 0, 1) ** power * part
+            )
+            mixed.append(low ** (1 / power) * 219 + 16)
+        else:
+            mixed.append(a + (b - a) * part)
+    return mixed[0].astype(np.float32), mixed[1].astype(np.float32), mixed[2].astype(np.float32)
+
+
+def make_tone(luma: float) -> Planes:
+    return (
+        np.full((72, 128), luma, np.float32),
+        np.full((36, 64), 128, np.float32),
+        np.full((36, 64), 128, np.float32),
+    )
+
+
+def _wipe_weight(random: np.random.Generator) -> Callable[[float], FloatArray]:
+    """A wipe: progress 0 to 1 -> weight of the new picture [72, 128]."""
+    y, x = np.mgrid[0:72, 0:128].astype(np.float32)
+    y, x = (y + 0.5) / 72, (x + 0.5) / 128
+    style = str(
+        random.choice(["line", "iris", "clock", "blinds", "diagonal", "box", "doors", "blocks"])
+    )
+    angle = (
+        random.choice([0, 0.5, 1, 1.5]) * np.pi
+        if style in ("line", "doors")
+        else random.uniform(0, 2 * np.pi)
+    )
+    along = (x - 0.5) * np.cos(angle) + (y - 0.5) * np.sin(angle)
+    if style in ("line", "diagonal"):
+        order = along
+    elif style == "doors":
+        order = np.abs(along)
+    elif style == "iris":
+        order = np.hypot((x - 0.5) * 1.78, y - 0.5)
+    elif style == "box":
+        order = np.maximum(np.abs(x - 0.5), np.abs(y - 0.5))
+    elif style == "clock":
+        order = np.arctan2(y - 0.5, x - 0.5)
+    elif style == "blinds":
+        order = (x if random.random() < 0.5 else y) * random.integers(4, 9) % 1
+    else:
+        order = random.random((9, 16))[(y * 9).astype(int), (x * 16).astype(int)]
+    order = (order - order.min()) / (np.ptp(order) + 1e-6)
+    order = order if random.random() < 0.7 else 1 - order
+    soft = random.choice([0.01, 0.03, 0.1, 0.25])
+    return lambda progress: np.clip((progress * (1 + soft) - order) / soft, 0, 1).astype(np.float32)
+
+
+def _slide(random: np.random.Generator) -> Callable[[Planes, Planes, float], Planes]:
+    """Push or cover from one side."""
+    axis, sign, is_push = (
+        int(random.integers(2)),
+        int(random.choice([-1, 1])),
+        random.random() < 0.6,
+    )
+
+    def show(old: Planes, new: Planes, progress: float) -> Planes:
+        shown = []
+        for a, b in zip(old, new, strict=True):
+            size = a.shape[axis]
+            k = round(progress * size)
+            left, right = (a, b) if sign > 0 else (b, a)
+            if is_push:
+                strip = np.concatenate([left, right], axis=axis)
+                start = k if sign > 0 else size - k
+                shown.append(np.take(strip, np.arange(start, start + size), axis=axis))
+            else:
+                moved = np.roll(b, size - k if sign > 0 else k - size, axis=axis)
+                place = np.arange(size) >= size - k if sign > 0 else np.arange(size) < k
+                shown.append(np.where(place[:, None] if axis == 0 else place[None, :], moved, a))
+        return shown[0], shown[1], shown[2]
+
+    return show
+
+
+def _ease(random: np.random.Generator) -> Callable[[float], float]:
+    return (lambda p: p) if random.random() < 0.6 else (lambda p: p * p * (3 - 2 * p))
+
+
+def make_joint(
+    random: np.random.Generator, kind: str
+) -> tuple[Callable[[Planes, Planes, float], Planes], float]:
+    """How two takes are mixed at progress 0 to 1, and for how many seconds."""
+    ease = _ease(random)
+    seconds = float(np.exp(random.uniform(np.log(0.15), np.log(2.0))))
+    if kind == "short dissolve":
+        seconds = random.uniform(0.06, 0.2)
+    if kind in ("dissolve", "short dissolve"):
+        power = float(random.choice([1.0, 1.0, 2.2, 1.6]))
+        return lambda old, new, p: blend(old, new, ease(p), power), seconds
+    if kind == "fade":
+        tone = make_tone(float(random.choice([16.0, 16.0, 235.0])))
+        hold = random.uniform(0.02, 0.5)
+        seconds = random.uniform(0.35, 2.2)
+
+        def fade(old: Planes, new: Planes, p: float) -> Planes:
+            half = (1 - hold) / 2
+            return (
+                blend(old, tone, min(1.0, p / half))
+                if p < 0.5
+                else blend(new, tone, min(1.0, (1 - p) / half))
+            )
+
+        return fade, seconds
+    seconds = max(0.2, min(seconds, 1.6))
+    if kind == "slide":
+        slide = _slide(random)
+        return lambda old, new, p: slide(old, new, ease(p)), seconds
+    weight = _wipe_weight(random)
+    return lambda old, new, p: blend(old, new, weight(ease(p))), seconds

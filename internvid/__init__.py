@@ -1,0 +1,36 @@
+"""Video-text datasets and video CLIPs: from raw videos to a trained model.
+
+The public names are loaded when first used, so that `import internvid` stays cheap.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_EXPORTS = {
+    "Clip": "internvid.core.types",
+    "Dataset": "internvid.dataset.store",
+    "FrameBatch": "internvid.core.types",
+    "InternvidError": "internvid.core.errors",
+    "Shot": "internvid.core.types",
+    "TimeSpan": "internvid.core.types",
+    "Timeline": "internvid.core.types",
+    "build": "internvid.pipeline.build",
+    "detect_shots": "internvid.pipeline.single",
+    "open": "internvid.dataset.store",
+}
+
+__all__ = sorted([*_EXPORTS, "__version__"])
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'internvid' has no attribute {name!r}")
+    return getattr(importlib.import_module(_EXPORTS[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

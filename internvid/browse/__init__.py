@@ -1,0 +1,1 @@
+"""Looking at a dataset: one self-contained HTML page."""

@@ -1,0 +1,1 @@
+"""The command line: verbs to functions, imported when called."""

@@ -1,0 +1,234 @@
+"""Every verb with its arguments. Bodies are one call each, imported when the verb is used."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from internvid.core.errors import InternvidError, MisuseError
+
+app = typer.Typer(
+    name="internvid",
+    help="Raw videos in, a browsable video-text dataset out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+Set = Annotated[
+    Optional[list[str]],
+    typer.Option("--set", metavar="PATH=VALUE", help="Change one field, e.g. cut.detector.x=1."),
+]
+DatasetPath = Annotated[Path, typer.Argument(metavar="DATASET", help="A dataset folder.")]
+Workers = Annotated[
+    Optional[int], typer.Option("--workers", min=1, help="Processes; default: all cores.")
+]
+
+
+@app.command(rich_help_panel="Build")
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Where to put it.")] = Path("demo"),
+    seed: Annotated[int, typer.Option(help="Another seed renders another world.")] = 0,
+    workers: Workers = None,
+    as_json: Json = False,
+) -> None:
+    """Render a small synthetic world, build a dataset of it, report on it. No downloads."""
+    from internvid.cli.building import run_demo
+
+    run_demo(folder, seed, workers, as_json=as_json)
+
+
+@app.command(rich_help_panel="Build")
+def build(
+    videos: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="VIDEOS...", help="Files, folders, globs, or tables with a uri column."
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DATASET", help="The dataset folder.")
+    ],
+    recipe: Annotated[str, typer.Option(help="default, or internvid (the paper's).")] = "default",
+    detector: Annotated[Optional[str], typer.Option(help="Another shot detector.")] = None,
+    scan: Annotated[
+        Optional[str], typer.Option(help="full, or fast: skip frames no other frame needs.")
+    ] = None,
+    workers: Workers = None,
+    assignments: Set = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Try failed sources again.")] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only print expected time and size.")
+    ] = False,
+    report: Annotated[bool, typer.Option(help="Write DATASET/report.html.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Make a dataset, or continue one: only what is new or changed is done."""
+    from internvid.cli.building import BuildRequest, run_build
+
+    run_build(
+        BuildRequest(
+            videos=tuple(videos),
+            output=output,
+            recipe=recipe,
+            detector=detector,
+            scan=scan,
+            workers=workers,
+            assignments=tuple(assignments or ()),
+            retry=retry,
+            plan=plan,
+            report=report,
+            as_json=as_json,
+        )
+    )
+
+
+@app.command(rich_help_panel="Build")
+def status(dataset: DatasetPath, as_json: Json = False) -> None:
+    """What is done, what is pending, what failed and why."""
+    from internvid.cli.looking import run_status
+
+    run_status(dataset, as_json=as_json)
+
+
+@app.command(rich_help_panel="Look")
+def shots(
+    video: Annotated[Path, typer.Argument(metavar="VIDEO", help="One video file.")],
+    detector: Annotated[str, typer.Option(help="See: internvid list detectors.")] = "default",
+    assignments: Set = None,
+    as_json: Json = False,
+) -> None:
+    """The shots of one video: times, how each begins, how sure. No dataset needed."""
+    from internvid.cli.looking import run_shots
+
+    run_shots(video, detector, list(assignments or ()), as_json=as_json)
+
+
+@app.command(rich_help_panel="Look")
+def describe(
+    dataset: DatasetPath,
+    subset: Annotated[Optional[str], typer.Option(help="Only this subset.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Counts, hours, lengths and the distribution of every column."""
+    from internvid.cli.looking import run_describe
+
+    run_describe(dataset, subset, as_json=as_json)
+
+
+@app.command("list", rich_help_panel="Look")
+def list_(
+    what: Annotated[
+        str,
+        typer.Argument(help="detectors, captioners, ... or a dataset: its clips."),
+    ],
+    subset: Annotated[Optional[str], typer.Option(help="Only this subset.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many clips.")] = 50,
+    rejected: Annotated[bool, typer.Option("--rejected", help="Rejected clips too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Components of a kind with their fields, or the clips of a dataset."""
+    from internvid.cli.looking import run_list
+
+    run_list(what, subset, limit, rejected=rejected, as_json=as_json)
+
+
+@app.command(rich_help_panel="Look")
+def show(
+    dataset: DatasetPath,
+    clip_id: Annotated[str, typer.Argument(metavar="CLIP_ID", help="Its beginning is enough.")],
+    pictures: Annotated[
+        Optional[Path], typer.Option(help="Write the stored frames into this folder.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Everything known about one clip."""
+    from internvid.cli.looking import run_show
+
+    run_show(dataset, clip_id, pictures, as_json=as_json)
+
+
+@app.command(rich_help_panel="Look")
+def report(
+    dataset: DatasetPath,
+    output: Annotated[Optional[Path], typer.Argument(help="Default: DATASET/report.html")] = None,
+    as_json: Json = False,
+) -> None:
+    """One HTML file that opens offline: funnel, distributions, filmstrips, failures."""
+    from internvid.cli.looking import run_report
+
+    run_report(dataset, output, as_json=as_json)
+
+
+@app.command(rich_help_panel="Curate")
+def select(
+    dataset: DatasetPath,
+    selector: Annotated[str, typer.Argument(help="where, random, or module:Class.")],
+    condition: Annotated[
+        Optional[str],
+        typer.Argument(help="For where: SQL over all columns. For random: how many clips."),
+    ] = None,
+    name: Annotated[str, typer.Option("--as", metavar="NAME", help="Name of the subset.")] = "",
+    seed: Annotated[Optional[int], typer.Option(help="For selectors that draw.")] = None,
+    assignments: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Choose clips: ids with reasons, under a name. Nothing is copied."""
+    from internvid.cli.curating import run_select
+
+    values = list(assignments or ())
+    if seed is not None:
+        values.append(f"seed={seed}")
+    run_select(dataset, selector, condition, name, values, as_json=as_json)
+
+
+@app.command(rich_help_panel="Publish")
+def publish(
+    dataset: DatasetPath,
+    folder: Annotated[Path, typer.Argument(help="A new folder.")],
+    subset: Annotated[Optional[str], typer.Option(help="Only this subset.")] = None,
+    exporter: Annotated[str, typer.Option(help="See: internvid list exporters.")] = "webdataset",
+    assignments: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Write clips in a public format, with a manifest."""
+    from internvid.cli.curating import run_publish
+
+    run_publish(dataset, folder, subset, exporter, list(assignments or ()), as_json=as_json)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; the exit code: 0, 1 failed, 2 misuse, 130 interrupted."""
+    try:
+        code = app(args=arguments, standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except InternvidError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, MisuseError) else 1
+    except (KeyboardInterrupt, typer.Abort):
+        print("interrupted; run the same command again to go on", file=sys.stderr)
+        return 130
+    except typer.Exit as error:
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader went away (`| head`): nothing more can be said, and that is no failure.
+        sys.stdout = open(os.devnull, "w")
+        return 0
+    except Exception as error:
+        # Wrong options: the command-line library shows them itself, as every tool does.
+        show = getattr(error, "show", None)
+        if show is None:
+            raise
+        show()
+        return 2
+
+
+def run() -> None:
+    """The console script."""
+    sys.exit(main())

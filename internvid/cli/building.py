@@ -1,0 +1,173 @@
+"""demo and build: the live display around `pipeline.build`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from internvid.cli.output import duration, put, put_json, say
+from internvid.core import registry
+from internvid.core.config import with_values
+from internvid.core.errors import ConfigInvalidError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.live import Live
+
+    from internvid.pipeline.build import BuildSummary
+    from internvid.pipeline.progress import BuildProgress
+    from internvid.pipeline.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """The arguments of `internvid build`."""
+
+    videos: tuple[str, ...]
+    output: Path
+    recipe: str = "default"
+    detector: str | None = None
+    scan: str | None = None
+    workers: int | None = None
+    assignments: tuple[str, ...] = ()
+    retry: bool = False
+    plan: bool = False
+    report: bool = True
+    as_json: bool = False
+
+
+def run_build(request: BuildRequest) -> None:
+    """`internvid build`."""
+    recipe = make_recipe(request)
+    if request.plan:
+        from internvid.cli.planning import run_plan
+
+        run_plan(request.videos, recipe, request.workers, as_json=request.as_json)
+        return
+    from internvid.pipeline.build import build
+
+    with Display() as display:
+        summary = build(
+            request.videos,
+            request.output,
+            recipe,
+            workers=request.workers,
+            retry=request.retry,
+            progress=display.progress,
+        )
+    page = _write_report(summary.dataset) if request.report else None
+    _put_summary(summary, page, as_json=request.as_json)
+
+
+def make_recipe(request: BuildRequest) -> Recipe:
+    """The recipe of a request: named, then changed by its options."""
+    from internvid import recipes
+
+    recipe = recipes.get(request.recipe)
+    if request.scan is not None:
+        if request.scan not in ("full", "fast"):
+            raise ConfigInvalidError(f"--scan is full or fast, not {request.scan!r}")
+        recipe = replace(recipe, scan=replace(recipe.scan, mode=request.scan))
+    if request.detector is not None:
+        detector = registry.create("detector", request.detector)
+        recipe = replace(recipe, cut=replace(recipe.cut, detector=detector))
+    return with_values(recipe, request.assignments)
+
+
+def run_demo(folder: Path, seed: int, workers: int | None, *, as_json: bool) -> None:
+    """`internvid demo`."""
+    from internvid.synthetic.world import render_demo
+
+    videos = folder / "videos"
+    say(f"rendering the synthetic world (seed {seed}) into {videos}")
+    render_demo(videos, seed=seed)
+    run_build(
+        BuildRequest(
+            videos=(str(videos),), output=folder / "dataset", workers=workers, as_json=as_json
+        )
+    )
+
+
+def _write_report(dataset: Path) -> Path:
+    from internvid.browse.report import write_report
+    from internvid.dataset.store import open as open_dataset
+
+    return write_report(open_dataset(dataset), dataset / "report.html")
+
+
+def _put_summary(summary: BuildSummary, page: Path | None, *, as_json: bool) -> None:
+    if as_json:
+        put_json({**vars(summary), "report": page})
+        return
+    put(f"dataset   {summary.dataset}")
+    put(f"videos    {summary.videos} ok, {summary.failures} failed, "
+        f"{summary.duplicates} duplicates, {summary.scanned} scanned now")  # fmt: skip
+    put(f"clips     {summary.clips} kept, {summary.rejected} rejected")
+    if page is not None:
+        put(f"report    {page}")
+    put(f"took      {duration(summary.seconds)}")
+    if summary.failures:
+        say(f"\nwhy sources failed: internvid status {summary.dataset}")
+
+
+class Display:
+    """Shows a BuildProgress live on a terminal, as plain lines elsewhere."""
+
+    def __init__(self) -> None:
+        from internvid.pipeline.progress import BuildProgress
+
+        self.progress: BuildProgress = BuildProgress(changed=self._changed)
+        self._terminal = sys.stderr.isatty()
+        self._last_line = 0.0
+        self._stage = ""
+        self._live: Live | None = None
+
+    def __enter__(self) -> Self:
+        if self._terminal:
+            from rich.console import Console
+            from rich.live import Live
+
+            self._live = Live(
+                console=Console(stderr=True), refresh_per_second=4, get_renderable=self._render
+            )
+            self._live.__enter__()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._live is not None:
+            self._live.__exit__(None, None, None)
+
+    def _render(self) -> RenderableType:
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+
+        state = self.progress
+        grid = Table.grid(padding=(0, 2))
+        total = state.expected_seconds or 0.0
+        bar = ProgressBar(total=total or None, completed=state.video_seconds, width=30)
+        grid.add_row(state.stage, bar, _numbers(state))
+        return grid
+
+    def _changed(self, state: BuildProgress) -> None:
+        if self._terminal:
+            return
+        now = time.monotonic()
+        if state.stage != self._stage or now - self._last_line >= 10:
+            self._stage, self._last_line = state.stage, now
+            say(f"{state.stage}: {_numbers(state)}")
+
+
+def _numbers(state: BuildProgress) -> str:
+    parts = [f"videos {state.videos_done}/{state.videos_total}"]
+    if state.failures:
+        parts.append(f"failed {state.failures}")
+    if state.clips:
+        parts.append(f"clips {state.clips}")
+    if state.video_seconds:
+        parts.append(f"{state.hours_per_hour:.1f} video hours/hour")
+    if state.remaining_seconds is not None:
+        parts.append(f"about {duration(state.remaining_seconds)} left")
+    return ", ".join(parts)

@@ -1,0 +1,62 @@
+"""select and publish."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from internvid.cli.output import put, put_json
+from internvid.core import registry
+from internvid.core.errors import MisuseError
+
+
+def run_select(
+    dataset: Path,
+    selector: str,
+    condition: str | None,
+    name: str,
+    assignments: list[str],
+    *,
+    as_json: bool,
+) -> None:
+    """`internvid select`."""
+    from internvid.curate.select import select
+    from internvid.dataset.store import open as open_dataset
+
+    if not name:
+        raise MisuseError("a subset needs a name", hint="add --as NAME")
+    if condition is not None:
+        field = {"where": "condition", "random": "count"}.get(selector)
+        if field is None:
+            raise MisuseError(
+                f"{selector} takes no argument {condition!r}", hint="use --set field=value"
+            )
+        assignments = [f"{field}={condition}", *assignments]
+    component = registry.create("selector", selector, assignments)
+    summary = select(open_dataset(dataset), component, name)
+    if as_json:
+        put_json(summary)
+    else:
+        put(f"{summary.name}: {summary.clips} of {summary.of} clips, {summary.hours:.3f} hours")
+
+
+def run_publish(
+    dataset: Path,
+    folder: Path,
+    subset: str | None,
+    exporter: str,
+    assignments: list[str],
+    *,
+    as_json: bool,
+) -> None:
+    """`internvid publish`."""
+    from internvid.dataset.store import open as open_dataset
+    from internvid.publish.publish import publish
+
+    component = registry.create("exporter", exporter, assignments)
+    manifest = publish(open_dataset(dataset), folder, component, subset)
+    if as_json:
+        put_json({"folder": folder, **manifest})
+        return
+    put(f"{manifest['clips']} clips in {len(manifest['files'])} files: {folder}")
+    if manifest.get("missing"):
+        put(f"{len(manifest['missing'])} clips could not be written; see {folder}/manifest.json")

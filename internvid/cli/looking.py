@@ -1,0 +1,154 @@
+"""status, shots, describe, list, show, report: everything that only reads."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from internvid.cli.output import put, put_json, table
+from internvid.core import registry
+from internvid.core.errors import MisuseError
+
+
+def run_shots(video: Path, detector: str, assignments: list[str], *, as_json: bool) -> None:
+    """`internvid shots`."""
+    from internvid.pipeline.single import detect_shots
+
+    component = registry.create("detector", detector, assignments)
+    rows = [
+        {
+            "start_seconds": round(shot.span.start_seconds, 6),
+            "end_seconds": round(shot.span.end_seconds, 6),
+            "transition": shot.transition,
+            "score": round(shot.score, 4),
+        }
+        for shot in detect_shots(video, component)
+    ]
+    if as_json:
+        put_json({"video": str(video), "shots": rows})
+    else:
+        put(table(rows))
+
+
+def run_status(dataset: Path, *, as_json: bool) -> None:
+    """`internvid status`."""
+    from internvid.pipeline.status import read_status
+
+    status = read_status(dataset)
+    if as_json:
+        put_json(status)
+        return
+    put(f"dataset   {status['dataset']}")
+    counts = status["videos"]
+    put("videos    " + ", ".join(f"{counts[key]} {key}" for key in counts))
+    put(f"clips     {status['clips']} kept, {status['rejected']} rejected")
+    put(f"cut       {status['cut'] or 'none yet'}" + _others(status["other_cuts"]))
+    if status["columns"]:
+        put(f"columns   {', '.join(status['columns'])}")
+    if status["subsets"]:
+        put(f"subsets   {', '.join(status['subsets'])}")
+    if status["failures"]:
+        put("\nfailed")
+        put(table(status["failures"], ["reason", "error", "uri"]))
+
+
+def _others(cuts: list[str]) -> str:
+    return f" (also: {', '.join(cuts)})" if cuts else ""
+
+
+def run_describe(dataset: Path, subset: str | None, *, as_json: bool) -> None:
+    """`internvid describe`."""
+    from internvid.curate.statistics import describe
+    from internvid.dataset.store import open as open_dataset
+
+    facts = describe(open_dataset(dataset), subset)
+    if as_json:
+        put_json(facts)
+        return
+    put(f"{facts['clips']} clips of {facts['videos']} videos, {facts['hours']:.3f} hours")
+    for title in ("funnel", "numbers", "words"):
+        if facts[title]:
+            put(f"\n{title}")
+            put(table(facts[title]))
+
+
+def run_list(what: str, subset: str | None, limit: int, *, rejected: bool, as_json: bool) -> None:
+    """`internvid list`."""
+    kind = what.removesuffix("s")
+    if kind in registry.KINDS and not Path(what).exists():
+        _list_components(kind, as_json=as_json)
+        return
+    if not Path(what).exists():
+        kinds = ", ".join(f"{kind}s" for kind in registry.KINDS)
+        raise MisuseError(f"{what!r} is no dataset and no kind of component; kinds: {kinds}")
+    from internvid.dataset.store import open as open_dataset
+
+    relation = open_dataset(Path(what)).clips_relation(subset, rejected=rejected).limit(limit)
+    rows = relation.to_arrow_table().to_pylist()
+    if as_json:
+        put_json(rows)
+        return
+    columns = ["clip_id", "start_seconds", "end_seconds", "transition", "camera_move", "measured"]
+    columns += ["reason"] if rejected else []
+    for row in rows:
+        row["clip_id"] = row["clip_id"][:12]
+    put(table(rows, [name for name in columns if not rows or name in rows[0]]))
+
+
+def _list_components(kind: str, *, as_json: bool) -> None:
+    rows = []
+    for name in registry.names(kind):
+        component = registry.find(kind, name)
+        fields = {
+            field.name: _default(field)
+            for field in dataclasses.fields(component)
+            if not field.name.startswith("_")
+        }
+        lines = (component.__doc__ or "").strip().splitlines()
+        rows.append({"name": name, "does": lines[0] if lines else "", "fields": fields})
+    if as_json:
+        put_json(rows)
+        return
+    for row in rows:
+        put(f"{row['name']}\n    {row['does']}")
+        for field, default in row["fields"].items():
+            put(f"    --set {field}={default}")
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    if field.default is not dataclasses.MISSING:
+        return field.default
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return "(required)"
+
+
+def run_show(dataset: Path, clip_id: str, pictures: Path | None, *, as_json: bool) -> None:
+    """`internvid show`."""
+    from internvid.dataset.store import open as open_dataset
+
+    opened = open_dataset(dataset)
+    row = opened.clip(clip_id)
+    stored = list(opened.jpegs(row["clip_id"]))
+    row["picks"] = [round(seconds, 3) for seconds, _ in stored]
+    if pictures is not None:
+        pictures.mkdir(parents=True, exist_ok=True)
+        for seconds, jpeg in stored:
+            (pictures / f"{row['clip_id'][:12]}_{seconds:09.3f}.jpg").write_bytes(jpeg)
+    if as_json:
+        put_json(row)
+    else:
+        put(table([{"column": key, "value": str(value)} for key, value in row.items()]))
+
+
+def run_report(dataset: Path, output: Path | None, *, as_json: bool) -> None:
+    """`internvid report`."""
+    from internvid.browse.report import write_report
+    from internvid.dataset.store import open as open_dataset
+
+    page = write_report(open_dataset(dataset), output or dataset / "report.html")
+    if as_json:
+        put_json({"report": page})
+    else:
+        put(str(page))

@@ -1,0 +1,85 @@
+"""Data on stdout, talk on stderr."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def say(text: str = "") -> None:
+    """Talk to the person: stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def put(text: str) -> None:
+    """Data for people: stdout."""
+    print(text, flush=True)
+
+
+def put_json(value: Any) -> None:
+    """Data for programs: one JSON value on stdout."""
+    print(json.dumps(jsonable(value), ensure_ascii=False, indent=2, allow_nan=False), flush=True)
+
+
+def jsonable(value: Any) -> Any:
+    """The value with dataclasses, paths and tuples turned into plain JSON types."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {key: jsonable(item) for key, item in vars(value).items()}
+    if isinstance(value, dict):
+        return {str(key): jsonable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [jsonable(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, (str, int, float, bool)) or value is None:
+        return value
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, bytes):
+        return value.hex()
+    return str(value)
+
+
+def table(rows: list[dict[str, Any]], columns: list[str] | None = None) -> str:
+    """Aligned plain text of rows, numbers to the right."""
+    if not rows:
+        return "(nothing)"
+    names = columns or list(rows[0])
+    cells = [[_cell(row.get(name)) for name in names] for row in rows]
+    widths = [max(len(name), *(len(row[at]) for row in cells)) for at, name in enumerate(names)]
+    numeric = [
+        all(isinstance(row.get(name), (int, float)) or row.get(name) is None for row in rows)
+        for name in names
+    ]
+    lines = ["  ".join(name.ljust(width) for name, width in zip(names, widths, strict=True))]
+    for row in cells:
+        parts = [
+            text.rjust(width) if right else text.ljust(width)
+            for text, width, right in zip(row, widths, numeric, strict=True)
+        ]
+        lines.append("  ".join(parts))
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.3f}".rstrip("0").rstrip(".") if abs(value) < 1e6 else f"{value:.0f}"
+    return str(value).replace("\n", " ")
+
+
+def duration(seconds: float) -> str:
+    """A length of time for people: 4.2 s, 3 min 05 s, 2 h 10 min."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = int(seconds) // 60
+    if minutes < 60:
+        return f"{minutes} min {int(seconds) % 60:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"

@@ -1,0 +1,1 @@
+"""Types, contracts, registry, configuration and errors: the floor everything stands on."""

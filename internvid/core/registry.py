@@ -1,0 +1,132 @@
+"""Finds components by name: ours, an installed package's, or `"my_module:MyScorer"`.
+
+A component is a dataclass in one file; this table is the only place that lists ours. Nothing
+is imported until a component is asked for. Packages add theirs through entry points of the
+group `internvid.<kind>` (for example `internvid.scorer`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import importlib
+from collections.abc import Iterable
+from importlib import metadata
+from typing import Any
+
+from internvid.core.config import with_values
+from internvid.core.errors import ComponentUnknownError, ConfigInvalidError
+
+COMPONENTS: dict[str, dict[str, str]] = {
+    "observer": {
+        "content": "internvid.scan.content:ContentObserver",
+        "luma": "internvid.scan.luma:LumaObserver",
+        "camera": "internvid.scan.camera:CameraObserver",
+        "transitions": "internvid.scan.transitions:TransitionObserver",
+        "learned": "internvid.scan.learned:LearnedObserver",
+    },
+    "detector": {
+        "content": "internvid.shots.content:ContentDetector",
+        "default": "internvid.shots.default:DefaultDetector",
+        "learned": "internvid.shots.learned:LearnedDetector",
+    },
+    "signal": {
+        "motion": "internvid.signals.motion:MotionSignal",
+        "stillness": "internvid.signals.stillness:StillnessSignal",
+        "camera": "internvid.signals.camera:CameraSignal",
+        "slideshow": "internvid.signals.slideshow:SlideshowSignal",
+        "quality": "internvid.signals.quality:QualitySignal",
+        "borders": "internvid.signals.borders:BordersSignal",
+        "hash": "internvid.signals.hash:HashSignal",
+        "colours": "internvid.signals.colours:ColoursSignal",
+        "audio": "internvid.signals.audio:AudioSignal",
+    },
+    "captioner": {
+        "measured": "internvid.captions.measured:MeasuredCaptioner",
+        "echo": "internvid.synthetic.fakes:EchoCaptioner",
+    },
+    "scorer": {"hash": "internvid.synthetic.fakes:HashScorer"},
+    "selector": {
+        "where": "internvid.curate.subsets:Where",
+        "random": "internvid.curate.subsets:Random",
+    },
+    "exporter": {"webdataset": "internvid.publish.webdataset:WebDatasetExporter"},
+}
+
+KINDS: tuple[str, ...] = tuple(COMPONENTS)
+
+
+def names(kind: str) -> list[str]:
+    """Every known name of one kind, ours and installed ones, sorted."""
+    return sorted({*_table(kind), *(point.name for point in _entry_points(kind))})
+
+
+def find(kind: str, name: str) -> type[Any]:
+    """The component class of that kind and name.
+
+    Raises:
+        ComponentUnknownError: nothing of that name; the message lists the known ones.
+    """
+    table = _table(kind)
+    if name in table:
+        return _load(kind, table[name])
+    for point in _entry_points(kind):
+        if point.name == name:
+            return _checked(kind, name, point.load())
+    if ":" in name:
+        return _load(kind, name)
+    known = names(kind)
+    near = difflib.get_close_matches(name, known, n=1)
+    raise ComponentUnknownError(
+        f"there is no {kind} {name!r}; known: {', '.join(known)}",
+        hint=f"did you mean {near[0]!r}?" if near else 'an external one is named "module:Class"',
+    )
+
+
+def create(kind: str, name: str, assignments: Iterable[str] = ()) -> Any:
+    """An instance with its defaults, then `field=value` assignments applied."""
+    component = find(kind, name)
+    try:
+        made = component()
+    except TypeError as error:
+        missing = [
+            field.name
+            for field in dataclasses.fields(component)
+            if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        ]
+        raise ConfigInvalidError(
+            f"{kind} {name!r} needs values for: {', '.join(missing) or error}"
+        ) from error
+    return with_values(made, list(assignments))
+
+
+def _table(kind: str) -> dict[str, str]:
+    if kind not in COMPONENTS:
+        raise ComponentUnknownError(
+            f"there is no kind of component called {kind!r}; kinds: {', '.join(KINDS)}"
+        )
+    return COMPONENTS[kind]
+
+
+def _entry_points(kind: str) -> Iterable[metadata.EntryPoint]:
+    return metadata.entry_points(group=f"internvid.{kind}")
+
+
+def _load(kind: str, target: str) -> type[Any]:
+    module_name, _, attribute = target.partition(":")
+    try:
+        found = getattr(importlib.import_module(module_name), attribute)
+    except ModuleNotFoundError as error:
+        raise ComponentUnknownError(
+            f"{kind} {target!r} cannot be imported: {error}",
+            hint="check the spelling, and that its package is installed",
+        ) from error
+    except AttributeError as error:
+        raise ComponentUnknownError(f"module {module_name!r} has no {attribute!r}") from error
+    return _checked(kind, target, found)
+
+
+def _checked(kind: str, name: str, found: Any) -> type[Any]:
+    if not (isinstance(found, type) and dataclasses.is_dataclass(found)):
+        raise ComponentUnknownError(f"{kind} {name!r} is not a dataclass: {found!r}")
+    return found

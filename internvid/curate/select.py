@@ -1,0 +1,78 @@
+"""Makes a subset: runs a selector over the kept clips and records ids, reasons and recipe."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from internvid.core.config import identity
+from internvid.core.contracts import Selector
+from internvid.core.errors import MisuseError
+from internvid.dataset.parts import commit_json, commit_table
+from internvid.dataset.store import Dataset
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+@dataclass(frozen=True)
+class SubsetSummary:
+    """What a selection took."""
+
+    name: str
+    clips: int
+    of: int
+    hours: float
+
+
+def select(dataset: Dataset, selector: Selector, name: str) -> SubsetSummary:
+    """Record which kept clips a selector takes, under a name.
+
+    The same name with the same selector over the same cut is fine and changes nothing.
+
+    Raises:
+        MisuseError: a bad name, a name taken by another recipe, or nothing fits.
+    """
+    if not _NAME.fullmatch(name):
+        raise MisuseError(f"{name!r} cannot name a subset: use letters, digits, '.', '_' and '-'")
+    path = dataset.layout.subset(name)
+    recipe = {"cut": dataset.record.cut, "selector": identity(selector)}
+    with dataset.layout.locked():
+        facts_path = path.with_suffix(".json")
+        if facts_path.exists() and path.exists():
+            facts = json.loads(facts_path.read_text("utf-8"))
+            if facts["recipe"] != recipe:
+                raise MisuseError(
+                    f"the subset {name!r} exists and was made by another recipe",
+                    hint="choose another name with --as",
+                )
+            return SubsetSummary(name, facts["clips"], facts["of"], facts["hours"])
+        ids = selector.select(dataset.clips_relation()).to_arrow_table()
+        facts = _facts(dataset, ids, recipe)
+        if not ids.num_rows:
+            raise MisuseError(
+                f"nothing fits: 0 of {facts['of']} clips",
+                hint=f"see the values with: internvid describe {dataset.root}",
+            )
+        commit_table(path, ids)
+        commit_json(facts_path, facts)
+    return SubsetSummary(name, facts["clips"], facts["of"], facts["hours"])
+
+
+def _facts(dataset: Dataset, ids: Any, recipe: dict[str, Any]) -> dict[str, Any]:
+    connection = dataset.connection
+    connection.register("chosen", ids)
+    try:
+        row = connection.execute(
+            "select count(*), (select count(*) from clips), coalesce(sum(duration_seconds), 0) "
+            "from clips semi join chosen using (clip_id)"
+        ).fetchall()[0]
+    finally:
+        connection.unregister("chosen")
+    return {
+        "clips": int(row[0]),
+        "of": int(row[1]),
+        "hours": round(float(row[2]) / 3600, 6),
+        "recipe": recipe,
+    }

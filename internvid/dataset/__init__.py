@@ -1,0 +1,1 @@
+"""The dataset folder: Parquet parts, recorded state, and readers over them."""

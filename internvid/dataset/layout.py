@@ -1,0 +1,167 @@
+"""Where everything lies inside a dataset folder, and what is recorded about it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from internvid.core.errors import DatasetBusyError, DatasetFormatError, OutputExistsError
+from internvid.dataset.parts import commit_json, storage_errors
+
+FORMAT = "internvid-dataset"
+FORMAT_VERSION = 1
+RECORD = "dataset.json"
+SOURCES_PER_PART = 64
+
+
+@dataclass
+class Record:
+    """`dataset.json`: what the folder holds. Changed only under the write lock, atomically.
+
+    Attributes:
+        sources_per_part: how many sources a part takes; fixed when the dataset is made.
+        parts: part names in the order they were planned, with the number of sources of each.
+        scan: fingerprint of the current scan.
+        cut: `name@fingerprint` of the current cut.
+        scans, cuts: fingerprint -> the configuration that made it.
+        columns: cut -> column name -> `name@fingerprint` now current.
+    """
+
+    sources_per_part: int = SOURCES_PER_PART
+    parts: list[dict[str, Any]] = field(default_factory=list)
+    scan: str | None = None
+    cut: str | None = None
+    scans: dict[str, Any] = field(default_factory=dict)
+    cuts: dict[str, Any] = field(default_factory=dict)
+    columns: dict[str, dict[str, str]] = field(default_factory=dict)
+    column_recipes: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths of one dataset folder."""
+
+    root: Path
+
+    @property
+    def record_path(self) -> Path:
+        """`dataset.json`."""
+        return self.root / RECORD
+
+    def sources(self, part: str) -> Path:
+        """The recorded list of a part's sources, made before any of them is read."""
+        return self.root / "sources" / f"{part}.parquet"
+
+    def scanned(self, scan: str, table: str, part: str) -> Path:
+        """A part of `videos`, `timelines` or `picks` of one scan."""
+        return self.root / "scans" / scan / table / f"{part}.parquet"
+
+    def staged(self, scan: str, part: str) -> Path:
+        """Sources of an unsealed part that are done."""
+        return self.root / "staged" / scan / part
+
+    def clips(self, cut: str, part: str) -> Path:
+        """A part of a cut's clips."""
+        return self.root / "cuts" / cut / "clips" / f"{part}.parquet"
+
+    def column(self, cut: str, column: str, part: str) -> Path:
+        """A part of a column (`name@fingerprint`) of a cut."""
+        return self.root / "cuts" / cut / "columns" / column / f"{part}.parquet"
+
+    def subset(self, name: str) -> Path:
+        """The ids of a subset."""
+        return self.root / "subsets" / f"{name}.parquet"
+
+    def run(self, run_id: str) -> Path:
+        """The folder of one run: the only place where times stand."""
+        return self.root / "runs" / run_id
+
+    def read_record(self) -> Record:
+        """What is recorded.
+
+        Raises:
+            DatasetFormatError: no dataset there, or one this program cannot read.
+        """
+        try:
+            data = json.loads(self.record_path.read_text("utf-8"))
+        except FileNotFoundError as error:
+            raise DatasetFormatError(
+                f"{self.root} is not a dataset (no {RECORD} in it)",
+                hint="make one with: internvid build VIDEOS -o " + str(self.root),
+            ) from error
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise DatasetFormatError(
+                f"{self.record_path} is damaged: {error}",
+                hint="restore it from a copy; the parts beside it are intact",
+            ) from error
+        if not isinstance(data, dict) or data.pop("format", None) != FORMAT:
+            raise DatasetFormatError(f"{self.record_path} was not written by internvid")
+        version = data.pop("format_version", None)
+        if version != FORMAT_VERSION:
+            raise DatasetFormatError(
+                f"{self.root} has format version {version}, this program reads {FORMAT_VERSION}",
+                hint="update internvid",
+            )
+        known = Record.__dataclass_fields__
+        return Record(**{key: value for key, value in data.items() if key in known})
+
+    def write_record(self, record: Record) -> None:
+        """Replace `dataset.json` in one step."""
+        head = {"format": FORMAT, "format_version": FORMAT_VERSION}
+        commit_json(self.record_path, {**head, **vars(record)})
+
+    def create(self) -> Record:
+        """The record of a new or existing dataset.
+
+        Raises:
+            OutputExistsError: the path holds something that is not a dataset.
+        """
+        if self.record_path.exists():
+            return self.read_record()
+        if self.root.exists() and not self.root.is_dir():
+            raise OutputExistsError(
+                f"{self.root} is a file, not a dataset folder",
+                hint="choose another path with -o",
+            )
+        foreign = [name for name in _names(self.root) if name != "lock"]
+        if foreign:
+            raise OutputExistsError(
+                f"{self.root} exists and is not an internvid dataset "
+                f"(it holds {foreign[0]!r}{' and more' if len(foreign) > 1 else ''})",
+                hint="choose an empty or new folder with -o",
+            )
+        record = Record()
+        self.write_record(record)
+        return record
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the write lock. The system frees it however the process ends.
+
+        Raises:
+            DatasetBusyError: another process holds it.
+        """
+        with storage_errors(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise DatasetBusyError(
+                    f"another process is writing to {self.root}",
+                    hint="wait until it ends; nothing was changed",
+                ) from error
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []

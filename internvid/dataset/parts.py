@@ -1,0 +1,148 @@
+"""Parts: the only way anything gets into a dataset folder.
+
+A part appears whole or not at all: it is written under a temporary name, flushed to disk, then
+renamed. Writer settings are fixed here, so that equal rows make equal bytes.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from internvid.core.errors import StorageError
+
+_STORAGE_ERRNOS = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.EFBIG,
+    errno.EIO,
+}
+TEMPORARY_SUFFIX = ".writing"
+
+
+def is_storage_trouble(error: BaseException) -> bool:
+    """Whether an error means the disk is full or refuses us."""
+    return isinstance(error, OSError) and error.errno in _STORAGE_ERRNOS
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turns full disks and refused writes below `path` into StorageError."""
+    try:
+        yield
+    except OSError as error:
+        if not is_storage_trouble(error):
+            raise
+        raise StorageError(
+            f"cannot write {path}: {os.strerror(error.errno or 0).lower()}",
+            hint="free space or fix the permission, then run the same command again: "
+            "it goes on where it stopped",
+        ) from error
+
+
+@contextmanager
+def committed(path: Path) -> Iterator[Path]:
+    """A temporary path that becomes `path` when the block ends well, and vanishes otherwise."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+            _sync_folder(path.parent)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def commit_bytes(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
+    with committed(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def commit_json(path: Path, value: Any) -> None:
+    """Write JSON whole or not at all: sorted keys, two spaces, a final newline."""
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    commit_bytes(path, text.encode("utf-8"))
+
+
+@contextmanager
+def part_writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+    """A Parquet part being written; each `write_table` call makes its own row group."""
+    with committed(path) as temporary:
+        writer = pq.ParquetWriter(
+            temporary,
+            schema,
+            compression="zstd",
+            compression_level=3,
+            use_dictionary=[field.name for field in schema if not pa.types.is_binary(field.type)],
+            write_statistics=[field.name for field in schema if not pa.types.is_binary(field.type)],
+            version="2.6",
+            data_page_version="1.0",
+            store_schema=True,
+        )
+        try:
+            yield writer
+        finally:
+            writer.close()
+
+
+def commit_table(path: Path, table: pa.Table) -> None:
+    """Write one table as a part with one row group."""
+    with part_writer(path, table.schema) as writer:
+        if table.num_rows:
+            writer.write_table(table, row_group_size=max(1, table.num_rows))
+
+
+def rows_to_table(rows: Iterable[dict[str, Any]], schema: pa.Schema) -> pa.Table:
+    """Rows as a table of exactly that schema; absent keys are null."""
+    return pa.Table.from_pylist(list(rows), schema=schema)
+
+
+def read_rows_of(path: Path, video_id: str, columns: list[str] | None = None) -> pa.Table:
+    """The rows of one video in a part whose row groups each belong to one video."""
+    with pq.ParquetFile(path) as file:
+        wanted = [group for group, owner in enumerate(row_group_owners(file)) if owner == video_id]
+        return file.read_row_groups(wanted, columns=columns)
+
+
+def row_group_owners(file: pq.ParquetFile) -> list[str]:
+    """The video_id of each row group, from its statistics."""
+    index = file.schema_arrow.get_field_index("video_id")
+    metadata = file.metadata
+    return [
+        str(metadata.row_group(group).column(index).statistics.min)
+        for group in range(metadata.num_row_groups)
+    ]
+
+
+def discard(path: Path) -> None:
+    """Remove a file or a folder with all in it; absent ones are fine."""
+    with storage_errors(path):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,193 @@
+"""A dataset as an object: its tables as DuckDB relations, its clips, its pictures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from internvid.core.errors import DatasetFormatError, MisuseError
+from internvid.dataset.layout import Layout, Record
+
+if TYPE_CHECKING:
+    import duckdb
+    import PIL.Image
+    import pyarrow as pa
+
+VIEWS = ("videos", "clips", "all_clips", "picks", "timelines")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset folder, open for reading.
+
+    Its SQL views: `videos` (one row a source), `clips` (kept clips with every column joined),
+    `all_clips` (rejected ones too), `picks`, `timelines`.
+    """
+
+    layout: Layout
+    record: Record
+
+    @property
+    def root(self) -> Path:
+        """The folder."""
+        return self.layout.root
+
+    @property
+    def parts(self) -> list[str]:
+        """Names of all parts, in order."""
+        return [part["name"] for part in self.record.parts]
+
+    @cached_property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """An in-memory DuckDB with the views made."""
+        import duckdb
+
+        connection = duckdb.connect(":memory:", config={"threads": os.cpu_count() or 1})
+        connection.execute("set enable_progress_bar = false")
+        for name, statement in self._view_statements().items():
+            connection.execute(f"create view {name} as {statement}")
+        return connection
+
+    def sql(self, query: str) -> duckdb.DuckDBPyRelation:
+        """Any query over the views, as a DuckDB relation (`.df()`, `.pl()`, `.arrow()`)."""
+        return self.connection.sql(query)
+
+    def videos(self) -> pa.Table:
+        """One row a source, failed ones too."""
+        return self.sql("select * from videos order by uri").to_arrow_table()
+
+    def clips(self, subset: str | None = None, *, rejected: bool = False) -> pa.Table:
+        """Clips with every column, in video and time order.
+
+        Args:
+            subset: only the clips of that subset.
+            rejected: also clips that the filters rejected.
+        """
+        return self.clips_relation(subset, rejected=rejected).to_arrow_table()
+
+    def clips_relation(
+        self, subset: str | None = None, *, rejected: bool = False
+    ) -> duckdb.DuckDBPyRelation:
+        """The same as a relation, for more than memory holds."""
+        view = "all_clips" if rejected else "clips"
+        chosen = ""
+        if subset is not None:
+            path = _quoted([self.subset_path(subset)])
+            chosen = f" semi join read_parquet({path}) using (clip_id)"
+        return self.sql(f"select * from {view}{chosen} order by video_id, start_pts")
+
+    def subset_path(self, name: str) -> Path:
+        """The ids of a subset.
+
+        Raises:
+            MisuseError: there is none of that name.
+        """
+        path = self.layout.subset(name)
+        if not path.exists():
+            known = ", ".join(self.subsets()) or "none"
+            raise MisuseError(
+                f"{self.root} has no subset {name!r}; it has: {known}",
+                hint=f"make it with: internvid select {self.root} ... --as {name}",
+            )
+        return path
+
+    def subsets(self) -> list[str]:
+        """Names of the subsets."""
+        return sorted(path.stem for path in (self.root / "subsets").glob("*.parquet"))
+
+    def clip(self, clip_id: str) -> dict[str, Any]:
+        """Every column of one clip. A unique beginning of the id is enough.
+
+        Raises:
+            MisuseError: no clip, or several, begin like that.
+        """
+        if not clip_id or set(clip_id) - set("0123456789abcdef"):
+            raise MisuseError(f"{clip_id!r} is not a clip id (32 hex digits, or their beginning)")
+        relation = self.connection.execute(
+            "select * from all_clips where starts_with(clip_id, ?) limit 2", [clip_id]
+        )
+        rows = relation.to_arrow_table().to_pylist()
+        if len(rows) != 1:
+            what = "several clips begin" if rows else "no clip begins"
+            raise MisuseError(
+                f"{what} with {clip_id!r} in {self.root}", hint=f"see: internvid list {self.root}"
+            )
+        return dict(rows[0])
+
+    def pictures(self, clip_id: str) -> list[tuple[float, PIL.Image.Image]]:
+        """The stored frames of a clip: (seconds from the video's start, RGB image)."""
+        import io
+
+        import PIL.Image
+
+        return [
+            (seconds, PIL.Image.open(io.BytesIO(jpeg)).convert("RGB"))
+            for seconds, jpeg in self.jpegs(clip_id)
+        ]
+
+    def jpegs(self, clip_id: str) -> Iterator[tuple[float, bytes]]:
+        """The stored frames of a clip as JPEG bytes, in time order."""
+        row = self.clip(clip_id)
+        found = self.connection.execute(
+            "select pts_seconds, jpeg from picks where video_id = ? and frame >= ? and frame < ? "
+            "order by frame",
+            [row["video_id"], row["start_frame"], row["end_frame"]],
+        )
+        yield from found.fetchall()
+
+    def _view_statements(self) -> dict[str, str]:
+        scan, cut = self.record.scan, self.record.cut
+        if scan is None or cut is None:
+            raise DatasetFormatError(
+                f"{self.root} has no finished build yet",
+                hint="run internvid build again to finish it; see internvid status",
+            )
+        scanned = {
+            table: _quoted(self._present(table)) for table in ("videos", "timelines", "picks")
+        }
+        columns, joins = "", ""
+        for at, (name, key) in enumerate(sorted(self.record.columns.get(cut, {}).items())):
+            paths = [self.layout.column(cut, key, part) for part in self.parts]
+            files = _quoted([path for path in paths if path.exists()])
+            columns += f", c{at}.value as {_name(name)}"
+            joins += (
+                f" left join (select clip_id, value from read_parquet({files})"
+                f" where status = 'ok') c{at} using (clip_id)"
+            )
+        clips = _quoted([self.layout.clips(cut, part) for part in self.parts])
+        return {
+            "videos": f"select * exclude (filename) from read_parquet({scanned['videos']}, "
+            "union_by_name = true, filename = true) "
+            "qualify row_number() over (partition by uri order by filename desc) = 1",
+            "timelines": f"select * from read_parquet({scanned['timelines']})",
+            "picks": f"select * from read_parquet({scanned['picks']})",
+            "all_clips": f"select clips.*{columns} from read_parquet({clips}) clips{joins}",
+            "clips": "select * from all_clips where kept",
+        }
+
+    def _present(self, table: str) -> list[Path]:
+        assert self.record.scan is not None
+        return [self.layout.scanned(self.record.scan, table, part) for part in self.parts]
+
+
+def open(path: str | os.PathLike[str]) -> Dataset:
+    """The dataset in a folder.
+
+    Raises:
+        DatasetFormatError: there is none, or one this program cannot read.
+    """
+    layout = Layout(Path(path).absolute())
+    return Dataset(layout, layout.read_record())
+
+
+def _quoted(paths: list[Path]) -> str:
+    quoted = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
+    return f"[{quoted}]"
+
+
+def _name(column: str) -> str:
+    return '"' + column.replace('"', '""') + '"'

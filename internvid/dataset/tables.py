@@ -1,0 +1,171 @@
+"""Schemas of the stored tables, and the ways between rows and the central types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from internvid.core.contracts import PickFacts
+from internvid.core.types import ColumnSpec, Timeline
+
+VIDEO_SCHEMA = pa.schema(
+    [
+        ("video_id", pa.string()),
+        ("source_id", pa.string()),
+        ("uri", pa.string()),
+        ("status", pa.string()),
+        ("reason", pa.string()),
+        ("error", pa.string()),
+        ("container", pa.string()),
+        ("codec", pa.string()),
+        ("pixel_format", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("rotation_degrees", pa.int32()),
+        ("sample_aspect", pa.float64()),
+        ("fps", pa.float64()),
+        ("frames", pa.int64()),
+        ("duration_seconds", pa.float64()),
+        ("start_pts", pa.int64()),
+        ("time_base_numerator", pa.int64()),
+        ("time_base_denominator", pa.int64()),
+        ("has_audio", pa.bool_()),
+        ("file_bytes", pa.int64()),
+        ("picks", pa.int64()),
+        ("damaged_packets", pa.int64()),
+        ("damaged_frames", pa.int64()),
+        ("repaired_times", pa.int64()),
+        ("truncated", pa.bool_()),
+    ]
+)
+"""One row a source. `status` is ok, failed or duplicate; `reason` and `error` say why not ok."""
+
+PICK_SCHEMA = pa.schema(
+    [
+        ("video_id", pa.string()),
+        ("frame", pa.int64()),
+        ("ticks", pa.int64()),
+        ("pts_seconds", pa.float64()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("sharpness", pa.float32()),
+        ("picture_hash", pa.uint64()),
+        ("colours", pa.list_(pa.uint8())),
+        ("jpeg", pa.binary()),
+    ]
+)
+"""One row a kept frame. `colours`: share of each named colour in 255ths."""
+
+CLIP_FIELDS: tuple[tuple[str, pa.DataType], ...] = (
+    ("clip_id", pa.string()),
+    ("video_id", pa.string()),
+    ("source_id", pa.string()),
+    ("start_seconds", pa.float64()),
+    ("end_seconds", pa.float64()),
+    ("duration_seconds", pa.float64()),
+    ("start_pts", pa.int64()),
+    ("end_pts", pa.int64()),
+    ("start_frame", pa.int64()),
+    ("end_frame", pa.int64()),
+    ("shot", pa.int32()),
+    ("transition", pa.string()),
+    ("transition_score", pa.float32()),
+    ("kept", pa.bool_()),
+    ("reason", pa.string()),
+    ("reason_value", pa.float64()),
+)
+"""Leading columns of the clips table; the signals' columns follow."""
+
+ANNOTATION_KEYS = ("clip_id", "value", "status", "reason")
+
+ARROW_TYPES: dict[str, pa.DataType] = {
+    "bool": pa.bool_(),
+    "int32": pa.int32(),
+    "int64": pa.int64(),
+    "uint64": pa.uint64(),
+    "float": pa.float32(),
+    "float32": pa.float32(),
+    "double": pa.float64(),
+    "float64": pa.float64(),
+    "string": pa.string(),
+    "list<string>": pa.list_(pa.string()),
+    "list<float>": pa.list_(pa.float32()),
+    "list<double>": pa.list_(pa.float64()),
+}
+
+
+def clip_schema(signal_columns: Mapping[str, str]) -> pa.Schema:
+    """Schema of the clips table with these signal columns (name -> type name)."""
+    extra = [(name, ARROW_TYPES[kind]) for name, kind in signal_columns.items()]
+    return pa.schema([*CLIP_FIELDS, *extra])
+
+
+def timeline_schema(specs: Mapping[str, ColumnSpec]) -> pa.Schema:
+    """Schema of the timelines table; scale, offset and unit stand in the field metadata."""
+    fields = [pa.field("video_id", pa.string()), pa.field("ticks", pa.int64())]
+    for name, spec in specs.items():
+        metadata = {
+            "scale": repr(spec.scale),
+            "offset": repr(spec.offset),
+            "unit": spec.unit,
+            "meaning": spec.meaning,
+        }
+        fields.append(pa.field(name, pa.from_numpy_dtype(np.dtype(spec.dtype)), metadata=metadata))
+    return pa.schema(fields)
+
+
+def timeline_to_table(timeline: Timeline) -> pa.Table:
+    """One row a frame, stored values as they are."""
+    schema = timeline_schema(timeline.specs)
+    count = len(timeline)
+    columns: list[Any] = [
+        pa.array([timeline.video_id] * count, pa.string()),
+        pa.array(timeline.pts, pa.int64()),
+    ]
+    columns += [pa.array(timeline.stored[name]) for name in timeline.specs]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def table_to_timeline(table: pa.Table, video: Mapping[str, Any]) -> Timeline:
+    """The timeline of one video from its rows and its row of the videos table."""
+    specs: dict[str, ColumnSpec] = {}
+    stored: dict[str, Any] = {}
+    for field in table.schema:
+        if field.name in ("video_id", "ticks"):
+            continue
+        metadata = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
+        specs[field.name] = ColumnSpec(
+            dtype=str(np.dtype(field.type.to_pandas_dtype())),
+            scale=float(metadata.get("scale", "1")),
+            offset=float(metadata.get("offset", "0")),
+            unit=metadata.get("unit", ""),
+            meaning=metadata.get("meaning", ""),
+        )
+        stored[field.name] = table.column(field.name).to_numpy()
+    return Timeline(
+        video_id=str(video["video_id"]),
+        pts=table.column("ticks").to_numpy(),
+        time_base=Fraction(video["time_base_numerator"], video["time_base_denominator"]),
+        duration_seconds=float(video["duration_seconds"]),
+        stored=stored,
+        specs=specs,
+    )
+
+
+def table_to_pick_facts(table: pa.Table) -> list[PickFacts]:
+    """What was measured on each pick, from rows of the picks table."""
+    columns = ["frame", "pts_seconds", "sharpness", "picture_hash", "colours"]
+    return [
+        PickFacts(
+            frame=row["frame"],
+            pts_seconds=row["pts_seconds"],
+            sharpness=row["sharpness"],
+            picture_hash=row["picture_hash"],
+            colours=bytes(row["colours"]),
+        )
+        for row in table.select(columns).to_pylist()
+    ]

@@ -1,0 +1,1 @@
+"""The whole story: sources in, scanned, cut, described."""

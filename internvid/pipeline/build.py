@@ -1,0 +1,280 @@
+"""The main job: raw videos in, a browsable dataset out."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from internvid import __version__
+from internvid.core.config import identity, plain
+from internvid.core.errors import InternvidError
+from internvid.dataset.layout import Layout, Record
+from internvid.dataset.parts import commit_json
+from internvid.pipeline.annotating import AnnotateTask, annotate_part
+from internvid.pipeline.cutting import CutTask, cut_part
+from internvid.pipeline.planning import plan_sources
+from internvid.pipeline.progress import BuildProgress
+from internvid.pipeline.recipe import Recipe
+from internvid.pipeline.scanning import PartStage, ScanTask, scan_source, stage_failure
+from internvid.pipeline.sources import find_sources
+from internvid.run.executor import Executor, Failure, LocalExecutor
+
+
+@dataclass(frozen=True)
+class BuildSummary:
+    """What a build leaves, for people and programs.
+
+    Attributes:
+        videos: sources that are ok. clips: kept clips. rejected: other clips.
+        failures: sources that are not usable. duplicates: sources with another's bytes.
+    """
+
+    dataset: Path
+    videos: int
+    clips: int
+    rejected: int
+    failures: int
+    duplicates: int
+    clips_files: str
+    videos_files: str
+    scanned: int
+    seconds: float
+
+
+def build(
+    videos: Sequence[str],
+    dataset: str | Path,
+    recipe: Recipe,
+    *,
+    workers: int | None = None,
+    retry: bool = False,
+    progress: BuildProgress | None = None,
+) -> BuildSummary:
+    """Make or continue a dataset.
+
+    Sources already recorded are not scanned again; new ones are. With another recipe only what
+    it changes is made anew, beside what is there. A killed build goes on where it stopped and
+    ends in the same bytes.
+
+    Args:
+        videos: files, folders, globs or tables (see `find_sources`).
+        dataset: the folder; new, empty, or a dataset.
+        recipe: what to make.
+        workers: processes; all cores when None.
+        retry: plan sources that failed once more.
+        progress: told about everything that happens.
+
+    Raises:
+        InternvidError: misuse, a busy dataset, a full disk. A bad source is no error: it
+            becomes a failed row.
+    """
+    told = progress or BuildProgress()
+    layout = Layout(Path(dataset).absolute())
+    sources = find_sources(videos)
+    count = workers or os.cpu_count() or 1
+    _refuse_foreign(layout)
+    recipe.complete_scan()  # a detector that cannot run is refused before anything is written
+    with layout.locked():
+        record = layout.create()
+        plan_sources(layout, record, sources, retry=retry)
+        executor = LocalExecutor(workers=count)
+        run = _Run(layout, record, recipe, executor, told)
+        run.scan()
+        run.cut()
+        run.annotate()
+        run.point_at_current()
+        return run.finish()
+
+
+def _refuse_foreign(layout: Layout) -> None:
+    # Before the lock file is made, so that a refused folder stays as it was.
+    if layout.root.exists():
+        names = (
+            sorted(entry.name for entry in layout.root.iterdir()) if layout.root.is_dir() else []
+        )
+        if names != ["lock"] and (names or not layout.root.is_dir()):
+            layout.create()
+
+
+class _Run:
+    """One build in progress: its passes, in the order `build` calls them."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        record: Record,
+        recipe: Recipe,
+        executor: Executor,
+        progress: BuildProgress,
+    ) -> None:
+        self.layout, self.record, self.recipe = layout, record, recipe
+        self.executor, self.progress = executor, progress
+        self.parts = [part["name"] for part in record.parts]
+        self.scan_recipe = recipe.complete_scan()
+        self.scan_key, self.cut_key = recipe.scan_fingerprint(), recipe.cut_key()
+        self.scanned = 0
+        self.failures: list[dict[str, Any]] = []
+
+    def scan(self) -> None:
+        """Stage every pending source, seal every part that is whole, in order."""
+        stages = {}
+        for part in self.parts:
+            if not self.layout.scanned(self.scan_key, "videos", part).exists():
+                sources = pq.read_table(self.layout.sources(part))
+                stages[part] = PartStage(self.layout, self.scan_key, part, sources)
+            else:
+                PartStage(self.layout, self.scan_key, part, pa.table({})).clear()
+        tasks, owners = self._tasks(stages)
+        self.progress.videos_total = len(tasks)
+        self.progress.enter("scanning")
+        open_parts = dict(stages)
+        self._seal_whole(open_parts)
+        for result in self.executor.map(scan_source, tasks, self.progress.reached):
+            row = result.value
+            if result.failure is not None:
+                row = stage_failure(tasks[result.index], result.failure)
+                self.failures.append({"uri": row["uri"], **vars(result.failure)})
+            failed = row["status"] == "failed"
+            self.progress.finished(result.index, row.get("duration_seconds") or 0.0, failed=failed)
+            self.scanned += 1
+            if not stages[owners[result.index]].pending():
+                self._seal_whole(open_parts)
+
+    def _tasks(self, stages: dict[str, PartStage]) -> tuple[list[ScanTask], list[str]]:
+        sealed = tuple(
+            self.layout.scanned(self.scan_key, "videos", part)
+            for part in self.parts
+            if part not in stages
+        )
+        tasks, owners = [], []
+        for part, stage in stages.items():
+            uris = stage.sources.column("uri").to_pylist()
+            for index in stage.pending():
+                tasks.append(ScanTask(uris[index], stage.stage(index), self.scan_recipe, sealed))
+                owners.append(part)
+        return tasks, owners
+
+    def _seal_whole(self, open_parts: dict[str, PartStage]) -> None:
+        # In order, because which of two equal sources is the duplicate depends on it.
+        for part in list(open_parts):
+            if open_parts[part].pending():
+                return
+            open_parts[part].seal(self.scan_recipe, self._first_uris())
+            open_parts[part].clear()
+            del open_parts[part]
+
+    def _first_uris(self) -> dict[str, str]:
+        first: dict[str, str] = {}
+        for row in self._video_rows(["video_id", "uri", "status"]):
+            if row["status"] == "ok":
+                first[row["video_id"]] = row["uri"]
+        return first
+
+    def _video_rows(self, columns: list[str]) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        for part in self.parts:
+            path = self.layout.scanned(self.scan_key, "videos", part)
+            if path.exists():
+                rows.extend(pq.read_table(path, columns=columns).to_pylist())
+        return rows
+
+    def cut(self) -> None:
+        """Cut every part that this recipe has not cut yet."""
+        self.progress.enter("cutting")
+        tasks = [
+            CutTask(self.layout, self.scan_key, self.cut_key, part, self.recipe.cut)
+            for part in self.parts
+            if not self.layout.clips(self.cut_key, part).exists()
+        ]
+        for result in self.executor.map(cut_part, tasks):
+            self._require(result.failure)
+            self.progress.clips += result.value
+            self.progress.changed(self.progress)
+
+    def annotate(self) -> None:
+        """Let each captioner of the recipe write its column."""
+        for name, captioner in self.recipe.captioners.items():
+            self.progress.enter(f"captioning ({name})")
+            column = self.recipe.column_key(name)
+            tasks = [
+                AnnotateTask(self.layout, self.scan_key, self.cut_key, column, part, captioner)
+                for part in self.parts
+                if not self.layout.column(self.cut_key, column, part).exists()
+            ]
+            for result in self.executor.map(annotate_part, tasks):
+                self._require(result.failure)
+
+    def _require(self, failure: Failure | None) -> None:
+        if failure is not None:
+            raise InternvidError(
+                f"a pass over a part failed: {failure.message}\n{failure.details}".rstrip(),
+                hint="this is a fault of a component, not of a video; what is done is kept",
+            )
+
+    def point_at_current(self) -> None:
+        """Record this recipe's scan, cut and columns as the current ones."""
+        record = self.record
+        record.scan, record.cut = self.scan_key, self.cut_key
+        record.scans[self.scan_key] = identity(self.scan_recipe)
+        record.cuts[self.cut_key] = {"scan": self.scan_key, **identity(self.recipe.cut)}
+        columns = record.columns.setdefault(self.cut_key, {})
+        for name, captioner in self.recipe.captioners.items():
+            columns[name] = self.recipe.column_key(name)
+            record.column_recipes[columns[name]] = identity(captioner)
+        self.layout.write_record(record)
+
+    def finish(self) -> BuildSummary:
+        """Count what is there and write the run's ledger."""
+        self.progress.enter("done")
+        statuses = [row["status"] for row in self._video_rows(["status"])]
+        kept = [
+            flag
+            for part in self.parts
+            for flag in pq.read_table(self.layout.clips(self.cut_key, part), columns=["kept"])[
+                "kept"
+            ].to_pylist()
+        ]
+        summary = BuildSummary(
+            dataset=self.layout.root,
+            videos=statuses.count("ok"),
+            clips=sum(kept),
+            rejected=len(kept) - sum(kept),
+            failures=statuses.count("failed"),
+            duplicates=statuses.count("duplicate"),
+            clips_files=str(self.layout.clips(self.cut_key, "*")),
+            videos_files=str(self.layout.scanned(self.scan_key, "videos", "*")),
+            scanned=self.scanned,
+            seconds=self.progress.elapsed_seconds,
+        )
+        self._write_ledger(summary)
+        return summary
+
+    def _write_ledger(self, summary: BuildSummary) -> None:
+        now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        run_id = f"{now}-{uuid.uuid4().hex[:6]}"
+        ledger = {
+            "finished": now,
+            "seconds": round(summary.seconds, 3),
+            "recipe": {"name": self.recipe.name, **plain(identity(self.recipe.cut))},
+            "scan": self.scan_key,
+            "cut": self.cut_key,
+            "versions": {
+                "internvid": __version__,
+                "python": platform.python_version(),
+                "pyarrow": pa.__version__,
+            },
+            "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+            "scanned": summary.scanned,
+            "video_seconds": round(self.progress.video_seconds, 3),
+            "failures": self.failures,
+        }
+        commit_json(self.layout.run(run_id) / "run.json", ledger)

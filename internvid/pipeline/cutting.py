@@ -1,0 +1,100 @@
+"""The cut pass: timelines in, clips out. No pixel is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from internvid.core.contracts import PickFacts
+from internvid.core.types import Shot, Timeline, TimeSpan, make_clip_id
+from internvid.curate.filters import judge
+from internvid.dataset.layout import Layout
+from internvid.dataset.parts import commit_table, read_rows_of, rows_to_table
+from internvid.dataset.tables import (
+    PICK_SCHEMA,
+    clip_schema,
+    table_to_pick_facts,
+    table_to_timeline,
+)
+from internvid.pipeline.recipe import CutRecipe
+
+
+@dataclass(frozen=True)
+class CutTask:
+    """One part to cut."""
+
+    layout: Layout
+    scan: str
+    cut: str
+    part: str
+    recipe: CutRecipe
+
+
+def cut_part(task: CutTask, report: Any) -> int:
+    """Write the clips of one part; returns how many."""
+    signals = task.recipe.signal_components()
+    columns = {name: kind for signal in signals for name, kind in signal.columns.items()}
+    videos = pq.read_table(task.layout.scanned(task.scan, "videos", task.part)).to_pylist()
+    timelines = task.layout.scanned(task.scan, "timelines", task.part)
+    picks = task.layout.scanned(task.scan, "picks", task.part)
+    facts = [name for name in PICK_SCHEMA.names if name != "jpeg"]
+    rows: list[dict[str, Any]] = []
+    for done, video in enumerate(videos):
+        report(float(done))
+        if video["status"] != "ok":
+            continue
+        timeline = table_to_timeline(read_rows_of(timelines, video["video_id"]), video)
+        kept = table_to_pick_facts(read_rows_of(picks, video["video_id"], facts))
+        rows.extend(cut_video(timeline, kept, video, task.recipe, signals))
+    table = rows_to_table(rows, clip_schema(columns))
+    commit_table(task.layout.clips(task.cut, task.part), table)
+    return int(table.num_rows)
+
+
+def cut_video(
+    timeline: Timeline,
+    picks: Sequence[PickFacts],
+    video: Mapping[str, Any],
+    recipe: CutRecipe,
+    signals: Sequence[Any],
+) -> list[dict[str, Any]]:
+    """The clip rows of one video, kept and rejected, in time order."""
+    shots = recipe.detector.detect(timeline)
+    rows = []
+    for number, shot in enumerate(recipe.stitch.stitch(timeline, shots)):
+        row = _clip_row(timeline, video, number, shot)
+        inside = [pick for pick in picks if row["start_frame"] <= pick.frame < row["end_frame"]]
+        span = TimeSpan(row["start_seconds"], row["end_seconds"])
+        for signal in signals:
+            row.update(signal.measure(timeline, span, inside))
+        row["kept"], row["reason"], row["reason_value"] = judge(row, recipe.filters)
+        rows.append(row)
+    return rows
+
+
+def _clip_row(
+    timeline: Timeline, video: Mapping[str, Any], number: int, shot: Shot
+) -> dict[str, Any]:
+    frames = timeline.frames_in(shot.span)
+    end_ticks = round(timeline.duration_seconds / timeline.time_base)
+    first = int(timeline.pts[frames.start])
+    stop = int(timeline.pts[frames.stop]) if frames.stop < len(timeline) else end_ticks
+    start_pts, end_pts = video["start_pts"] + first, video["start_pts"] + stop
+    return {
+        "clip_id": make_clip_id(timeline.video_id, start_pts, end_pts, timeline.time_base),
+        "video_id": timeline.video_id,
+        "source_id": video["source_id"],
+        "start_seconds": float(first * timeline.time_base),
+        "end_seconds": float(stop * timeline.time_base),
+        "duration_seconds": float((stop - first) * timeline.time_base),
+        "start_pts": start_pts,
+        "end_pts": end_pts,
+        "start_frame": frames.start,
+        "end_frame": frames.stop,
+        "shot": number,
+        "transition": shot.transition,
+        "transition_score": shot.score,
+    }

@@ -1,0 +1,93 @@
+"""A recipe: everything that decides what a build makes, as one dataclass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from internvid.core import registry
+from internvid.core.config import fingerprint
+from internvid.core.contracts import Detector, WatchingDetector
+from internvid.curate.filters import DEFAULT_FILTERS, FilterRule
+from internvid.scan.scan import ScanRecipe
+from internvid.shots.stitch import Stitch
+
+DEFAULT_SIGNALS = tuple(registry.COMPONENTS["signal"])
+
+
+@dataclass(frozen=True)
+class CutRecipe:
+    """From timelines to clips.
+
+    Attributes:
+        detector: a component that cuts a timeline into shots.
+        stitch: how shots become clips.
+        signals: names of the components that measure each clip.
+        filters: rules that reject clips, the first that fails names the reason.
+    """
+
+    detector: Any
+    stitch: Stitch = field(default_factory=Stitch)
+    signals: tuple[str, ...] = DEFAULT_SIGNALS
+    filters: tuple[FilterRule, ...] = DEFAULT_FILTERS
+
+    def signal_components(self) -> list[Any]:
+        """An instance of each signal, with its defaults."""
+        return [registry.create("signal", name) for name in self.signals]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One named build.
+
+    Attributes:
+        name: also the name of its cut in the dataset.
+        scan: what the one decode observes and keeps, beside what the detector asks for.
+        cut: how timelines become clips.
+        captioners: components that write a text column for each kept clip, by column name.
+    """
+
+    name: str
+    cut: CutRecipe
+    scan: ScanRecipe = field(default_factory=ScanRecipe)
+    captioners: Mapping[str, Any] = field(default_factory=dict)
+
+    def complete_scan(self) -> ScanRecipe:
+        """The scan with the observers that the detector asks for: what is really run.
+
+        Raises:
+            InternvidError: the detector cannot run as it is configured.
+        """
+        return scan_for(self.cut.detector, self.scan)
+
+    def scan_fingerprint(self) -> str:
+        """Changes whenever timelines or picks could."""
+        scan = self.complete_scan()
+        observers = [
+            f"{type(made).__name__} {fingerprint(made)}" for made in scan.fresh_observers()
+        ]
+        return fingerprint(scan, {"observers": " ".join(observers)})
+
+    def cut_key(self) -> str:
+        """`name@fingerprint` of the clips this recipe makes."""
+        inputs = {"scan": self.scan_fingerprint()}
+        for component in self.cut.signal_components():
+            inputs[f"signal {type(component).__name__}"] = fingerprint(component)
+        return f"{self.name}@{fingerprint(self.cut, inputs)}"
+
+    def column_key(self, name: str) -> str:
+        """`name@fingerprint` of one text column of this recipe."""
+        return f"{name}@{fingerprint(self.captioners[name], {'cut': self.cut_key()})}"
+
+
+def scan_for(detector: Detector, scan: ScanRecipe) -> ScanRecipe:
+    """The scan with the observers that a detector asks for added.
+
+    Raises:
+        InternvidError: the detector cannot run as it is configured.
+    """
+    if not isinstance(detector, WatchingDetector):
+        return scan
+    asked = tuple(made for made in detector.observers() if made not in scan.observers)
+    return replace(scan, observers=scan.observers + asked)

@@ -1,0 +1,263 @@
+"""The scan pass: each source once, staged, then sealed into parts."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from internvid.core.errors import InternvidError
+from internvid.dataset.layout import Layout
+from internvid.dataset.parts import (
+    commit_json,
+    commit_table,
+    discard,
+    part_writer,
+    rows_to_table,
+)
+from internvid.dataset.tables import (
+    PICK_SCHEMA,
+    VIDEO_SCHEMA,
+    timeline_schema,
+    timeline_to_table,
+)
+from internvid.pipeline.sources import uri_to_path
+from internvid.run.executor import Failure
+from internvid.scan.picks import StoredPick
+from internvid.scan.scan import ScanRecipe, ScanResult, scan_video
+from internvid.video.probe import hash_file
+
+PICKS_PER_GROUP = 256
+
+
+@dataclass(frozen=True)
+class ScanTask:
+    """One source to scan: picklable, with all a worker needs.
+
+    Attributes:
+        known: sealed parts of the videos table; what they hold is not decoded again.
+    """
+
+    uri: str
+    stage: Path
+    recipe: ScanRecipe
+    known: tuple[Path, ...] = ()
+
+
+def scan_source(task: ScanTask, report: Any) -> dict[str, Any]:
+    """Scan one source into its stage; returns its row of the videos table.
+
+    The stage is three files; the row, written last, says that the others are whole.
+    """
+    discard_stage(task.stage)
+    row: dict[str, Any] = {"uri": task.uri, "video_id": None}
+    try:
+        path = uri_to_path(task.uri)
+        video_id = row["video_id"] = hash_file(path)
+        if video_id in _known_ids(task.known):
+            row["status"] = "duplicate"
+        else:
+            with part_writer(task.stage.with_suffix(".picks"), PICK_SCHEMA) as writer:
+                sink = _PickSink(writer, video_id)
+                result = scan_video(path, task.recipe, sink.keep, report, video_id)
+                sink.flush()
+            commit_table(task.stage.with_suffix(".timeline"), timeline_to_table(result.timeline))
+            row.update(_facts_row(result))
+    except InternvidError as error:
+        row.update(failed_row(Failure(getattr(error, "reason", "unsupported"), error.message)))
+    commit_json(task.stage.with_suffix(".json"), row)
+    return row
+
+
+def stage_failure(task: ScanTask, failure: Failure) -> dict[str, Any]:
+    """The row of a source whose worker died or hung, staged by the parent."""
+    discard_stage(task.stage)
+    row: dict[str, Any] = {"uri": task.uri, "video_id": None, **failed_row(failure)}
+    try:
+        row["video_id"] = hash_file(uri_to_path(task.uri))
+    except (OSError, InternvidError):
+        row["video_id"] = None
+    commit_json(task.stage.with_suffix(".json"), row)
+    return row
+
+
+def failed_row(failure: Failure) -> dict[str, Any]:
+    """The columns that say why a source is not ok."""
+    return {"status": "failed", "reason": failure.reason, "error": failure.message}
+
+
+def discard_stage(stage: Path) -> None:
+    """Forget a stage, its row first."""
+    for suffix in (".json", ".timeline", ".picks"):
+        discard(stage.with_suffix(suffix))
+
+
+@functools.lru_cache(maxsize=2)
+def _known_ids(parts: tuple[Path, ...]) -> frozenset[str]:
+    ids: set[str] = set()
+    for part in parts:
+        table = pq.read_table(part, columns=["video_id", "status"])
+        rows = zip(table["video_id"].to_pylist(), table["status"].to_pylist(), strict=True)
+        ids.update(video_id for video_id, status in rows if status == "ok")
+    return frozenset(ids)
+
+
+class _PickSink:
+    """Writes picks in groups as they come, so that memory does not grow with the video."""
+
+    def __init__(self, writer: pq.ParquetWriter, video_id: str) -> None:
+        self.writer = writer
+        self.video_id = video_id
+        self.rows: list[dict[str, Any]] = []
+
+    def keep(self, pick: StoredPick) -> None:
+        self.rows.append(
+            {
+                "video_id": self.video_id,
+                "frame": pick.facts.frame,
+                "ticks": pick.ticks,
+                "pts_seconds": pick.facts.pts_seconds,
+                "width": pick.width,
+                "height": pick.height,
+                "sharpness": pick.facts.sharpness,
+                "picture_hash": pick.facts.picture_hash,
+                "colours": list(pick.facts.colours),
+                "jpeg": pick.jpeg,
+            }
+        )
+        if len(self.rows) == PICKS_PER_GROUP:
+            self.flush()
+
+    def flush(self) -> None:
+        if self.rows:
+            self.writer.write_table(rows_to_table(self.rows, PICK_SCHEMA))
+            self.rows = []
+
+
+def _facts_row(result: ScanResult) -> dict[str, Any]:
+    facts, report = result.facts, result.report
+    width, height = facts.display_size
+    return {
+        "video_id": result.video_id,
+        "status": "ok",
+        "container": facts.container,
+        "codec": facts.codec,
+        "pixel_format": facts.pixel_format,
+        "width": width,
+        "height": height,
+        "rotation_degrees": facts.rotation_degrees,
+        "sample_aspect": float(facts.sample_aspect),
+        "fps": facts.fps,
+        "frames": report.frames,
+        "duration_seconds": result.timeline.duration_seconds,
+        "start_pts": result.start_pts,
+        "time_base_numerator": result.timeline.time_base.numerator,
+        "time_base_denominator": result.timeline.time_base.denominator,
+        "has_audio": facts.has_audio,
+        "file_bytes": facts.file_bytes,
+        "picks": len(result.picks),
+        "damaged_packets": report.damaged_packets,
+        "damaged_frames": report.damaged_frames,
+        "repaired_times": report.repaired_times,
+        "truncated": report.truncated,
+    }
+
+
+@dataclass(frozen=True)
+class PartStage:
+    """One part being scanned: its recorded sources and where their stages lie."""
+
+    layout: Layout
+    scan: str
+    part: str
+    sources: pa.Table
+
+    def stage(self, index: int) -> Path:
+        """Path stem of one source's stage."""
+        return self.layout.staged(self.scan, self.part) / f"{index:05d}"
+
+    def pending(self) -> list[int]:
+        """Sources that have no whole stage yet."""
+        return [
+            index
+            for index in range(self.sources.num_rows)
+            if not self.stage(index).with_suffix(".json").exists()
+        ]
+
+    def seal(self, recipe: ScanRecipe, first_uri: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Make the part's tables of its stages; the videos table, written last, seals it.
+
+        Args:
+            recipe: for the timeline's columns.
+            first_uri: video_id -> uri of every video already in the dataset.
+
+        Returns:
+            The rows of the videos table.
+        """
+        seen = dict(first_uri)
+        rows = []
+        for index, source in enumerate(self.sources.to_pylist()):
+            row = json.loads(self.stage(index).with_suffix(".json").read_text("utf-8"))
+            rows.append(_merged(row, source, seen))
+            if rows[-1]["status"] == "ok":
+                seen[rows[-1]["video_id"]] = rows[-1]["uri"]
+        done = [index for index, row in enumerate(rows) if row["status"] == "ok"]
+        for table, suffix, schema in (
+            ("timelines", ".timeline", timeline_schema(recipe.column_specs())),
+            ("picks", ".picks", PICK_SCHEMA),
+        ):
+            with part_writer(self.layout.scanned(self.scan, table, self.part), schema) as writer:
+                for index in done:
+                    _copy_groups(self.stage(index).with_suffix(suffix), writer)
+        extra = [field for field in self.sources.schema if field.name not in VIDEO_SCHEMA.names]
+        schema = pa.schema([*VIDEO_SCHEMA, *extra])
+        videos = rows_to_table(rows, schema)
+        commit_table(self.layout.scanned(self.scan, "videos", self.part), videos)
+        return rows
+
+    def clear(self) -> None:
+        """Remove the stages of a sealed part, and the folders they leave empty."""
+        folder = self.layout.staged(self.scan, self.part)
+        discard(folder)
+        for parent in (folder.parent, folder.parent.parent):
+            if parent.is_dir() and not any(parent.iterdir()):
+                parent.rmdir()
+
+
+def _copy_groups(path: Path, writer: pq.ParquetWriter) -> None:
+    with pq.ParquetFile(path) as file:
+        for group in range(file.metadata.num_row_groups):
+            table = file.read_row_group(group)
+            writer.write_table(table, row_group_size=max(1, table.num_rows))
+
+
+def _merged(row: dict[str, Any], source: Mapping[str, Any], seen: Mapping[str, str]) -> Any:
+    merged = {**source, **row}
+    merged["source_id"] = _source_id(source, row.get("video_id"))
+    if row.get("video_id") in seen and row["status"] in ("ok", "duplicate"):
+        same = seen[row["video_id"]]
+        keys = ("uri", "video_id", "source_id")
+        return {
+            **source,
+            **{key: merged[key] for key in keys},
+            "status": "duplicate",
+            "reason": "duplicate",
+            "error": f"has the same bytes as {same}",
+        }
+    return merged
+
+
+def _source_id(source: Mapping[str, Any], video_id: str | None) -> str | None:
+    """What caps, splits and removal count by: given, from a YouTube id, else the video_id."""
+    if source.get("source_id"):
+        return str(source["source_id"])
+    for key in ("YoutubeID", "youtube_id"):
+        if source.get(key):
+            return f"youtube:{source[key]}"
+    return video_id

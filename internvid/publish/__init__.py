@@ -1,0 +1,1 @@
+"""What leaves the house: exporters and their manifests."""

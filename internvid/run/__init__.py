@@ -1,0 +1,1 @@
+"""Runs a function over many items: in killable worker processes on this machine."""

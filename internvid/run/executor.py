@@ -1,0 +1,252 @@
+"""The executor contract, and the one that uses processes of this machine.
+
+A worker that dies or hangs costs its own item, never the run: the item comes back with a
+failure, a fresh worker takes the next one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from typing import Any, Protocol
+
+from internvid.core.errors import InternvidError, StorageError
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an item has no value.
+
+    Attributes:
+        reason: short word: a VideoError's reason, `crashed`, `hung` or `bug`.
+        message: one sentence for people; the same each time for the same trouble.
+        details: a traceback where it helps (never stored beside data).
+    """
+
+    reason: str
+    message: str
+    details: str = ""
+
+
+@dataclass(frozen=True)
+class Result:
+    """The outcome of one item: a value or a failure."""
+
+    index: int
+    value: Any = None
+    failure: Failure | None = None
+
+
+class Executor(Protocol):
+    """Maps a picklable function over items; results come as they are done, in any order."""
+
+    def map(
+        self,
+        function: Callable[..., Any],
+        items: Sequence[Any],
+        progress: Callable[[int, float], None] | None = None,
+    ) -> Iterator[Result]: ...
+
+
+@dataclass
+class _Worker:
+    process: subprocess.Popen[bytes]
+    connection: Connection
+    index: int | None = None
+    attempts: int = 0
+    seen_at: float = 0.0
+    seen_cpu: float = 0.0
+
+
+@dataclass
+class LocalExecutor:
+    """Worker processes on this machine.
+
+    Attributes:
+        workers: how many at once.
+        hang_cpu_seconds: CPU time without a sign of progress after which a worker is killed.
+        hang_wall_seconds: the same in wall time, for a worker that waits on something.
+        crash_tries: how often an item may kill its worker before it counts as failed.
+        items_per_worker: a worker is replaced after so many items, which bounds leaks.
+    """
+
+    workers: int = 1
+    hang_cpu_seconds: float = 60.0
+    hang_wall_seconds: float = 900.0
+    crash_tries: int = 2
+    items_per_worker: int = 200
+    _pool: list[_Worker] = field(default_factory=list, repr=False)
+
+    def map(
+        self,
+        function: Callable[..., Any],
+        items: Sequence[Any],
+        progress: Callable[[int, float], None] | None = None,
+    ) -> Iterator[Result]:
+        """Results as they are done.
+
+        Args:
+            function: called in a worker as `function(item, report)`; `report(x)` is a sign of
+                life that reaches `progress(index, x)` here. Must be importable by name.
+            items: anything picklable.
+            progress: called in this process.
+
+        Raises:
+            StorageError: a worker found the disk full or refused; nothing more is started.
+        """
+        waiting = list(range(len(items)))[::-1]
+        crashes: dict[int, int] = {}
+        try:
+            while waiting or any(worker.index is not None for worker in self._pool):
+                self._feed(function, items, waiting)
+                for worker in self._ready():
+                    result = self._hear(worker, progress)
+                    if result is None:
+                        continue
+                    if result.failure is not None and result.failure.reason == "crashed":
+                        crashes[result.index] = crashes.get(result.index, 0) + 1
+                        if crashes[result.index] < self.crash_tries:
+                            waiting.append(result.index)
+                            continue
+                    yield result
+        finally:
+            self._stop()
+
+    def _feed(self, function: Callable[..., Any], items: Sequence[Any], waiting: list[int]) -> None:
+        for worker in list(self._pool):
+            if worker.index is None and worker.attempts >= self.items_per_worker:
+                self._end(worker)
+        idle = [worker for worker in self._pool if worker.index is None]
+        while waiting and (idle or len(self._pool) < self.workers):
+            worker = idle.pop() if idle else self._start()
+            index = waiting.pop()
+            worker.index = index
+            worker.attempts += 1
+            worker.seen_at = time.monotonic()
+            worker.seen_cpu = _cpu_seconds(worker.process.pid)
+            try:
+                worker.connection.send((function, items[index]))
+            except (BrokenPipeError, ConnectionResetError):
+                continue  # it died while idle; _ready sees that and the item is tried again
+
+    def _start(self) -> _Worker:
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            command = [sys.executable, "-m", "internvid.run.worker", str(theirs.fileno())]
+            environment = {
+                **os.environ,
+                "OPENBLAS_NUM_THREADS": "1",
+                "OMP_NUM_THREADS": "1",
+                "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
+            }
+            process = subprocess.Popen(
+                command,
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                env=environment,
+            )
+            connection = Connection(ours.detach())
+        worker = _Worker(process, connection)
+        self._pool.append(worker)
+        return worker
+
+    def _ready(self) -> list[_Worker]:
+        busy = [worker for worker in self._pool if worker.index is not None]
+        ready = wait([worker.connection for worker in busy], timeout=1.0)
+        silent = [worker for worker in busy if worker.connection not in ready]
+        hung = [worker for worker in silent if self._is_hung(worker)]
+        for worker in hung:
+            worker.process.kill()
+            worker.seen_cpu = -1.0  # marks: killed by us, not crashed
+        return [worker for worker in busy if worker.connection in ready]
+
+    def _is_hung(self, worker: _Worker) -> bool:
+        if worker.seen_cpu < 0:
+            return False
+        wall = time.monotonic() - worker.seen_at
+        if wall < min(self.hang_cpu_seconds, self.hang_wall_seconds):
+            return False
+        cpu = _cpu_seconds(worker.process.pid) - worker.seen_cpu
+        return cpu > self.hang_cpu_seconds or wall > self.hang_wall_seconds
+
+    def _hear(
+        self, worker: _Worker, progress: Callable[[int, float], None] | None
+    ) -> Result | None:
+        index = worker.index
+        assert index is not None
+        try:
+            kind, payload = worker.connection.recv()
+        except (EOFError, ConnectionResetError):
+            return self._bury(worker, index)
+        if kind == "progress":
+            worker.seen_at = time.monotonic()
+            worker.seen_cpu = _cpu_seconds(worker.process.pid)
+            if progress is not None:
+                progress(index, payload)
+            return None
+        worker.index = None
+        if kind == "value":
+            return Result(index, value=payload)
+        if isinstance(payload, StorageError):
+            raise payload
+        return Result(index, failure=payload)
+
+    def _bury(self, worker: _Worker, index: int) -> Result:
+        killed_by_us = worker.seen_cpu < 0
+        self._end(worker)
+        if killed_by_us:
+            message = f"no progress for {self.hang_cpu_seconds:.0f} CPU seconds"
+            return Result(index, failure=Failure("hung", f"the decoder hung: {message}"))
+        code = worker.process.returncode
+        how = f"exit code {code}"
+        if code is not None and code < 0:
+            with contextlib.suppress(ValueError):
+                how = signal.Signals(-code).name
+        return Result(index, failure=Failure("crashed", f"its worker process died ({how})"))
+
+    def _end(self, worker: _Worker) -> None:
+        worker.connection.close()
+        if worker in self._pool:
+            self._pool.remove(worker)
+        try:
+            worker.process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            worker.process.kill()
+            worker.process.wait()
+
+    def _stop(self) -> None:
+        for worker in list(self._pool):
+            if worker.index is not None:
+                worker.process.kill()
+            self._end(worker)
+
+
+def run_here(function: Callable[..., Any], items: Iterable[Any]) -> Iterator[Result]:
+    """The same contract in this process, one after another: for tests and single files."""
+    for index, item in enumerate(items):
+        try:
+            yield Result(index, value=function(item, lambda _: None))
+        except StorageError:
+            raise
+        except InternvidError as error:
+            reason = str(getattr(error, "reason", "error"))
+            yield Result(index, failure=Failure(reason, error.message))
+
+
+def _cpu_seconds(pid: int) -> float:
+    """CPU time a process has used, user and system; 0 where the system does not tell."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            after_name = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")

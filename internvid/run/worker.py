@@ -1,0 +1,61 @@
+"""A worker process: takes (function, item) from its connection, answers with the outcome.
+
+Started by the executor as `python -m internvid.run.worker FD`; ends when the connection does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import signal
+import sys
+import traceback
+from multiprocessing.connection import Connection
+from typing import Any
+
+from internvid.core.errors import InternvidError, StorageError
+from internvid.run.executor import Failure
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main(descriptor: int) -> None:
+    """Serve the connection until it closes."""
+    # The parent decides what Ctrl-C means; it ends its workers itself.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _die_with_parent()
+    connection = Connection(descriptor)
+    while True:
+        try:
+            function, item = connection.recv()
+        except (EOFError, ConnectionResetError):
+            return
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.send(_outcome(function, item, connection))
+
+
+def _outcome(function: Any, item: Any, connection: Connection) -> tuple[str, Any]:
+    def report(value: float) -> None:
+        connection.send(("progress", value))
+
+    try:
+        return "value", function(item, report)
+    except StorageError as error:
+        return "failure", error
+    except InternvidError as error:
+        return "failure", Failure(str(getattr(error, "reason", "error")), error.message)
+    except MemoryError:
+        return "failure", Failure("out_of_memory", "decoding it needs more memory than allowed")
+    except Exception as error:  # the boundary of a process: any trouble must become an answer
+        text = f"{type(error).__name__}: {error}"
+        return "failure", Failure("bug", text, traceback.format_exc())
+
+
+def _die_with_parent() -> None:
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,59 @@
+"""Light, colour and change of each frame as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from internvid.core.contracts import Planes
+from internvid.core.types import ColumnSpec
+
+Float = npt.NDArray[np.float32]
+
+BLACK_LEVEL = 32.0
+
+
+@dataclass
+class LumaObserver:
+    """Brightness, contrast, tint, black share and amount of motion.
+
+    `motion` is the mean |luma change| of 64 x 36 cells against the frame before, in levels: noise
+    averages out in a cell, movement does not. `black_share` counts cells below level 32 (16 is
+    black in limited range).
+    """
+
+    columns: ClassVar[Mapping[str, ColumnSpec]] = {
+        "luma_mean": ColumnSpec("uint8", unit="levels", meaning="mean luma, 16 black, 235 white"),
+        "luma_spread": ColumnSpec("uint8", 0.5, unit="levels", meaning="deviation of luma"),
+        "u_mean": ColumnSpec("uint8", unit="levels", meaning="mean blue-difference, 128 neutral"),
+        "v_mean": ColumnSpec("uint8", unit="levels", meaning="mean red-difference, 128 neutral"),
+        "black_share": ColumnSpec("uint8", 1 / 255, unit="fraction", meaning="share of black"),
+        "motion": ColumnSpec("uint16", 1 / 256, unit="levels", meaning="mean |luma change|"),
+    }
+    _last: Float | None = field(default=None, repr=False)
+    _parts: list[Float] = field(default_factory=list, repr=False)
+
+    def observe(self, batch: Planes) -> None:
+        """Add one row per frame of the batch."""
+        cells = batch.luma_half
+        count = len(cells)
+        flat = cells.reshape(count, -1)
+        rows = np.zeros((count, 6), np.float32)
+        rows[:, 0] = flat.mean(axis=1)
+        rows[:, 1] = flat.std(axis=1)
+        rows[:, 2] = batch.u_half.reshape(count, -1).mean(axis=1)
+        rows[:, 3] = batch.v_half.reshape(count, -1).mean(axis=1)
+        rows[:, 4] = (flat < BLACK_LEVEL).mean(axis=1)
+        before = cells[:1] if self._last is None else self._last[None]
+        change = np.abs(np.diff(np.concatenate([before, cells]), axis=0))
+        rows[:, 5] = change.reshape(count, -1).mean(axis=1)
+        self._last = cells[-1]
+        self._parts.append(rows)
+
+    def finish(self) -> dict[str, npt.NDArray[Any]]:
+        """The columns, one value per frame."""
+        return dict(zip(self.columns, np.concatenate(self._parts).T, strict=True))

@@ -1,0 +1,191 @@
+"""Runs every observer over one decode of one video."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from av.audio.frame import AudioFrame
+
+from internvid.core import registry
+from internvid.core.contracts import Observer, PickFacts
+from internvid.core.types import ColumnSpec, Timeline
+from internvid.scan.audio import LoudnessMeter
+from internvid.scan.picks import PickMaker, StoredPick
+from internvid.video.decode import DecodeOptions, DecodeReport, Picture, open_video
+from internvid.video.pick import PickClock, PickRule
+from internvid.video.planes import PlaneSampler
+from internvid.video.probe import VideoFacts, hash_file
+
+Progress = Callable[[float], None]
+Keep = Callable[[StoredPick], None]
+
+
+@dataclass(frozen=True)
+class ScanRecipe:
+    """What one decode leaves behind.
+
+    Attributes:
+        observers: components that write timeline columns: names, or instances whose fields
+            are their configuration.
+        picks: which frames are kept as JPEG.
+        mode: `full` decodes every frame; `fast` skips frames no other frame needs.
+        audio: whether loudness is measured.
+        skip_loop_filter: see DecodeOptions.
+        maximum_frame_bytes: larger pictures are refused, so that memory stays bounded.
+    """
+
+    version = 1
+    observers: tuple[Any, ...] = ("content", "luma")
+    picks: PickRule = field(default_factory=PickRule)
+    mode: str = "full"
+    audio: bool = True
+    skip_loop_filter: str = "noref"
+    maximum_frame_bytes: int = 32 * 1024 * 1024
+
+    def decode_options(self) -> DecodeOptions:
+        """How the source is decoded for this recipe."""
+        return DecodeOptions(
+            skip_loop_filter="all" if self.mode == "fast" else self.skip_loop_filter,
+            skip_frame="noref" if self.mode == "fast" else "default",
+            audio=self.audio,
+            maximum_frame_bytes=self.maximum_frame_bytes,
+        )
+
+    def fresh_observers(self) -> list[Observer]:
+        """A new instance of each observer: they hold the state of one video."""
+        return [
+            registry.find("observer", observer)()
+            if isinstance(observer, str)
+            else dataclasses.replace(observer)
+            for observer in self.observers
+        ]
+
+    def column_specs(self) -> dict[str, ColumnSpec]:
+        """Every timeline column this recipe makes, with how it is stored."""
+        specs: dict[str, ColumnSpec] = {}
+        for observer in self.fresh_observers():
+            specs.update(observer.columns)
+        return {**specs, **LoudnessMeter.columns}
+
+
+@dataclass(frozen=True)
+class ScanResult:
+    """All that one decode left: facts, timeline and picks.
+
+    Attributes:
+        start_pts: stream ticks of the first displayed frame.
+        picks: what was measured on each kept frame; the JPEGs went to the caller's `keep`.
+        report: what the pass met (damage, repaired times).
+    """
+
+    video_id: str
+    facts: VideoFacts
+    start_pts: int
+    timeline: Timeline
+    picks: Sequence[PickFacts]
+    report: DecodeReport
+
+
+def scan_video(
+    path: Path,
+    recipe: ScanRecipe,
+    keep: Keep | None = None,
+    progress: Progress | None = None,
+    video_id: str | None = None,
+) -> ScanResult:
+    """Decode a video once; watch it with every observer and keep picks.
+
+    Memory stays bounded whatever the length: pictures are handed on as they are made.
+
+    Args:
+        path: the media file.
+        recipe: what to observe and keep.
+        keep: called with each pick, in time order; without it no JPEG is made.
+        progress: called with the video seconds reached, about every 32 frames.
+        video_id: hash of the file where it is known already.
+
+    Raises:
+        VideoError: the source cannot be read; its `reason` says why.
+    """
+    video_id = video_id or hash_file(path)
+    with open_video(path, recipe.decode_options()) as opened:
+        watch = _Watch(recipe, keep, progress or (lambda _: None))
+        for item in opened.read():
+            if isinstance(item, Picture):
+                watch.see(item, opened.facts)
+            elif isinstance(item, AudioFrame):
+                watch.loudness.hear(item)
+        return watch.result(video_id, opened.facts, opened.report)
+
+
+class _Watch:
+    """The state of one pass: sampler, observers, picks, loudness."""
+
+    def __init__(self, recipe: ScanRecipe, keep: Keep | None, progress: Progress) -> None:
+        self.recipe = recipe
+        self.keep = keep
+        self.progress = progress
+        self.observers = recipe.fresh_observers()
+        self.clock = PickClock(recipe.picks)
+        self.loudness = LoudnessMeter()
+        self.ticks: list[int] = []
+        self.sampler: PlaneSampler | None = None
+        self.maker: PickMaker | None = None
+        self.before: Any = None
+
+    def see(self, picture: Picture, facts: VideoFacts) -> None:
+        if self.sampler is None or self.maker is None:
+            self.sampler = PlaneSampler(facts.rotation_degrees)
+            self.maker = PickMaker(self.recipe.picks, facts, self.keep)
+        seconds = picture.ticks * float(facts.time_base)
+        luma = self.sampler.add(picture.frame, seconds)
+        coarse = luma[::4, ::4].astype(np.int16)
+        change = 0.0 if self.before is None else float(np.abs(coarse - self.before).mean()) / 4
+        self.before = coarse
+        if self.clock.wants(seconds, change):
+            self.maker.add(picture.frame, len(self.ticks), picture.ticks)
+        self.ticks.append(picture.ticks)
+        if self.sampler.full:
+            self.flush()
+            self.progress(seconds)
+
+    def flush(self) -> None:
+        batch = self.sampler.take() if self.sampler else None
+        if batch is not None:
+            for observer in self.observers:
+                observer.observe(batch)
+
+    def result(self, video_id: str, facts: VideoFacts, report: DecodeReport) -> ScanResult:
+        self.flush()
+        assert self.maker is not None  # read() raised if no frame came
+        pts = np.asarray(self.ticks, np.int64)
+        time_base = Fraction(facts.time_base)
+        seconds = pts.astype(np.float64) * float(time_base)
+        specs = self.recipe.column_specs()
+        values: dict[str, Any] = {}
+        for observer in self.observers:
+            values.update(observer.finish())
+        start_seconds = float(report.start_pts * time_base)
+        values.update(self.loudness.finish(seconds + start_seconds))
+        timeline = Timeline(
+            video_id=video_id,
+            pts=pts,
+            time_base=time_base,
+            duration_seconds=float(report.end_ticks * time_base),
+            stored={name: specs[name].encode(column) for name, column in values.items()},
+            specs=specs,
+        )
+        return ScanResult(
+            video_id=video_id,
+            facts=facts,
+            start_pts=report.start_pts,
+            timeline=timeline,
+            picks=tuple(self.maker.facts_of_picks),
+            report=dataclasses.replace(report),
+        )

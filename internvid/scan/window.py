@@ -1,0 +1,159 @@
+"""A bounded stretch of small pictures: what transition evidence is measured on.
+
+Two sizes are kept for every frame: luma of 36 x 64 (fine structure) and a *thumb*, luma of
+18 x 32 beside chroma of 9 x 16 twice, flattened to one row. Numbers that need one frame and
+its predecessor only are kept for the whole video; they are a few bytes a frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from internvid.core.contracts import Planes
+
+Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
+Int64 = npt.NDArray[np.int64]
+
+LUMA_CELLS = 18 * 32
+CHROMA_CELLS = 9 * 16
+THUMB_CELLS = LUMA_CELLS + 2 * CHROMA_CELLS
+CHROMA_WEIGHT = LUMA_CELLS / CHROMA_CELLS
+TRACES = ("jump", "ncc", "fine", "coarse", "luma", "spread")
+
+
+def pool(planes: Float32, rows: int, columns: int) -> Float32:
+    """Means of `rows` x `columns` blocks of [..., H, W]; H and W must be multiples.
+
+    Strided sums are several times faster than a mean over short axes.
+    """
+    tall = planes[..., ::rows, :].copy()
+    for row in range(1, rows):
+        tall += planes[..., row::rows, :]
+    mean: Float32 = tall[..., ::columns].copy()
+    for column in range(1, columns):
+        mean += tall[..., column::columns]
+    mean *= np.float32(1 / (rows * columns))
+    return mean
+
+
+@dataclass
+class FrameWindow:
+    """The last seconds of a video as small pictures, and traces of all of it.
+
+    Attributes:
+        first: index in the video of the oldest picture still held.
+        luma: uint8 [N, 36, 64].
+        thumbs: float32 [N, 864], see the module.
+        seconds: float64 [all frames], never decreasing.
+        traces: name -> float32 [all frames]: `jump` mean |YUV difference| to the frame before,
+            `ncc` its luma correlation, `fine` and `coarse` detail energy, `luma` mean,
+            `spread` standard deviation of luma.
+    """
+
+    first: int = 0
+    luma: npt.NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, 36, 64), np.uint8))
+    thumbs: Float32 = field(default_factory=lambda: np.zeros((0, THUMB_CELLS), np.float32))
+    seconds: Float64 = field(default_factory=lambda: np.zeros(0))
+    traces: dict[str, Float32] = field(
+        default_factory=lambda: {name: np.zeros(0, np.float32) for name in TRACES}
+    )
+    _last: tuple[Float32, Float32, Float32] | None = None
+    _count: int = 0
+    _room: dict[str, npt.NDArray[np.generic]] = field(default_factory=dict)
+
+    def append(self, batch: Planes, part: slice) -> None:
+        """Take frames `part` of a batch."""
+        planes = (batch.luma_half[part], batch.u_half[part], batch.v_half[part])
+        thumb = pool(planes[0], 2, 2)
+        chroma = [pool(plane, 4, 4).reshape(len(plane), -1) for plane in planes[1:]]
+        rows = np.concatenate([thumb.reshape(len(thumb), -1), *chroma], axis=1)
+        measured = self._measure(planes, thumb)
+        seconds = np.nan_to_num(np.asarray(batch.pts_seconds[part], dtype=np.float64))
+        if self._count:
+            seconds = np.maximum(seconds, self.seconds[-1])
+        seconds = np.maximum.accumulate(seconds)
+        self.luma = np.concatenate([self.luma, np.rint(planes[0]).astype(np.uint8)])
+        self.thumbs = np.concatenate([self.thumbs, rows])
+        self.seconds = self._grow("seconds", seconds).astype(np.float64, copy=False)
+        for name in TRACES:
+            self.traces[name] = self._grow(name, measured[name]).astype(np.float32, copy=False)
+        self._count += len(rows)
+        self._last = (planes[0][-1:], planes[1][-1:], planes[2][-1:])
+
+    def _grow(self, name: str, values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+        """Append to a whole-video array, doubling its room so that hours stay linear."""
+        room = self._room.get(name)
+        need = self._count + len(values)
+        if room is None or len(room) < need:
+            larger = np.zeros(max(1024, 2 * need), values.dtype)
+            if room is not None:
+                larger[: self._count] = room[: self._count]
+            room = self._room[name] = larger
+        room[self._count : need] = values
+        return room[:need]
+
+    def _measure(
+        self, planes: tuple[Float32, Float32, Float32], thumb: Float32
+    ) -> dict[str, Float32]:
+        last = self._last or (planes[0][:1], planes[1][:1], planes[2][:1])
+        jump = np.zeros(len(thumb), np.float32)
+        for plane, before in zip(planes, last, strict=True):
+            step = np.empty_like(plane)
+            np.subtract(plane[:1], before, out=step[:1])
+            np.subtract(plane[1:], plane[:-1], out=step[1:])
+            jump += np.abs(step, out=step).reshape(len(step), -1).mean(axis=1)
+        flat = planes[0].reshape(len(thumb), -1)
+        mean = flat.mean(axis=1)
+        square = np.einsum("ij,ij->i", flat, flat) / flat.shape[1]
+        before = np.concatenate([last[0].reshape(1, -1), flat[:-1]])
+        mean_before, square_before = (
+            before.mean(axis=1),
+            np.einsum("ij,ij->i", before, before) / flat.shape[1],
+        )
+        cross = np.einsum("ij,ij->i", flat, before) / flat.shape[1] - mean * mean_before
+        variance, variance_before = square - mean * mean, square_before - mean_before**2
+        # The constant keeps two nearly uniform pictures alike: noise has no structure to compare.
+        ncc = (cross + 2.0) / np.sqrt(
+            (np.maximum(variance, 0) + 2.0) * (np.maximum(variance_before, 0) + 2.0)
+        )
+        small = thumb.reshape(len(thumb), -1)
+        square_small = np.einsum("ij,ij->i", small, small) / small.shape[1]
+        smaller = pool(thumb, 2, 2).reshape(len(thumb), -1)
+        square_smaller = np.einsum("ij,ij->i", smaller, smaller) / smaller.shape[1]
+        return {
+            "jump": jump,
+            "ncc": np.clip(ncc, -1, 1),
+            "fine": np.maximum(square - square_small, 0),
+            "coarse": np.maximum(square_small - square_smaller, 0),
+            "luma": mean,
+            "spread": np.sqrt(np.maximum(variance, 0)),
+        }
+
+    def drop_before(self, index: int) -> None:
+        """Forget pictures before frame `index` of the video; traces stay."""
+        keep = max(0, index - self.first)
+        if keep:
+            self.luma, self.thumbs = self.luma[keep:].copy(), self.thumbs[keep:].copy()
+            self.first += keep
+
+    def pick_luma(self, frames: Int64) -> Float32:
+        """Luma float32 [..., 36, 64] of frames by video index, clipped to what is held."""
+        held: Float32 = self.luma[self._held(frames)].astype(np.float32)
+        return held
+
+    def pick_thumbs(self, frames: Int64) -> Float32:
+        """Thumbs float32 [..., 864] of frames by video index, clipped to what is held."""
+        return self.thumbs[self._held(frames)]
+
+    def frames_at(self, seconds: Float64) -> Int64:
+        """Index of the frame shown at each time, clipped to what is held."""
+        shown = np.searchsorted(self.seconds, seconds + 1e-6, side="right") - 1
+        return self._held(shown) + self.first
+
+    def _held(self, frames: Int64) -> Int64:
+        held: Int64 = np.clip(frames - self.first, 0, len(self.luma) - 1)
+        return held

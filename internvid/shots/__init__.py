@@ -1,0 +1,1 @@
+"""Shot detectors over a timeline, and the step from shots to clips."""

@@ -1,0 +1,103 @@
+"""The detector that runs unless another is named: cuts where the measured evidence is best."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from internvid.core.errors import ConfigInvalidError
+from internvid.core.types import Shot, Timeline, TimeSpan
+
+KINDS = ("none", "dissolve", "wipe", "fade")
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """One place where a shot may begin.
+
+    Attributes:
+        seconds: a cut's first frame, a gradual transition's middle.
+        length_seconds: 0 for a cut.
+    """
+
+    seconds: float
+    transition: str
+    score: float
+    length_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class DefaultDetector:
+    """Shots from the columns of `internvid.scan.transitions`; needs no pictures.
+
+    Attributes:
+        cut_threshold: least probability of a hard cut.
+        gradual_threshold: least probability of a dissolve, fade or wipe.
+        shortest_seconds: boundaries nearer to one another than this are one.
+    """
+
+    version: ClassVar[int] = 1
+
+    cut_threshold: float = 0.5
+    gradual_threshold: float = 0.5
+    shortest_seconds: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in ("cut_threshold", "gradual_threshold"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ConfigInvalidError(f"{name} must lie in (0, 1], got {getattr(self, name)}")
+        if self.shortest_seconds < 0:
+            raise ConfigInvalidError(
+                f"shortest_seconds cannot be negative, got {self.shortest_seconds}"
+            )
+
+    def detect(self, timeline: Timeline) -> list[Shot]:
+        """Shots that tile the video from its first frame to its end."""
+        seconds = timeline.pts_seconds
+        if not len(seconds):
+            return []
+        begin = float(seconds[0])
+        end = max(float(timeline.duration_seconds), float(seconds[-1]), begin)
+        chosen = self._choose([*self._list_gradual(timeline), *self._list_cuts(timeline)])
+        chosen = [b for b in chosen if begin < b.seconds < end]
+        edges = [begin, *(b.seconds for b in chosen), end]
+        shots = [Shot(TimeSpan(edges[0], edges[1]), "start", 1.0)]
+        for place, boundary in enumerate(chosen, start=1):
+            span = TimeSpan(edges[place], edges[place + 1])
+            shots.append(Shot(span, boundary.transition, boundary.score, boundary.length_seconds))
+        return shots
+
+    def _list_cuts(self, timeline: Timeline) -> list[Boundary]:
+        seconds, probability = timeline.pts_seconds, timeline.column("cut")
+        return [
+            Boundary(float(seconds[k]), "cut", float(min(1.0, probability[k])))
+            for k in np.flatnonzero(probability >= self.cut_threshold)
+        ]
+
+    def _list_gradual(self, timeline: Timeline) -> list[Boundary]:
+        seconds, probability = timeline.pts_seconds, timeline.column("gradual")
+        lengths, kinds = timeline.column("gradual_seconds"), timeline.column("gradual_kind")
+        found = []
+        for k in np.flatnonzero(probability >= self.gradual_threshold):
+            kind = KINDS[int(np.clip(np.rint(kinds[k]), 1, 3))]
+            found.append(
+                Boundary(
+                    float(seconds[k]), kind, float(min(1.0, probability[k])), float(lengths[k])
+                )
+            )
+        return found
+
+    def _choose(self, boundaries: list[Boundary]) -> list[Boundary]:
+        """The strongest of those that tell of one change, in time order."""
+        chosen: list[Boundary] = []
+        for boundary in sorted(boundaries, key=lambda b: (-b.score, b.seconds)):
+            if all(self._are_apart(boundary, other) for other in chosen):
+                chosen.append(boundary)
+        return sorted(chosen, key=lambda b: b.seconds)
+
+    def _are_apart(self, one: Boundary, other: Boundary) -> bool:
+        # Windows are a little longer than what they hold, so neighbours may touch.
+        reach = 0.45 * (one.length_seconds + other.length_seconds) + self.shortest_seconds
+        return abs(one.seconds - other.seconds) >= reach

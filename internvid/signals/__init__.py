@@ -1,0 +1,1 @@
+"""Measures clips: aggregates of a timeline over a span, as typed columns."""

@@ -1,0 +1,135 @@
+"""What the camera does in a clip: one word, a direction, a speed, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from internvid.core.contracts import PickFacts
+from internvid.core.types import FloatArray, Timeline, TimeSpan
+from internvid.signals.path import AXIS_WIDTHS, GRID_SECONDS, CameraPath, camera_path, rolling_mean
+
+MOVES = ("static", "pan", "tilt", "zoom", "shake", "mixed")
+# Slower swings than this are the camera's course, quicker ones its shake.
+_SHAKE_SECONDS = 1.2
+_AXES = ("pan", "tilt", "zoom")
+_DIRECTIONS = (("left", "right"), ("up", "down"), ("out", "in"))
+
+
+@dataclass(frozen=True)
+class CameraSignal:
+    """Names the camera's move.
+
+    "pan right" means the camera turns right, so the content moves left; "tilt up" moves it down;
+    "zoom in" enlarges it. `camera_speed` is in widths per second for a pan, heights per second
+    for a tilt, growth per second for a zoom (0.1: 1.1 times after a second), and the deviation of
+    the position in widths for a shake. All four are null where too little could be measured.
+
+    Attributes:
+        pan_widths, tilt_heights, zoom_growth: slowest move that is one, per second.
+        shake_widths: smallest deviation of the position that is a shake.
+        shake_share: a drift over the clip that exceeds the shake this many times is a move in
+            spite of it.
+        other_share: a second move at least this share of the first makes it "mixed".
+        least_confidence: share of the clip that must have been measured well.
+    """
+
+    version: ClassVar[int] = 1
+    columns: ClassVar[Mapping[str, str]] = {
+        "camera_move": "string",
+        "camera_direction": "string",
+        "camera_speed": "double",
+        "camera_confidence": "double",
+    }
+    pan_widths: float = 0.013
+    tilt_heights: float = 0.022
+    zoom_growth: float = 0.018
+    shake_widths: float = 0.003
+    shake_share: float = 8.0
+    other_share: float = 0.6
+    least_confidence: float = 0.5
+
+    def measure(
+        self, timeline: Timeline, span: TimeSpan, picks: Sequence[PickFacts]
+    ) -> dict[str, Any]:
+        """The four columns of one clip."""
+        path = camera_path(timeline, span)
+        nothing: dict[str, Any] = dict.fromkeys(self.columns)
+        if path is None:
+            return nothing
+        measured = float((path.confidence >= 0.3).mean())
+        if measured < self.least_confidence:
+            return nothing
+        drift, shake = _drift(path), _shake(path)
+        limits = np.asarray([self.pan_widths, self.tilt_heights, self.zoom_growth])
+        scores = np.append(np.abs(drift) / limits, shake / self.shake_widths)
+        move, axis = self._named(drift, shake, scores, len(path.seconds) * GRID_SECONDS)
+        sure = measured * float(np.median(path.confidence)) * _margin(move, axis, scores)
+        return {
+            "camera_move": move,
+            "camera_direction": None if axis is None else _DIRECTIONS[axis][int(drift[axis] > 0)],
+            "camera_speed": _speed(move, axis, drift, shake),
+            "camera_confidence": sure,
+        }
+
+    def _named(
+        self, drift: FloatArray, shake: float, scores: FloatArray, seconds: float
+    ) -> tuple[str, int | None]:
+        """The move and, if it has a direction, its axis."""
+        shakes = bool(scores[3] >= 1)
+        way = np.abs(drift) * AXIS_WIDTHS
+        axis = int(np.argmax(way * (scores[:3] >= 1)))
+        moves = bool(scores[axis] >= 1)
+        if shakes and way[axis] * seconds < self.shake_share * shake:
+            return "shake", None
+        if not moves:
+            return "static", None
+        others = [way[other] for other in range(3) if other != axis and scores[other] >= 1]
+        if others and max(others) >= self.other_share * way[axis]:
+            return "mixed", None
+        return _AXES[axis], axis
+
+
+def _drift(path: CameraPath) -> FloatArray:
+    """Steady velocity [3]: the slope of the straight line through the positions."""
+    position = path.position
+    time = path.seconds - path.seconds.mean()
+    if len(time) < 3:
+        return np.asarray(path.velocity.mean(axis=0))
+    return np.asarray(time @ (position - position.mean(axis=0)) / (time @ time))
+
+
+def _shake(path: CameraPath) -> float:
+    """Deviation of the position from its own smooth course, in widths."""
+    position = path.position[:, :2] * AXIS_WIDTHS[:2]
+    reach = max(1, round(_SHAKE_SECONDS / GRID_SECONDS / 2))
+    off = position - rolling_mean(position, reach)
+    # At the ends the smooth course is the position itself.
+    square = np.sort((off[1:-1] ** 2).sum(axis=1) / 2)
+    kept = square[: max(1, round(0.9 * len(square)))]
+    return float(np.sqrt(kept.mean())) if len(kept) else 0.0
+
+
+def _margin(move: str, axis: int | None, scores: FloatArray) -> float:
+    """How far the deciding score is from its limit: 0.5 on it, 1 from twice (or half) on."""
+    if move == "static":
+        score = 1 / max(float(scores.max()), 1e-6)
+    else:
+        deciding = 3 if move == "shake" else int(scores[:3].argmax()) if axis is None else axis
+        score = float(scores[deciding])
+    return float(np.clip(0.5 * score, 0.0, 1.0))
+
+
+def _speed(move: str, axis: int | None, drift: FloatArray, shake: float) -> float:
+    if move == "static":
+        return 0.0
+    if move == "shake":
+        return shake
+    if axis == 2:
+        return float(np.expm1(abs(drift[2])))
+    if axis is not None:
+        return float(abs(drift[axis]))
+    return float(np.sqrt(((drift * AXIS_WIDTHS) ** 2).sum()))

@@ -1,0 +1,76 @@
+"""Deterministic stand-ins, one per contract: for tests, and as the smallest example of each.
+
+They read nothing and need nothing, and they say so in what they return.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from internvid.core.contracts import Annotation, ClipView, ExportItem
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+@dataclass(frozen=True)
+class EchoCaptioner:
+    """Says which clip it was given: a text bound to its clip beyond doubt."""
+
+    version: ClassVar[int] = 1
+    prefix: str = "clip"
+
+    def caption(self, clips: Sequence[ClipView]) -> Iterable[Annotation]:
+        """`<prefix> <clip_id> with <n> pictures`, in reverse order of asking."""
+        for view in reversed(clips):
+            text = f"{self.prefix} {view.clip.clip_id} with {len(view.picks)} pictures"
+            yield Annotation(view.clip.clip_id, text)
+
+
+@dataclass(frozen=True)
+class HashScorer:
+    """A number between 0 and 1 made of the clip's id (and its text, when there is one)."""
+
+    version: ClassVar[int] = 1
+    seed: int = 0
+
+    def score(
+        self, clips: Sequence[ClipView], texts: Mapping[str, str] | None = None
+    ) -> Iterable[Annotation]:
+        """The same number for the same clip, text and seed, anywhere."""
+        for view in clips:
+            text = (texts or {}).get(view.clip.clip_id, "")
+            digest = hashlib.blake2b(
+                f"{self.seed}:{view.clip.clip_id}:{text}".encode(), digest_size=8
+            ).digest()
+            yield Annotation(view.clip.clip_id, int.from_bytes(digest, "big") / 2**64)
+
+
+@dataclass(frozen=True)
+class FirstSelector:
+    """The first clips in id order."""
+
+    version: ClassVar[int] = 1
+    count: int = 10
+
+    def select(self, table: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+        """`count` ids."""
+        return table.project("clip_id, 'first' as reason").order("clip_id").limit(self.count)
+
+
+@dataclass(frozen=True)
+class ListExporter:
+    """Writes the clip ids, one JSON line each."""
+
+    version: ClassVar[int] = 1
+
+    def export(self, items: Iterable[ExportItem], folder: Path) -> dict[str, Any]:
+        """`clips.jsonl`."""
+        lines = [json.dumps({"clip_id": item.clip.clip_id}) + "\n" for item in items]
+        (folder / "clips.jsonl").write_text("".join(lines), "utf-8")
+        return {"files": ["clips.jsonl"], "clips": len(lines)}

@@ -1,0 +1,219 @@
+"""One streaming pass over a source: every displayed frame once, with its exact time."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import av.error
+from av.audio.frame import AudioFrame
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.stream import Stream
+from av.video.stream import VideoStream
+
+from internvid.core.errors import VideoUnreadableError
+from internvid.video.probe import (
+    VideoFacts,
+    check_frame_bytes,
+    main_video_stream,
+    open_container,
+    read_facts,
+)
+
+
+@dataclass(frozen=True)
+class DecodeOptions:
+    """How to decode.
+
+    Attributes:
+        skip_loop_filter: FFmpeg's value; `noref` leaves reference frames exact and skips
+            the deblocking of the others (under 0.2 grey levels at the sizes we keep).
+        skip_frame: FFmpeg's value; `noref` drops frames that no other frame needs.
+        audio: whether audio frames are decoded too.
+        maximum_frame_bytes: pictures above this are refused.
+    """
+
+    skip_loop_filter: str = "default"
+    skip_frame: str = "default"
+    audio: bool = False
+    maximum_frame_bytes: int = 32 * 1024 * 1024
+
+
+@dataclass
+class DecodeReport:
+    """What one pass met. Filled while frames are read; final once they are exhausted.
+
+    Attributes:
+        frames: displayed frames so far.
+        start_pts: stream ticks of the first displayed frame.
+        end_ticks: end of the last frame, in ticks after `start_pts`.
+        damaged_packets: packets the decoder refused.
+        damaged_frames: frames the decoder flagged as corrupt.
+        repaired_times: frames whose time was missing or did not grow.
+        truncated: whether reading ended with an error.
+    """
+
+    frames: int = 0
+    start_pts: int = 0
+    end_ticks: int = 0
+    damaged_packets: int = 0
+    damaged_frames: int = 0
+    repaired_times: int = 0
+    truncated: bool = False
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One displayed frame: the decoded picture and its time in ticks from the first one."""
+
+    frame: VideoFrame
+    ticks: int
+
+
+@dataclass
+class VideoPass:
+    """An opened source, to be read once from start to end."""
+
+    facts: VideoFacts
+    container: InputContainer = field(repr=False)
+    stream: VideoStream = field(repr=False)
+    options: DecodeOptions = field(repr=False)
+    report: DecodeReport = field(default_factory=DecodeReport)
+
+    def read(self) -> Iterator[Picture | AudioFrame]:
+        """Displayed frames in order, and audio frames between them where asked for.
+
+        Damaged packets are counted and passed over, as players do.
+
+        Raises:
+            VideoUnreadableError: not one frame could be decoded (reason `no_frames`).
+        """
+        audio = self.container.streams.best("audio") if self.options.audio else None
+        streams: list[Stream] = [self.stream] if audio is None else [self.stream, audio]
+        clock = _Clock(self.facts, self.report)
+        for frame in self._decoded(streams):
+            if isinstance(frame, AudioFrame):
+                yield frame
+            elif isinstance(frame, VideoFrame):
+                if self.report.frames == 0:
+                    self._learn_from(frame)
+                self.report.damaged_frames += bool(frame.is_corrupt)
+                yield Picture(frame, clock.stamp(frame))
+        if self.report.frames == 0:
+            raise VideoUnreadableError(
+                f"no frame could be decoded ({self.report.damaged_packets} damaged packets)",
+                reason="no_frames",
+            )
+
+    def _learn_from(self, frame: VideoFrame) -> None:
+        # Rotation is known only with a decoded frame (side data of stream or picture).
+        self.facts = dataclasses.replace(
+            self.facts,
+            rotation_degrees=round(frame.rotation / 90) * 90 % 360,
+            width=frame.width,
+            height=frame.height,
+            pixel_format=frame.format.name,
+        )
+
+    def _decoded(self, streams: Sequence[Stream]) -> Iterator[object]:
+        packets = self.container.demux(*streams)
+        largest = 0
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except (av.error.FFmpegError, OSError):
+                # Reading failed for good (a truncated file): flush what the decoder still holds.
+                self.report.truncated = True
+                yield from self._flushed(streams)
+                return
+            try:
+                for frame in packet.decode():
+                    if isinstance(frame, VideoFrame) and frame.width * frame.height > largest:
+                        largest = frame.width * frame.height
+                        check_frame_bytes(
+                            frame.width,
+                            frame.height,
+                            frame.format.name,
+                            self.options.maximum_frame_bytes,
+                        )
+                    yield frame
+            except av.error.FFmpegError:
+                if packet.stream is self.stream:
+                    self.report.damaged_packets += 1
+
+    def _flushed(self, streams: Sequence[Stream]) -> Iterator[object]:
+        try:
+            yield from self.stream.codec_context.decode(None)
+        except (av.error.FFmpegError, EOFError):
+            self.report.damaged_packets += 1
+
+
+@dataclass
+class _Clock:
+    """Turns raw frame times into ticks that start at 0 and always grow."""
+
+    facts: VideoFacts
+    report: DecodeReport
+    last: int = -1
+
+    def __post_init__(self) -> None:
+        fps = Fraction(self.facts.fps or 25.0).limit_denominator(100000)
+        self.typical = max(1, round(1 / (fps * self.facts.time_base)))
+
+    def stamp(self, frame: VideoFrame) -> int:
+        typical = self.typical
+        length = frame.duration or typical
+        raw = frame.pts if frame.pts is not None else frame.dts
+        first = self.report.frames == 0
+        if first:
+            self.report.start_pts = raw or 0
+        if raw is None:
+            ticks = 0 if first else self.last + typical
+            self.report.repaired_times += 1
+        else:
+            ticks = raw - self.report.start_pts
+            if ticks <= self.last:
+                ticks = self.last + 1
+                self.report.repaired_times += 1
+        self.last = ticks
+        self.report.frames += 1
+        self.report.end_ticks = max(self.report.end_ticks, ticks + max(1, length))
+        return ticks
+
+
+@contextmanager
+def open_video(path: Path, options: DecodeOptions | None = None) -> Iterator[VideoPass]:
+    """One pass over a source.
+
+    Args:
+        path: a media file. Playlists and pointers are refused, never followed.
+        options: how to decode.
+
+    Raises:
+        VideoError: its `reason` says why the source cannot be used.
+    """
+    chosen = options or DecodeOptions()
+    with open_container(path) as container:
+        stream = main_video_stream(container)
+        facts = read_facts(path, container, stream, chosen.maximum_frame_bytes)
+        context = stream.codec_context
+        # One thread: parallel over files costs less CPU than over frames, and damaged
+        # streams decode to the same pictures each time.
+        context.thread_count = 1
+        extra = {
+            "skip_loop_filter": chosen.skip_loop_filter,
+            "skip_frame": chosen.skip_frame,
+        }
+        context.options = {key: value for key, value in extra.items() if value != "default"}
+        for audio in container.streams.audio:
+            if audio.codec_context is not None:
+                audio.codec_context.thread_count = 1
+        yield VideoPass(facts, container, stream, chosen)

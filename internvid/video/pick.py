@@ -1,0 +1,56 @@
+"""Which frames to keep as pictures: pure rules over times and changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class PickRule:
+    """Frames kept as JPEG.
+
+    Attributes:
+        per_second: one frame per 1 / per_second seconds of video, the first at or after each
+            grid instant.
+        short_side: pixels of the shorter side; smaller sources stay as they are.
+        quality: JPEG quality, 1 to 95.
+        jump_levels: mean luma change that counts as a new picture; a stretch that begins with
+            one gets a pick of its own as soon as it is calm.
+        calm_levels: mean luma change below which a frame counts as calm.
+    """
+
+    per_second: float = 2.0
+    short_side: int = 256
+    quality: int = 90
+    jump_levels: float = 10.0
+    calm_levels: float = 4.0
+
+
+@dataclass
+class PickClock:
+    """Says frame by frame whether it is kept. Streaming, no look-ahead."""
+
+    rule: PickRule
+    _slot: int = -1
+    _fresh: bool = False
+
+    def wants(self, pts_seconds: float, change_levels: float) -> bool:
+        """Whether to keep the frame shown at `pts_seconds`.
+
+        Args:
+            pts_seconds: grows from call to call.
+            change_levels: mean |luma change| against the frame before, 0 for the first.
+        """
+        # 1e-6: a frame a rounding error before its grid instant belongs to it.
+        slot = int((pts_seconds + 1e-6) * self.rule.per_second)
+        if change_levels >= self.rule.jump_levels:
+            self._fresh = True
+        elif self._fresh and change_levels <= self.rule.calm_levels:
+            self._slot, self._fresh = slot, False
+            return True
+        if slot > self._slot:
+            self._slot = slot
+            if change_levels <= self.rule.calm_levels:
+                self._fresh = False
+            return True
+        return False

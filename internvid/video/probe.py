@@ -1,0 +1,216 @@
+"""Opens a source safely and says what it is, before any frame is decoded."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import av.error
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from internvid.core.errors import VideoForeignError, VideoTooLargeError, VideoUnreadableError
+
+# Containers that hold media themselves. Playlists and scripts (hls, dash, concat, lavfi, image
+# patterns, text renderers) are left out: what they name elsewhere is never opened.
+CONTAINERS = (
+    "3dostr,4xm,aac,aiff,alaw,amr,apng,asf,ass,au,av1,avi,avs,bink,caf,cavsvideo,cdxl,dirac,dnxhd,"
+    "dv,dvr-ms,ea,eac3,flac,flic,flv,gif,gxf,h261,h263,h264,hevc,idcin,ingenient,ipmovie,ismv,iv8,"
+    "ivf,ivr,live_flv,lmlm4,loas,m4v,matroska,webm,mjpeg,mjpeg_2000,mov,mp4,m4a,3gp,3g2,mj2,mp3,"
+    "mpeg,mpegts,mpegvideo,mpl2,mv,mvi,mxf,mxg,nsv,nut,nuv,obu,ogg,pmp,psxstr,rawvideo,r3d,rl2,rm,"
+    "roq,rpl,smjpeg,smk,srt,sup,svag,thp,tiertexseq,tta,txd,vc1,vc1test,viv,vivo,vmd,vob,vvc,wav,"
+    "wc3movie,webvtt,wsvqa,wtv,wv,xmv,y4m,yuv4mpegpipe,yop"
+)
+_PLAYLIST_STARTS = (b"#EXTM3U", b"ffconcat version", b"[playlist]", b"<?xml", b"<smil", b"<MPD")
+_POINTER_STARTS = (b"version https://git-lfs", b"rtsptext", b"RTSPtext", b"SMILtext")
+_MAXIMUM_FRAME_BYTES = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class VideoFacts:
+    """What the container and codec say of a source, before decoding.
+
+    Attributes:
+        container, codec, pixel_format: FFmpeg's names.
+        width, height: coded size in pixels.
+        rotation_degrees: how far a decoded picture is turned counter-clockwise for display
+            (0, 90, 180 or 270).
+        sample_aspect: width of one pixel over its height.
+        fps: average frame rate the header claims, 0 when unknown.
+        claimed_seconds: duration the header claims, or None.
+        time_base: seconds per tick of the video stream.
+        has_audio: whether a decodable audio stream is there.
+        file_bytes: size of the file.
+    """
+
+    container: str
+    codec: str
+    pixel_format: str
+    width: int
+    height: int
+    rotation_degrees: int
+    sample_aspect: Fraction
+    fps: float
+    claimed_seconds: float | None
+    time_base: Fraction
+    has_audio: bool
+    file_bytes: int
+
+    @property
+    def display_size(self) -> tuple[int, int]:
+        """(width, height) in pixels as shown: pixels made square, rotation applied."""
+        width = max(1, round(self.width * float(self.sample_aspect)))
+        height = self.height
+        return (height, width) if self.rotation_degrees % 180 else (width, height)
+
+
+def hash_file(path: Path) -> str:
+    """`video_id`: 32 hex digits of all bytes of the file (BLAKE2b).
+
+    Raises:
+        VideoUnreadableError: it is gone, a folder, or not ours to read.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    with _file_troubles(), path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+@contextmanager
+def _file_troubles() -> Iterator[None]:
+    try:
+        yield
+    except IsADirectoryError as error:
+        raise VideoUnreadableError("is a folder, not a file", reason="not_media") from error
+    except FileNotFoundError as error:
+        raise VideoUnreadableError("the file is gone", reason="missing") from error
+    except PermissionError as error:
+        raise VideoUnreadableError("permission denied", reason="permission") from error
+
+
+@contextmanager
+def open_container(path: Path) -> Iterator[InputContainer]:
+    """The container of a media file, opened so that it can reach no other file or host.
+
+    Raises:
+        VideoUnreadableError: FFmpeg cannot read it (reasons `empty`, `not_media`, `unreadable`).
+        VideoForeignError: it is a playlist, a script or a pointer.
+    """
+    _refuse_pointers(path)
+    options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
+    try:
+        container = av.open(
+            "file:" + os.fspath(path.absolute()), options=options, metadata_errors="replace"
+        )
+    except av.error.FFmpegError as error:
+        raise _open_error(error) from error
+    except (ValueError, OSError) as error:
+        raise VideoUnreadableError(f"cannot be opened: {error}") from error
+    try:
+        yield container
+    finally:
+        container.close()
+
+
+def _refuse_pointers(path: Path) -> None:
+    with _file_troubles(), path.open("rb") as file:
+        head = file.read(256)
+    if not head:
+        raise VideoUnreadableError("the file is empty (0 bytes)", reason="empty")
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if start.startswith(_PLAYLIST_STARTS):
+        raise VideoForeignError("is a playlist or manifest; what it names is not followed")
+    if start.startswith(_POINTER_STARTS):
+        raise VideoForeignError("is a pointer to a file kept elsewhere, not the video itself")
+
+
+def _open_error(error: av.error.FFmpegError) -> Exception:
+    text = (error.strerror or "unknown error").rstrip(".")
+    if "whitelist" in text.lower() or isinstance(error, av.error.ArgumentError):
+        return VideoForeignError(
+            "is of a kind that refers to other files (playlist, script, image pattern); "
+            "it is not followed"
+        )
+    if isinstance(error, av.error.InvalidDataError):
+        return VideoUnreadableError(f"is not readable media: {text}", reason="not_media")
+    return VideoUnreadableError(f"cannot be opened: {text}")
+
+
+def main_video_stream(container: InputContainer) -> VideoStream:
+    """The stream to watch: FFmpeg's best one that is not cover art.
+
+    Raises:
+        VideoUnreadableError: no video stream (reason `no_video_stream`).
+    """
+    moving = [
+        stream
+        for stream in container.streams.video
+        if not (int(stream.disposition) & int(av.stream.Disposition.attached_pic))
+    ]
+    if not moving:
+        what = "only cover art" if container.streams.video else "no video stream"
+        raise VideoUnreadableError(f"has {what}", reason="no_video_stream")
+    best = container.streams.best("video")
+    return best if isinstance(best, VideoStream) and best in moving else moving[0]
+
+
+def read_facts(
+    path: Path,
+    container: InputContainer,
+    stream: VideoStream,
+    maximum_frame_bytes: int = _MAXIMUM_FRAME_BYTES,
+) -> VideoFacts:
+    """Facts of an opened source.
+
+    Raises:
+        VideoUnreadableError: no decoder, or no picture size.
+        VideoTooLargeError: one picture would take more than `maximum_frame_bytes`.
+    """
+    context = stream.codec_context
+    if context is None:
+        raise VideoUnreadableError("no decoder for its video codec", reason="no_decoder")
+    width, height = context.width, context.height
+    if width <= 0 or height <= 0:
+        raise VideoUnreadableError("its video stream states no picture size", reason="no_size")
+    check_frame_bytes(width, height, context.pix_fmt or "yuv420p", maximum_frame_bytes)
+    aspect = stream.sample_aspect_ratio or context.sample_aspect_ratio
+    time_base = stream.time_base
+    if time_base is None:
+        raise VideoUnreadableError("its video stream has no time base", reason="no_time_base")
+    claimed = stream.duration * time_base if stream.duration else None
+    if claimed is None and container.duration:
+        claimed = Fraction(container.duration, av.time_base)
+    return VideoFacts(
+        container=container.format.name,
+        codec=context.name,
+        pixel_format=context.pix_fmt or "",
+        width=width,
+        height=height,
+        rotation_degrees=0,
+        sample_aspect=Fraction(aspect) if aspect else Fraction(1),
+        fps=float(stream.average_rate or 0),
+        claimed_seconds=float(claimed) if claimed and claimed > 0 else None,
+        time_base=Fraction(time_base),
+        has_audio=any(audio.codec_context is not None for audio in container.streams.audio),
+        file_bytes=path.stat().st_size,
+    )
+
+
+def check_frame_bytes(width: int, height: int, pixel_format: str, maximum: int) -> None:
+    """Refuse pictures whose decoded form exceeds the cap, before they are allocated."""
+    deep = any(mark in pixel_format for mark in ("10", "12", "14", "16", "48", "64"))
+    per_pixel = (3.0 if "444" in pixel_format or "rgb" in pixel_format else 1.5) * (1 + deep)
+    needed = int(width * height * per_pixel)
+    if needed > maximum:
+        raise VideoTooLargeError(
+            f"{width} x {height} {pixel_format} needs {needed >> 20} MiB a picture; "
+            f"the cap is {maximum >> 20} MiB",
+            hint="raise it with --set scan.maximum_frame_bytes=...",
+        )

@@ -1,0 +1,57 @@
+"""Shared fixtures: a small rendered world, the folder of real videos, a recipe that is quick."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from internvid.pipeline.recipe import CutRecipe, Recipe
+from internvid.scan.scan import ScanRecipe
+from internvid.shots.content import ContentDetector
+from internvid.synthetic.fakes import EchoCaptioner
+from internvid.synthetic.truth import World
+from internvid.synthetic.world import render_world
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Two videos of about 10 seconds with copies, and their truth."""
+    return render_world(tmp_path_factory.mktemp("world"), seed=11, videos=2, seconds=10)
+
+
+@pytest.fixture(scope="session")
+def world_videos(world: World) -> list[Path]:
+    """The world's files, sorted."""
+    return sorted(path for path in world.folder.iterdir() if path.suffix != ".json")
+
+
+@pytest.fixture(scope="session")
+def media() -> Path:
+    """The folder of real videos, named by INTERNVID_MEDIA."""
+    folder = os.environ.get("INTERNVID_MEDIA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("INTERNVID_MEDIA names no folder of real videos")
+    return Path(folder)
+
+
+@pytest.fixture
+def recipe() -> Recipe:
+    """A recipe of few parts, so that pipeline tests are about the pipeline."""
+    return Recipe(
+        name="test",
+        scan=ScanRecipe(observers=("content", "luma")),
+        cut=CutRecipe(detector=ContentDetector(), signals=("audio",)),
+        captioners={"echo": EchoCaptioner()},
+    )
+
+
+@pytest.fixture(autouse=True)
+def no_logged_error(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """A logged error fails the test that let it happen."""
+    yield
+    errors = [record for record in caplog.get_records("call") if record.levelno >= logging.ERROR]
+    assert not errors, [record.getMessage() for record in errors]

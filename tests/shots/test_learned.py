@@ -1,0 +1,508 @@
+"""The learned detector: its network, its windows, its errors, and what it makes of columns."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import subprocess
+import sys
+from dataclasses import replace
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from internvid.cli.app import main
+from internvid.core.errors import ConfigInvalidError, DependencyMissingError
+from internvid.core.types import Shot, Timeline
+from internvid.dataset.store import open as open_dataset
+from internvid.pipeline.recipe import Recipe
+from internvid.pipeline.single import detect_shots
+from internvid.scan.learned import LearnedObserver, shrink
+from internvid.scan.scan import ScanRecipe
+from internvid.shots import transnet
+from internvid.shots.learned import LearnedDetector
+from internvid.video.planes import PlaneBatch
+from tests.shots.networks import histogram_state, random_state, write_weights
+
+Pictures = npt.NDArray[np.uint8]
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> str:
+    """A checkpoint of random numbers."""
+    return write_weights(tmp_path / "random.pth", random_state())
+
+
+def draw_pictures(count: int, seed: int = 0) -> Pictures:
+    """uint8 [count, 27, 48, 3]: soft noise around a colour that changes now and then."""
+    random = np.random.default_rng(seed)
+    colours = random.integers(0, 256, (count // 9 + 1, 1, 1, 3)).repeat(9, axis=0)[:count]
+    noise = random.normal(0, 25, (count, 27, 48, 3))
+    return np.asarray(np.clip(colours + noise, 0, 255), np.uint8)
+
+
+def draw_planes(count: int, seed: int = 0) -> PlaneBatch:
+    """Random planes with some likeness between neighbours."""
+    random = np.random.default_rng(seed)
+    planes = random.integers(16, 236, (3, count // 9 + 1, 72, 128)).repeat(9, axis=1)[:, :count]
+    y, u, v = planes.astype(np.uint8)
+    return PlaneBatch(y.astype(np.float32), u, v, np.arange(count) / 25)
+
+
+def parts_of(batch: PlaneBatch, size: int) -> list[PlaneBatch]:
+    return [
+        PlaneBatch(
+            *(values[k : k + size] for values in (batch.luma, batch.u, batch.v, batch.pts_seconds))
+        )
+        for k in range(0, len(batch), size)
+    ]
+
+
+# --- the network ---------------------------------------------------------------------------
+
+
+def slow_reference(state: dict[str, Tensor], frames_bthwc: Pictures) -> Tensor:
+    """[B, T, 2] probabilities, layer by layer as the paper draws them: 3-D convolutions, loops."""
+
+    def cell(values: Tensor, prefix: str) -> Tensor:
+        branches = []
+        for dilation in (1, 2, 4, 8):
+            first, second = (state[f"{prefix}Conv3D_{dilation}.layers.{k}.weight"] for k in (0, 1))
+            wide = functional.conv3d(values, first, padding=(0, 1, 1))
+            branches.append(
+                functional.conv3d(wide, second, padding=(dilation, 0, 0), dilation=(dilation, 1, 1))
+            )
+        norm = [
+            state[f"{prefix}bn.{name}"]
+            for name in ("running_mean", "running_var", "weight", "bias")
+        ]
+        return functional.batch_norm(torch.cat(branches, 1), *norm, eps=1e-3)
+
+    def linear(name: str, values: Tensor) -> Tensor:
+        return values @ state[f"{name}.weight"].T + state[f"{name}.bias"]
+
+    def look_up(vectors: Tensor) -> Tensor:
+        batch, count, _ = vectors.shape
+        found = torch.zeros(batch, count, 101)
+        for b in range(batch):
+            for t in range(count):
+                for k in range(101):
+                    other = t + k - 50
+                    if 0 <= other < count:
+                        one, two = vectors[b, t], vectors[b, other]
+                        found[b, t, k] = one @ two / (one.norm() * two.norm())
+        return found
+
+    values = torch.tensor(frames_bthwc).permute(0, 4, 1, 2, 3).float() / 255
+    means = []
+    for stack in range(3):
+        shortcut = torch.relu(cell(values, f"SDDCNN.{stack}.DDCNN.0."))
+        values = torch.relu(cell(shortcut, f"SDDCNN.{stack}.DDCNN.1.")) + shortcut
+        values = functional.avg_pool3d(values, (1, 2, 2))
+        means.append(values.mean((3, 4)).transpose(1, 2))
+    counts = np.zeros((*frames_bthwc.shape[:2], 512), np.float32)
+    for b, t, y, x in np.ndindex(frames_bthwc.shape[:4]):
+        red, green, blue = (int(level) // 32 for level in frames_bthwc[b, t, y, x])
+        counts[b, t, red * 64 + green * 8 + blue] += 1
+    features = [
+        torch.relu(linear("color_hist_layer.fc", look_up(torch.tensor(counts)))),
+        torch.relu(
+            linear(
+                "frame_sim_layer.fc",
+                look_up(linear("frame_sim_layer.projection", torch.cat(means, 2))),
+            )
+        ),
+        values.permute(0, 2, 3, 4, 1).flatten(2),
+    ]
+    hidden = torch.relu(linear("fc1", torch.cat(features, 2)))
+    return torch.sigmoid(torch.cat([linear("cls_layer1", hidden), linear("cls_layer2", hidden)], 2))
+
+
+@pytest.mark.parametrize("count", [1, 2, 9, 40])
+def test_network_equals_the_slow_reference(count: int) -> None:
+    state = random_state(seed=count)
+    frames = draw_pictures(count)[None]
+    expected = slow_reference(state, frames).numpy()
+    found = np.stack(transnet.make_network(state).predict(frames), axis=-1)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    if count > 9:
+        assert found.std(axis=1).min() > 1e-3
+
+
+def test_windows_of_a_batch_do_not_see_one_another() -> None:
+    network = transnet.make_network(random_state())
+    windows = np.stack([draw_pictures(100, seed) for seed in range(4)])
+    together = network.predict(windows)
+    for window in range(4):
+        alone = network.predict(windows[window : window + 1])
+        for one, other in zip(together, alone, strict=True):
+            np.testing.assert_allclose(one[window], other[0], atol=1e-5)
+
+
+def test_the_papers_size_is_the_default_size() -> None:
+    shapes = transnet.expected_shapes()
+    assert shapes["fc1.weight"] == (1024, 4864)
+    assert shapes["frame_sim_layer.projection.weight"] == (128, 448)
+    assert sum(np.prod(shape) for shape in shapes.values()) == 7_618_050
+
+
+def test_the_callers_number_of_threads_stays() -> None:
+    before = torch.get_num_threads()
+    transnet.make_network(random_state()).predict(draw_pictures(2)[None])
+    assert torch.get_num_threads() == before
+
+
+# --- checkpoints ---------------------------------------------------------------------------
+
+
+def test_counters_of_training_steps_are_optional(tmp_path: Path) -> None:
+    state = random_state()
+    state["SDDCNN.0.DDCNN.0.bn.num_batches_tracked"] = torch.tensor(7)
+    assert transnet.load(write_weights(tmp_path / "w.pth", state))
+
+
+def test_a_replaced_file_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "w.pth"
+    frames = draw_pictures(5)[None]
+    first = transnet.load(write_weights(path, random_state(1))).predict(frames)[0]
+    second = transnet.load(write_weights(path, random_state(2))).predict(frames)[0]
+    assert not np.array_equal(first, second)
+
+
+def test_a_foreign_checkpoint_is_refused_with_its_keys(tmp_path: Path) -> None:
+    path = write_weights(tmp_path / "w.pth", torch.nn.Linear(3, 2).state_dict())
+    with pytest.raises(
+        ConfigInvalidError, match=r"missing: SDDCNN\.0.* and \d+ more; unexpected: weight, bias"
+    ):
+        transnet.load(path)
+
+
+def test_misshapen_parameters_are_named_with_both_shapes() -> None:
+    state = random_state()
+    state["cls_layer1.weight"] = torch.zeros(2, 8)
+    with pytest.raises(
+        ConfigInvalidError, match=r"misshapen: cls_layer1.weight \[2, 8\] instead of \[1, 8\]"
+    ):
+        transnet.make_network(state)
+
+
+def test_numbers_that_are_not_finite_are_refused() -> None:
+    state = random_state()
+    state["fc1.bias"][0] = float("nan")
+    with pytest.raises(ConfigInvalidError, match=r"not finite: fc1\.bias"):
+        transnet.make_network(state)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.99])
+def test_a_truncated_file_is_refused(weights: str, share: float) -> None:
+    whole = Path(weights).read_bytes()
+    Path(weights).write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(ConfigInvalidError, match=r"random\.pth are no"):
+        LearnedDetector(weights=weights).observers()
+
+
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "w.pth"
+    path.write_bytes(b"hello, this is text")
+    with pytest.raises(ConfigInvalidError, match="no readable checkpoint"):
+        transnet.load(str(path))
+    torch.save([1, 2], path)
+    with pytest.raises(ConfigInvalidError, match="hold a list"):
+        transnet.load(str(path))
+    torch.save({"state_dict": random_state()}, path)
+    with pytest.raises(ConfigInvalidError, match="other things than tensors: state_dict"):
+        transnet.load(str(path))
+
+
+def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple[object, ...]:
+            return (Path.touch, (tmp_path / "ran",))
+
+    path = tmp_path / "w.pth"
+    torch.save({"a": Trap()}, path)
+    with pytest.raises(ConfigInvalidError, match="other things than tensors"):
+        transnet.load(str(path))
+    path.write_bytes(pickle.dumps(Trap(), protocol=2))
+    with pytest.raises(ConfigInvalidError):
+        transnet.load(str(path))
+    assert not (tmp_path / "ran").exists()
+
+
+def test_missing_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "safetensors.torch", None)
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(b"")
+    with pytest.raises(DependencyMissingError, match="pip install safetensors"):
+        transnet.load(str(path))
+
+
+def test_without_torch_the_error_says_what_to_install(tmp_path: Path, weights: str) -> None:
+    video = write_video(tmp_path / "v.mp4", [(5, (200, 30, 30))])
+    code = (
+        "import sys; sys.modules['torch'] = None; from internvid.cli.app import main;"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    arguments = ["shots", str(video), "--detector", "learned", "--set", f"weights={weights}"]
+    run = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 1
+    assert "hint: pip install internvid[torch]" in run.stderr
+
+
+# --- pictures and windows ------------------------------------------------------------------
+
+
+def test_pictures_are_area_means_in_rgb() -> None:
+    batch = draw_planes(2)
+    found = shrink(batch)
+    # Cell (9, 15) covers rows 24 to 26 2/3 and columns 40 to 42 2/3.
+    share = np.outer([1, 1, 2 / 3], [1, 1, 2 / 3]) / (8 / 3) ** 2
+    y, u, v = (
+        float((plane[1, 24:27, 40:43] * share).sum()) for plane in (batch.luma, batch.u, batch.v)
+    )
+    red = 1.164384 * (y - 16) + 1.596027 * (v - 128)
+    green = 1.164384 * (y - 16) - 0.391762 * (u - 128) - 0.812968 * (v - 128)
+    blue = 1.164384 * (y - 16) + 2.017232 * (u - 128)
+    assert found.shape == (2, 27, 48, 3)
+    np.testing.assert_allclose(found[1, 9, 15], np.clip([red, green, blue], 0, 255), atol=0.51)
+
+
+def whole_video_reference(
+    network: transnet.TransNet, pictures: Pictures
+) -> npt.NDArray[np.float32]:
+    """[N, 2]: every window by itself over a video that is held whole."""
+    count = len(pictures)
+    after = 25 + 50 - (count % 50 or 50)
+    padded = np.concatenate([pictures[:1].repeat(25, 0), pictures, pictures[-1:].repeat(after, 0)])
+    middles = []
+    for start in range(0, len(padded) - 99, 50):
+        both = network.predict(padded[None, start : start + 100])
+        middles.append(np.stack(both, axis=-1)[0, 25:75])
+    return np.concatenate(middles)[:count]
+
+
+@pytest.mark.parametrize("count", [1, 2, 49, 50, 51, 99, 100, 101, 237])
+@pytest.mark.parametrize(("batch_windows", "size"), [(1, 32), (3, 7)])
+def test_windows_equal_the_whole_video(
+    weights: str, count: int, batch_windows: int, size: int
+) -> None:
+    batch = draw_planes(count, seed=count)
+    observer = LearnedObserver(weights=weights, batch_windows=batch_windows)
+    most = 0
+    for part in parts_of(batch, size):
+        observer.observe(part)
+        most = max(most, len(observer._pictures))
+    found = observer.finish()
+    expected = whole_video_reference(transnet.load(weights), shrink(batch))
+    assert most <= 100 + 50 * (batch_windows - 1)
+    for column, name in enumerate(("learned_cut", "learned_transition")):
+        assert found[name].shape == (count,)
+        np.testing.assert_allclose(found[name], expected[:, column], atol=1e-5)
+
+
+def test_no_frames_leave_empty_columns(weights: str) -> None:
+    values = LearnedObserver(weights=weights).finish()
+    assert {name: len(column) for name, column in values.items()} == {
+        "learned_cut": 0,
+        "learned_transition": 0,
+    }
+
+
+def test_a_fresh_copy_shares_no_state(weights: str) -> None:
+    observer = LearnedObserver(weights=weights)
+    observer.observe(draw_planes(30))
+    copy = ScanRecipe(observers=(observer,)).fresh_observers()[0]
+    assert copy == observer
+    assert len(copy.finish()["learned_cut"]) == 0
+    assert len(observer.finish()["learned_cut"]) == 30
+
+
+# --- shots ---------------------------------------------------------------------------------
+
+
+def detect(
+    cut: dict[int, float], transition: dict[int, float], count: int = 100, **fields: float
+) -> list[tuple[float, str, float, float]]:
+    """(frame, transition, score, frames) of every shot but the first; a frame lasts a second."""
+    specs = LearnedObserver.columns
+    stored = {}
+    for name, values in (("learned_cut", cut), ("learned_transition", transition)):
+        column = np.zeros(count)
+        column[list(values)] = list(values.values())
+        stored[name] = specs[name].encode(column)
+    pts = np.arange(count, dtype=np.int64)
+    timeline = Timeline("0" * 32, pts, Fraction(1), float(count), stored, specs)
+    shots = replace(LearnedDetector(), **fields).detect(timeline)
+    check_tiles(shots, count)
+    return [
+        (shot.span.start_seconds, shot.transition, round(shot.score, 2), shot.transition_seconds)
+        for shot in shots[1:]
+    ]
+
+
+def check_tiles(shots: list[Shot], end: float) -> None:
+    assert shots[0].span.start_seconds == 0
+    assert shots[-1].span.end_seconds == end
+    for before, after in pairwise(shots):
+        assert before.span.end_seconds == after.span.start_seconds > before.span.start_seconds
+
+
+def constant(first: int, stop: int, value: float) -> dict[int, float]:
+    return dict.fromkeys(range(first, stop), value)
+
+
+def test_a_cut_begins_after_the_marked_frame() -> None:
+    assert detect({29: 0.8}, {29: 0.9}) == [(30, "cut", 0.8, 0)]
+
+
+def test_a_cut_follows_the_peak_of_its_run() -> None:
+    assert detect({29: 0.6, 30: 0.9, 31: 0.7}, {}) == [(31, "cut", 0.9, 0)]
+    assert detect({29: 1.0, 30: 1.0, 31: 1.0}, {}) == [(31, "cut", 1.0, 0)]
+
+
+def test_cuts_a_frame_apart_stay_two() -> None:
+    assert detect({29: 0.6, 31: 0.7}, {}) == [(30, "cut", 0.6, 0), (32, "cut", 0.7, 0)]
+
+
+def test_a_long_run_is_gradual_and_spans_the_transition() -> None:
+    assert detect({45: 0.7}, constant(40, 60, 0.8)) == [(50, "dissolve", 0.7, 20)]
+    assert detect(constant(40, 44, 0.7), {}) == [(42, "dissolve", 0.7, 4)]
+    assert detect(constant(40, 44, 0.7), {}, longest_cut_frames=4) == [(42, "cut", 0.7, 0)]
+
+
+def test_two_peaks_of_one_transition_are_one_change() -> None:
+    assert detect({42: 0.6, 55: 0.8}, constant(40, 60, 0.8)) == [(50, "dissolve", 0.8, 20)]
+
+
+def test_a_transition_without_a_peak_is_no_change() -> None:
+    assert detect({45: 0.4}, constant(40, 60, 0.9)) == []
+    assert detect({45: 0.4}, constant(40, 60, 0.9), threshold=0.3) == [(50, "dissolve", 0.4, 20)]
+
+
+def test_an_opening_or_closing_fade_joins_no_two_shots() -> None:
+    assert detect({5: 0.9, 95: 0.9}, {**constant(0, 12, 0.9), **constant(90, 100, 0.9)}) == []
+
+
+def test_the_ends_of_a_video() -> None:
+    assert detect({0: 0.9}, {}) == [(1, "cut", 0.9, 0)]
+    assert detect({99: 0.9}, {}) == []
+    assert detect({0: 0.9}, {}, count=1) == []
+
+
+@pytest.mark.parametrize(
+    "field", ["threshold=0", "threshold=2", "transition_threshold=-1", "batch_windows=0"]
+)
+def test_fields_out_of_range_are_refused(field: str) -> None:
+    assert main(["shots", "no.mp4", "--detector", "learned", "--set", field]) == 2
+
+
+# --- the way through a whole program -------------------------------------------------------
+
+
+def write_video(path: Path, shots: list[tuple[int, tuple[int, int, int]]]) -> Path:
+    """A video of plain colours: (frames, RGB) for each shot, 25 frames a second."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for count, colour in shots:
+            picture = np.broadcast_to(np.array(colour, np.uint8), (48, 64, 3))
+            for _ in range(count):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(np.array(picture), "rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    """Shots of 60, 75 and 40 frames."""
+    (tmp_path / "videos").mkdir()
+    shots = [(60, (200, 30, 30)), (75, (30, 60, 200)), (40, (40, 200, 40))]
+    return write_video(tmp_path / "videos" / "v.mp4", shots)
+
+
+@pytest.fixture
+def hand_set(tmp_path: Path) -> str:
+    """A network that marks the last frame before colours change."""
+    return write_weights(tmp_path / "hand.pth", histogram_state())
+
+
+def test_shots_of_one_file(video: Path, hand_set: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = [
+        "shots",
+        str(video),
+        "--detector",
+        "learned",
+        "--set",
+        f"weights={hand_set}",
+        "--json",
+    ]
+    assert main(arguments) == 0
+    rows = json.loads(capsys.readouterr().out)["shots"]
+    assert [row["start_seconds"] for row in rows] == pytest.approx([0, 2.4, 5.4])
+    assert [row["transition"] for row in rows] == ["start", "cut", "cut"]
+    assert min(row["score"] for row in rows) > 0.9
+
+
+def test_a_build_with_the_learned_detector(video: Path, hand_set: str, tmp_path: Path) -> None:
+    dataset = tmp_path / "data"
+    arguments = [
+        "build",
+        str(video.parent),
+        "-o",
+        str(dataset),
+        "--detector",
+        "learned",
+        "--no-report",
+    ]
+    assert main([*arguments, "--workers", "1", "--set", f"cut.detector.weights={hand_set}"]) == 0
+    rows = open_dataset(dataset).clips_relation(None, rejected=True).to_arrow_table().to_pylist()
+    rows += open_dataset(dataset).clips_relation(None, rejected=False).to_arrow_table().to_pylist()
+    assert sorted({round(row["start_seconds"], 3) for row in rows}) == [0, 2.4, 5.4]
+
+
+def test_without_weights_nothing_is_scanned(
+    video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset = tmp_path / "data"
+    assert main(["build", str(video.parent), "-o", str(dataset), "--detector", "learned"]) == 2
+    assert "--set cut.detector.weights=FILE" in capsys.readouterr().err
+    assert not dataset.exists()
+    with pytest.raises(ConfigInvalidError, match="has no weights"):
+        detect_shots(video, "learned")
+    with pytest.raises(ConfigInvalidError, match=r"absent\.pth cannot be read: No such file"):
+        detect_shots(video, LearnedDetector(weights="absent.pth"))
+
+
+def test_only_the_weights_bytes_change_the_scan(recipe: Recipe, tmp_path: Path) -> None:
+    def with_detector(**fields: object) -> Recipe:
+        return replace(recipe, cut=replace(recipe.cut, detector=LearnedDetector(**fields)))  # type: ignore[arg-type]
+
+    one = write_weights(tmp_path / "one.pth", random_state(1))
+    two = write_weights(tmp_path / "two.pth", random_state(2))
+    (tmp_path / "moved.pth").write_bytes(Path(one).read_bytes())
+    first = with_detector(weights=one)
+    assert recipe.complete_scan() is recipe.scan
+    assert first.scan_fingerprint() != recipe.scan_fingerprint()
+    assert first.scan_fingerprint() != with_detector(weights=two).scan_fingerprint()
+    moved = with_detector(weights=str(tmp_path / "moved.pth"), batch_windows=4)
+    assert first.cut_key() == moved.cut_key()
+    other = with_detector(weights=one, threshold=0.3)
+    assert first.scan_fingerprint() == other.scan_fingerprint()
+    assert first.cut_key() != other.cut_key()
+
+
+def test_an_observer_named_twice_runs_once(recipe: Recipe, weights: str) -> None:
+    detector = LearnedDetector(weights=weights)
+    scan = replace(recipe.scan, observers=("luma", LearnedObserver(weights=weights)))
+    asked = replace(recipe, scan=scan, cut=replace(recipe.cut, detector=detector))
+    assert asked.complete_scan().observers == scan.observers
