@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from benchmarks.joints import Change
 from benchmarks.takes import Planes, Stretch
-from benchmarks.transition_world import Change, make_take
+from benchmarks.transition_world import make_take
 
 NAMES = (
     "flash",

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from benchmarks.takes import Planes
 
 FloatArray = npt.NDArray[np.float32]
+Change = Callable[[Planes, float], Planes]
 
 
 def blend(one: Planes, other: Planes, weight: float | FloatArray, power: float = 1.0) -> Planes:
@@ -131,3 +132,24 @@ def make_joint(
         return lambda old, new, p: slide(old, new, ease(p)), seconds
     weight = _wipe_weight(random)
     return lambda old, new, p: blend(old, new, weight(ease(p))), seconds
+
+
+def make_whip(reach: float, pace: float) -> Change:
+    """Both shots race sideways, blurred, fastest where they meet."""
+
+    def change(picture: Planes, t: float) -> Planes:
+        nearness = 1 - abs(t - reach) / reach
+        share = pace * (t - reach) * nearness * 2
+        out = []
+        for plane in picture:
+            width = plane.shape[1]
+            blur = max(1, int(abs(pace) * nearness * width / 30))
+            offsets = np.unique(np.linspace(0, blur, min(blur, 8)).astype(int))
+            out.append(
+                np.mean(
+                    [np.roll(plane, int(share * width) + k, axis=1) for k in offsets], axis=0
+                ).astype(np.float32)
+            )
+        return out[0], out[1], out[2]
+
+    return change

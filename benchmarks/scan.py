@@ -39,6 +39,9 @@ print(time.process_time() - started, len(result.timeline), size, len(shots))
 """
 
 
+_WORK = Path(tempfile.gettempdir()) / "internvid-footage"
+
+
 def child_seconds(command: list[str]) -> float:
     """CPU seconds, user and system, of one command."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -75,17 +78,15 @@ def measure(path: Path, rounds: int, scenedetect: str | None) -> dict[str, float
             best["frames" if mode == "full" else "fast_frames"] = frames
         if scenedetect:
             with tempfile.TemporaryDirectory() as folder:
-                note(
-                    "scenedetect",
-                    child_seconds([scenedetect, "-q", "-i", str(path), "-o", folder, "detect-content"]),
-                )
+                command = [scenedetect, "-q", "-i", str(path), "-o", folder, "detect-content"]
+                note("scenedetect", child_seconds(command))
     return best
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--media", type=Path, required=True)
-    parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "internvid-footage")
+    parser.add_argument("--work", type=Path, default=_WORK)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default="", help="part of a file's name")
     parser.add_argument("--json", type=Path)
@@ -94,8 +95,7 @@ def main() -> None:
         "scenedetect"
     )
     rows = []
-    header = f"{'file':18} {'frames':>6} {'ffmpeg s':>9} {'full':>6} {'fast':>6} {'fast/full':>9} {'psd':>6} {'full/psd':>8}"
-    print(header, flush=True)
+    print("file               frames  ffmpeg s   full   fast fast/full    psd full/psd", flush=True)
     for footage in FOOTAGE:
         if arguments.only not in footage.name:
             continue
@@ -106,7 +106,8 @@ def main() -> None:
         best = measure(path, arguments.rounds, scenedetect)
         base = best["ffmpeg"]
         psd = best.get("scenedetect", float("nan"))
-        rows.append({"file": footage.name, "command": " ".join(footage.command(Path("MEDIA"), Path("WORK"))), **best})
+        made_by = " ".join(footage.command(Path("MEDIA"), Path("WORK")))
+        rows.append({"file": footage.name, "command": made_by, **best})
         print(
             f"{footage.name:18} {best['frames']:6.0f} {base:9.2f} {best['full'] / base:6.3f} "
             f"{best['fast'] / base:6.3f} {best['fast'] / best['full']:9.3f} {psd / base:6.2f} "

@@ -14,12 +14,11 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.joints import blend, make_joint, make_tone
+from benchmarks.joints import Change, blend, make_joint, make_tone, make_whip
 from benchmarks.takes import Planes, Stretch, Take, draw_stretch, group_of
 from internvid.evaluate.shots import Mark
 
 FloatArray = npt.NDArray[np.float32]
-Change = Callable[[Planes, float], Planes]
 RATES = (5.0, 8.0, 10.0, 12.0, 15.0, 20.0, 23.976, 24.0, 25.0, 25.0, 29.97, 30.0, 30.0, 50.0, 59.94)
 KINDS = ("cut", "jump", "dissolve", "short dissolve", "fade", "wipe", "slide")
 KIND_WEIGHTS = (0.36, 0.12, 0.2, 0.07, 0.07, 0.12, 0.06)
@@ -207,30 +206,9 @@ def make_world(
         take = new
     changes = _place_events(random, clock, joints, events)
     changes += _open_and_close(random, clock, marks)
-    changes += [("whip_joint", _make_whip(r, p), at - r, at + r) for at, r, p in whips]
+    changes += [("whip_joint", make_whip(r, p), at - r, at + r) for at, r, p in whips]
     changes += [("flash_cut", change, at - n, at + 1e-6) for at, n, change in flashes]
     return _render(random, fps, clock, takes, joints, changes, marks)
-
-
-def _make_whip(reach: float, pace: float) -> Change:
-    """Both shots race sideways, blurred, fastest where they meet."""
-
-    def change(picture: Planes, t: float) -> Planes:
-        nearness = 1 - abs(t - reach) / reach
-        share = pace * (t - reach) * nearness * 2
-        out = []
-        for plane in picture:
-            width = plane.shape[1]
-            blur = max(1, int(abs(pace) * nearness * width / 30))
-            offsets = np.unique(np.linspace(0, blur, min(blur, 8)).astype(int))
-            out.append(
-                np.mean(
-                    [np.roll(plane, int(share * width) + k, axis=1) for k in offsets], axis=0
-                ).astype(np.float32)
-            )
-        return out[0], out[1], out[2]
-
-    return change
 
 
 def _choose_length(random: np.random.Generator, fps: float, is_first: bool) -> float:

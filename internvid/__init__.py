@@ -21,12 +21,29 @@ _EXPORTS = {
     "build": "internvid.pipeline.build",
     "detect_shots": "internvid.pipeline.single",
     "open": "internvid.dataset.store",
+    "select": "internvid.curate.select",
 }
 
-__all__ = sorted([*_EXPORTS, "__version__"])
+__all__ = [
+    "Clip",
+    "Dataset",
+    "FrameBatch",
+    "InternvidError",
+    "Shot",
+    "TimeSpan",
+    "Timeline",
+    "__version__",
+    "build",
+    "detect_shots",
+    "open",
+    "recipes",
+    "select",
+]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "recipes":
+        return importlib.import_module("internvid.recipes")
     if name not in _EXPORTS:
         raise AttributeError(f"module 'internvid' has no attribute {name!r}")
     return getattr(importlib.import_module(_EXPORTS[name]), name)

@@ -232,9 +232,8 @@ def _rejected(
         reason = "'" + step.name.replace("'", "''") + "'"
         rows = sample_clips(dataset, f"not kept and reason = {reason}", MOST_REJECTED)
         strips = make_strips(dataset, rows, budget, widths=_SHORT_STRIP)
-        found.append(
-            Rejected(step, make_cards(strips, columns, provenance.rules(dataset.record), root))
-        )
+        cards = make_cards(strips, columns, provenance.rules(dataset.record), root)
+        found.append(Rejected(step, cards))
     return tuple(found)
 
 

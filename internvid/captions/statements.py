@@ -30,7 +30,7 @@ class Certainty:
     dark_below: float = 0.24
     bright_above: float = 0.67
     main_share: float = 0.4
-    colour_share: float = 0.25
+    colour_share: float = 0.28
     loud_dbfs: float = -20.0
     quiet_dbfs: float = -28.0
     busy_levels: float = 14.0

@@ -218,7 +218,7 @@ def main(arguments: list[str] | None = None) -> int:
         return error.exit_code
     except BrokenPipeError:
         # The reader went away (`| head`): nothing more can be said, and that is no failure.
-        sys.stdout = open(os.devnull, "w")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
         # Wrong options: the command-line library shows them itself, as every tool does.

@@ -97,7 +97,7 @@ def run_list(what: str, subset: str | None, limit: int, *, rejected: bool, as_js
 
 
 def _list_components(kind: str, *, as_json: bool) -> None:
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in registry.names(kind):
         component = registry.find(kind, name)
         fields = {

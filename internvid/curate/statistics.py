@@ -45,7 +45,8 @@ def describe(dataset: Dataset, subset: str | None = None) -> dict[str, Any]:
 def funnel(dataset: Dataset) -> list[dict[str, Any]]:
     """Clips and hours kept and rejected, by reason."""
     rows = dataset.sql(
-        "select outcome as reason, count(*)::bigint as clips, sum(duration_seconds) / 3600 as hours "
+        "select outcome as reason, count(*)::bigint as clips, "
+        "sum(duration_seconds) / 3600 as hours "
         "from (select if(kept, 'kept', reason) as outcome, duration_seconds from all_clips) "
         "group by outcome order by outcome <> 'kept', clips desc, outcome"
     )

@@ -107,10 +107,9 @@ class Dataset:
         """
         if not clip_id or set(clip_id) - set("0123456789abcdef"):
             raise MisuseError(f"{clip_id!r} is not a clip id (32 hex digits, or their beginning)")
-        relation = self.connection.execute(
-            "select * from all_clips where starts_with(clip_id, ?) limit 2", [clip_id]
-        )
-        rows = relation.to_arrow_table().to_pylist()
+        # The id is hexadecimal, checked above: it can stand in the statement.
+        found = self.sql(f"select * from all_clips where starts_with(clip_id, '{clip_id}') limit 2")
+        rows = found.to_arrow_table().to_pylist()
         if len(rows) != 1:
             what = "several clips begin" if rows else "no clip begins"
             raise MisuseError(

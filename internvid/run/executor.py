@@ -53,7 +53,9 @@ class Executor(Protocol):
         function: Callable[..., Any],
         items: Sequence[Any],
         progress: Callable[[int, float], None] | None = None,
-    ) -> Iterator[Result]: ...
+    ) -> Iterator[Result]:
+        """One result per item."""
+        ...
 
 
 @dataclass

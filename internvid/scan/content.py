@@ -73,13 +73,15 @@ def hue_saturation_value(luma: Float, u: npt.NDArray[np.uint8], v: npt.NDArray[n
 
 
 def _floored(levels: Float, factor: float) -> Float:
-    product = levels * np.float32(factor)
-    return np.floor(product, out=product)
+    product: Float = levels * np.float32(factor)
+    np.floor(product, out=product)
+    return product
 
 
 def _clipped(levels: Float) -> Float:
     np.maximum(levels, np.float32(0), out=levels)
-    return np.minimum(levels, np.float32(255), out=levels)
+    np.minimum(levels, np.float32(255), out=levels)
+    return levels
 
 
 @dataclass
@@ -87,11 +89,11 @@ class ContentObserver:
     """Mean absolute change of hue, saturation and value against the frame before."""
 
     columns: ClassVar[Mapping[str, ColumnSpec]] = {
-        "delta_hue": ColumnSpec("uint16", 1 / 256, unit="levels", meaning="mean |hue change|"),
+        "delta_hue": ColumnSpec("uint16", 1 / 16, unit="levels", meaning="mean |hue change|"),
         "delta_saturation": ColumnSpec(
-            "uint16", 1 / 256, unit="levels", meaning="mean |saturation change|"
+            "uint16", 1 / 16, unit="levels", meaning="mean |saturation change|"
         ),
-        "delta_value": ColumnSpec("uint16", 1 / 256, unit="levels", meaning="mean |value change|"),
+        "delta_value": ColumnSpec("uint16", 1 / 16, unit="levels", meaning="mean |value change|"),
     }
     _last: Float | None = field(default=None, repr=False)
     _parts: list[Float] = field(default_factory=list, repr=False)

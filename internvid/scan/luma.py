@@ -32,7 +32,7 @@ class LumaObserver:
         "u_mean": ColumnSpec("uint8", unit="levels", meaning="mean blue-difference, 128 neutral"),
         "v_mean": ColumnSpec("uint8", unit="levels", meaning="mean red-difference, 128 neutral"),
         "black_share": ColumnSpec("uint8", 1 / 255, unit="fraction", meaning="share of black"),
-        "motion": ColumnSpec("uint16", 1 / 256, unit="levels", meaning="mean |luma change|"),
+        "motion": ColumnSpec("uint16", 1 / 32, unit="levels", meaning="mean |luma change|"),
     }
     _last: Float | None = field(default=None, repr=False)
     _parts: list[Float] = field(default_factory=list, repr=False)

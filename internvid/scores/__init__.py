@@ -1,0 +1,1 @@
+"""Numbers for clips: how well a text fits, how good a picture looks."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -91,7 +92,7 @@ class Stitch:
         bounds.append(frames.stop)
         spans = [
             _frames_span(timeline, start, stop)
-            for start, stop in zip(bounds, bounds[1:], strict=False)
+            for start, stop in itertools.pairwise(bounds)
             if stop > start
         ]
         first = replace(shot, span=spans[0])

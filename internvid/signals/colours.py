@@ -18,7 +18,7 @@ BLACK = COLOUR_NAMES.index("black")
 
 @dataclass(frozen=True)
 class ColoursSignal:
-    """Named colours by how much of the picture they fill, averaged over the picks.
+    """Named colours by how much of the picture they fill, in three of four picks at least.
 
     Attributes:
         least_share: a colour that fills less is not named.
@@ -38,7 +38,8 @@ class ColoursSignal:
         if not picks:
             return dict.fromkeys(self.columns)
         rows = np.stack([np.frombuffer(pick.colours, np.uint8) for pick in picks])
-        shares = rows.mean(axis=0) / 255
+        # A colour that a pan or a change of light sweeps past is none of the clip's.
+        shares = np.percentile(rows, 25, axis=0) / 255
         if "bar_rows" in timeline.stored:
             letterbox, pillarbox = bar_shares(timeline, span)
             # Black bars are no colour of the scene.

@@ -13,8 +13,8 @@ import av
 import av.error
 from av.audio.frame import AudioFrame
 from av.container import InputContainer
-from av.video.frame import VideoFrame
 from av.stream import Stream
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from internvid.core.errors import VideoUnreadableError

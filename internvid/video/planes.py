@@ -150,7 +150,7 @@ class PlaneSampler:
         layout = self._layout(name, frame.width, frame.height)
         at = self._count
         planes = frame.planes  # a new list at each access
-        target = self._luma[at]
+        target: npt.NDArray[np.uint16] = self._luma[at]
         self._gather(_view(planes[0], layout.shift), layout, target)
         for store, plane in ((self._u[at], planes[1]), (self._v[at], planes[2])):
             view = _view(plane, layout.shift)
@@ -190,7 +190,7 @@ class PlaneSampler:
             else:
                 total += left
         if layout.shift:
-            total = total >> layout.shift
+            total >>= layout.shift
         target[...] = np.rot90(total, layout.turns) if layout.turns else total
 
     def _as_yuv(self, frame: VideoFrame) -> VideoFrame:
