@@ -123,7 +123,9 @@ def shrink(batch: Planes) -> Pictures:
 
     The network was trained on pictures that ffmpeg's scaler made of whole frames. These come
     from the scan's 72 x 128 samples, and the colours are taken for BT.601 whatever the file
-    says, so they differ by a few levels.
+    says, so they differ slightly. On 11 real videos (6289 frames, published weights) the
+    probabilities differ by under 0.004 on a video's average and by at most 0.08 on a frame, but
+    for one video of long fades (0.22); all 48 changes are found, and one doubtful one more.
     """
     _, height, width = batch.luma.shape
     rows, columns = _area_weights(height, HEIGHT), _area_weights(width, WIDTH).T
