@@ -19,6 +19,7 @@ from internvid.core.errors import ConfigInvalidError
 
 FloatArray = npt.NDArray[np.float64]
 Transition = Literal["start", "cut", "dissolve", "fade", "wipe", "split"]
+LEAD = "lead"
 TRANSITIONS: tuple[str, ...] = ("start", "cut", "dissolve", "fade", "wipe", "split")
 
 
@@ -200,6 +201,18 @@ class Timeline:
     def pts_seconds(self) -> FloatArray:
         """float64 [N]: start of each frame in seconds from the first displayed frame."""
         return self.pts.astype(np.float64) * float(self.time_base)
+
+    @property
+    def boundary_seconds(self) -> FloatArray:
+        """float64 [N]: when a shot begins that begins with this frame.
+
+        That is the frame's own time, but where a fast scan skipped frames and later found by
+        decoding them that the shot began earlier (column `lead`).
+        """
+        if LEAD not in self.stored:
+            return self.pts_seconds
+        ticks = self.pts - self.stored[LEAD].astype(np.int64)
+        return ticks.astype(np.float64) * float(self.time_base)
 
     def column(self, name: str) -> FloatArray:
         """One column as float64 [N] in its own unit."""

@@ -79,9 +79,9 @@ def _clip_row(
     timeline: Timeline, video: Mapping[str, Any], number: int, shot: Shot
 ) -> dict[str, Any]:
     frames = timeline.frames_in(shot.span)
-    end_ticks = round(timeline.duration_seconds / timeline.time_base)
-    first = int(timeline.pts[frames.start])
-    stop = int(timeline.pts[frames.stop]) if frames.stop < len(timeline) else end_ticks
+    # Spans are made of frame times, so rounding finds the exact tick again.
+    first = round(shot.span.start_seconds / timeline.time_base)
+    stop = round(shot.span.end_seconds / timeline.time_base)
     start_pts, end_pts = video["start_pts"] + first, video["start_pts"] + stop
     return {
         "clip_id": make_clip_id(timeline.video_id, start_pts, end_pts, timeline.time_base),

@@ -14,9 +14,10 @@ from av.audio.frame import AudioFrame
 
 from internvid.core import registry
 from internvid.core.contracts import Observer, PickFacts
-from internvid.core.types import ColumnSpec, Timeline
+from internvid.core.types import LEAD, ColumnSpec, Timeline
 from internvid.scan.audio import LoudnessMeter
 from internvid.scan.picks import PickMaker, StoredPick
+from internvid.scan.refine import LEAD_SPEC, refine
 from internvid.video.decode import DecodeOptions, DecodeReport, Picture, open_video
 from internvid.video.pick import PickClock, PickRule
 from internvid.video.planes import PlaneSampler
@@ -34,7 +35,8 @@ class ScanRecipe:
         observers: components that write timeline columns: names, or instances whose fields
             are their configuration.
         picks: which frames are kept as JPEG.
-        mode: `full` decodes every frame; `fast` skips frames no other frame needs.
+        mode: `full` decodes every frame; `fast` skips frames no other frame needs, and decodes
+            only those between two kept ones where a cut lies.
         audio: whether loudness is measured.
         skip_loop_filter: see DecodeOptions.
         maximum_frame_bytes: larger pictures are refused, so that memory stays bounded.
@@ -52,7 +54,7 @@ class ScanRecipe:
         """How the source is decoded for this recipe."""
         return DecodeOptions(
             skip_loop_filter="all" if self.mode == "fast" else self.skip_loop_filter,
-            skip_frame="noref" if self.mode == "fast" else "default",
+            thin=self.mode == "fast",
             audio=self.audio,
             maximum_frame_bytes=self.maximum_frame_bytes,
         )
@@ -71,7 +73,8 @@ class ScanRecipe:
         specs: dict[str, ColumnSpec] = {}
         for observer in self.fresh_observers():
             specs.update(observer.columns)
-        return {**specs, **LoudnessMeter.columns}
+        found = {**specs, **LoudnessMeter.columns}
+        return {**found, LEAD: LEAD_SPEC} if self.mode == "fast" else found
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,11 @@ def scan_video(
                 watch.see(item, opened.facts)
             elif isinstance(item, AudioFrame):
                 watch.loudness.hear(item)
-        return watch.result(video_id, opened.facts, opened.report)
+        result = watch.result(video_id, opened.facts, opened.report)
+    if recipe.mode != "fast":
+        return result
+    timeline = refine(path, result.timeline, result.start_pts, recipe.maximum_frame_bytes)
+    return dataclasses.replace(result, timeline=timeline)
 
 
 class _Watch:
@@ -135,6 +142,7 @@ class _Watch:
         self.clock = PickClock(recipe.picks)
         self.loudness = LoudnessMeter()
         self.ticks: list[int] = []
+        self.keys: list[bool] = []
         self.sampler: PlaneSampler | None = None
         self.maker: PickMaker | None = None
         self.before: Any = None
@@ -151,6 +159,7 @@ class _Watch:
         if self.clock.wants(seconds, change):
             self.maker.add(picture.frame, len(self.ticks), picture.ticks)
         self.ticks.append(picture.ticks)
+        self.keys.append(bool(picture.frame.key_frame))
         if self.sampler.full:
             self.flush()
             self.progress(seconds)
@@ -173,6 +182,10 @@ class _Watch:
             values.update(observer.finish())
         start_seconds = float(report.start_pts * time_base)
         values.update(self.loudness.finish(seconds + start_seconds))
+        if LEAD in specs:
+            # Until refined: 1 marks frames that may hide an earlier beginning, 0 key frames,
+            # which encoders place at cuts.
+            values[LEAD] = ~np.asarray(self.keys, bool)
         timeline = Timeline(
             video_id=video_id,
             pts=pts,

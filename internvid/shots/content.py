@@ -31,7 +31,7 @@ class ContentDetector:
         """Shots that tile the timeline."""
         values = content_values(timeline)
         cuts = merge_close(values >= self.threshold, self.minimum_frames)
-        seconds = timeline.pts_seconds
+        seconds = timeline.boundary_seconds
         starts = [0, *(cut for cut in cuts if cut > 0)]
         ends = [*starts[1:], len(timeline)]
         shots = []

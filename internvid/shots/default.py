@@ -70,7 +70,7 @@ class DefaultDetector:
         return shots
 
     def _list_cuts(self, timeline: Timeline) -> list[Boundary]:
-        seconds, probability = timeline.pts_seconds, timeline.column("cut")
+        seconds, probability = timeline.boundary_seconds, timeline.column("cut")
         return [
             Boundary(float(seconds[k]), "cut", float(min(1.0, probability[k])))
             for k in np.flatnonzero(probability >= self.cut_threshold)

@@ -100,6 +100,6 @@ class Stitch:
 
 
 def _frames_span(timeline: Timeline, first: int, stop: int) -> TimeSpan:
-    seconds = timeline.pts_seconds
+    seconds = timeline.boundary_seconds
     end = timeline.duration_seconds if stop >= len(timeline) else float(seconds[stop])
     return TimeSpan(float(seconds[first]), max(end, float(seconds[first])))

@@ -26,6 +26,9 @@ from internvid.video.probe import (
     read_facts,
 )
 
+# For HEVC the same value would leave key frames only, and few of them.
+_THIN = {"h264": "bidir"}
+
 
 @dataclass(frozen=True)
 class DecodeOptions:
@@ -34,13 +37,14 @@ class DecodeOptions:
     Attributes:
         skip_loop_filter: FFmpeg's value; `noref` leaves reference frames exact and skips
             the deblocking of the others (under 0.2 grey levels at the sizes we keep).
-        skip_frame: FFmpeg's value; `noref` drops frames that no other frame needs.
+        thin: whether frames are skipped that no kept frame needs: B frames of H.264, elsewhere
+            what the decoder can leave out. Times of the others stay exact.
         audio: whether audio frames are decoded too.
         maximum_frame_bytes: pictures above this are refused.
     """
 
     skip_loop_filter: str = "default"
-    skip_frame: str = "default"
+    thin: bool = False
     audio: bool = False
     maximum_frame_bytes: int = 32 * 1024 * 1024
 
@@ -208,10 +212,9 @@ def open_video(path: Path, options: DecodeOptions | None = None) -> Iterator[Vid
         # One thread: parallel over files costs less CPU than over frames, and damaged
         # streams decode to the same pictures each time.
         context.thread_count = 1
-        extra = {
-            "skip_loop_filter": chosen.skip_loop_filter,
-            "skip_frame": chosen.skip_frame,
-        }
+        extra = {"skip_loop_filter": chosen.skip_loop_filter}
+        if chosen.thin:
+            extra["skip_frame"] = _THIN.get(facts.codec, "noref")
         context.options = {key: value for key, value in extra.items() if value != "default"}
         for audio in container.streams.audio:
             if audio.codec_context is not None:
