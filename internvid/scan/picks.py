@@ -56,21 +56,20 @@ class PickMaker:
 
     def add(self, frame: VideoFrame, index: int, ticks: int) -> None:
         """Handle one chosen frame."""
-        picture = self._painter.paint(frame)
-        image = Image.fromarray(picture)
-        grey = image.convert("L")
+        small = self._painter.shrink(frame)
+        luma = self._painter.luma(small)
+        image = self._painter.colour(small)
         measured = PickFacts(
             frame=index,
             pts_seconds=ticks * float(self.facts.time_base),
-            sharpness=laplacian_variance(np.asarray(grey)),
-            picture_hash=difference_hash(grey),
+            sharpness=laplacian_variance(luma),
+            picture_hash=difference_hash(luma),
             colours=colour_shares(image),
         )
         self.facts_of_picks.append(measured)
         if self.keep is not None:
-            height, width = picture.shape[:2]
-            jpeg = encode_jpeg(picture, self.rule.quality)
-            self.keep(StoredPick(measured, ticks, width, height, jpeg))
+            jpeg = encode_jpeg(image, self.rule.quality)
+            self.keep(StoredPick(measured, ticks, image.width, image.height, jpeg))
 
 
 def laplacian_variance(grey: npt.NDArray[np.uint8]) -> float:
@@ -86,8 +85,9 @@ def laplacian_variance(grey: npt.NDArray[np.uint8]) -> float:
     return float(np.dot(flat, flat) / flat.size - flat.mean(dtype=np.float64) ** 2)
 
 
-def difference_hash(grey: Image.Image) -> int:
+def difference_hash(grey: npt.NDArray[np.uint8]) -> int:
     """64-bit hash of a grey picture: is each of 8 x 8 cells brighter than its left neighbour?"""
-    cells = np.asarray(grey.resize((9, 8), Image.Resampling.BOX), dtype=np.int16)
+    image = Image.fromarray(np.ascontiguousarray(grey))
+    cells = np.asarray(image.resize((9, 8), Image.Resampling.BOX), dtype=np.int16)
     bits = (cells[:, 1:] > cells[:, :-1]).reshape(-1)
     return int.from_bytes(np.packbits(bits).tobytes(), "big")

@@ -22,9 +22,10 @@ from internvid.video.planes import PlaneSampler
 
 LEAD_SPEC = ColumnSpec("uint32", 1.0, unit="ticks", meaning="how much earlier the shot began")
 
-# Evidence below which no detector cuts, whatever its threshold in practice.
-_LEAST_CUT = 0.3
-_LEAST_CONTENT = 20.0
+# Evidence below which no detector cuts, whatever its threshold in practice. Content values grow
+# with the time between kept frames, so they serve only where the better evidence is absent.
+_LEAST_CUT = 0.35
+_LEAST_CONTENT = 27.0
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,10 @@ def find_gaps(timeline: Timeline, start_pts: int) -> list[Gap]:
     suspect = timeline.stored[LEAD] > 0
     evidence = np.zeros(len(timeline), bool)
     if "cut" in timeline.stored:
-        evidence |= timeline.column("cut") >= _LEAST_CUT
-    if "delta_value" in timeline.stored:
+        evidence = timeline.column("cut") >= _LEAST_CUT
+    elif "delta_value" in timeline.stored:
         names = ("delta_hue", "delta_saturation", "delta_value")
-        evidence |= sum(timeline.column(name) for name in names) / 3 >= _LEAST_CONTENT
+        evidence = np.sum([timeline.column(name) for name in names], axis=0) / 3 >= _LEAST_CONTENT
     steps = np.diff(timeline.pts, prepend=timeline.pts[:1])
     least = np.min(steps[1:], initial=np.iinfo(np.int64).max)
     rows = np.flatnonzero(suspect & evidence & (steps > 1.5 * least))

@@ -154,7 +154,10 @@ class _Watch:
         seconds = picture.ticks * float(facts.time_base)
         luma = self.sampler.add(picture.frame, seconds)
         coarse = luma[::4, ::4].astype(np.int16)
-        change = 0.0 if self.before is None else float(np.abs(coarse - self.before).mean()) / 4
+        change = 0.0
+        if self.before is not None:
+            # The sampler hands out four times the level.
+            change = int(np.abs(coarse - self.before).sum()) / (4 * coarse.size)
         self.before = coarse
         if self.clock.wants(seconds, change):
             self.maker.add(picture.frame, len(self.ticks), picture.ticks)

@@ -26,7 +26,9 @@ def colour_shares(image: Image.Image) -> bytes:
     A pixel between two names counts for neither, so that the shares need not reach the whole.
     Hue, saturation and value are Pillow's; a dull red or orange is brown.
     """
-    small = image.resize((48, 48), Image.Resampling.BOX).convert("HSV")
+    # Whole blocks are averaged first: one pass over the picture, then little to resize.
+    factor = max(1, min(image.size) // 64)
+    small = image.reduce(factor).resize((48, 48), Image.Resampling.BOX).convert("HSV")
     hue, saturation, value = np.moveaxis(np.asarray(small).astype(np.int32), 2, 0)
     chosen = _by_hue(hue * 360 // 255, saturation, value)
     is_grey = (saturation < 30) | (saturation * value < 12 * 255)
