@@ -22,8 +22,9 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.distractors import make_events
+from benchmarks.recordings import record
 from benchmarks.takes import Stretch, group_of, list_single_shots, load_stretch
-from benchmarks.transition_world import World, compress, make_world, thin
+from benchmarks.transition_world import World, make_world
 from internvid.core.types import Timeline
 from internvid.evaluate.shots import (
     FOUND_KINDS,
@@ -80,16 +81,11 @@ def divide(media: Path) -> tuple[list[Stretch], list[Stretch]]:
 
 
 def make_worlds(pool: Sequence[Stretch], count: int, seed: int) -> Iterator[World]:
-    """Mixed videos: half through x264, a sixth with frames left out."""
+    """Mixed videos, recorded in all kinds of ways."""
     events = make_events(list(pool))
     for number in range(count):
         random = np.random.default_rng([seed, number])
-        world = make_world(random, list(pool), events)
-        if random.random() < 0.55:
-            world = compress(world, int(random.integers(20, 40)))
-        if random.random() < 0.17:
-            world = thin(random, world)
-        yield world
+        yield record(random, make_world(random, list(pool), events))
 
 
 def label_cut(seconds: float, step: float, marks: Sequence[Mark]) -> int:

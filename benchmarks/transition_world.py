@@ -2,14 +2,13 @@
 
 Each video is a chain of takes joined by cuts, dissolves, fades, wipes and slides, under
 events that are no boundary: flashes, pans, passing bodies, titles, insets, scrolling, light.
-Half of them go through x264, so that compression does to them what it does to real files.
+What recording does to the whole is in `benchmarks.recordings`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
@@ -105,8 +104,8 @@ def make_take(
         take.chroma = (random.uniform(0.0, 1.5), random.normal(0, 5), random.normal(0, 5))
     if random.random() < 0.08:
         take.held_fps = float(random.choice([5, 8, 10, 12, 15]))
-        if random.random() < 0.4:
-            take.speed = float(random.uniform(1.5, 4))
+        if random.random() < 0.4 and take.held_fps > 8:
+            take.speed = float(random.uniform(1.5, 3))
     if random.random() < 0.15:
         take.shake = np.cumsum(random.normal(0, 0.012, (97, 2)), axis=0) * 0.6 + random.normal(
             0, 0.012, (97, 2)
@@ -167,6 +166,8 @@ def make_world(
     flashes: list[tuple[float, float, Change]] = []
     whips: list[tuple[float, float, float]] = []
     clock = 0.0
+    # A take that holds each picture for long is a slide show: its steps look like jump cuts.
+    pool = [stretch for stretch in pool if stretch.fps >= min(12.0, 0.6 * fps)]
     take = make_take(random, pool, 4.0)
     begin, burst = 0.0, 0
     while True:
@@ -194,8 +195,9 @@ def make_world(
             if kind == "cut" and random.random() < 0.08:
                 flashes.append((clock, *_flash_cut(random, fps)))
             begin = clock = np.ceil(clock * fps) / fps
-            joints.append((clock, clock, None))
-            marks.append(Mark("cut", clock, clock, kind))
+            mix, late = _blend_cut(random) if random.random() < 0.12 else (None, 0)
+            joints.append((clock - 1e-4, clock + (1 / fps - 2e-4 if mix else 0), mix))
+            marks.append(Mark("cut", clock + late / fps, clock + late / fps, kind))
         else:
             mix, seconds = make_joint(random, kind)
             seconds = max(seconds, 2.2 / fps)
@@ -217,6 +219,21 @@ def _choose_length(random: np.random.Generator, fps: float, is_first: bool) -> f
     if chance < (0.1 if is_first else 0.03):
         return float(random.integers(1, 9)) / fps
     return float(random.uniform(0.3, 1.0) if chance < 0.22 else random.uniform(1, 4))
+
+
+def _blend_cut(
+    random: np.random.Generator,
+) -> tuple[Callable[[Planes, Planes, float], Planes], int]:
+    """One frame of both shots at a cut, mixed or in turn by lines, as converters leave it.
+
+    The second value says how many frames later most of the picture is new.
+    """
+    if random.random() < 0.35:
+        weight = np.zeros((72, 128), np.float32)
+        weight[int(random.integers(2)) :: 2] = 1.0
+        return lambda old, new, _: blend(old, new, weight), 0
+    share = float(random.uniform(0.15, 0.85))
+    return lambda old, new, _: blend(old, new, share), int(share < 0.5)
 
 
 def _flash_cut(random: np.random.Generator, fps: float) -> tuple[float, Change]:
@@ -324,58 +341,3 @@ def _render(
     planes = [np.clip(np.rint(plane), 0, 255).astype(np.uint8) for plane in (luma, u, v)]
     events = [(name, start, stop) for name, _, start, stop in changes]
     return World(planes[0], planes[1], planes[2], seconds, marks, events)
-
-
-def compress(world: World, crf: int) -> World:
-    """The same video after x264, one generation."""
-    import av
-
-    encoder = av.CodecContext.create("libx264", "w")
-    encoder.width, encoder.height, encoder.pix_fmt = 128, 72, "yuv420p"
-    encoder.time_base, encoder.framerate = Fraction(1, 90000), Fraction(30)
-    encoder.thread_count = 1
-    encoder.options = {"crf": str(crf), "preset": "veryfast"}
-    decoder = None
-    packets = []
-    for i in range(len(world.seconds)):
-        frame = av.VideoFrame(128, 72, "yuv420p")
-        for plane, values in zip(
-            frame.planes, (world.luma[i], world.u[i], world.v[i]), strict=True
-        ):
-            padded = np.zeros((plane.height, plane.line_size), np.uint8)
-            padded[:, : plane.width] = values
-            plane.update(padded.tobytes())
-        frame.pts = i * 3000
-        packets += encoder.encode(frame)
-    packets += encoder.encode(None)
-    decoder = av.CodecContext.create("h264", "r")
-    decoder.extradata = encoder.extradata
-    decoder.thread_count = 1
-    decoded = [frame for packet in [*packets, None] for frame in decoder.decode(packet)]
-    read = [[], [], []]
-    for frame in decoded:
-        for planes, plane in zip(read, frame.planes, strict=True):
-            planes.append(
-                np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)[
-                    :, : plane.width
-                ]
-            )
-    luma, u, v = (np.stack(planes) for planes in read)
-    count = len(luma)
-    return World(luma, u, v, world.seconds[:count], world.marks, world.events)
-
-
-def thin(random: np.random.Generator, world: World) -> World:
-    """Only some frames, irregularly, as a scan that skips non-reference frames sees them."""
-    pattern = random.choice([2, 3, 4])
-    kept = np.flatnonzero(
-        (np.arange(len(world.seconds)) % pattern == 0) | (random.random(len(world.seconds)) < 0.15)
-    )
-    return World(
-        world.luma[kept],
-        world.u[kept],
-        world.v[kept],
-        world.seconds[kept],
-        world.marks,
-        world.events,
-    )

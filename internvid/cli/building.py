@@ -146,8 +146,7 @@ class Display:
 
         state = self.progress
         grid = Table.grid(padding=(0, 2))
-        total = state.expected_seconds or 0.0
-        bar = ProgressBar(total=total or None, completed=state.video_seconds, width=30)
+        bar = ProgressBar(total=1.0, completed=state.share_done, width=30)
         grid.add_row(state.stage, bar, _numbers(state))
         return grid
 

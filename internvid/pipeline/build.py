@@ -25,7 +25,7 @@ from internvid.pipeline.planning import plan_sources
 from internvid.pipeline.progress import BuildProgress
 from internvid.pipeline.recipe import Recipe
 from internvid.pipeline.scanning import PartStage, ScanTask, scan_source, stage_failure
-from internvid.pipeline.sources import find_sources
+from internvid.pipeline.sources import find_sources, size_of
 from internvid.run.executor import Executor, Failure, LocalExecutor
 
 
@@ -134,7 +134,7 @@ class _Run:
             else:
                 PartStage(self.layout, self.scan_key, part, pa.table({})).clear()
         tasks, owners = self._tasks(stages)
-        self.progress.videos_total = len(tasks)
+        self.progress.begin([size_of(task.uri) for task in tasks])
         self.progress.enter("scanning")
         open_parts = dict(stages)
         self._seal_whole(open_parts)

@@ -101,7 +101,7 @@ def _sample(path: Path, scan: ScanRecipe) -> tuple[float, float, int] | None:
         nonlocal size
         size += len(pick.jpeg)
 
-    def progress(seconds: float) -> None:
+    def progress(seconds: float, _claimed: float | None) -> None:
         nonlocal reached
         reached = seconds
         if seconds >= SAMPLE_SECONDS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 
@@ -17,7 +17,7 @@ class BuildProgress:
         failures: sources that turned out bad in this run.
         clips: clips in the current cut so far.
         video_seconds: seconds of video decoded by this run so far.
-        expected_seconds: seconds of video this run has to decode, 0 when unknown.
+        share_done: part of this run's bytes that is decoded, 0 to 1.
     """
 
     changed: Callable[[BuildProgress], None] = field(default=lambda _: None, repr=False)
@@ -26,15 +26,23 @@ class BuildProgress:
     videos_done: int = 0
     failures: int = 0
     clips: int = 0
-    expected_seconds: float = 0.0
+    bytes_total: int = 0
+    _bytes_done: float = 0.0
+    _sizes: Sequence[int] = field(default=())
     started_at: float = field(default_factory=time.monotonic)
     _finished_seconds: float = 0.0
-    _running: dict[int, float] = field(default_factory=dict)
+    _running: dict[int, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def video_seconds(self) -> float:
         """Seconds of video decoded so far, running sources included."""
-        return self._finished_seconds + sum(self._running.values())
+        return self._finished_seconds + sum(seconds for seconds, _ in self._running.values())
+
+    @property
+    def share_done(self) -> float:
+        """Part of this run's bytes that is decoded, 0 to 1; running sources count in part."""
+        done = self._bytes_done + sum(part for _, part in self._running.values())
+        return min(1.0, done / self.bytes_total) if self.bytes_total else 0.0
 
     @property
     def elapsed_seconds(self) -> float:
@@ -49,25 +57,34 @@ class BuildProgress:
     @property
     def remaining_seconds(self) -> float | None:
         """Wall time still to go at the present speed, or None when it cannot be told."""
-        left = self.expected_seconds - self.video_seconds
-        if self.video_seconds <= 0 or left <= 0:
+        share = self.share_done
+        if share <= 0.01 or share >= 1:
             return None
-        return left / self.hours_per_hour
+        return self.elapsed_seconds * (1 - share) / share
 
     def enter(self, stage: str) -> None:
         """Begin a stage."""
         self.stage = stage
         self.changed(self)
 
-    def reached(self, index: int, seconds: float) -> None:
-        """One running source got to `seconds`."""
-        self._running[index] = seconds
+    def begin(self, sizes: Sequence[int]) -> None:
+        """The sources of this run, by their sizes in bytes."""
+        self._sizes = sizes
+        self.videos_total = len(sizes)
+        self.bytes_total = sum(sizes)
+
+    def reached(self, index: int, where: tuple[float, float | None]) -> None:
+        """One running source got to so many seconds of the length its header claims."""
+        seconds, claimed = where
+        share = min(1.0, seconds / claimed) if claimed else 0.0
+        self._running[index] = (seconds, share * self._sizes[index])
         self.changed(self)
 
     def finished(self, index: int, seconds: float, *, failed: bool) -> None:
         """One source is done."""
         self._running.pop(index, None)
         self._finished_seconds += seconds
+        self._bytes_done += self._sizes[index]
         self.videos_done += 1
         self.failures += failed
         self.changed(self)

@@ -55,6 +55,10 @@ def scan_source(task: ScanTask, report: Any) -> dict[str, Any]:
 
     The stage is three files; the row, written last, says that the others are whole.
     """
+
+    def told(seconds: float, claimed: float | None) -> None:
+        report((seconds, claimed))
+
     discard_stage(task.stage)
     row: dict[str, Any] = {"uri": task.uri, "video_id": None}
     try:
@@ -65,7 +69,7 @@ def scan_source(task: ScanTask, report: Any) -> dict[str, Any]:
         else:
             with part_writer(task.stage.with_suffix(".picks"), PICK_SCHEMA) as writer:
                 sink = _PickSink(writer, video_id)
-                result = scan_video(path, task.recipe, sink.keep, report, video_id)
+                result = scan_video(path, task.recipe, sink.keep, told, video_id)
                 sink.flush()
             commit_table(task.stage.with_suffix(".timeline"), timeline_to_table(result.timeline))
             row.update(_facts_row(result))

@@ -53,6 +53,14 @@ def uri_to_path(uri: str) -> Path:
     return Path(uri)
 
 
+def size_of(uri: str) -> int:
+    """Bytes of a source, 0 where it cannot be told."""
+    try:
+        return uri_to_path(uri).stat().st_size
+    except (OSError, ConfigInvalidError):
+        return 0
+
+
 def find_sources(inputs: Sequence[str]) -> pa.Table:
     """Every source the inputs name, sorted by uri, each uri once.
 

@@ -52,7 +52,7 @@ class Executor(Protocol):
         self,
         function: Callable[..., Any],
         items: Sequence[Any],
-        progress: Callable[[int, float], None] | None = None,
+        progress: Callable[[int, Any], None] | None = None,
     ) -> Iterator[Result]:
         """One result per item."""
         ...
@@ -91,7 +91,7 @@ class LocalExecutor:
         self,
         function: Callable[..., Any],
         items: Sequence[Any],
-        progress: Callable[[int, float], None] | None = None,
+        progress: Callable[[int, Any], None] | None = None,
     ) -> Iterator[Result]:
         """Results as they are done.
 
@@ -180,9 +180,7 @@ class LocalExecutor:
         cpu = _cpu_seconds(worker.process.pid) - worker.seen_cpu
         return cpu > self.hang_cpu_seconds or wall > self.hang_wall_seconds
 
-    def _hear(
-        self, worker: _Worker, progress: Callable[[int, float], None] | None
-    ) -> Result | None:
+    def _hear(self, worker: _Worker, progress: Callable[[int, Any], None] | None) -> Result | None:
         index = worker.index
         assert index is not None
         try:

@@ -35,7 +35,7 @@ def main(descriptor: int) -> None:
 
 
 def _outcome(function: Any, item: Any, connection: Connection) -> tuple[str, Any]:
-    def report(value: float) -> None:
+    def report(value: Any) -> None:
         connection.send(("progress", value))
 
     try:

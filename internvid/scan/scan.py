@@ -23,7 +23,7 @@ from internvid.video.pick import PickClock, PickRule
 from internvid.video.planes import PlaneSampler
 from internvid.video.probe import VideoFacts, hash_file
 
-Progress = Callable[[float], None]
+Progress = Callable[[float, float | None], None]
 Keep = Callable[[StoredPick], None]
 
 
@@ -110,7 +110,8 @@ def scan_video(
         path: the media file.
         recipe: what to observe and keep.
         keep: called with each pick, in time order; without it no JPEG is made.
-        progress: called with the video seconds reached, about every 32 frames.
+        progress: called about every 32 frames with the video seconds reached and the length
+            the header claims, if it does.
         video_id: hash of the file where it is known already.
 
     Raises:
@@ -118,7 +119,7 @@ def scan_video(
     """
     video_id = video_id or hash_file(path)
     with open_video(path, recipe.decode_options()) as opened:
-        watch = _Watch(recipe, keep, progress or (lambda _: None))
+        watch = _Watch(recipe, keep, progress or (lambda _seconds, _claimed: None))
         for item in opened.read():
             if isinstance(item, Picture):
                 watch.see(item, opened.facts)
@@ -165,7 +166,7 @@ class _Watch:
         self.keys.append(bool(picture.frame.key_frame))
         if self.sampler.full:
             self.flush()
-            self.progress(seconds)
+            self.progress(seconds, facts.claimed_seconds)
 
     def flush(self) -> None:
         batch = self.sampler.take() if self.sampler else None

@@ -43,7 +43,8 @@ def cut_span(source: Path, clip: Clip, options: CutOptions) -> bytes:
     buffer = io.BytesIO()
     with open_video(source, DecodeOptions()) as opened:
         _seek_before(opened, clip)
-        container = av.open(buffer, "w", format="mp4", options={"movflags": "+faststart"})
+        # No +faststart: it rewrites the file by name, and a buffer has none.
+        container = av.open(buffer, "w", format="mp4")
         with container:
             written = _copy(opened, clip, container, options)
     if not written:
