@@ -103,7 +103,7 @@ def _list_components(kind: str, *, as_json: bool) -> None:
         fields = {
             field.name: _default(field)
             for field in dataclasses.fields(component)
-            if not field.name.startswith("_")
+            if not field.name.startswith("_") and isinstance(_default(field), _SETTABLE)
         }
         lines = (component.__doc__ or "").strip().splitlines()
         rows.append({"name": name, "does": lines[0] if lines else "", "fields": fields})
@@ -114,6 +114,10 @@ def _list_components(kind: str, *, as_json: bool) -> None:
         put(f"{row['name']}\n    {row['does']}")
         for field, default in row["fields"].items():
             put(f"    --set {field}={default}")
+
+
+# What --set can give; fitted numbers and callbacks are for code.
+_SETTABLE = (str, int, float, bool, tuple, type(None))
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from internvid.core.contracts import PickFacts
-from internvid.core.types import ColumnSpec, Timeline
+from internvid.core.types import Clip, ColumnSpec, Timeline, TimeSpan
 
 VIDEO_SCHEMA = pa.schema(
     [
@@ -96,6 +96,17 @@ ARROW_TYPES: dict[str, pa.DataType] = {
     "list<float>": pa.list_(pa.float32()),
     "list<double>": pa.list_(pa.float64()),
 }
+
+
+def row_to_clip(row: Mapping[str, Any]) -> Clip:
+    """The clip that a row of the clips table stands for."""
+    return Clip(
+        clip_id=row["clip_id"],
+        video_id=row["video_id"],
+        span=TimeSpan(row["start_seconds"], row["end_seconds"]),
+        start_pts=row["start_pts"],
+        end_pts=row["end_pts"],
+    )
 
 
 def clip_schema(signal_columns: Mapping[str, str]) -> pa.Schema:

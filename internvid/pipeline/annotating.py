@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 
 from internvid.core.contracts import Annotation, ClipView
 from internvid.core.errors import InternvidError
-from internvid.core.types import Clip, TimeSpan
 from internvid.dataset.layout import Layout
 from internvid.dataset.parts import commit_table, rows_to_table
 from internvid.dataset.picks import StoredPicks
+from internvid.dataset.tables import row_to_clip
 
 CLIPS_PER_BATCH = 64
 
@@ -70,13 +70,7 @@ def annotate_part(task: AnnotateTask, report: Any) -> int:
 
 def make_view(row: dict[str, Any], picks: StoredPicks) -> ClipView:
     """What an annotator is given for one row of the clips table."""
-    clip = Clip(
-        clip_id=row["clip_id"],
-        video_id=row["video_id"],
-        span=TimeSpan(row["start_seconds"], row["end_seconds"]),
-        start_pts=row["start_pts"],
-        end_pts=row["end_pts"],
-    )
+    clip = row_to_clip(row)
     return ClipView(clip, row, picks.of(row["video_id"], row["start_frame"], row["end_frame"]))
 
 

@@ -122,6 +122,7 @@ class _Run:
         self.scan_recipe = recipe.complete_scan()
         self.scan_key, self.cut_key = recipe.scan_fingerprint(), recipe.cut_key()
         self.scanned = 0
+        self._first: dict[str, str] | None = None
         self.failures: list[dict[str, Any]] = []
 
     def scan(self) -> None:
@@ -168,16 +169,20 @@ class _Run:
         for part in list(open_parts):
             if open_parts[part].pending():
                 return
-            open_parts[part].seal(self.scan_recipe, self._first_uris())
+            self._remember(open_parts[part].seal(self.scan_recipe, self._first_uris()))
             open_parts[part].clear()
             del open_parts[part]
 
     def _first_uris(self) -> dict[str, str]:
-        first: dict[str, str] = {}
-        for row in self._video_rows(["video_id", "uri", "status"]):
-            if row["status"] == "ok":
-                first[row["video_id"]] = row["uri"]
-        return first
+        if self._first is None:
+            self._first = {}
+            self._remember(self._video_rows(["video_id", "uri", "status"]))
+        return self._first
+
+    def _remember(self, rows: list[dict[str, Any]]) -> None:
+        for row in rows:
+            if row["status"] == "ok" and self._first is not None:
+                self._first[row["video_id"]] = row["uri"]
 
     def _video_rows(self, columns: list[str]) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []

@@ -9,9 +9,9 @@ from typing import Any
 from internvid.core.config import identity
 from internvid.core.contracts import Exporter, ExportItem
 from internvid.core.errors import OutputExistsError
-from internvid.core.types import Clip, TimeSpan
 from internvid.dataset.parts import commit_json, storage_errors
 from internvid.dataset.store import Dataset
+from internvid.dataset.tables import row_to_clip
 
 MANIFEST = "manifest.json"
 
@@ -54,11 +54,5 @@ def export_items(dataset: Dataset, subset: str | None) -> Iterator[ExportItem]:
     relation = dataset.clips_relation(subset)
     for batch in relation.to_arrow_reader(1024):
         for row in batch.to_pylist():
-            clip = Clip(
-                clip_id=row["clip_id"],
-                video_id=row["video_id"],
-                span=TimeSpan(row["start_seconds"], row["end_seconds"]),
-                start_pts=row["start_pts"],
-                end_pts=row["end_pts"],
-            )
+            clip = row_to_clip(row)
             yield ExportItem(clip, row, places.get(row["video_id"]))

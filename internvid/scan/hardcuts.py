@@ -138,11 +138,11 @@ def measure_cuts(window: FrameWindow, frames: Int64) -> Float32:
     )
     gap_after = np.maximum(window.frames_at(window.seconds[frames] + GAP_SECONDS), after)
     far_old, far_new = window.pick_thumbs(gap_before), window.pick_thumbs(gap_after)
-    left_coarse = likeness.compensate(old, new, is_coarse=True)
-    left_near = np.maximum(
-        likeness.compensate(far_old, old, is_coarse=True),
-        likeness.compensate(new, far_new, is_coarse=True),
-    )
+    # One call for three kinds of pairs: its cost is in the number of shifts.
+    left_coarse, left_old, left_new = likeness.compensate(
+        np.concatenate([old, far_old, new]), np.concatenate([new, old, far_new]), is_coarse=True
+    ).reshape(3, -1)
+    left_near = np.maximum(left_old, left_new)
     farther = _look_far(window, before, frames)
     tones, tones_chroma = likeness.compare_tones(old, new)
     distance = likeness.measure_distance(old, new) + 1.0

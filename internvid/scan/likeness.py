@@ -6,17 +6,23 @@ candidates costs a few numpy calls.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
-from internvid.scan.window import CHROMA_WEIGHT, LUMA_CELLS, Float32, pool
+from internvid.scan.window import CHROMA_CELLS, CHROMA_WEIGHT, LUMA_CELLS, Float32, pool
+
+
+# Weights of a thumb's values in a sum over its planes' means: one product is one pass.
+_SHARES = np.repeat(
+    np.float32([1 / LUMA_CELLS, 1 / CHROMA_CELLS]), [LUMA_CELLS, 2 * CHROMA_CELLS]
+).astype(np.float32)
 
 
 def measure_distance(one: Float32, other: Float32) -> Float32:
     """Mean |dY| + |dU| + |dV| of thumbs [..., 864], in levels; shapes broadcast."""
-    gap = np.abs(one - other)
-    luma = gap[..., :LUMA_CELLS].mean(axis=-1)
-    chroma = gap[..., LUMA_CELLS:].mean(axis=-1) * 2
-    total: Float32 = luma + chroma
+    gap = one - other
+    total: Float32 = np.abs(gap, out=gap) @ _SHARES
     return total
 
 
@@ -45,12 +51,13 @@ def remove_trend(luma: Float32) -> Float32:
     return detail
 
 
+_TAPER = np.outer(np.hanning(32), np.hanning(64)).astype(np.float32)
+
+
 def phase_peak(one: Float32, other: Float32) -> Float32:
     """Height of the phase correlation peak of luma [C, 36, 64]: near 1 for a pure shift."""
-    rows = np.hanning(32).astype(np.float32)[:, None]
-    window = rows * np.hanning(64).astype(np.float32)[None, :]
-    a = np.fft.rfft2((one[:, 2:34] - one[:, 2:34].mean(axis=(1, 2), keepdims=True)) * window)
-    b = np.fft.rfft2((other[:, 2:34] - other[:, 2:34].mean(axis=(1, 2), keepdims=True)) * window)
+    a = np.fft.rfft2((one[:, 2:34] - one[:, 2:34].mean(axis=(1, 2), keepdims=True)) * _TAPER)
+    b = np.fft.rfft2((other[:, 2:34] - other[:, 2:34].mean(axis=(1, 2), keepdims=True)) * _TAPER)
     cross = a * np.conj(b)
     cross /= np.abs(cross) + 30.0
     peak: Float32 = np.fft.irfft2(cross, s=(32, 64)).max(axis=(1, 2)).astype(np.float32)
@@ -72,20 +79,28 @@ def compensate(one: Float32, other: Float32, *, is_coarse: bool = False) -> Floa
     padded = np.pad(
         b, ((0, 0), (reach_rows, reach_rows), (reach_columns, reach_columns)), mode="edge"
     )
-    shares = np.zeros((height, width, 12), np.float32)
+    shifted = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(1, 2))
+    blocks = _divide(height, width)
+    best = np.full((len(a), 12), np.inf, np.float32)
+    for row in range(2 * reach_rows + 1):
+        gap = a[:, None] - shifted[:, row]
+        np.abs(gap, out=gap)
+        # A product with block indicators sums far faster than reductions over short axes.
+        sums = gap.reshape(len(a), -1, height * width) @ blocks
+        np.minimum(best, sums.min(axis=1), out=best)
+    mean: Float32 = best.mean(axis=1)
+    return mean
+
+
+@functools.cache
+def _divide(height: int, width: int) -> Float32:
+    """Indicators [H * W, 12] of 3 x 4 blocks, scaled so that a product gives block means."""
     rows, columns = np.arange(height)[:, None] * 3 // height, np.arange(width)[None, :] * 4 // width
+    shares = np.zeros((height, width, 12), np.float32)
     shares[np.arange(height)[:, None], np.arange(width)[None, :], rows * 4 + columns] = 12 / (
         height * width
     )
-    blocks = shares.reshape(-1, 12)
-    best = np.full((len(a), 12), np.inf, np.float32)
-    for row in range(2 * reach_rows + 1):
-        for column in range(2 * reach_columns + 1):
-            gap = a - padded[:, row : row + height, column : column + width]
-            # A product with block indicators sums far faster than reductions over short axes.
-            np.minimum(best, np.abs(gap, out=gap).reshape(len(a), -1) @ blocks, out=best)
-    mean: Float32 = best.mean(axis=1)
-    return mean
+    return shares.reshape(-1, 12)
 
 
 def compare_tones(one: Float32, other: Float32) -> tuple[Float32, Float32]:

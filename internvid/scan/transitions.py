@@ -24,7 +24,7 @@ from internvid.scan.window import Float32, Float64, FrameWindow, Int64
 
 KINDS = ("none", "dissolve", "wipe", "fade")
 CONTEXT_SECONDS = 2.4
-CHUNK_SECONDS = 1.6
+CHUNK_SECONDS = 3.2
 MOST_FRAMES = 1600
 PART_FRAMES = 64
 LEAST_PROBABILITY = 0.04
@@ -35,7 +35,7 @@ MOST_APART_SECONDS = 0.5 * LENGTHS_SECONDS[-1]
 class TransitionObserver:
     """Measures hard and gradual changes of the picture.
 
-    Holds the pictures of about six seconds, at most 1600 + 64 frames (under 10 MB).
+    Holds the pictures of about eight seconds, at most 1600 + 64 frames (under 10 MB).
 
     Attributes:
         judges: what turns features into probabilities.

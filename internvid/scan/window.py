@@ -155,5 +155,6 @@ class FrameWindow:
         return self._held(shown) + self.first
 
     def _held(self, frames: Int64) -> Int64:
-        held: Int64 = np.clip(frames - self.first, 0, len(self.luma) - 1)
+        # np.clip costs several times this on the short arrays it is called with.
+        held: Int64 = np.minimum(np.maximum(frames - self.first, 0), len(self.luma) - 1)
         return held
