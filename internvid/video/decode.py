@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 
 from internvid.core.errors import VideoUnreadableError
 from internvid.video.probe import (
+    MAXIMUM_FRAME_BYTES,
     VideoFacts,
     check_frame_bytes,
     main_video_stream,
@@ -46,7 +47,7 @@ class DecodeOptions:
     skip_loop_filter: str = "default"
     thin: bool = False
     audio: bool = False
-    maximum_frame_bytes: int = 32 * 1024 * 1024
+    maximum_frame_bytes: int = MAXIMUM_FRAME_BYTES
 
 
 @dataclass
@@ -162,15 +163,21 @@ class VideoPass:
 
 @dataclass
 class _Clock:
-    """Turns raw frame times into ticks that start at 0 and always grow."""
+    """Turns raw frame times into ticks that start at 0 and always grow.
+
+    A clock that jumps back by more than a second was started again (recordings put one behind
+    the other): the rest follows where the frames before it ended.
+    """
 
     facts: VideoFacts
     report: DecodeReport
     last: int = -1
+    shift: int = 0
 
     def __post_init__(self) -> None:
-        fps = Fraction(self.facts.fps or 25.0).limit_denominator(100000)
-        self.typical = max(1, round(1 / (fps * self.facts.time_base)))
+        fps = self.facts.fps if self.facts.fps > 0 else 25.0
+        self.typical = max(1, round(Fraction(1 / fps) / self.facts.time_base))
+        self.second = max(1, round(1 / self.facts.time_base))
 
     def stamp(self, frame: VideoFrame) -> int:
         typical = self.typical
@@ -183,8 +190,12 @@ class _Clock:
             ticks = 0 if first else self.last + typical
             self.report.repaired_times += 1
         else:
-            ticks = raw - self.report.start_pts
-            if ticks <= self.last:
+            ticks = raw - self.report.start_pts + self.shift
+            if ticks < self.last - self.second:
+                self.shift += self.report.end_ticks - ticks
+                ticks = self.report.end_ticks
+                self.report.repaired_times += 1
+            elif ticks <= self.last:
                 ticks = self.last + 1
                 self.report.repaired_times += 1
         self.last = ticks
@@ -205,14 +216,18 @@ def open_video(path: Path, options: DecodeOptions | None = None) -> Iterator[Vid
         VideoError: its `reason` says why the source cannot be used.
     """
     chosen = options or DecodeOptions()
-    with open_container(path) as container:
+    with open_container(path, chosen.maximum_frame_bytes) as container:
         stream = main_video_stream(container)
         facts = read_facts(path, container, stream, chosen.maximum_frame_bytes)
         context = stream.codec_context
         # One thread: parallel over files costs less CPU than over frames, and damaged
         # streams decode to the same pictures each time.
         context.thread_count = 1
-        extra = {"skip_loop_filter": chosen.skip_loop_filter}
+        extra = {
+            "skip_loop_filter": chosen.skip_loop_filter,
+            # A stream may grow in the middle: a pixel takes a byte or more in every format.
+            "max_pixels": str(chosen.maximum_frame_bytes),
+        }
         if chosen.thin:
             extra["skip_frame"] = _THIN.get(facts.codec, "noref")
         context.options = {key: value for key, value in extra.items() if value != "default"}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,6 +14,7 @@ from pathlib import Path
 import av
 import av.error
 from av.container import InputContainer
+from av.video.format import VideoFormat
 from av.video.stream import VideoStream
 
 from internvid.core.errors import VideoForeignError, VideoTooLargeError, VideoUnreadableError
@@ -29,7 +31,9 @@ CONTAINERS = (
 )
 _PLAYLIST_STARTS = (b"#EXTM3U", b"ffconcat version", b"[playlist]", b"<?xml", b"<smil", b"<MPD")
 _POINTER_STARTS = (b"version https://git-lfs", b"rtsptext", b"RTSPtext", b"SMILtext")
-_MAXIMUM_FRAME_BYTES = 32 * 1024 * 1024
+MAXIMUM_FRAME_BYTES = 32 * 1024 * 1024
+_HASH_CHUNK = 1 << 20
+_CHUNKS_PER_REPORT = 256
 
 
 @dataclass(frozen=True)
@@ -70,16 +74,49 @@ class VideoFacts:
         return (height, width) if self.rotation_degrees % 180 else (width, height)
 
 
-def hash_file(path: Path) -> str:
-    """`video_id`: 32 hex digits of all bytes of the file (BLAKE2b).
+@dataclass(frozen=True)
+class FileStamp:
+    """What tells that the bytes of a file are still the same: size, time of change, identity."""
+
+    size: int
+    mtime_ns: int
+    inode: int
+
+
+def stamp_file(path: Path) -> FileStamp:
+    """The stamp of a regular file; nothing is opened, so a pipe cannot block.
 
     Raises:
-        VideoUnreadableError: it is gone, a folder, or not ours to read.
+        VideoUnreadableError: it is gone, a folder, a pipe or device, or not ours to look at.
     """
+    with _file_troubles():
+        status = path.stat()
+    if stat.S_ISDIR(status.st_mode):
+        raise VideoUnreadableError("is a folder, not a file", reason="not_media")
+    if not stat.S_ISREG(status.st_mode):
+        raise VideoUnreadableError("is a pipe, socket or device, not a file", reason="not_a_file")
+    return FileStamp(status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+def hash_file(path: Path, alive: Callable[[], None] | None = None) -> str:
+    """`video_id`: 32 hex digits of all bytes of the file (BLAKE2b).
+
+    Args:
+        path: a regular file.
+        alive: called about every 256 MiB, as a sign that reading goes on.
+
+    Raises:
+        VideoUnreadableError: it is gone, no regular file, or not ours to read.
+    """
+    stamp_file(path)
     digest = hashlib.blake2b(digest_size=16)
+    chunks = 0
     with _file_troubles(), path.open("rb") as file:
-        while chunk := file.read(1 << 20):
+        while chunk := file.read(_HASH_CHUNK):
             digest.update(chunk)
+            chunks += 1
+            if alive is not None and chunks % _CHUNKS_PER_REPORT == 0:
+                alive()
     return digest.hexdigest()
 
 
@@ -93,26 +130,46 @@ def _file_troubles() -> Iterator[None]:
         raise VideoUnreadableError("the file is gone", reason="missing") from error
     except PermissionError as error:
         raise VideoUnreadableError("permission denied", reason="permission") from error
+    except OSError as error:
+        # Loops of links, names too long, failing disks. The number's own words hold no path.
+        text = os.strerror(error.errno or 0).lower()
+        raise VideoUnreadableError(f"the file cannot be read: {text}") from error
+    except ValueError as error:
+        raise VideoUnreadableError("no file can have this name", reason="missing") from error
 
 
 @contextmanager
-def open_container(path: Path) -> Iterator[InputContainer]:
+def open_container(
+    path: Path, maximum_frame_bytes: int = MAXIMUM_FRAME_BYTES
+) -> Iterator[InputContainer]:
     """The container of a media file, opened so that it can reach no other file or host.
+
+    Args:
+        path: a regular file.
+        maximum_frame_bytes: pictures that must take more are not decoded while streams are
+            probed, whatever their headers claim.
 
     Raises:
         VideoUnreadableError: FFmpeg cannot read it (reasons `empty`, `not_media`, `unreadable`).
         VideoForeignError: it is a playlist, a script or a pointer.
     """
+    stamp_file(path)
     _refuse_pointers(path)
-    options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
+    options = {
+        "format_whitelist": CONTAINERS,
+        "protocol_whitelist": "file",
+        # Opening decodes a little; a pixel takes a byte or more in every format.
+        "max_pixels": str(maximum_frame_bytes),
+    }
     try:
         container = av.open(
             "file:" + os.fspath(path.absolute()), options=options, metadata_errors="replace"
         )
     except av.error.FFmpegError as error:
         raise _open_error(error) from error
-    except (ValueError, OSError) as error:
-        raise VideoUnreadableError(f"cannot be opened: {error}") from error
+    except (ValueError, OSError, MemoryError) as error:
+        # The class alone: messages hold paths, which may not be Unicode.
+        raise VideoUnreadableError(f"cannot be opened: {type(error).__name__}") from error
     try:
         yield container
     finally:
@@ -165,7 +222,7 @@ def read_facts(
     path: Path,
     container: InputContainer,
     stream: VideoStream,
-    maximum_frame_bytes: int = _MAXIMUM_FRAME_BYTES,
+    maximum_frame_bytes: int = MAXIMUM_FRAME_BYTES,
 ) -> VideoFacts:
     """Facts of an opened source.
 
@@ -189,7 +246,7 @@ def read_facts(
         claimed = Fraction(container.duration, av.time_base)
     return VideoFacts(
         container=container.format.name,
-        codec=context.name,
+        codec=context.codec.canonical_name,
         pixel_format=context.pix_fmt or "",
         width=width,
         height=height,
@@ -205,9 +262,7 @@ def read_facts(
 
 def check_frame_bytes(width: int, height: int, pixel_format: str, maximum: int) -> None:
     """Refuse pictures whose decoded form exceeds the cap, before they are allocated."""
-    deep = any(mark in pixel_format for mark in ("10", "12", "14", "16", "48", "64"))
-    per_pixel = (3.0 if "444" in pixel_format or "rgb" in pixel_format else 1.5) * (1 + deep)
-    needed = int(width * height * per_pixel)
+    needed = width * height * VideoFormat(pixel_format).padded_bits_per_pixel // 8
     if needed > maximum:
         raise VideoTooLargeError(
             f"{width} x {height} {pixel_format} needs {needed >> 20} MiB a picture; "
