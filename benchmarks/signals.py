@@ -175,7 +175,8 @@ def _varied(path: Path, random: np.random.Generator) -> Picture:
 def media_half(folder: Path, half: str) -> list[Path]:
     """Real videos of one half: `tune`, `verify` or `all`. Clips of one source stay together."""
     names: dict[str, list[Path]] = {}
-    for path in sorted(folder.iterdir()):
+    inside = folder / "videos"
+    for path in sorted((inside if inside.is_dir() else folder).iterdir()):
         if path.suffix in (".mp4", ".webm", ".mkv", ".mov"):
             source = path.stem.split("__")[-1].split(".")[0].split("_")[-1]
             names.setdefault(source, []).append(path)

@@ -18,7 +18,7 @@ _EXPORTS = {
     "Shot": "internvid.core.types",
     "TimeSpan": "internvid.core.types",
     "Timeline": "internvid.core.types",
-    "build": "internvid.pipeline.build",
+    "build": "internvid.recipes",
     "detect_shots": "internvid.pipeline.single",
     "open": "internvid.dataset.store",
     "select": "internvid.curate.select",

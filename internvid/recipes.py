@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from internvid.captions.measured import MeasuredCaptioner
 from internvid.core.errors import ComponentUnknownError
 from internvid.curate.filters import DEFAULT_FILTERS, PAPER_FILTERS
+from internvid.pipeline.build import BuildSummary
+from internvid.pipeline.build import build as build_dataset
+from internvid.pipeline.progress import BuildProgress
 from internvid.pipeline.recipe import CutRecipe, Recipe
 from internvid.scan.scan import ScanRecipe
 from internvid.shots.content import ContentDetector
@@ -55,3 +61,41 @@ def get(name: str) -> Recipe:
     if name not in RECIPES:
         raise ComponentUnknownError(f"no recipe {name!r}; known: {', '.join(sorted(RECIPES))}")
     return RECIPES[name]()
+
+
+def build(
+    videos: str | Path | Sequence[str | Path],
+    dataset: str | Path,
+    recipe: str | Recipe = "default",
+    *,
+    workers: int | None = None,
+    retry: bool = False,
+    progress: BuildProgress | None = None,
+) -> BuildSummary:
+    """Make or continue a dataset: what `internvid build` does, and `internvid.build` names.
+
+    Args:
+        videos: a file, folder, glob or table with a `uri` column, or several of them.
+        dataset: the folder; new, empty, or a dataset.
+        recipe: the name of a recipe, or one.
+        workers: processes; all cores when None.
+        retry: try sources that failed once more.
+        progress: told about everything that happens.
+
+    Returns:
+        Counts, and where the tables lie.
+
+    Raises:
+        InternvidError: misuse, a busy dataset, a full disk. A bad source is no error: it becomes a
+            failed row.
+    """
+    inputs = [videos] if isinstance(videos, (str, Path)) else list(videos)
+    chosen = get(recipe) if isinstance(recipe, str) else recipe
+    return build_dataset(
+        [str(each) for each in inputs],
+        dataset,
+        chosen,
+        workers=workers,
+        retry=retry,
+        progress=progress,
+    )

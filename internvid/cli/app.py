@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -205,6 +206,10 @@ def publish(
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit code: 0, 1 failed, 2 misuse, 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        # File names need not be Unicode; showing one must not end the run.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = app(args=arguments, standalone_mode=False)
         return code if isinstance(code, int) else 0
@@ -220,6 +225,9 @@ def main(arguments: list[str] | None = None) -> int:
         # The reader went away (`| head`): nothing more can be said, and that is no failure.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     except Exception as error:
         # Wrong options: the command-line library shows them itself, as every tool does.
         show = getattr(error, "show", None)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -197,7 +198,8 @@ class Timeline:
     def __len__(self) -> int:
         return int(self.pts.shape[0])
 
-    @property
+    # Asked for once a clip: for hours of video, making it anew each time would be the whole cost.
+    @cached_property
     def pts_seconds(self) -> FloatArray:
         """float64 [N]: start of each frame in seconds from the first displayed frame."""
         return self.pts.astype(np.float64) * float(self.time_base)
@@ -213,6 +215,11 @@ class Timeline:
             return self.pts_seconds
         ticks = self.pts - self.stored[LEAD].astype(np.int64)
         return ticks.astype(np.float64) * float(self.time_base)
+
+    def part(self, frames: slice) -> Timeline:
+        """Some of the frames, on the same clock: all that a question about a clip needs."""
+        stored = {name: column[frames] for name, column in self.stored.items()}
+        return replace(self, pts=self.pts[frames], stored=stored)
 
     def column(self, name: str) -> FloatArray:
         """One column as float64 [N] in its own unit."""

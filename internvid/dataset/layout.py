@@ -12,7 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from internvid.core.errors import DatasetBusyError, DatasetFormatError, OutputExistsError
-from internvid.dataset.parts import commit_json, storage_errors
+from internvid.dataset.parts import (
+    commit_json,
+    discard_temporaries,
+    is_temporary,
+    storage_errors,
+)
 
 FORMAT = "internvid-dataset"
 FORMAT_VERSION = 1
@@ -95,6 +100,9 @@ class Layout:
                 f"{self.root} is not a dataset (no {RECORD} in it)",
                 hint="make one with: internvid build VIDEOS -o " + str(self.root),
             ) from error
+        except OSError as error:
+            reason = os.strerror(error.errno or 0).lower()
+            raise DatasetFormatError(f"{self.record_path} cannot be read: {reason}") from error
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise DatasetFormatError(
                 f"{self.record_path} is damaged: {error}",
@@ -122,27 +130,43 @@ class Layout:
         Raises:
             OutputExistsError: the path holds something that is not a dataset.
         """
+        self.refuse_foreign()
         if self.record_path.exists():
             return self.read_record()
-        if self.root.exists() and not self.root.is_dir():
-            raise OutputExistsError(
-                f"{self.root} is a file, not a dataset folder",
-                hint="choose another path with -o",
-            )
-        foreign = [name for name in _names(self.root) if name != "lock"]
+        record = Record()
+        self.write_record(record)
+        return record
+
+    def refuse_foreign(self) -> None:
+        """Change nothing, but make sure that the path is a dataset or can become one.
+
+        Raises:
+            OutputExistsError: the path holds something that is not a dataset.
+            StorageError: it cannot be looked at.
+        """
+        with storage_errors(self.root):
+            if self.record_path.is_file():
+                return
+            if self.root.exists() and not self.root.is_dir():
+                raise OutputExistsError(
+                    f"{self.root} is a file, not a dataset folder",
+                    hint="choose another path with -o",
+                )
+            names = _names(self.root)
+        # A build that was killed at its very beginning leaves no more than these.
+        foreign = [name for name in names if name != "lock" and not is_temporary(name)]
         if foreign:
             raise OutputExistsError(
                 f"{self.root} exists and is not an internvid dataset "
                 f"(it holds {foreign[0]!r}{' and more' if len(foreign) > 1 else ''})",
                 hint="choose an empty or new folder with -o",
             )
-        record = Record()
-        self.write_record(record)
-        return record
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the write lock. The system frees it however the process ends.
+
+        What a killed writer left half written is removed.
 
         Raises:
             DatasetBusyError: another process holds it.
@@ -158,6 +182,7 @@ class Layout:
                     f"another process is writing to {self.root}",
                     hint="wait until it ends; nothing was changed",
                 ) from error
+            discard_temporaries(self.root)
             yield
         finally:
             os.close(descriptor)

@@ -20,15 +20,9 @@ import pyarrow.parquet as pq
 
 from internvid.core.errors import StorageError
 
-_STORAGE_ERRNOS = {
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EACCES,
-    errno.EPERM,
-    errno.EROFS,
-    errno.EFBIG,
-    errno.EIO,
-}
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO}
+_IMPOSSIBLE = {errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG}
 TEMPORARY_SUFFIX = ".writing"
 # Columns that grow by a nearly constant step: stored as differences they take almost nothing.
 _GROWING = frozenset({"ticks", "frame"})
@@ -36,8 +30,9 @@ _SOUGHT = frozenset({"video_id", "clip_id", "source_id", "uri", "start_seconds"}
 
 
 def is_storage_trouble(error: BaseException) -> bool:
-    """Whether an error means the disk is full or refuses us."""
-    return isinstance(error, OSError) and error.errno in _STORAGE_ERRNOS
+    """Whether an error means the disk is full or refuses us, or that no such path can be."""
+    known = _FULL | _REFUSED | _IMPOSSIBLE
+    return isinstance(error, OSError) and error.errno in known
 
 
 @contextmanager
@@ -48,10 +43,17 @@ def storage_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         if not is_storage_trouble(error):
             raise
+        way = "fix the permission"
+        if error.errno in _FULL:
+            way = "free space"
+        if error.errno in _IMPOSSIBLE:
+            raise StorageError(
+                f"cannot write {path}: {os.strerror(error.errno or 0).lower()}",
+                hint="choose another path",
+            ) from error
         raise StorageError(
             f"cannot write {path}: {os.strerror(error.errno or 0).lower()}",
-            hint="free space or fix the permission, then run the same command again: "
-            "it goes on where it stopped",
+            hint=f"{way}, then run the same command again: it goes on where it stopped",
         ) from error
 
 
@@ -143,6 +145,19 @@ def row_group_owners(file: pq.ParquetFile) -> list[str]:
         str(metadata.row_group(group).column(index).statistics.min)
         for group in range(metadata.num_row_groups)
     ]
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file name is that of a part being written, or left by a process that was killed."""
+    return name.endswith(TEMPORARY_SUFFIX)
+
+
+def discard_temporaries(root: Path) -> None:
+    """Remove what killed writers left. Only under the write lock, when no one else writes."""
+    with storage_errors(root):
+        for folder, _, names in os.walk(root):
+            for name in filter(is_temporary, names):
+                Path(folder, name).unlink(missing_ok=True)
 
 
 def discard(path: Path) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 VIEWS = ("videos", "clips", "all_clips", "picks", "timelines")
+_PART = "internvid_part"
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,11 @@ class Dataset:
 
     layout: Layout
     record: Record
+
+    def __repr__(self) -> str:
+        sources = sum(part["sources"] for part in self.record.parts)
+        cut = self.record.cut or "not built yet"
+        return f"Dataset({str(self.root)!r}, {sources} sources, {cut})"
 
     @property
     def root(self) -> Path:
@@ -159,9 +165,10 @@ class Dataset:
             )
         clips = _quoted([self.layout.clips(cut, part) for part in self.parts])
         return {
-            "videos": f"select * exclude (filename) from read_parquet({scanned['videos']}, "
-            "union_by_name = true, filename = true) "
-            "qualify row_number() over (partition by uri order by filename desc) = 1",
+            # Tables of sources may have a column `filename` of their own.
+            "videos": f"select * exclude ({_PART}) from read_parquet({scanned['videos']}, "
+            f"union_by_name = true, filename = '{_PART}') "
+            f"qualify row_number() over (partition by uri order by {_PART} desc) = 1",
             "timelines": f"select * from read_parquet({scanned['timelines']})",
             "picks": f"select * from read_parquet({scanned['picks']})",
             "all_clips": f"select clips.*{columns} from read_parquet({clips}) clips{joins}",

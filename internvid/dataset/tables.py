@@ -129,16 +129,12 @@ def timeline_schema(specs: Mapping[str, ColumnSpec]) -> pa.Schema:
     return pa.schema(fields)
 
 
-def timeline_to_table(timeline: Timeline) -> pa.Table:
-    """One row a frame, stored values as they are."""
-    schema = timeline_schema(timeline.specs)
-    count = len(timeline)
-    columns: list[Any] = [
-        pa.array([timeline.video_id] * count, pa.string()),
-        pa.array(timeline.pts, pa.int64()),
-    ]
-    columns += [pa.array(timeline.stored[name]) for name in timeline.specs]
-    return pa.Table.from_arrays(columns, schema=schema)
+def timeline_to_table(timeline: Timeline, frames: slice = slice(None)) -> pa.Table:
+    """One row a frame, stored values as they are; all frames or some of them."""
+    pts = timeline.pts[frames]
+    columns: list[Any] = [pa.repeat(timeline.video_id, len(pts)), pa.array(pts, pa.int64())]
+    columns += [pa.array(timeline.stored[name][frames]) for name in timeline.specs]
+    return pa.Table.from_arrays(columns, schema=timeline_schema(timeline.specs))
 
 
 def table_to_timeline(table: pa.Table, video: Mapping[str, Any]) -> Timeline:

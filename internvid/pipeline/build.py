@@ -81,7 +81,8 @@ def build(
     layout = Layout(Path(dataset).absolute())
     sources = find_sources(videos)
     count = workers or os.cpu_count() or 1
-    _refuse_foreign(layout)
+    # Before the lock file is made, so that a refused folder stays as it was.
+    layout.refuse_foreign()
     recipe.complete_scan()  # a detector that cannot run is refused before anything is written
     with layout.locked():
         record = layout.create()
@@ -93,16 +94,6 @@ def build(
         run.annotate()
         run.point_at_current()
         return run.finish()
-
-
-def _refuse_foreign(layout: Layout) -> None:
-    # Before the lock file is made, so that a refused folder stays as it was.
-    if layout.root.exists():
-        names = (
-            sorted(entry.name for entry in layout.root.iterdir()) if layout.root.is_dir() else []
-        )
-        if names != ["lock"] and (names or not layout.root.is_dir()):
-            layout.create()
 
 
 class _Run:
@@ -240,7 +231,9 @@ class _Run:
     def finish(self) -> BuildSummary:
         """Count what is there and write the run's ledger."""
         self.progress.enter("done")
-        statuses = [row["status"] for row in self._video_rows(["status"])]
+        # A source that was tried again or replaced has several rows; the last one holds.
+        latest = {row["uri"]: row["status"] for row in self._video_rows(["uri", "status"])}
+        statuses = list(latest.values())
         kept = [
             flag
             for part in self.parts

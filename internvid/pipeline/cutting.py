@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -63,13 +64,16 @@ def cut_video(
 ) -> list[dict[str, Any]]:
     """The clip rows of one video, kept and rejected, in time order."""
     shots = recipe.detector.detect(timeline)
+    pick_frames = [pick.frame for pick in picks]
     rows = []
     for number, shot in enumerate(recipe.stitch.stitch(timeline, shots)):
         row = _clip_row(timeline, video, number, shot)
-        inside = [pick for pick in picks if row["start_frame"] <= pick.frame < row["end_frame"]]
+        frames = slice(row["start_frame"], row["end_frame"])
+        first, stop = (bisect_left(pick_frames, edge) for edge in (frames.start, frames.stop))
+        inside, part = picks[first:stop], timeline.part(frames)
         span = TimeSpan(row["start_seconds"], row["end_seconds"])
         for signal in signals:
-            row.update(signal.measure(timeline, span, inside))
+            row.update(signal.measure(part, span, inside))
         row["kept"], row["reason"], row["reason_value"] = judge(row, recipe.filters)
         rows.append(row)
     return rows

@@ -12,8 +12,9 @@ import av.error
 import numpy as np
 
 from internvid.core.errors import InternvidError
+from internvid.dataset.uris import uri_to_path
 from internvid.pipeline.recipe import Recipe
-from internvid.pipeline.sources import find_sources, uri_to_path
+from internvid.pipeline.sources import find_sources
 from internvid.scan.picks import StoredPick
 from internvid.scan.scan import ScanRecipe, scan_video
 from internvid.video.probe import main_video_stream, open_container, read_facts

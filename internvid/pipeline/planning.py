@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from internvid.core.errors import InternvidError
 from internvid.dataset.layout import Layout, Record
 from internvid.dataset.parts import commit_table
-from internvid.pipeline.sources import uri_to_path
+from internvid.dataset.uris import uri_to_path
 from internvid.video.probe import hash_file
 
 SEEN_SCHEMA = pa.schema(

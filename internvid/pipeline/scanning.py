@@ -12,7 +12,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from internvid.core.errors import InternvidError
+from internvid.core.errors import (
+    ConfigInvalidError,
+    InternvidError,
+    VideoError,
+    VideoUnreadableError,
+)
 from internvid.dataset.layout import Layout
 from internvid.dataset.parts import (
     commit_json,
@@ -20,6 +25,7 @@ from internvid.dataset.parts import (
     discard,
     part_writer,
     rows_to_table,
+    storage_errors,
 )
 from internvid.dataset.tables import (
     PICK_SCHEMA,
@@ -27,13 +33,15 @@ from internvid.dataset.tables import (
     timeline_schema,
     timeline_to_table,
 )
-from internvid.pipeline.sources import uri_to_path
+from internvid.dataset.uris import uri_to_path
 from internvid.run.executor import Failure
 from internvid.scan.picks import StoredPick
 from internvid.scan.scan import ScanRecipe, ScanResult, scan_video
-from internvid.video.probe import hash_file
+from internvid.video.probe import hash_file, stamp_file
 
 PICKS_PER_GROUP = 256
+# 2.4 hours at 30 fps: most videos have one row group in the timelines.
+FRAMES_PER_GROUP = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,8 @@ class ScanTask:
 def scan_source(task: ScanTask, report: Any) -> dict[str, Any]:
     """Scan one source into its stage; returns its row of the videos table.
 
-    The stage is three files; the row, written last, says that the others are whole.
+    The stage is three files; the row, written last, says that the others are whole. Only what is
+    the source's own fault becomes a failed row; a full disk or a wrong setting stops the run.
     """
 
     def told(seconds: float, claimed: float | None) -> None:
@@ -62,33 +71,62 @@ def scan_source(task: ScanTask, report: Any) -> dict[str, Any]:
     discard_stage(task.stage)
     row: dict[str, Any] = {"uri": task.uri, "video_id": None}
     try:
-        path = uri_to_path(task.uri)
-        video_id = row["video_id"] = hash_file(path)
+        path = _local_path(task.uri)
+        stamp = stamp_file(path)
+        video_id = hash_file(path, lambda: told(0.0, None))
         if video_id in _known_ids(task.known):
-            row["status"] = "duplicate"
+            row.update(video_id=video_id, status="duplicate")
         else:
-            with part_writer(task.stage.with_suffix(".picks"), PICK_SCHEMA) as writer:
-                sink = _PickSink(writer, video_id)
-                result = scan_video(path, task.recipe, sink.keep, told, video_id)
-                sink.flush()
-            commit_table(task.stage.with_suffix(".timeline"), timeline_to_table(result.timeline))
+            result = _scan(task, path, video_id, told)
+            if stamp_file(path) != stamp:
+                raise VideoUnreadableError("it changed while it was read", reason="changing")
             row.update(_facts_row(result))
-    except InternvidError as error:
-        row.update(failed_row(Failure(getattr(error, "reason", "unsupported"), error.message)))
+    except VideoError as error:
+        row.update(failed_row(Failure(error.reason, error.message)))
+        row["video_id"] = None if error.reason == "changing" else _hash_or_none(task.uri)
+        discard_stage(task.stage)
     commit_json(task.stage.with_suffix(".json"), row)
     return row
+
+
+def _scan(task: ScanTask, path: Path, video_id: str, told: Any) -> ScanResult:
+    with part_writer(task.stage.with_suffix(".picks"), PICK_SCHEMA) as writer:
+        sink = _PickSink(writer, video_id, task.stage)
+        try:
+            result = scan_video(path, task.recipe, sink.keep, told, video_id)
+        except OSError as error:
+            # Writing has its own error, so this one came from reading.
+            raise VideoUnreadableError(f"reading failed: {type(error).__name__}") from error
+        sink.flush()
+    schema = timeline_schema(result.timeline.specs)
+    with part_writer(task.stage.with_suffix(".timeline"), schema) as writer:
+        for start in range(0, len(result.timeline), FRAMES_PER_GROUP):
+            rows = slice(start, start + FRAMES_PER_GROUP)
+            writer.write_table(timeline_to_table(result.timeline, rows), FRAMES_PER_GROUP)
+    return result
+
+
+def _local_path(uri: str) -> Path:
+    try:
+        return uri_to_path(uri)
+    except ConfigInvalidError as error:
+        raise VideoUnreadableError(error.message, reason="unsupported", hint=error.hint) from error
 
 
 def stage_failure(task: ScanTask, failure: Failure) -> dict[str, Any]:
     """The row of a source whose worker died or hung, staged by the parent."""
     discard_stage(task.stage)
-    row: dict[str, Any] = {"uri": task.uri, "video_id": None, **failed_row(failure)}
-    try:
-        row["video_id"] = hash_file(uri_to_path(task.uri))
-    except (OSError, InternvidError):
-        row["video_id"] = None
+    row: dict[str, Any] = {"uri": task.uri, **failed_row(failure)}
+    row["video_id"] = _hash_or_none(task.uri)
     commit_json(task.stage.with_suffix(".json"), row)
     return row
+
+
+def _hash_or_none(uri: str) -> str | None:
+    try:
+        return hash_file(uri_to_path(uri))
+    except InternvidError:
+        return None
 
 
 def failed_row(failure: Failure) -> dict[str, Any]:
@@ -115,9 +153,10 @@ def _known_ids(parts: tuple[Path, ...]) -> frozenset[str]:
 class _PickSink:
     """Writes picks in groups as they come, so that memory does not grow with the video."""
 
-    def __init__(self, writer: pq.ParquetWriter, video_id: str) -> None:
+    def __init__(self, writer: pq.ParquetWriter, video_id: str, stage: Path) -> None:
         self.writer = writer
         self.video_id = video_id
+        self.stage = stage
         self.rows: list[dict[str, Any]] = []
 
     def keep(self, pick: StoredPick) -> None:
@@ -140,7 +179,8 @@ class _PickSink:
 
     def flush(self) -> None:
         if self.rows:
-            self.writer.write_table(rows_to_table(self.rows, PICK_SCHEMA))
+            with storage_errors(self.stage):
+                self.writer.write_table(rows_to_table(self.rows, PICK_SCHEMA))
             self.rows = []
 
 

@@ -6,7 +6,6 @@ import glob
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import quote_from_bytes, unquote_to_bytes, urlsplit
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,7 +14,9 @@ import pyarrow.json
 import pyarrow.parquet as pq
 
 from internvid.core.errors import ConfigInvalidError, SourceMissingError
+from internvid.dataset.layout import RECORD
 from internvid.dataset.tables import VIDEO_SCHEMA
+from internvid.dataset.uris import path_to_uri, uri_to_path
 
 _MEDIA_NAMES = """
 mp4 m4v mov mkv webm avi flv f4v wmv asf mpg mpeg m2v ts m2ts mts vob 3gp 3g2 ogv ogg ogm gif mxf
@@ -24,33 +25,6 @@ dv rm rmvb divx y4m h264 264 h265 hevc av1 ivf obu nut m3u8
 MEDIA_SUFFIXES = frozenset(f".{name}" for name in _MEDIA_NAMES.split())
 TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"})
 _RESERVED = frozenset(name for name in VIDEO_SCHEMA.names if name not in ("uri", "source_id"))
-
-
-def path_to_uri(path: str) -> str:
-    """How a local path stands in the dataset: absolute; as file:// when it is not Unicode."""
-    absolute = os.path.abspath(path)
-    try:
-        absolute.encode("utf-8")
-    except UnicodeEncodeError:
-        return "file://" + quote_from_bytes(os.fsencode(absolute))
-    return absolute
-
-
-def uri_to_path(uri: str) -> Path:
-    """The local file of a uri.
-
-    Raises:
-        ConfigInvalidError: a remote scheme; remote sources are fetched before a build.
-    """
-    if uri.startswith("file://"):
-        return Path(os.fsdecode(unquote_to_bytes(uri.removeprefix("file://"))))
-    scheme = urlsplit(uri).scheme if "://" in uri else ""
-    if scheme:
-        raise ConfigInvalidError(
-            f"{scheme}:// sources cannot be read directly: {uri}",
-            hint="download them first and build from the local files",
-        )
-    return Path(uri)
 
 
 def size_of(uri: str) -> int:
@@ -86,12 +60,20 @@ def find_sources(inputs: Sequence[str]) -> pa.Table:
             else:
                 paths.append(text)
         else:
-            paths.extend(_matches(text))
+            for found in _matches(text):
+                is_table = Path(found).suffix.lower() in TABLE_SUFFIXES
+                tables += [_read_table(Path(found))] if is_table else []
+                paths += [] if is_table else [found]
     tables.append(pa.table({"uri": pa.array([path_to_uri(path) for path in paths], pa.string())}))
     try:
         merged = pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowInvalid as error:
         raise ConfigInvalidError(f"the tables do not fit together: {error}") from error
+    if not merged.num_rows:
+        raise SourceMissingError(
+            f"{', '.join(inputs)}: a table without rows names no source",
+            hint="give it one row a video, with a uri column",
+        )
     merged = merged.filter(_first_of_each(merged.column("uri").to_pylist()))
     return merged.take(pc.sort_indices(merged, sort_keys=[("uri", "ascending")]))
 
@@ -108,13 +90,23 @@ def _first_of_each(uris: list[str]) -> pa.Array:
 def _files_below(folder: str) -> list[str]:
     found = []
     for root, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        # A dataset among the videos is no source of videos, least of all the one being made.
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".") and not os.path.exists(os.path.join(root, name, RECORD))
+        ]
         found += [
             os.path.join(root, name)
             for name in files
             if not name.startswith(".") and os.path.splitext(name)[1].lower() in MEDIA_SUFFIXES
         ]
     if not found:
+        if os.path.exists(os.path.join(folder, RECORD)):
+            raise SourceMissingError(
+                f"{folder} is a dataset, not a folder of videos",
+                hint="name the videos that it was made of",
+            )
         raise SourceMissingError(
             f"no media files below {folder}",
             hint="name files of other suffixes directly, or with a glob pattern",
@@ -128,6 +120,11 @@ def _matches(pattern: str) -> list[str]:
         return found
     if "://" in pattern:
         uri_to_path(pattern)
+    if os.path.exists(pattern):
+        raise SourceMissingError(
+            f"{pattern} is neither a file nor a folder",
+            hint="pipes and devices cannot be read twice; write the video to a file first",
+        )
     raise SourceMissingError(
         f"{pattern} does not exist and matches nothing",
         hint="give files, folders, glob patterns, or a table with a uri column",
@@ -144,14 +141,21 @@ def _read_table(path: Path) -> pa.Table:
         else:
             delimiter = "\t" if suffix == ".tsv" else ","
             options = pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
-            table = pyarrow.csv.read_csv(path, parse_options=options)
-    except pa.ArrowInvalid as error:
+            # A name may look like a number.
+            convert = pyarrow.csv.ConvertOptions(column_types={"uri": pa.string()})
+            table = pyarrow.csv.read_csv(path, parse_options=options, convert_options=convert)
+    except (pa.ArrowInvalid, OSError) as error:
         raise ConfigInvalidError(f"{path} cannot be read as a table: {error}") from error
     if "uri" not in table.column_names:
         raise ConfigInvalidError(
             f"{path} has no column `uri`; it has: {', '.join(table.column_names)}",
             hint="name the column that holds paths `uri`",
         )
+    if len(set(table.column_names)) != len(table.column_names):
+        raise ConfigInvalidError(f"{path} names a column twice: {', '.join(table.column_names)}")
+    table = table.set_column(
+        table.column_names.index("uri"), "uri", table.column("uri").cast(pa.string())
+    )
     uris = [_resolved(uri, path.parent) for uri in table.column("uri").to_pylist()]
     names = [f"meta_{name}" if name in _RESERVED else name for name in table.column_names]
     table = table.rename_columns(names)

@@ -12,6 +12,7 @@ from internvid.core.errors import OutputExistsError
 from internvid.dataset.parts import commit_json, storage_errors
 from internvid.dataset.store import Dataset
 from internvid.dataset.tables import row_to_clip
+from internvid.dataset.uris import uri_to_path
 
 MANIFEST = "manifest.json"
 
@@ -47,12 +48,17 @@ def publish(
 def export_items(dataset: Dataset, subset: str | None) -> Iterator[ExportItem]:
     """Clips in video and time order, each with a source file that still exists, or None."""
     places: dict[str, Path | None] = {}
-    for video_id, uri in dataset.sql("select video_id, uri from videos order by uri").fetchall():
-        path = Path(uri)
-        if video_id and path.is_file():
+    rows = dataset.sql("select video_id, uri, status, file_bytes from videos order by uri")
+    for video_id, uri, status, size in rows.fetchall():
+        if status in ("ok", "duplicate") and _still_there(path := uri_to_path(uri), size):
             places.setdefault(video_id, path)
     relation = dataset.clips_relation(subset)
     for batch in relation.to_arrow_reader(1024):
         for row in batch.to_pylist():
             clip = row_to_clip(row)
             yield ExportItem(clip, row, places.get(row["video_id"]))
+
+
+def _still_there(path: Path, size: int | None) -> bool:
+    # Another length means other bytes, of which the clip's times say nothing.
+    return path.is_file() and (size is None or path.stat().st_size == size)

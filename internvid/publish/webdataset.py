@@ -61,7 +61,8 @@ class WebDatasetExporter:
                 manifest["missing"].append({"clip_id": clip_id, "reason": "source_gone"})
                 continue
             try:
-                video = cut_span(item.source, item.clip, options)
+                frames = item.row["end_frame"] - item.row["start_frame"]
+                video = cut_span(item.source, item.clip, options, frames)
             except VideoError as error:
                 manifest["missing"].append({"clip_id": clip_id, "reason": error.reason})
                 continue

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pickle
 import signal
 import socket
 import subprocess
@@ -18,7 +19,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
 
-from internvid.core.errors import InternvidError, StorageError
+from internvid.core.errors import ConfigInvalidError, VideoError
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class _Worker:
     attempts: int = 0
     seen_at: float = 0.0
     seen_cpu: float = 0.0
+    hung: bool = False
 
 
 @dataclass
@@ -102,7 +104,8 @@ class LocalExecutor:
             progress: called in this process.
 
         Raises:
-            StorageError: a worker found the disk full or refused; nothing more is started.
+            InternvidError: a worker met trouble that is not its item's: a full disk, a wrong
+                setting, a missing package. Nothing more is started.
         """
         waiting = list(range(len(items)))[::-1]
         crashes: dict[int, int] = {}
@@ -134,8 +137,9 @@ class LocalExecutor:
             worker.attempts += 1
             worker.seen_at = time.monotonic()
             worker.seen_cpu = _cpu_seconds(worker.process.pid)
+            work = _pickled(function, items[index])
             try:
-                worker.connection.send((function, items[index]))
+                worker.connection.send_bytes(work)
             except (BrokenPipeError, ConnectionResetError):
                 continue  # it died while idle; _ready sees that and the item is tried again
 
@@ -167,13 +171,11 @@ class LocalExecutor:
         silent = [worker for worker in busy if worker.connection not in ready]
         hung = [worker for worker in silent if self._is_hung(worker)]
         for worker in hung:
+            worker.hung = True
             worker.process.kill()
-            worker.seen_cpu = -1.0  # marks: killed by us, not crashed
         return [worker for worker in busy if worker.connection in ready]
 
     def _is_hung(self, worker: _Worker) -> bool:
-        if worker.seen_cpu < 0:
-            return False
         wall = time.monotonic() - worker.seen_at
         if wall < min(self.hang_cpu_seconds, self.hang_wall_seconds):
             return False
@@ -196,16 +198,15 @@ class LocalExecutor:
         worker.index = None
         if kind == "value":
             return Result(index, value=payload)
-        if isinstance(payload, StorageError):
+        if kind == "stop":
             raise payload
         return Result(index, failure=payload)
 
     def _bury(self, worker: _Worker, index: int) -> Result:
-        killed_by_us = worker.seen_cpu < 0
         self._end(worker)
-        if killed_by_us:
-            message = f"no progress for {self.hang_cpu_seconds:.0f} CPU seconds"
-            return Result(index, failure=Failure("hung", f"the decoder hung: {message}"))
+        if worker.hung:
+            limits = f"{self.hang_cpu_seconds:.0f} CPU or {self.hang_wall_seconds:.0f} wall seconds"
+            return Result(index, failure=Failure("hung", f"it made no progress for {limits}"))
         code = worker.process.returncode
         how = f"exit code {code}"
         if code is not None and code < 0:
@@ -235,11 +236,18 @@ def run_here(function: Callable[..., Any], items: Iterable[Any]) -> Iterator[Res
     for index, item in enumerate(items):
         try:
             yield Result(index, value=function(item, lambda _: None))
-        except StorageError:
-            raise
-        except InternvidError as error:
-            reason = str(getattr(error, "reason", "error"))
-            yield Result(index, failure=Failure(reason, error.message))
+        except VideoError as error:
+            yield Result(index, failure=Failure(error.reason, error.message))
+
+
+def _pickled(function: Callable[..., Any], item: Any) -> bytes:
+    try:
+        return pickle.dumps((function, item))
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise ConfigInvalidError(
+            f"a component cannot be sent to a worker process: {error}",
+            hint="define its class at the top of a module; keep open files and locks out of it",
+        ) from error
 
 
 def _cpu_seconds(pid: int) -> float:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import pickle
 import signal
 import sys
 import traceback
 from multiprocessing.connection import Connection
 from typing import Any
 
-from internvid.core.errors import InternvidError, StorageError
+from internvid.core.errors import ConfigInvalidError, InternvidError, VideoError
 from internvid.run.executor import Failure
 
 _PR_SET_PDEATHSIG = 1
@@ -27,23 +28,31 @@ def main(descriptor: int) -> None:
     connection = Connection(descriptor)
     while True:
         try:
-            function, item = connection.recv()
+            work = connection.recv_bytes()
         except (EOFError, ConnectionResetError):
             return
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            connection.send(_outcome(function, item, connection))
+            connection.send(_outcome(work, connection))
 
 
-def _outcome(function: Any, item: Any, connection: Connection) -> tuple[str, Any]:
+def _outcome(work: bytes, connection: Connection) -> tuple[str, Any]:
     def report(value: Any) -> None:
         connection.send(("progress", value))
 
     try:
+        function, item = pickle.loads(work)
+    except Exception as error:  # whatever a stranger's module raises when it is imported
+        text = f"{type(error).__name__}: {error}"
+        return "stop", ConfigInvalidError(
+            f"a worker process cannot load a component: {text}",
+            hint="put its class into a module that can be imported by name",
+        )
+    try:
         return "value", function(item, report)
-    except StorageError as error:
-        return "failure", error
+    except VideoError as error:
+        return "failure", Failure(error.reason, error.message)
     except InternvidError as error:
-        return "failure", Failure(str(getattr(error, "reason", "error")), error.message)
+        return "stop", error
     except MemoryError:
         return "failure", Failure("out_of_memory", "decoding it needs more memory than allowed")
     except Exception as error:  # the boundary of a process: any trouble must become an answer

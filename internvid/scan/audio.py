@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -29,8 +30,8 @@ class LoudnessMeter:
             "uint8", 0.5, SILENCE_DBFS, unit="dBFS", meaning="level of the sound, -100 is silence"
         )
     }
-    _seconds: list[float] = field(default_factory=list, repr=False)
-    _power: list[float] = field(default_factory=list, repr=False)
+    _seconds: array[float] = field(default_factory=lambda: array("d"), repr=False)
+    _power: array[float] = field(default_factory=lambda: array("d"), repr=False)
 
     def hear(self, frame: AudioFrame) -> None:
         """Take one audio frame, in stream order."""

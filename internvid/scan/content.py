@@ -8,6 +8,7 @@ down), which dark and grey pictures need: there one level of rounding moves hue 
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -96,7 +97,8 @@ class ContentObserver:
         "delta_value": ColumnSpec("uint16", 1 / 16, unit="levels", meaning="mean |value change|"),
     }
     _last: Float | None = field(default=None, repr=False)
-    _parts: list[Float] = field(default_factory=list, repr=False)
+    # Packed: an array object per chunk would weigh more than what it holds.
+    _rows: array[float] = field(default_factory=lambda: array("f"), repr=False)
 
     def observe(self, batch: Planes) -> None:
         """Add the changes of each frame of the batch against the one before it."""
@@ -113,11 +115,11 @@ class ContentObserver:
             np.abs(change, out=change)
             deltas[1:] = change.mean(axis=(2, 3)).T
             self._last = current[:, -1].copy()
-            self._parts.append(deltas)
+            self._rows.frombytes(deltas.tobytes())
 
     def finish(self) -> dict[str, npt.NDArray[Any]]:
         """The three columns; 0 for the first frame."""
-        deltas = np.concatenate(self._parts)
+        deltas = np.array(self._rows, np.float32).reshape(-1, 3)
         return dict(zip(self.columns, deltas.T, strict=True))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -35,7 +36,8 @@ class LumaObserver:
         "motion": ColumnSpec("uint16", 1 / 32, unit="levels", meaning="mean |luma change|"),
     }
     _last: Float | None = field(default=None, repr=False)
-    _parts: list[Float] = field(default_factory=list, repr=False)
+    # Packed: an array object per batch would weigh as much as what it holds.
+    _rows: array[float] = field(default_factory=lambda: array("f"), repr=False)
 
     def observe(self, batch: Planes) -> None:
         """Add one row per frame of the batch."""
@@ -52,8 +54,9 @@ class LumaObserver:
         change = np.abs(np.diff(np.concatenate([before, cells]), axis=0))
         rows[:, 5] = change.reshape(count, -1).mean(axis=1)
         self._last = cells[-1]
-        self._parts.append(rows)
+        self._rows.frombytes(rows.tobytes())
 
     def finish(self) -> dict[str, npt.NDArray[Any]]:
         """The columns, one value per frame."""
-        return dict(zip(self.columns, np.concatenate(self._parts).T, strict=True))
+        rows = np.array(self._rows, np.float32).reshape(-1, len(self.columns))
+        return dict(zip(self.columns, rows.T, strict=True))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from array import array
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +15,7 @@ from av.audio.frame import AudioFrame
 
 from internvid.core import registry
 from internvid.core.contracts import Observer, PickFacts
+from internvid.core.errors import ConfigInvalidError
 from internvid.core.types import LEAD, ColumnSpec, Timeline
 from internvid.scan.audio import LoudnessMeter
 from internvid.scan.picks import PickMaker, StoredPick
@@ -49,6 +51,11 @@ class ScanRecipe:
     audio: bool = True
     skip_loop_filter: str = "noref"
     maximum_frame_bytes: int = 32 * 1024 * 1024
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("full", "fast"):
+            raise ConfigInvalidError(f"mode is full or fast, not {self.mode!r}")
+        self.decode_options()  # refuses values that no decoder takes
 
     def decode_options(self) -> DecodeOptions:
         """How the source is decoded for this recipe."""
@@ -142,8 +149,9 @@ class _Watch:
         self.observers = recipe.fresh_observers()
         self.clock = PickClock(recipe.picks)
         self.loudness = LoudnessMeter()
-        self.ticks: list[int] = []
-        self.keys: list[bool] = []
+        # A number a frame, for hours: packed, not a list of objects.
+        self.ticks = array("q")
+        self.keys = bytearray()
         self.sampler: PlaneSampler | None = None
         self.maker: PickMaker | None = None
         self.before: Any = None
@@ -177,25 +185,28 @@ class _Watch:
     def result(self, video_id: str, facts: VideoFacts, report: DecodeReport) -> ScanResult:
         self.flush()
         assert self.maker is not None  # read() raised if no frame came
-        pts = np.asarray(self.ticks, np.int64)
+        pts = np.array(self.ticks, np.int64)
         time_base = Fraction(facts.time_base)
         seconds = pts.astype(np.float64) * float(time_base)
         specs = self.recipe.column_specs()
-        values: dict[str, Any] = {}
-        for observer in self.observers:
-            values.update(observer.finish())
-        start_seconds = float(report.start_pts * time_base)
-        values.update(self.loudness.finish(seconds + start_seconds))
+        stored: dict[str, Any] = {}
+
+        def store(columns: Mapping[str, Any]) -> None:
+            stored.update((name, specs[name].encode(column)) for name, column in columns.items())
+
+        while self.observers:  # let go of each once it is asked: stored columns are far smaller
+            store(self.observers.pop(0).finish())
+        store(self.loudness.finish(seconds + float(report.start_pts * time_base)))
         if LEAD in specs:
             # Until refined: 1 marks frames that may hide an earlier beginning, 0 key frames,
             # which encoders place at cuts.
-            values[LEAD] = ~np.asarray(self.keys, bool)
+            store({LEAD: np.frombuffer(self.keys, np.uint8) == 0})
         timeline = Timeline(
             video_id=video_id,
             pts=pts,
             time_base=time_base,
             duration_seconds=float(report.end_ticks * time_base),
-            stored={name: specs[name].encode(column) for name, column in values.items()},
+            stored=stored,
             specs=specs,
         )
         return ScanResult(

@@ -17,7 +17,7 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from internvid.core.errors import VideoUnreadableError
+from internvid.core.errors import ConfigInvalidError, VideoUnreadableError
 from internvid.video.probe import (
     MAXIMUM_FRAME_BYTES,
     VideoFacts,
@@ -29,6 +29,7 @@ from internvid.video.probe import (
 
 # For HEVC the same value would leave key frames only, and few of them.
 _THIN = {"h264": "bidir"}
+_LOOP_FILTERS = ("default", "none", "noref", "bidir", "nonintra", "nonkey", "all")
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,17 @@ class DecodeOptions:
     thin: bool = False
     audio: bool = False
     maximum_frame_bytes: int = MAXIMUM_FRAME_BYTES
+
+    def __post_init__(self) -> None:
+        if self.skip_loop_filter not in _LOOP_FILTERS:
+            raise ConfigInvalidError(
+                f"skip_loop_filter is one of {', '.join(_LOOP_FILTERS)}, "
+                f"not {self.skip_loop_filter!r}"
+            )
+        if not 1 <= self.maximum_frame_bytes < 2**31:
+            raise ConfigInvalidError(
+                f"maximum_frame_bytes must lie in 1 to {2**31 - 1}, got {self.maximum_frame_bytes}"
+            )
 
 
 @dataclass

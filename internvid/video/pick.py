@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+
+from internvid.core.errors import ConfigInvalidError
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,17 @@ class PickRule:
     quality: int = 90
     jump_levels: float = 10.0
     calm_levels: float = 4.0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.per_second) and self.per_second > 0):
+            raise ConfigInvalidError(f"per_second must be above 0, got {self.per_second}")
+        if self.short_side < 1:
+            raise ConfigInvalidError(f"short_side must be at least 1, got {self.short_side}")
+        if not 1 <= self.quality <= 95:
+            raise ConfigInvalidError(f"quality must lie in 1 to 95, got {self.quality}")
+        for name in ("jump_levels", "calm_levels"):
+            if not getattr(self, name) >= 0:
+                raise ConfigInvalidError(f"{name} cannot be negative, got {getattr(self, name)}")
 
 
 @dataclass
