@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from benchmarks.distractors import make_events
 from benchmarks.recordings import record
-from benchmarks.takes import Stretch, group_of, list_single_shots, load_stretch
+from benchmarks.takes import Stretch, group_of, list_single_shots, load_stretch, render_stretches
 from benchmarks.transition_world import World, make_world
 from internvid.core.types import Timeline
 from internvid.evaluate.shots import (
@@ -34,12 +34,15 @@ from internvid.evaluate.shots import (
     match_marks,
     score_boundaries,
 )
+from internvid.scan.gradual import GRADUAL_FEATURES
+from internvid.scan.hardcuts import CUT_FEATURES
 from internvid.scan.judges import FARTHEST, Judge, Judges
 from internvid.scan.transitions import TransitionObserver
 from internvid.shots.default import DefaultDetector
 
 Array = npt.NDArray[np.float32]
-STEPS, MEMBERS = 3000, 4
+STEPS, MEMBERS = 6000, 4
+RENDERED_SEEDS = (9001, 9002)
 WEIGHTS = Path(__file__).parent.parent / "internvid" / "scan" / "weights.py"
 
 
@@ -72,11 +75,13 @@ def to_batch(world: World) -> PlaneBatch:
 
 
 def divide(media: Path) -> tuple[list[Stretch], list[Stretch]]:
-    """Single-shot footage by scene: (to fit on, to validate on)."""
+    """Single shots by scene, real and rendered: (to fit on, to validate on)."""
     halves: tuple[list[Stretch], list[Stretch]] = ([], [])
     for path in list_single_shots(media):
         side = hashlib.sha256(group_of(path.name).encode()).digest()[0] % 2
         halves[side].extend(load_stretch(path))
+    for half, seed in zip(halves, RENDERED_SEEDS, strict=True):
+        half.extend(render_stretches(seed))
     return halves
 
 
@@ -138,9 +143,22 @@ def _collect_one(world: World, rows: Rows) -> None:
             labels = [label_gradual(c, n, world.marks) for c, n in zip(at, lengths, strict=True)]
         rows[name].append((features, np.array(labels, np.int64)))
 
-    observer = TransitionObserver(on_candidates=keep)
+    observer = TransitionObserver(judges=_make_blind(), on_candidates=keep)
     observer.observe(to_batch(world))
     observer.finish()
+
+
+def _make_blind() -> Judges:
+    """Judges that find nothing: samples must not depend on what was shipped before."""
+
+    def make(features: int, classes: int) -> Judge:
+        none = np.zeros((features, 1), np.float32)
+        answer = np.where(np.arange(classes) == 0, 20.0, 0.0).astype(np.float32)
+        return Judge(
+            none[:, 0], none[:, 0] + 1, none, none[0], np.zeros((1, classes), np.float32), answer
+        )
+
+    return Judges(make(len(CUT_FEATURES), 2), make(len(GRADUAL_FEATURES), 4))
 
 
 def collect(worlds: Iterable[World]) -> dict[str, Samples]:
@@ -275,7 +293,7 @@ def fit_judges(samples: Sequence[dict[str, Samples]]) -> Judges:
         parts = [part[name] for part in samples]
         features = np.concatenate([part.features for part in parts])
         joined[name] = Samples(features, np.concatenate([part.labels for part in parts]))
-    cut = fit_judge(joined["cut"], hidden=10, classes=2, noise=0.2)
+    cut = fit_judge(joined["cut"], hidden=20, classes=2, noise=0.2)
     return Judges(cut, fit_judge(joined["gradual"], hidden=24, classes=4, noise=0.25))
 
 

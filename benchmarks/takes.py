@@ -7,6 +7,7 @@ one under a moving crop, so that pans, zooms and shake sample as a decoder's pic
 from __future__ import annotations
 
 import csv
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,6 +92,24 @@ def load_stretch(path: Path) -> list[Stretch]:
     lasted = max(frames[-1][0] - frames[0][0], 0.1)
     luma, u, v = (np.stack([np.asarray(f[k], np.uint8) for f in frames]) for k in (1, 2, 3))
     return [Stretch(path.name, luma, u, v, fps=float(np.clip((len(frames) - 1) / lasted, 4, 120)))]
+
+
+def render_stretches(seed: int) -> list[Stretch]:
+    """Shots of a rendered world, without what is mixed: scenes that no camera took."""
+    from internvid.synthetic.world import render_world
+
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        for video in render_world(folder, seed, copies=False).videos:
+            planes = list(read_grid(Path(folder) / video.name, 144, 256))
+            # The first and the last shot may fade in and out.
+            for shot in video.shots[1:-1]:
+                frames = planes[shot.clean_start_frame : shot.clean_end_frame]
+                if len(frames) >= 12:
+                    luma, u, v = (np.stack([f[k] for f in frames]) for k in (1, 2, 3))
+                    u, v = u[:, ::2, ::2], v[:, ::2, ::2]
+                    found.append(Stretch(f"world-{video.theme}", luma, u, v, float(video.fps)))
+    return found
 
 
 def list_single_shots(media: Path) -> list[Path]:

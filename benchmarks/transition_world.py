@@ -175,7 +175,11 @@ def make_world(
             burst = int(random.integers(3, 10))
         burst -= 1
         is_burst = burst > 0
-        clock += random.uniform(0.12, 0.5) if is_burst else _choose_length(random, fps, not takes)
+        clock += (
+            max(2 / fps, random.uniform(0.12, 0.5))
+            if is_burst
+            else _choose_length(random, fps, not takes)
+        )
         takes.append((take, begin, clock))
         if len(takes) > 1 and clock > random.uniform(5, 14):
             break

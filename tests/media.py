@@ -11,7 +11,12 @@ from av.video.frame import VideoFrame
 
 
 def write_video(
-    path: Path, *, level: int = 90, frames: int = 30, size: tuple[int, int] = (64, 48), seed: int = 0
+    path: Path,
+    *,
+    level: int = 90,
+    frames: int = 30,
+    size: tuple[int, int] = (64, 48),
+    seed: int = 0,
 ) -> Path:
     """A flat picture of that grey level with a few random cells, 10 fps, MPEG-4."""
     rng = np.random.default_rng(seed)

@@ -127,7 +127,7 @@ def describe(
 def list_(
     what: Annotated[
         str,
-        typer.Argument(help="detectors, captioners, ... or a dataset: its clips."),
+        typer.Argument(help="detectors, captioners, ..., recipes, or a dataset: its clips."),
     ],
     subset: Annotated[Optional[str], typer.Option(help="Only this subset.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many clips.")] = 50,
@@ -206,6 +206,9 @@ def publish(
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit code: 0, 1 failed, 2 misuse, 130 interrupted."""
+    if os.getcwd() not in sys.path:
+        # Components named "module:Class" may lie in the current folder; ours win over theirs.
+        sys.path.append(os.getcwd())
     for stream in (sys.stdout, sys.stderr):
         # File names need not be Unicode; showing one must not end the run.
         if isinstance(stream, io.TextIOWrapper):

@@ -104,7 +104,7 @@ def _put_summary(summary: BuildSummary, page: Path | None, *, as_json: bool) -> 
         return
     put(f"dataset   {summary.dataset}")
     put(f"videos    {summary.videos} ok, {summary.failures} failed, "
-        f"{summary.duplicates} duplicates, {summary.scanned} scanned now")  # fmt: skip
+        f"{summary.duplicates} duplicate, {summary.scanned} scanned now")  # fmt: skip
     put(f"clips     {summary.clips} kept, {summary.rejected} rejected")
     if page is not None:
         put(f"report    {page}")
@@ -156,7 +156,7 @@ class Display:
         now = time.monotonic()
         if state.stage != self._stage or now - self._last_line >= 10:
             self._stage, self._last_line = state.stage, now
-            say(f"{state.stage}: {_numbers(state)}")
+            say(f"{state.stage}: {_numbers(state)}" if state.videos_total else state.stage)
 
 
 def _numbers(state: BuildProgress) -> str:

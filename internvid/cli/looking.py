@@ -22,13 +22,16 @@ def run_shots(video: Path, detector: str, assignments: list[str], *, as_json: bo
             "end_seconds": round(shot.span.end_seconds, 6),
             "transition": shot.transition,
             "score": round(shot.score, 4),
+            "transition_seconds": round(shot.transition_seconds, 4),
         }
         for shot in detect_shots(video, component)
     ]
-    if as_json:
-        put_json({"video": str(video), "shots": rows})
-    else:
+    if not as_json:
         put(table(rows))
+        return
+    # Programs rely on exactly these four.
+    fixed = ("start_seconds", "end_seconds", "transition", "score")
+    put_json({"video": str(video), "shots": [{key: row[key] for key in fixed} for row in rows]})
 
 
 def run_status(dataset: Path, *, as_json: bool) -> None:
@@ -76,11 +79,14 @@ def run_describe(dataset: Path, subset: str | None, *, as_json: bool) -> None:
 def run_list(what: str, subset: str | None, limit: int, *, rejected: bool, as_json: bool) -> None:
     """`internvid list`."""
     kind = what.removesuffix("s")
+    if kind == "recipe" and not Path(what).exists():
+        _list_recipes(as_json=as_json)
+        return
     if kind in registry.KINDS and not Path(what).exists():
         _list_components(kind, as_json=as_json)
         return
     if not Path(what).exists():
-        kinds = ", ".join(f"{kind}s" for kind in registry.KINDS)
+        kinds = ", ".join([*(f"{kind}s" for kind in registry.KINDS), "recipes"])
         raise MisuseError(f"{what!r} is no dataset and no kind of component; kinds: {kinds}")
     from internvid.dataset.store import open as open_dataset
 
@@ -94,6 +100,19 @@ def run_list(what: str, subset: str | None, limit: int, *, rejected: bool, as_js
     for row in rows:
         row["clip_id"] = row["clip_id"][:12]
     put(table(rows, [name for name in columns if not rows or name in rows[0]]))
+
+
+def _list_recipes(*, as_json: bool) -> None:
+    from internvid import recipes
+
+    rows = [
+        {"name": name, "does": (make.__doc__ or "").strip().splitlines()[0]}
+        for name, make in sorted(recipes.RECIPES.items())
+    ]
+    if as_json:
+        put_json(rows)
+    else:
+        put("\n".join(f"{row['name']}\n    {row['does']}" for row in rows))
 
 
 def _list_components(kind: str, *, as_json: bool) -> None:

@@ -167,4 +167,9 @@ def parse_value(text: str, annotation: Any, where: str) -> Any:
         if arguments and text not in arguments:
             raise ConfigInvalidError(f"{where}: allowed are {', '.join(map(str, arguments))}")
         return text
-    raise ConfigInvalidError(f"{where}: this field cannot be set from text ({annotation})")
+    if annotation is Any:
+        return text
+    raise ConfigInvalidError(
+        f"{where}: this field holds more than text can say",
+        hint="set a field inside it by its dotted path, or write a recipe in Python",
+    )

@@ -7,6 +7,7 @@ from typing import Any
 from internvid.dataset.store import Dataset
 
 _NUMERIC = ("DOUBLE", "FLOAT", "INTEGER", "BIGINT")
+_NAMES = {"clip_id", "video_id", "source_id", "kept", "reason"}
 _IDENTITY = {"start_pts", "end_pts", "start_frame", "end_frame", "shot"}
 
 
@@ -30,7 +31,7 @@ def describe(dataset: Dataset, subset: str | None = None) -> dict[str, Any]:
         quoted = '"' + name.replace('"', '""') + '"'
         if kind in _NUMERIC and name not in _IDENTITY:
             numbers.append(_numbers(dataset, name, quoted))
-        elif kind == "BOOLEAN" or (kind == "VARCHAR" and name not in ("clip_id", "video_id")):
+        elif kind in ("BOOLEAN", "VARCHAR") and name not in _NAMES:
             words.extend(_words(dataset, name, quoted))
     return {
         "videos": head[1],

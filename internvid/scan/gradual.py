@@ -7,15 +7,20 @@ at the same relative places whatever its length and the frame rate, so one judge
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from internvid.scan import likeness
+from internvid.scan.detail import Frames, measure_detail, measure_surplus
+from internvid.scan.slides import measure_slides
 from internvid.scan.window import Float32, Float64, FrameWindow, Int64, pool
 
 LENGTHS_SECONDS = (0.1, 0.17, 0.27, 0.45, 0.75, 1.2, 2.0)
 STEPS_A_LENGTH = 4
 SAMPLES = 9
 NEAR_SECONDS = 0.3
+LEAST_CHANGE = 5.0
 GRADUAL_FEATURES = (
     "change",
     "ncc",
@@ -56,6 +61,12 @@ GRADUAL_FEATURES = (
     "frames",
     "strongest_near",
     "change_low",
+    "push_left",
+    "cover_left",
+    "detail_ncc",
+    "fine_surplus",
+    "coarse_ncc",
+    "coarse_surplus",
 )
 
 
@@ -80,7 +91,12 @@ def propose_gradual(
             continue
         middles = places * step
         before, after = _ends(window, middles, np.full(len(middles), length))
-        change = likeness.measure_distance(window.pick_thumbs(before), window.pick_thumbs(after))
+        # The steps between two pictures add up to no less than what sets them apart.
+        busy = np.flatnonzero(total[after + 1] - total[before + 1] >= LEAST_CHANGE)
+        change = np.zeros(len(middles), np.float32)
+        change[busy] = likeness.measure_distance(
+            window.pick_thumbs(before[busy]), window.pick_thumbs(after[busy])
+        )
         seconds = window.seconds
         # One picture between is the least that can be told from a cut, if it came soon.
         change[(after - before < 2) | (seconds[after] - seconds[before] > 3 * length + 0.2)] = 0.0
@@ -89,7 +105,7 @@ def propose_gradual(
         peak = np.max([padded[k : k + len(change)] for k in range(5)], axis=0)
         steepest = _strongest(window, before, after)
         chosen = (
-            (change >= 5.0)
+            (change >= LEAST_CHANGE)
             & (change >= 0.97 * peak)
             & (way < 6.0)
             & (steepest < 0.8 * (change + 2))
@@ -159,6 +175,16 @@ def _place_on_line(samples: Float32, old: Float32, new: Float32) -> tuple[Float3
     return weight, np.sqrt(rest / square[:, None])
 
 
+@functools.cache
+def _list_places() -> Float32:
+    """Orthonormal column, row and distance from the centre of the 9 x 16 cells, [144, 3]."""
+    row, column = np.divmod(np.arange(144), 16)
+    x, y = (column - 7.5) / 8, (row - 4.0) / 4.5
+    basis = np.stack([x, y, np.hypot(x, y)], axis=1)
+    axes, _ = np.linalg.qr(basis - basis.mean(axis=0))
+    return axes.astype(np.float32)
+
+
 def _order_of_cells(weight: Float32) -> tuple[Float32, Float32]:
     """Spread of the instants at which cells change, and how well place explains them.
 
@@ -170,19 +196,14 @@ def _order_of_cells(weight: Float32) -> tuple[Float32, Float32]:
         column, row and distance from the centre.
     """
     instants = 1.0 - np.clip(weight, 0, 1).mean(axis=1)
-    row, column = np.divmod(np.arange(144), 16)
-    x, y = (column - 7.5) / 8, (row - 4.0) / 4.5
-    basis = np.stack([x, y, np.hypot(x, y)], axis=1)
-    basis = basis - basis.mean(axis=0)
-    axes, _ = np.linalg.qr(basis)
     centred = instants - instants.mean(axis=1, keepdims=True)
-    fitted = (centred @ axes.astype(np.float32)) ** 2
+    fitted = (centred @ _list_places()) ** 2
     variance = (centred * centred).sum(axis=1)
     return np.sqrt(variance / 144), fitted.sum(axis=1) / (variance + 0.05)
 
 
 def measure_gradual(window: FrameWindow, centres: Float64, lengths: Float64) -> Float32:
-    """Features float32 [C, 39] of windows, in the order of `GRADUAL_FEATURES`."""
+    """Features float32 [C, 45] of windows, in the order of `GRADUAL_FEATURES`."""
     if not len(centres):
         return np.zeros((0, len(GRADUAL_FEATURES)), np.float32)
     before, after = _ends(window, centres, lengths)
@@ -197,16 +218,15 @@ def measure_gradual(window: FrameWindow, centres: Float64, lengths: Float64) -> 
     columns = _measure_ends(window, old, new)
     columns += _measure_way(window, (before, inside, after), samples, (centres, lengths))
     columns += _measure_mix(window, samples, old, new)
-    columns += _measure_detail(window, (before, inside, after))
+    columns += measure_detail(window, (before, inside, after))
     columns += _measure_cells(samples, old, new)
     columns += _measure_outside(window, (before, after), old, new, lengths)
     columns += _measure_light(window, (before, inside, after))
     columns += [np.log(lengths), np.log(after - before)]
     columns += _measure_near(window, (before, after), old, new)
+    columns += measure_slides(samples[:, 2:5:2], old, new)
+    columns += measure_surplus(window, (before, inside, after), old, new)
     return np.stack([np.asarray(column, dtype=np.float32) for column in columns], axis=1)
-
-
-Frames = tuple[Int64, Int64, Int64]
 
 
 def _measure_ends(window: FrameWindow, old: Float32, new: Float32) -> list[Float32]:
@@ -275,19 +295,6 @@ def _measure_mix(
         weight[:, 1],
         weight[:, 3],
         weight[:, 5],
-    ]
-
-
-def _measure_detail(window: FrameWindow, frames: Frames) -> list[Float32]:
-    before, inside, after = frames
-    fine, coarse = window.traces["fine"] + 1.0, window.traces["coarse"] + 1.0
-    middle = inside[:, 2:5]
-    fine_ends, coarse_ends = (fine[before] + fine[after]) / 2, (coarse[before] + coarse[after]) / 2
-    return [
-        np.log(fine[middle].mean(axis=1) / fine_ends),
-        np.log(fine[middle].mean(axis=1) / np.minimum(fine[before], fine[after])),
-        np.log(coarse[middle].mean(axis=1) / coarse_ends),
-        np.abs(np.log(fine[before] / fine[after])),
     ]
 
 

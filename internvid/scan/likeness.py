@@ -12,11 +12,9 @@ import numpy as np
 
 from internvid.scan.window import CHROMA_CELLS, CHROMA_WEIGHT, LUMA_CELLS, Float32, pool
 
-
 # Weights of a thumb's values in a sum over its planes' means: one product is one pass.
-_SHARES = np.repeat(
-    np.float32([1 / LUMA_CELLS, 1 / CHROMA_CELLS]), [LUMA_CELLS, 2 * CHROMA_CELLS]
-).astype(np.float32)
+_SHARES = np.full(LUMA_CELLS + 2 * CHROMA_CELLS, 1 / CHROMA_CELLS, np.float32)
+_SHARES[:LUMA_CELLS] = 1 / LUMA_CELLS
 
 
 def measure_distance(one: Float32, other: Float32) -> Float32:
@@ -42,6 +40,17 @@ def correlate(one: Float32, other: Float32, floor: float = 2.0) -> Float32:
         ((a * a).mean(axis=-1) + floor) * ((b * b).mean(axis=-1) + floor)
     )
     return result
+
+
+def remove_mean(luma: Float32) -> Float32:
+    """Luma [C, H, W] minus the mean of each 2 x 2 block, flattened to [C, H * W]."""
+    means = pool(luma, 2, 2)
+    detail = luma.copy()
+    for row in (0, 1):
+        for column in (0, 1):
+            detail[:, row::2, column::2] -= means
+    flat: Float32 = detail.reshape(len(luma), -1)
+    return flat
 
 
 def remove_trend(luma: Float32) -> Float32:

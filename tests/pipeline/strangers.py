@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import errno
+import os
+import signal
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
-from internvid.core.contracts import Annotation, ClipView
+import numpy as np
+
+from internvid.core.contracts import Annotation, ClipView, Planes
+from internvid.core.errors import DependencyMissingError
+from internvid.core.types import ColumnSpec
 
 
 @dataclass(frozen=True)
@@ -26,3 +35,46 @@ class LengthScorer:
 
     def score(self, clips: Sequence[ClipView], texts: object = None) -> Iterable[Annotation]:
         return [Annotation(view.clip.clip_id, view.span.duration_seconds) for view in clips]
+
+
+@dataclass
+class Trap:
+    """An observer that does harm on white pictures and is harmless on all others."""
+
+    columns: ClassVar[Mapping[str, ColumnSpec]] = {"trap": ColumnSpec("uint8")}
+    harm: str = "exit"
+    _frames: int = 0
+
+    def observe(self, batch: Planes) -> None:
+        if batch.luma.mean() > 200:
+            _do(self.harm)
+        self._frames += len(batch.luma)
+
+    def finish(self) -> dict[str, np.ndarray]:
+        return {"trap": np.zeros(self._frames)}
+
+
+def _do(harm: str) -> None:
+    if harm == "exit":
+        os._exit(7)
+    if harm == "crash":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if harm == "spin":
+        while True:
+            pass
+    if harm == "sleep":
+        time.sleep(600)
+    if harm == "memory":
+        raise MemoryError
+    if harm == "package":
+        raise DependencyMissingError("the package `nothing` is not installed", hint="install it")
+    raise OSError(errno.EACCES, "not the disk of the dataset")
+
+
+class Unloadable:
+    """Comes out of its pickle only where the test runs, as classes of a notebook do."""
+
+    columns: ClassVar[Mapping[str, ColumnSpec]] = {}
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (__import__, ("module_of_a_notebook",))

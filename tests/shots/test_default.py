@@ -143,6 +143,31 @@ def test_wipe_is_one_boundary_inside_it() -> None:
     assert 50 / FPS <= shots[1].span.start_seconds <= 70 / FPS
 
 
+def test_push_is_one_boundary_inside_it() -> None:
+    one, other = film(60, 90, 0.1), film(61, 90, 0.1)
+    pushed = []
+    for k in range(1, 16):
+        strip = np.concatenate([one[60 + k], other[k]], axis=2)
+        pushed.append(strip[:, :, 8 * k : 8 * k + 128])
+    shots = detect(np.concatenate([one[:60], np.stack(pushed), other[15:]]))
+    assert len(shots) == 2
+    assert 60 / FPS <= shots[1].span.start_seconds <= 75 / FPS
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.7])
+def test_cut_with_one_mixed_frame_is_one_boundary(share: float) -> None:
+    clip = join(film(62, 60), film(63, 60), np.array([share]))
+    starts = [s.span.start_seconds for s in detect(clip)]
+    assert starts == pytest.approx([0, 60 / FPS], abs=0.06)
+
+
+def test_cut_beside_a_still_graphic_is_found() -> None:
+    clip = np.concatenate([film(64, 60), film(65, 60)])
+    clip[:, :, :, :40] = film(66, 1)[:, :, :, :40]
+    clip[:, :, 54:] = film(66, 1)[:, :, 54:]
+    assert [s.span.start_seconds for s in detect(clip)] == pytest.approx([0, 60 / FPS])
+
+
 def fade(clip: Clip, strengths: npt.NDArray[np.float64]) -> Clip:
     black = np.array([16, 128, 128], np.float32)[None, :, None, None]
     return (black + (clip - black) * strengths[:, None, None, None]).astype(np.float32)
