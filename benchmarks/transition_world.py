@@ -185,6 +185,9 @@ def make_world(
             break
         kind = "cut" if is_burst else str(random.choice(KINDS, p=KIND_WEIGHTS))
         new = make_take(random, pool, 4.0, near=take if kind == "jump" else None)
+        while kind != "jump" and new.stretch is take.stretch:
+            # The same picture in another light is what a boundary is not.
+            new = make_take(random, pool, 4.0)
         if kind in ("dissolve", "short dissolve", "cut") and random.random() < 0.3:
             _keep_moving(random, new)
         if kind in ("short dissolve", "cut") and random.random() < 0.15:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import internvid
+from internvid.dataset.store import Dataset
 from internvid.pipeline.recipe import CutRecipe, Recipe
 from internvid.scan.scan import ScanRecipe
 from internvid.shots.content import ContentDetector
@@ -27,6 +29,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 def world_videos(world: World) -> list[Path]:
     """The world's files, sorted."""
     return sorted(path for path in world.folder.iterdir() if path.suffix != ".json")
+
+
+@pytest.fixture(scope="session")
+def dataset(world_videos: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """What `internvid build` makes of the world; for tests that only read, or add subsets."""
+    root = tmp_path_factory.mktemp("built") / "data"
+    internvid.build(world_videos, root, workers=2)
+    return internvid.open(root)
 
 
 @pytest.fixture(scope="session")

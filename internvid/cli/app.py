@@ -21,6 +21,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+_INTERRUPTED = 130
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Set = Annotated[
     Optional[list[str]],
@@ -215,13 +217,15 @@ def main(arguments: list[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         code = app(args=arguments, standalone_mode=False)
+        if code == _INTERRUPTED:  # how the command-line library answers Ctrl-C
+            raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except InternvidError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, MisuseError) else 1
     except (KeyboardInterrupt, typer.Abort):
         print("interrupted; run the same command again to go on", file=sys.stderr)
-        return 130
+        return _INTERRUPTED
     except typer.Exit as error:
         return error.exit_code
     except BrokenPipeError:

@@ -7,9 +7,11 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+import duckdb
+
 from internvid.core.config import identity
 from internvid.core.contracts import Selector
-from internvid.core.errors import MisuseError
+from internvid.core.errors import ConfigInvalidError, MisuseError
 from internvid.dataset.parts import commit_json, commit_table
 from internvid.dataset.store import Dataset
 
@@ -48,7 +50,15 @@ def select(dataset: Dataset, selector: Selector, name: str) -> SubsetSummary:
                     hint="choose another name with --as",
                 )
             return SubsetSummary(name, facts["clips"], facts["of"], facts["hours"])
-        ids = selector.select(dataset.clips_relation()).to_arrow_table()
+        relation = dataset.clips_relation()
+        try:
+            ids = selector.select(relation).to_arrow_table()
+        except duckdb.Error as error:
+            # Relations are lazy: a condition that reads well may still fail on the values.
+            raise ConfigInvalidError(
+                f"the selection cannot be used: {str(error).strip().splitlines()[0]}",
+                hint=f"columns are: {', '.join(relation.columns)}",
+            ) from error
         facts = _facts(dataset, ids, recipe)
         if not ids.num_rows:
             raise MisuseError(

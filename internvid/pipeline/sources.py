@@ -167,5 +167,5 @@ def _resolved(uri: object, folder: Path) -> str:
         raise ConfigInvalidError(f"a table row has no usable uri: {uri!r}")
     if "://" in uri:
         return uri
-    beside = folder / uri
-    return path_to_uri(os.fspath(beside if beside.exists() or not os.path.exists(uri) else uri))
+    beside = os.path.join(folder, uri)
+    return path_to_uri(beside if os.path.exists(beside) or not os.path.exists(uri) else uri)

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -47,6 +48,13 @@ def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
         env=ENVIRONMENT,
         **options,
     )
+
+
+def run(*arguments: object) -> int:
+    """The exit code of `internvid ARGUMENTS`."""
+    process = start(*arguments)
+    process.communicate(timeout=120)
+    return process.returncode
 
 
 def rows_by_name(dataset: Path) -> dict[str, dict[str, Any]]:
@@ -263,10 +271,8 @@ def test_a_full_disk_stops_cleanly_and_the_build_resumes(small_disk: Path, tmp_p
     assert "hint: free space" in talk
     assert "Traceback" not in talk
     subprocess.run(["mount", "-o", "remount,size=50m", str(small_disk)], check=True)
-    again = start("build", tmp_path / "in", "-o", small_disk / "data", "--workers", 1)
-    assert again.wait(timeout=120) == 0
-    whole = start("build", tmp_path / "in", "-o", tmp_path / "data", "--workers", 2)
-    assert whole.wait(timeout=120) == 0
+    assert run("build", tmp_path / "in", "-o", small_disk / "data", "--workers", 1) == 0
+    assert run("build", tmp_path / "in", "-o", tmp_path / "data", "--workers", 2) == 0
     found, expected = digest_tree(small_disk / "data"), digest_tree(tmp_path / "data")
     # The page shows the dataset's own path.
     found.pop("report.html"), expected.pop("report.html")
@@ -290,26 +296,32 @@ def test_a_file_size_limit_is_a_full_disk(with_white: Path, tmp_path: Path) -> N
     assert not list(tmp_path.rglob("*.json.*"))
 
 
-def test_a_folder_that_refuses_us_stops_with_a_hint(with_white: Path, tmp_path: Path) -> None:
-    if os.getuid() != 0:
-        folder = tmp_path / "refusing"
-        folder.mkdir(mode=0o555)
-        with pytest.raises(StorageError, match="permission denied"):
-            building.build([str(with_white)], folder / "data", internvid.recipes.default())
-        return
-    # Root is refused nothing: another user asks.
-    for part in [tmp_path, *tmp_path.parents]:
-        if not part.stat().st_mode & 0o005 == 0o005:
-            pytest.skip(f"another user cannot reach {part}")
-    command = [sys.executable, "-m", "internvid", "build", str(with_white), "-o"]
-    done = subprocess.run(
-        [*command, str(tmp_path / "data")],
-        user=65534, group=65534, extra_groups=[], env={**ENVIRONMENT, "HOME": "/"},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 1, done.stderr
-    assert "permission denied" in done.stderr
-    assert "hint: fix the permission" in done.stderr
+def test_a_folder_that_refuses_us_stops_with_a_hint() -> None:
+    options: dict[str, Any] = {}
+    if os.getuid() == 0:  # root is refused nothing: another user asks
+        options = {"user": 65534}
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        write_video(Path(folder, "a.mp4"))
+        Path(folder, "refusing").mkdir(mode=0o555)
+        try:
+            output = f"{folder}/refusing/data"
+            process = start("build", f"{folder}/a.mp4", "-o", output, **options)
+        except PermissionError:
+            pytest.skip("another user cannot run this Python")
+        _, talk = process.communicate(timeout=60)
+    assert process.returncode == 1, talk
+    assert "permission denied" in talk
+    assert "hint: fix the permission" in talk
+
+
+def test_a_read_only_disk_stops_with_a_hint(
+    small_disk: Path, with_white: Path, recipe: Recipe
+) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(StorageError, match="read-only file system") as caught:
+        build([str(with_white)], small_disk / "data", recipe, workers=1)
+    assert "fix the permission" in str(caught.value)
 
 
 def test_impossible_outputs_are_refused_with_one_sentence(with_white: Path, tmp_path: Path) -> None:
@@ -323,20 +335,18 @@ def test_impossible_outputs_are_refused_with_one_sentence(with_white: Path, tmp_
 
 
 KILL_AT = (
-    "dataset.json.*",
     "staged/*/*/00001.json",
     "scans/*/picks/part-00001*",
-    "scans/*/videos/part-00003.parquet",
-    "cuts/*/clips/part-00002*",
-    "cuts/*/columns/*/part-00001*",
-    "cuts/*/columns/*/part-00004.parquet",
+    "scans/*/videos/part-00002.parquet",
+    "cuts/*/clips/part-00001*",
+    "cuts/*/columns/*/part-00002*",
     "report.html.*",
 )
 
 
 def test_killed_at_every_stage_it_ends_in_the_same_bytes(tmp_path: Path) -> None:
     videos = tmp_path / "in"
-    write_videos(videos, 12)
+    write_videos(videos, 8)
 
     def prepared(name: str) -> Path:
         layout = Layout(tmp_path / name / "data")
@@ -346,7 +356,7 @@ def test_killed_at_every_stage_it_ends_in_the_same_bytes(tmp_path: Path) -> None
         return layout.root
 
     reference = prepared("reference")
-    assert start("build", videos, "-o", reference, "--workers", 2).wait(timeout=120) == 0
+    assert run("build", videos, "-o", reference, "--workers", 2) == 0
     dataset = prepared("killed")
     killed = 0
     for number, pattern in enumerate(KILL_AT):
@@ -358,8 +368,8 @@ def test_killed_at_every_stage_it_ends_in_the_same_bytes(tmp_path: Path) -> None
                 break
             time.sleep(0.001)
         process.communicate(timeout=60)
-    assert killed >= 6
-    assert start("build", videos, "-o", dataset, "--workers", 2).wait(timeout=120) == 0
+    assert killed >= 4
+    assert run("build", videos, "-o", dataset, "--workers", 2) == 0
     found, expected = digest_tree(dataset), digest_tree(reference)
     found.pop("report.html"), expected.pop("report.html")
     assert found == expected
@@ -387,4 +397,4 @@ def test_two_builds_at_once_the_second_is_told_and_nothing_is_lost(
         _, talk = process.communicate(timeout=60)
         assert process.returncode == 1
         assert "another process is writing" in talk
-    assert start("build", with_white, "-o", layout.root).wait(timeout=120) == 0
+    assert run("build", with_white, "-o", layout.root) == 0

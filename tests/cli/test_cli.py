@@ -1,0 +1,210 @@
+"""Exit codes, and what goes where: data on stdout, talk on stderr."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from internvid.cli.app import main
+from internvid.dataset.store import Dataset
+from tests.media import write_video
+
+Capture = pytest.CaptureFixture[str]
+
+
+def spoken(capsys: Capture, *arguments: object) -> tuple[int, str, str]:
+    code = main([str(argument) for argument in arguments])
+    caught = capsys.readouterr()
+    return code, caught.out, caught.err
+
+
+def read_json(capsys: Capture, *arguments: object) -> Any:
+    code, out, err = spoken(capsys, *arguments, "--json")
+    assert code == 0, err
+    return json.loads(out)
+
+
+def test_every_reading_verb_prints_one_json_value(dataset: Dataset, capsys: Capture) -> None:
+    root = dataset.root
+    status = read_json(capsys, "status", root)
+    assert status["videos"]["ok"] == len(dataset.videos().filter(_ok(dataset)))
+    assert status["clips"] == dataset.clips().num_rows
+    facts = read_json(capsys, "describe", root)
+    assert facts["clips"] == status["clips"]
+    assert facts["funnel"][0]["reason"] == "kept"
+    listed = read_json(capsys, "list", root, "--limit", 2)
+    assert len(listed) == 2
+    shown = read_json(capsys, "show", root, listed[0]["clip_id"][:12])
+    assert shown["clip_id"] == listed[0]["clip_id"]
+    assert shown["picks"]
+    detectors = read_json(capsys, "list", "detectors")
+    assert {"default", "content"} <= {row["name"] for row in detectors}
+    page = read_json(capsys, "report", root, root.parent / "page.html")["report"]
+    assert Path(page).read_text("utf-8").lower().startswith("<!doctype html>")
+
+
+def _ok(dataset: Dataset) -> Any:
+    import pyarrow.compute as pc
+
+    return pc.field("status") == "ok"
+
+
+def test_shots_tile_the_video(world_videos: list[Path], capsys: Capture) -> None:
+    rows = read_json(capsys, "shots", world_videos[0])["shots"]
+    assert rows[0]["start_seconds"] == 0
+    for before, after in itertools.pairwise(rows):
+        assert before["end_seconds"] == after["start_seconds"]
+
+
+def test_a_build_says_its_counts_on_stdout_and_its_progress_on_stderr(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    write_video(tmp_path / "in" / "a.mp4")
+    (tmp_path / "in" / "bad.mp4").write_bytes(b"no video" * 99)
+    arguments = ("build", tmp_path / "in", "-o", tmp_path / "data", "--workers", 1)
+    code, out, err = spoken(capsys, *arguments, "--json")
+    summary = json.loads(out)
+    assert code == 0
+    assert (summary["videos"], summary["failures"]) == (1, 1)
+    assert Path(summary["report"]).is_file()
+    assert "scanning" in err
+    code, out, err = spoken(capsys, *arguments)
+    assert code == 0
+    assert "1 ok, 1 failed" in out
+    assert "internvid status" in err
+    assert "scanning" not in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["build", "a.mp4", "-o", "new", "--workers", "0"], "--workers"),
+        (["build", "a.mp4", "-o", "new", "--set", "nonsense"], "dotted.path=value"),
+        (["build", "a.mp4", "-o", "new", "--set", "a.b=1"], "has no field 'a'"),
+        (["build", "a.mp4", "-o", "new", "--recipe", "nope"], "no recipe 'nope'"),
+        (["build", "a.mp4", "-o", "new", "--detector", "nope"], "no detector 'nope'"),
+        (["build", "a.mp4", "-o", "new", "--detector", "no.module:Class"], "cannot be imported"),
+        (["build", "a.mp4", "-o", "new", "--scan", "half"], "full or fast"),
+        (["build", "a.mp4", "-o", "new", "--set", "scan.mode=half"], "full or fast"),
+        (["build", "a.mp4", "-o", "new", "--set", "scan.picks.quality=1000"], "1 to 95"),
+        (["build", "a.mp4", "-o", "new", "--set", "scan.picks.short_side=1e30"], "valid int"),
+        (["build", "a.mp4", "-o", "new", "--set", "cut.detector.cut_threshold=-1"], "(0, 1]"),
+        (["build", "a.mp4", "-o", "new", "--set", "scan.skip_loop_filter=x"], "is one of"),
+        (["build", "nothing.mp4", "-o", "new"], "matches nothing"),
+        (["build", "empty", "-o", "new"], "no media files"),
+        (["build", "fifo", "-o", "new"], "neither a file nor a folder"),
+        (["build", "http://127.0.0.1:9/a.mp4", "-o", "new"], "cannot be read directly"),
+        (["build", "none.csv", "-o", "new"], "Empty CSV"),
+        (["build", "headed.csv", "-o", "new"], "names no source"),
+        (["build", "ragged.csv", "-o", "new"], "Expected 2 columns"),
+        (["build", "nouri.csv", "-o", "new"], "no column `uri`"),
+        (["build", "twice.csv", "-o", "new"], "names a column twice"),
+        (["build", "fake.parquet", "-o", "new"], "cannot be read as a table"),
+        (["build", "*.csv", "-o", "new"], "csv"),
+        (["build", "a.mp4", "-o", "a.mp4"], "is a file"),
+        (["build", "a.mp4", "-o", "empty/.."], "not an internvid dataset"),
+        (["show", "data", "zzz"], "not a clip id"),
+        (["list", "nothings"], "no kind of component"),
+        (["frobnicate"], "No such command"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_misuse_exits_2_with_one_sentence_and_changes_nothing(
+    arguments: list[str],
+    words: str,
+    dataset: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Capture,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_video(tmp_path / "a.mp4", frames=3)
+    (tmp_path / "empty").mkdir()
+    os.mkfifo(tmp_path / "fifo")
+    texts = {
+        "none.csv": "", "headed.csv": "uri\n", "ragged.csv": "uri,b\na.mp4,1,2\n",
+        "nouri.csv": "path\na.mp4\n", "twice.csv": "uri,b,b\na.mp4,1,2\n", "fake.parquet": "PAR1",
+    }  # fmt: skip
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    before = sorted(tmp_path.iterdir())
+    there = [str(dataset.root) if word == "data" else word for word in arguments]
+    code, out, err = spoken(capsys, *there)
+    assert (code, out) == (2, "")
+    assert words in err
+    assert "Traceback" not in err
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_dataset_given_as_videos_is_told_apart(
+    dataset: Dataset, tmp_path: Path, capsys: Capture
+) -> None:
+    code, _, err = spoken(capsys, "build", dataset.root, "-o", tmp_path / "new")
+    assert code == 2
+    assert "is a dataset" in err
+
+
+def test_what_is_no_dataset_exits_1(tmp_path: Path, capsys: Capture) -> None:
+    for verb in ("status", "describe", "report"):
+        code, out, err = spoken(capsys, verb, tmp_path)
+        assert (code, out) == (1, "")
+        assert "is not a dataset" in err
+        assert "hint: make one with: internvid build" in err
+
+
+def test_names_that_are_no_unicode_can_be_shown(tmp_path: Path) -> None:
+    folder = os.fsencode(tmp_path) + b"/caf\xe9"
+    os.mkdir(folder)
+    write_video(tmp_path / "a.mp4").rename(os.fsdecode(folder + b"/\xff.mp4"))
+    command = [sys.executable, "-m", "internvid", "build", folder, "-o", tmp_path / "data"]
+    done = subprocess.run([*command, "--json"], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["videos"] == 1
+    done = subprocess.run(
+        [sys.executable, "-m", "internvid", "shots", folder + b"/none.mp4"],
+        capture_output=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert b"there is no file" in done.stderr
+
+
+def test_ctrl_c_exits_130_without_a_traceback(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", size=(640, 480), frames=600)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "internvid", "build", tmp_path / "a.mp4", "-o", tmp_path / "data"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    while not (tmp_path / "data" / "staged").exists() and process.poll() is None:
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert out == ""
+    assert "run the same command again" in err
+    assert "Traceback" not in err
+
+
+def test_help_needs_little_and_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from internvid.cli.app import main; main(['--help']); "
+        "heavy = {'torch', 'duckdb', 'pyarrow', 'numpy', 'av', 'ray'} & set(sys.modules); "
+        "print(sorted(heavy), file=sys.stderr)"
+    )
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    print(f"internvid --help: {spent:.2f} CPU seconds")  # measured, not asserted: machines differ
+    assert done.stderr.strip() == "[]"
+    for panel in ("Build", "Look", "Curate", "Publish"):
+        assert panel in done.stdout
