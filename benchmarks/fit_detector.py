@@ -144,7 +144,7 @@ def _collect_one(world: World, rows: Rows) -> None:
             labels = [label_gradual(c, n, world.marks) for c, n in zip(at, lengths, strict=True)]
         rows[name].append((features, np.array(labels, np.int64)))
 
-    observer = TransitionObserver(judges=_make_blind(), on_candidates=keep)
+    observer = TransitionObserver(judges=_make_blind(), _on_candidates=keep)
     observer.observe(to_batch(world))
     observer.finish()
 

@@ -39,7 +39,7 @@ class TransitionObserver:
 
     Attributes:
         judges: what turns features into probabilities.
-        on_candidates: called with (name, frames or centres, lengths, features) of every
+        _on_candidates: called with (name, frames or centres, lengths, features) of every
             candidate measured; for fitting the judges, None otherwise.
     """
 
@@ -58,7 +58,7 @@ class TransitionObserver:
     }
 
     judges: Judges = field(default_factory=load_judges)
-    on_candidates: Callable[[str, Float64, Float64, Float32], None] | None = None
+    _on_candidates: Callable[[str, Float64, Float64, Float32], None] | None = None
     _window: FrameWindow = field(default_factory=FrameWindow)
     _done: int = 0
     _cuts: dict[int, float] = field(default_factory=dict)
@@ -133,16 +133,16 @@ class TransitionObserver:
     def _judge_hard(self, start: int, stop: int) -> None:
         frames: Int64 = propose_cuts(self._window, start, stop)
         features = measure_cuts(self._window, frames)
-        if self.on_candidates is not None:
-            self.on_candidates("cut", frames.astype(np.float64), np.zeros(len(frames)), features)
+        if self._on_candidates is not None:
+            self._on_candidates("cut", frames.astype(np.float64), np.zeros(len(frames)), features)
         for frame, probability in zip(frames, self.judges.judge_cuts(features), strict=True):
             self._cuts[int(frame)] = float(probability)
 
     def _judge_soft(self, begin_seconds: float, end_seconds: float) -> None:
         centres, lengths = propose_gradual(self._window, begin_seconds, end_seconds)
         features = measure_gradual(self._window, centres, lengths)
-        if self.on_candidates is not None:
-            self.on_candidates("gradual", centres, lengths, features)
+        if self._on_candidates is not None:
+            self._on_candidates("gradual", centres, lengths, features)
         probabilities, kinds = self.judges.judge_gradual(features)
         for k in np.flatnonzero(probabilities > LEAST_PROBABILITY):
             middle, length = trace_extent(self._window, float(centres[k]), float(lengths[k]))
