@@ -40,8 +40,8 @@ class DefaultDetector:
 
     version: ClassVar[int] = 1
 
-    cut_threshold: float = 0.5
-    gradual_threshold: float = 0.5
+    cut_threshold: float = 0.6
+    gradual_threshold: float = 0.6
     shortest_seconds: float = 0.1
 
     def __post_init__(self) -> None:
