@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from internvid.scan import likeness
-from internvid.scan.window import Float32, FrameWindow, Int64
+from internvid.scan.window import Float32, Float64, FrameWindow, Int64
 
 CUT_FEATURES = (
     "change",
@@ -113,18 +113,54 @@ def _look_far(window: FrameWindow, before: Int64, frames: Int64) -> tuple[Float3
     return window.pick_thumbs(old), window.pick_thumbs(new)
 
 
+def _surroundings(window: FrameWindow, frames: Int64) -> tuple[Float64, ...]:
+    """What is usual about each candidate.
+
+    Returns:
+        Largest other jump, least likeness, median jump, share of repeated frames, frame spacing.
+    """
+    jump, ncc = window.traces["jump"], window.traces["ncc"]
+    near = _near(window, frames)
+    return (
+        np.array([(jump[o].max() if len(o) else 0.0) for o, _, _ in near]),
+        np.array([(ncc[o].min() if len(o) else 1.0) for o, _, _ in near]),
+        np.array([(np.median(jump[e]) if len(e) else 0.0) for _, e, _ in near]),
+        np.array([(np.mean(jump[e] < 0.3) if len(e) else 0.0) for _, e, _ in near]),
+        np.array([s for _, _, s in near]),
+    )
+
+
+def _across_gap(window: FrameWindow, frames: Int64, after: Int64) -> tuple[Float32, Float32]:
+    """Thumbs a little before and a little after each candidate."""
+    before = frames - 1
+    gap_before = np.minimum(
+        window.frames_at(window.seconds[before] - GAP_SECONDS), np.maximum(before - 1, window.first)
+    )
+    gap_after = np.maximum(window.frames_at(window.seconds[frames] + GAP_SECONDS), after)
+    return window.pick_thumbs(gap_before), window.pick_thumbs(gap_after)
+
+
+def _returns(window: FrameWindow, frames: Int64, distance: Float32) -> list[Float32]:
+    """How near the picture before comes again after a candidate, and the other way round."""
+    before = frames - 1
+    old, new = window.pick_thumbs(before), window.pick_thumbs(frames)
+    later = window.pick_thumbs(_look_ahead(window, frames, 1))
+    earlier = window.pick_thumbs(_look_ahead(window, before, -1))
+    return [
+        likeness.measure_distance(old[:, None], later).min(axis=1) / distance,
+        likeness.measure_distance(new[:, None], earlier).min(axis=1) / distance,
+        likeness.correlate(old[:, None, :576], later[..., :576]).max(axis=1),
+        likeness.correlate(new[:, None, :576], earlier[..., :576]).max(axis=1),
+    ]
+
+
 def measure_cuts(window: FrameWindow, frames: Int64) -> Float32:
     """Features float32 [C, 31] of candidate cuts, in the order of `CUT_FEATURES`."""
     if not len(frames):
         return np.zeros((0, len(CUT_FEATURES)), np.float32)
     traces, last = window.traces, len(window.seconds) - 1
     jump, ncc = traces["jump"], traces["ncc"]
-    near = _near(window, frames)
-    others = np.array([(jump[o].max() if len(o) else 0.0) for o, _, _ in near])
-    worst = np.array([(ncc[o].min() if len(o) else 1.0) for o, _, _ in near])
-    usual = np.array([(np.median(jump[e]) if len(e) else 0.0) for _, e, _ in near])
-    repeats = np.array([(np.mean(jump[e] < 0.3) if len(e) else 0.0) for _, e, _ in near])
-    step = np.array([s for _, _, s in near])
+    others, worst, usual, repeats, step = _surroundings(window, frames)
     before, here, after = frames - 1, jump[frames], np.minimum(frames + 1, last)
     beside = np.maximum(
         np.where(before > 0, jump[before], 0), np.where(after > frames, jump[after], 0)
@@ -133,11 +169,7 @@ def measure_cuts(window: FrameWindow, frames: Int64) -> Float32:
     old_luma, new_luma = window.pick_luma(before), window.pick_luma(frames)
     plain = np.abs(old[:, :576] - new[:, :576]).mean(axis=1)
     left = likeness.compensate(old, new)
-    gap_before = np.minimum(
-        window.frames_at(window.seconds[before] - GAP_SECONDS), np.maximum(before - 1, window.first)
-    )
-    gap_after = np.maximum(window.frames_at(window.seconds[frames] + GAP_SECONDS), after)
-    far_old, far_new = window.pick_thumbs(gap_before), window.pick_thumbs(gap_after)
+    far_old, far_new = _across_gap(window, frames, after)
     # One call for three kinds of pairs: its cost is in the number of shifts.
     left_coarse, left_old, left_new = likeness.compensate(
         np.concatenate([old, far_old, new]), np.concatenate([new, old, far_new]), is_coarse=True
@@ -147,8 +179,6 @@ def measure_cuts(window: FrameWindow, frames: Int64) -> Float32:
     tones, tones_chroma = likeness.compare_tones(old, new)
     distance = likeness.measure_distance(old, new) + 1.0
     drift = likeness.measure_distance(far_old, old) + likeness.measure_distance(new, far_new)
-    later = window.pick_thumbs(_look_ahead(window, frames, 1))
-    earlier = window.pick_thumbs(_look_ahead(window, before, -1))
     spreads = np.log1p(np.stack([traces["spread"][before], traces["spread"][frames]]))
     gain = np.log((here + 1) / (others + 1))
     across = likeness.correlate(far_old[:, :576], far_new[:, :576])
@@ -169,10 +199,7 @@ def measure_cuts(window: FrameWindow, frames: Int64) -> Float32:
         np.log1p(tones),
         np.log1p(tones_chroma),
         likeness.share_of_cells(old, new),
-        likeness.measure_distance(old[:, None], later).min(axis=1) / distance,
-        likeness.measure_distance(new[:, None], earlier).min(axis=1) / distance,
-        likeness.correlate(old[:, None, :576], later[..., :576]).max(axis=1),
-        likeness.correlate(new[:, None, :576], earlier[..., :576]).max(axis=1),
+        *_returns(window, frames, distance),
         likeness.measure_distance(far_old, far_new) / distance,
         across,
         drift / distance,
