@@ -7,6 +7,7 @@ read again, from the key frame before, and the skipped frames are compared with 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,10 +111,12 @@ def _distances(
     return np.asarray(change.mean(axis=(1, 2)))
 
 
-def _full_from(opened: VideoPass, gap: Gap) -> list[VideoFrame]:
-    """Frames up to the gap's end: thin at first, every one from the gap's beginning on."""
+def _full_from(opened: VideoPass, gap: Gap) -> Iterator[VideoFrame]:
+    """Frames from the gap's beginning on: thin until there, then every one.
+
+    Lazily, so that a damaged stream that never reaches the gap's end is not held in memory.
+    """
     context = opened.stream.codec_context
-    frames: list[VideoFrame] = []
     for packet in opened.container.demux(opened.stream):
         # In decoding order the frame after the gap comes before those inside it.
         if packet.pts is not None and packet.pts > gap.before_pts:
@@ -122,11 +125,4 @@ def _full_from(opened: VideoPass, gap: Gap) -> list[VideoFrame]:
             decoded = packet.decode()
         except av.error.FFmpegError:
             continue
-        frames.extend(
-            frame
-            for frame in decoded
-            if isinstance(frame, VideoFrame) and (frame.pts or 0) >= gap.before_pts
-        )
-        if frames and (frames[-1].pts or 0) >= gap.after_pts:
-            break
-    return frames
+        yield from (frame for frame in decoded if isinstance(frame, VideoFrame))
