@@ -54,10 +54,13 @@ $(VENV)/core: $(VENV)/made pyproject.toml constraints.txt
 	$(PIP) -e .
 	@touch $@
 
+# open_clip_torch comes for CLIP's table of merges, which tests read out of it; its dependencies
+# stay away because they pull a CUDA torchvision that breaks transformers.
 $(VENV)/full: $(VENV)/core
 	$(PIP) --upgrade 'pip>=25.1'
 	$(PIP) '$(TORCH)'
 	$(PIP) -e '.[all]' --group dev
+	$(PIP) --no-deps open_clip_torch
 	@touch $@
 
 clean:

@@ -1,0 +1,1 @@
+"""Networks and what loads them: ViCLIP, and pretrained models of other kinds."""

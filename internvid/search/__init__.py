@@ -1,0 +1,1 @@
+"""Vectors of a dataset: exact and indexed search."""
