@@ -36,9 +36,10 @@ class MeasuredCaptioner:
     """
 
     version: ClassVar[int] = 1
+    reads: ClassVar[tuple[str, ...]] = ("row",)
     certainty: Certainty = field(default_factory=Certainty)
 
-    def caption(self, clips: Sequence[ClipView]) -> Iterable[Annotation]:
+    def caption(self, clips: Iterable[ClipView]) -> Iterable[Annotation]:
         """One sentence a clip, or "skipped" with reason `nothing_certain`."""
         for view in clips:
             statements = state(view.row, self.certainty)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar, Union
 import numpy as np
 
 from internvid.core.errors import ConfigInvalidError
+from internvid.core.weights import weights_identity
 
 T = TypeVar("T")
 
@@ -31,6 +32,14 @@ def file_field(default: str = "") -> Any:
     Its fingerprint is that of the bytes: moving or renaming the file changes nothing.
     """
     return dataclasses.field(default=default, metadata={"file": True})
+
+
+def weights_field(default: str = "") -> Any:
+    """A dataclass field that names a model (see `internvid.core.weights`).
+
+    Its fingerprint is that of the weights the name stands for: a hub commit or the files' bytes.
+    """
+    return dataclasses.field(default=default, metadata={"weights": True})
 
 
 def plain(value: Any) -> Any:
@@ -69,6 +78,8 @@ def identity(component: Any) -> dict[str, Any]:
             ]
         elif field.metadata.get("file"):
             fields[field.name] = _hash_of(value)
+        elif field.metadata.get("weights"):
+            fields[field.name] = weights_identity(value) if value else None
         else:
             fields[field.name] = plain(value)
     return {

@@ -7,7 +7,7 @@ attribute `version` (an int, raised when its results change). Heavy imports happ
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -122,10 +122,12 @@ class Pick:
     """One stored JPEG frame.
 
     Attributes:
+        frame: index of the frame on the timeline.
         pts_seconds: when it is shown, from the first displayed frame.
         jpeg: the stored bytes.
     """
 
+    frame: int
     pts_seconds: float
     jpeg: bytes
 
@@ -137,17 +139,41 @@ class ClipView:
     Attributes:
         clip: identity and span.
         row: the clip's measured columns (signals) by name.
-        picks: stored frames inside the span, in time order; never empty for a kept clip.
+        picks: stored frames inside the span, in time order, read when they are used. More and
+            larger ones than the scan kept, where the component's `needs` asked for them.
+        text: the clip's text, for components that read one (`reads` names "text"); else None.
+        source: the file the clip is cut from, for components that read it (`reads` names
+            "source"); None where it is gone.
     """
 
     clip: Clip
     row: Mapping[str, Any]
     picks: Sequence[Pick]
+    text: str | None = None
+    source: Path | None = None
 
     @property
     def span(self) -> TimeSpan:
         """The clip's span."""
         return self.clip.span
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What one answer was made from: enough to prove later that it belongs to its clip.
+
+    Made by `internvid.core.binding.origin_of` before the model is asked, from the very picks
+    that it is shown, and carried beside the request to the answer.
+
+    Attributes:
+        frames: timeline frames of the picks, in the order the model saw them.
+        prompt: the words sent with them, whole; empty where none were.
+        digest: hash of the clip's id, the picks' stored bytes and the prompt.
+    """
+
+    frames: tuple[int, ...]
+    prompt: str
+    digest: bytes
 
 
 @dataclass(frozen=True)
@@ -159,32 +185,59 @@ class Annotation:
         value: the caption, score or vector; None unless `status` is "ok".
         status: "ok", "failed" (a rerun tries again) or "skipped" (nothing to say).
         reason: short word for a status other than "ok".
+        extras: values of the component's further columns, by name (see `Annotator.extras`).
+        origin: what the value was made from; None where only the clip itself was.
     """
 
     clip_id: str
     value: Any
     status: Status = "ok"
     reason: str = ""
+    extras: Mapping[str, Any] = field(default_factory=dict)
+    origin: Origin | None = None
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Frames that a component wants of each clip, beyond what the scan keeps.
+
+    Spans that fall short are decoded once more, for all components that ask, into a second set
+    of picks; where the source is gone the clip keeps the picks it has.
+
+    Attributes:
+        frames: at least so many picks, spread evenly over the clip; 0 for no wish.
+        short_side: at least so many pixels on the shorter side; 0 for no wish.
+    """
+
+    frames: int = 0
+    short_side: int = 0
 
 
 @runtime_checkable
 class Captioner(Protocol):
-    """Says in words what a clip shows. Yields exactly one annotation per clip, any order."""
+    """Says in words what a clip shows. Yields exactly one annotation per clip, in any order.
+
+    `clips` is a stream: it may be longer than memory, is read ahead as far as the component
+    likes, and is gone through once. See `internvid.core.annotators` for what a component may
+    declare beside its verb.
+    """
 
     version: ClassVar[int]
 
-    def caption(self, clips: Sequence[ClipView]) -> Iterable[Annotation]: ...
+    def caption(self, clips: Iterable[ClipView]) -> Iterable[Annotation]: ...
 
 
 @runtime_checkable
 class Scorer(Protocol):
-    """Gives each clip a number, or a pair (clip, text) where `texts` is given."""
+    """Gives each clip a number, a vector or another value. Streams as a captioner does.
+
+    One that judges a text together with the clip declares that it reads "text" and finds it in
+    `ClipView.text`.
+    """
 
     version: ClassVar[int]
 
-    def score(
-        self, clips: Sequence[ClipView], texts: Mapping[str, str] | None = None
-    ) -> Iterable[Annotation]: ...
+    def score(self, clips: Iterable[ClipView]) -> Iterable[Annotation]: ...
 
 
 @runtime_checkable

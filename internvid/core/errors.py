@@ -12,6 +12,9 @@ InternvidError                 anything this package refuses or fails at
 │   └── DatasetFormatError     its format is newer, damaged or foreign
 ├── StorageError               the disk is full or refuses us
 ├── DependencyMissingError     an optional package is not installed
+├── WeightsMissingError        a model's weights are not on this machine
+├── ServiceError               a model server cannot be reached, or refuses us
+├── BudgetSpentError           the allowed requests or tokens are used up
 └── VideoError                 one source is at fault, the rest goes on
     ├── VideoUnreadableError   it cannot be opened or decoded
     ├── VideoForeignError      it is a playlist or points at other files
@@ -80,6 +83,18 @@ class StorageError(InternvidError):
 
 class DependencyMissingError(InternvidError):
     """A component needs a package that is not installed."""
+
+
+class WeightsMissingError(InternvidError):
+    """A model's weights are neither in the given folder nor in the local hub cache."""
+
+
+class ServiceError(InternvidError):
+    """A model server cannot be reached at all, or refuses the key or the model's name."""
+
+
+class BudgetSpentError(InternvidError):
+    """The budget of a run is used up; what is done is kept, and a rerun goes on."""
 
 
 class VideoError(InternvidError):

@@ -56,7 +56,7 @@ class ClipPicks(Sequence[Pick]):
 
 
 def _pick(row: dict[str, Any]) -> Pick:
-    return Pick(row["pts_seconds"], row["jpeg"])
+    return Pick(row["frame"], row["pts_seconds"], row["jpeg"])
 
 
 @functools.lru_cache(maxsize=4)

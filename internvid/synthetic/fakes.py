@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from internvid.core.binding import origin_of
 from internvid.core.contracts import Annotation, ClipView, ExportItem
+from internvid.core.streams import batched
 
 if TYPE_CHECKING:
     import duckdb
@@ -25,26 +27,26 @@ class EchoCaptioner:
     version: ClassVar[int] = 1
     prefix: str = "clip"
 
-    def caption(self, clips: Sequence[ClipView]) -> Iterable[Annotation]:
-        """`<prefix> <clip_id> with <n> pictures`, in reverse order of asking."""
-        for view in reversed(clips):
-            text = f"{self.prefix} {view.clip.clip_id} with {len(view.picks)} pictures"
-            yield Annotation(view.clip.clip_id, text)
+    def caption(self, clips: Iterable[ClipView]) -> Iterable[Annotation]:
+        """`<prefix> <clip_id> with <n> pictures`, a few at a time, each few in reverse order."""
+        for views in batched(clips, 8):
+            for view in reversed(views):
+                origin = origin_of(view.clip.clip_id, view.picks, self.prefix)
+                text = f"{self.prefix} {view.clip.clip_id} with {len(view.picks)} pictures"
+                yield Annotation(view.clip.clip_id, text, origin=origin)
 
 
 @dataclass(frozen=True)
 class HashScorer:
     """A number between 0 and 1 made of the clip's id (and its text, when there is one)."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     seed: int = 0
 
-    def score(
-        self, clips: Sequence[ClipView], texts: Mapping[str, str] | None = None
-    ) -> Iterable[Annotation]:
+    def score(self, clips: Iterable[ClipView]) -> Iterable[Annotation]:
         """The same number for the same clip, text and seed, anywhere."""
         for view in clips:
-            text = (texts or {}).get(view.clip.clip_id, "")
+            text = view.text or ""
             digest = hashlib.blake2b(
                 f"{self.seed}:{view.clip.clip_id}:{text}".encode(), digest_size=8
             ).digest()

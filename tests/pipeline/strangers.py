@@ -6,7 +6,7 @@ import errno
 import os
 import signal
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -23,7 +23,7 @@ class ForeignCaptioner:
 
     version = 1
 
-    def caption(self, clips: Sequence[ClipView]) -> Iterable[Annotation]:
+    def caption(self, clips: Iterable[ClipView]) -> Iterable[Annotation]:
         return [Annotation("f" * 32, "a caption from elsewhere") for _ in clips]
 
 
@@ -33,7 +33,7 @@ class LengthScorer:
 
     version = 1
 
-    def score(self, clips: Sequence[ClipView], texts: object = None) -> Iterable[Annotation]:
+    def score(self, clips: Iterable[ClipView]) -> Iterable[Annotation]:
         return [Annotation(view.clip.clip_id, view.span.duration_seconds) for view in clips]
 
 

@@ -1,0 +1,50 @@
+"""Streams of items: cut into batches, and prepared ahead by threads."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Lists of `size` consecutive items; the last may be shorter."""
+    batch: list[T] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def prepared(
+    items: Iterable[T], prepare: Callable[[T], U], *, threads: int = 2, ahead: int = 64
+) -> Iterator[tuple[T, U]]:
+    """Items with what `prepare` makes of them, in order, made ahead by threads.
+
+    Args:
+        items: read only as far ahead as is allowed, in the caller's thread.
+        prepare: called in a thread of its own pool; what it raises is raised here, at its item.
+        threads: how many at once.
+        ahead: at most so many items are under way or waiting.
+    """
+    with ThreadPoolExecutor(threads, thread_name_prefix="prepare") as pool:
+        waiting: deque[tuple[T, Future[U]]] = deque()
+        try:
+            for item in items:
+                waiting.append((item, pool.submit(prepare, item)))
+                if len(waiting) >= ahead:
+                    first, made = waiting.popleft()
+                    yield first, made.result()
+            while waiting:
+                first, made = waiting.popleft()
+                yield first, made.result()
+        finally:
+            for _, made in waiting:
+                made.cancel()
