@@ -51,8 +51,9 @@ def seconds_of(action) -> float:
     return time.perf_counter() - started
 
 
-def measure(store: VectorStore, queries: np.ndarray, options: IndexOptions) -> dict:
-    """Medians of paired timings, and recall against exact search."""
+def measure(store: VectorStore, queries: np.ndarray, options: IndexOptions, centres: int) -> dict:
+    """Medians of paired timings, recall against exact search, and how often the ten nearest share
+    one centre (of the mixture; by chance among random vectors)."""
     matrix = np.array(store.matrix)  # in memory, as after the first query
     held = VectorStore(store.folder)
     held.__dict__["matrix"] = matrix
@@ -69,12 +70,14 @@ def measure(store: VectorStore, queries: np.ndarray, options: IndexOptions) -> d
         len({hit.clip_id for hit in true} & {hit.clip_id for hit in got}) / len(true)
         for true, got in zip(truth, found, strict=True)
     ]
+    owners = [{int(hit.clip_id, 16) % centres for hit in true} for true in truth]
     ratio = statistics.median
     return {
         "vectors": len(matrix),
         "dimension": int(matrix.shape[1]),
         "groups": options.groups_for(len(matrix)),
         "probes": options.probes,
+        "share_one_centre": round(sum(len(each) == 1 for each in owners) / len(owners), 3),
         "build_seconds": round(built, 1),
         "product_ms": round(ratio(products) * 1e3, 1),
         "exact_over_product": round(ratio(e / p for e, p in zip(exacts, products, strict=True)), 3),
@@ -113,7 +116,7 @@ def main() -> None:
             noise = random.standard_normal((given.queries, given.dimension), dtype=np.float32)
             queries = store.matrix[np.sort(rows)] + noise * (0.3 / np.sqrt(given.dimension))
             results[kind] = measure(
-                store, queries.astype(np.float32), IndexOptions(probes=given.probes)
+                store, queries.astype(np.float32), IndexOptions(probes=given.probes), given.centres
             )
             print(kind, json.dumps(results[kind]), flush=True)
     if given.json:
