@@ -6,7 +6,9 @@ InternvidError                 anything this package refuses or fails at
 │   ├── ComponentUnknownError  no component of that kind has that name
 │   ├── ConfigInvalidError     a field got a value it cannot take
 │   ├── OutputExistsError      the output path exists and is not ours
-│   └── SourceMissingError     an input names nothing that exists
+│   ├── SourceMissingError     an input names nothing that exists
+│   ├── AnnotationInvalidError a benchmark's annotation file is not of its format
+│   └── ProtocolMismatchError  two numbers were not measured the same way
 ├── DatasetError               a dataset folder cannot be used as asked
 │   ├── DatasetBusyError       another process is writing to it
 │   └── DatasetFormatError     its format is newer, damaged or foreign
@@ -63,6 +65,14 @@ class OutputExistsError(MisuseError):
 
 class SourceMissingError(MisuseError):
     """An input path, glob or table names nothing that exists."""
+
+
+class AnnotationInvalidError(MisuseError):
+    """An annotation file of a benchmark is malformed; the message names file and line."""
+
+
+class ProtocolMismatchError(MisuseError):
+    """Two results cannot be compared: something else than the model differs."""
 
 
 class DatasetError(InternvidError):

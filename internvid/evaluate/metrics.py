@@ -1,0 +1,319 @@
+"""Ranks, recall and accuracy. Ties count against the model, so that a constant score is no hit.
+
+Similarities come in blocks of rows, one row a video and one column a text, so that a large set
+never holds the whole matrix. numpy only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from internvid.core.errors import ConfigInvalidError
+
+Scores: TypeAlias = npt.NDArray[np.floating[Any]]
+Pairs: TypeAlias = npt.NDArray[np.int64]
+Ranks: TypeAlias = npt.NDArray[np.int64]
+
+RECALL_AT = (1, 5, 10)
+_ROWS_PER_BLOCK = 1024
+# A product of equal vectors may differ by rounding with its place in the block.
+_ROUNDING = 1e-6
+
+
+class Similarity(Protocol):
+    """A matrix of similarities, read a block of rows at a time, as often as needed."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(videos, texts)."""
+        ...
+
+    @property
+    def tolerance(self) -> float:
+        """Scores this near, as a share of the largest, are ties."""
+        ...
+
+    def blocks(self) -> Iterator[tuple[int, Scores]]:
+        """Pairs of (index of the first row, [rows, texts]), in order, the same each time."""
+        ...
+
+
+@dataclass(frozen=True)
+class MatrixSimilarity:
+    """A matrix that is already there.
+
+    Attributes:
+        matrix: [videos, texts].
+        rows_per_block: rows handed out together.
+        tolerance: see `Similarity`; exact.
+    """
+
+    matrix: Scores
+    rows_per_block: int = _ROWS_PER_BLOCK
+    tolerance: float = 0.0
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(videos, texts)."""
+        return self.matrix.shape[0], self.matrix.shape[1]
+
+    def blocks(self) -> Iterator[tuple[int, Scores]]:
+        """See `Similarity`."""
+        for start in range(0, len(self.matrix), self.rows_per_block):
+            yield start, self.matrix[start : start + self.rows_per_block]
+
+
+@dataclass(frozen=True)
+class VectorSimilarity:
+    """Inner products of vectors, made a block at a time.
+
+    Attributes:
+        videos: [N, D].
+        texts: [M, D].
+        rows_per_block: rows handed out together: rows x M x 4 bytes of memory.
+        tolerance: see `Similarity`; that of rounding.
+    """
+
+    videos: Scores
+    texts: Scores
+    rows_per_block: int = _ROWS_PER_BLOCK
+    tolerance: float = _ROUNDING
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(videos, texts)."""
+        return len(self.videos), len(self.texts)
+
+    def blocks(self) -> Iterator[tuple[int, Scores]]:
+        """See `Similarity`."""
+        for start in range(0, len(self.videos), self.rows_per_block):
+            yield start, self.videos[start : start + self.rows_per_block] @ self.texts.T
+
+
+@dataclass(frozen=True)
+class DualSoftmaxSimilarity:
+    """Scores multiplied by their softmax over the queries: it uses the whole test set.
+
+    Not comparable with plain scores, and reported only under its own name (paper §7.2; the
+    public code uses no temperature, which is a scale of 1).
+
+    Attributes:
+        plain: the scores.
+        queries: which axis asks: `videos` for video to text, `texts` for text to video.
+        scale: multiplies the scores inside the softmax.
+    """
+
+    plain: Similarity
+    queries: Literal["videos", "texts"]
+    scale: float = 1.0
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(videos, texts)."""
+        return self.plain.shape
+
+    @property
+    def tolerance(self) -> float:
+        """That of the scores."""
+        return self.plain.tolerance
+
+    def blocks(self) -> Iterator[tuple[int, Scores]]:
+        """See `Similarity`."""
+        if self.queries == "texts":
+            for start, block in self.plain.blocks():
+                yield start, block * _softmax_of(block * self.scale, axis=1)
+            return
+        total = np.full(self.shape[1], -np.inf)
+        for _, block in self.plain.blocks():
+            # float64, since exp overflows where a scale of 100 meets float16.
+            part = np.logaddexp.reduce(block.astype(np.float64) * self.scale, axis=0)
+            total = np.logaddexp(total, part)
+        for start, block in self.plain.blocks():
+            yield start, block * np.exp(block * self.scale - total)
+
+
+def _softmax_of(scores: Scores, axis: int) -> Scores:
+    powers = np.exp(scores - scores.max(axis=axis, keepdims=True))
+    shares: Scores = powers / powers.sum(axis=axis, keepdims=True)
+    return shares
+
+
+def check_pairs(pairs: npt.ArrayLike, shape: tuple[int, int]) -> Pairs:
+    """Pairs (video, text) that belong together, checked and in order of the videos.
+
+    Raises:
+        ConfigInvalidError: there is none, or one lies outside the matrix.
+    """
+    found = np.asarray(pairs, dtype=np.int64)
+    if found.ndim != 2 or found.shape[1:] != (2,) or not len(found):
+        raise ConfigInvalidError(
+            f"pairs must be [P, 2] of (video, text), got shape {list(found.shape)}"
+        )
+    if found.min() < 0 or (found >= shape).any():
+        raise ConfigInvalidError(
+            f"a pair lies outside {shape[0]} videos x {shape[1]} texts: largest {found.max(0)}"
+        )
+    return np.unique(found, axis=0)
+
+
+def rank_pairs(similarity: Similarity, pairs: npt.ArrayLike) -> tuple[Ranks, Ranks]:
+    """The rank of the best right answer to each query, 1 is best.
+
+    A rank is 1 + the number of wrong answers that score at least as much as the best right one
+    (pessimistic ties). With several texts per video, video to text takes the best over its
+    texts, and each text is a query of its own; several videos per text likewise.
+
+    Args:
+        similarity: [videos, texts].
+        pairs: [P, 2] of (video, text) that belong together.
+
+    Returns:
+        (text to video, video to text): one rank per text and per video that has a partner, in
+        order of their indices.
+
+    Raises:
+        ConfigInvalidError: bad pairs, or a score that is not finite.
+    """
+    video_counts, text_counts, known = _count_above(similarity, pairs)
+    return text_counts[np.unique(known[:, 1])] + 1, video_counts[np.unique(known[:, 0])] + 1
+
+
+def _count_above(similarity: Similarity, pairs: npt.ArrayLike) -> tuple[Ranks, Ranks, Pairs]:
+    """Wrong answers at or above the best right one: per video, per text; and the pairs."""
+    shape = similarity.shape
+    known = check_pairs(pairs, shape)
+    best_video, best_text = np.full(shape[0], -np.inf), np.full(shape[1], -np.inf)
+    largest = 0.0
+    for start, block in similarity.blocks():
+        if not np.isfinite(block).all():
+            raise ConfigInvalidError(f"similarities hold NaN or infinity from video {start} on")
+        largest = max(largest, float(np.abs(block).max(initial=0)))
+        rows, columns = _pairs_of(known, start, len(block)).T
+        right = block[rows - start, columns]
+        np.maximum.at(best_video, rows, right)
+        np.maximum.at(best_text, columns, right)
+    margin = similarity.tolerance * largest
+    video_counts = np.zeros(shape[0], np.int64)
+    text_counts = np.zeros(shape[1], np.int64)
+    for start, block in similarity.blocks():
+        rows, columns = _pairs_of(known, start, len(block)).T
+        wrong = np.array(block, dtype=np.float64)
+        wrong[rows - start, columns] = -np.inf
+        above = wrong >= best_video[start : start + len(block), None] - margin
+        video_counts[start : start + len(block)] = above.sum(1)
+        text_counts += (wrong >= best_text[None, :] - margin).sum(0)
+    return video_counts, text_counts, known
+
+
+def _pairs_of(known: Pairs, start: int, count: int) -> Pairs:
+    first, last = np.searchsorted(known[:, 0], [start, start + count])
+    return known[first:last]
+
+
+def summarise_ranks(ranks: npt.ArrayLike, prefix: str = "") -> dict[str, float]:
+    """R@1, R@5, R@10 in percent, median and mean rank.
+
+    Args:
+        ranks: one per query, 1 is best.
+        prefix: put before each name, for example `text_to_video_`.
+
+    Raises:
+        ConfigInvalidError: there are none.
+    """
+    found = np.asarray(ranks)
+    if not found.size:
+        raise ConfigInvalidError("there are no ranks to summarise")
+    numbers = {f"{prefix}r{k}": 100.0 * float((found <= k).mean()) for k in RECALL_AT}
+    numbers[f"{prefix}median_rank"] = float(np.median(found))
+    numbers[f"{prefix}mean_rank"] = float(found.mean())
+    return numbers
+
+
+def measure_retrieval(
+    similarity: Similarity, pairs: npt.ArrayLike, *, dual_softmax: bool = False
+) -> dict[str, float]:
+    """Retrieval in both directions.
+
+    Args:
+        similarity: [videos, texts].
+        pairs: [P, 2] of (video, text) that belong together.
+        dual_softmax: score by `DualSoftmaxSimilarity`; every name then begins with
+            `dual_softmax_`, so that it stands in no column of plain numbers.
+
+    Returns:
+        `text_to_video_r1`, ... and `video_to_text_r1`, ...; recalls in percent.
+    """
+    if not dual_softmax:
+        to_video, to_text = rank_pairs(similarity, pairs)
+        prefix = ""
+    else:
+        to_video, _ = rank_pairs(DualSoftmaxSimilarity(similarity, "texts"), pairs)
+        _, to_text = rank_pairs(DualSoftmaxSimilarity(similarity, "videos"), pairs)
+        prefix = "dual_softmax_"
+    return summarise_ranks(to_video, f"{prefix}text_to_video_") | summarise_ranks(
+        to_text, f"{prefix}video_to_text_"
+    )
+
+
+def rank_labels(scores: Scores, labels: Sequence[int] | npt.NDArray[np.int64]) -> Ranks:
+    """The rank of the right class of each clip; ties count against it.
+
+    Args:
+        scores: [N, C].
+        labels: [N], index of the right class.
+
+    Raises:
+        ConfigInvalidError: shapes do not fit, a label is no class, a score is not finite.
+    """
+    right = np.asarray(labels, dtype=np.int64)
+    if scores.ndim != 2 or right.shape != scores.shape[:1] or not right.size:
+        raise ConfigInvalidError(
+            f"scores {list(scores.shape)} and labels {list(right.shape)} do not fit"
+        )
+    if right.min() < 0 or right.max() >= scores.shape[1]:
+        raise ConfigInvalidError(f"labels must be 0 to {scores.shape[1] - 1}, got {right.max()}")
+    if not np.isfinite(scores).all():
+        raise ConfigInvalidError("scores hold NaN or infinity")
+    own = scores[np.arange(len(right)), right]
+    # The right class itself is among those at or above it: it makes the 1 that ranks start at.
+    return (scores >= own[:, None]).sum(1).astype(np.int64)
+
+
+def measure_recognition(
+    scores: Scores, labels: Sequence[int] | npt.NDArray[np.int64]
+) -> dict[str, float]:
+    """Accuracy in percent.
+
+    Args:
+        scores: [N, C].
+        labels: [N], index of the right class.
+
+    Returns:
+        `top1`, `top5`, `mean_top1_top5` (the paper's AVG, App. E.1), `mean_class_top1` (the mean
+        over classes that occur).
+    """
+    ranks = rank_labels(scores, labels)
+    top1, top5 = (100.0 * float((ranks <= k).mean()) for k in (1, 5))
+    per_class = accuracy_per_class(ranks, np.asarray(labels), scores.shape[1])
+    return {
+        "top1": top1,
+        "top5": top5,
+        "mean_top1_top5": (top1 + top5) / 2,
+        "mean_class_top1": float(np.nanmean(per_class)),
+    }
+
+
+def accuracy_per_class(
+    ranks: Ranks, labels: npt.NDArray[np.int64], classes: int
+) -> npt.NDArray[np.float64]:
+    """Top-1 in percent of each class, NaN where it does not occur. [classes]."""
+    counts = np.bincount(labels, minlength=classes)
+    hits = np.bincount(labels[ranks <= 1], minlength=classes)
+    shares = 100.0 * hits / np.maximum(counts, 1)
+    shares[counts == 0] = np.nan
+    return shares.astype(np.float64)
