@@ -14,6 +14,9 @@ InternvidError                 anything this package refuses or fails at
 │   └── DatasetFormatError     its format is newer, damaged or foreign
 ├── StorageError               the disk is full or refuses us
 ├── DependencyMissingError     an optional package is not installed
+├── CheckpointError            weights, or what comes with them, cannot be used
+│   ├── CheckpointFormatError  the file is truncated, damaged or another kind of file
+│   └── CheckpointMismatchError  it is of another model: keys or shapes differ
 ├── WeightsMissingError        a model's weights are not on this machine
 ├── ServiceError               a model server cannot be reached, or refuses us
 ├── BudgetSpentError           the allowed requests or tokens are used up
@@ -105,6 +108,18 @@ class ServiceError(InternvidError):
 
 class BudgetSpentError(InternvidError):
     """The budget of a run is used up; what is done is kept, and a rerun goes on."""
+
+
+class CheckpointError(InternvidError):
+    """Weights, or the tables that come with them, cannot be used."""
+
+
+class CheckpointFormatError(CheckpointError):
+    """A file of weights is truncated, damaged or another kind of file."""
+
+
+class CheckpointMismatchError(CheckpointError):
+    """Weights are of another model: keys are missing, unexpected or of other shapes."""
 
 
 class VideoError(InternvidError):

@@ -1,0 +1,152 @@
+"""Transformer blocks with CLIP's parameter names: attention, MLP, and stacks of both.
+
+Pre-norm blocks with QuickGELU (paper §6.1). Names are the published keys:
+`resblocks.{i}.attn.in_proj_weight`, `.mlp.c_fc.weight` and so on. Tensors are [B, L, W].
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+from internvid.models.viclip.config import MLP_RATIO
+
+_QUICK = 1.702
+# Tokens that go through the MLP together without gradients on a CPU: their hidden values stay
+# in the cache between the two products.
+_CHUNK_TOKENS = 512
+
+
+def quick_gelu(x: Tensor) -> Tensor:
+    """`x * sigmoid(1.702 x)`, CLIP's activation."""
+    return x * torch.sigmoid(_QUICK * x)
+
+
+def _quick_gelu_in_place(x: Tensor) -> Tensor:
+    # x * sigmoid(a x) = silu(a x) / a: two passes over memory, nothing allocated.
+    return functional.silu(x.mul_(_QUICK), inplace=True).mul_(1 / _QUICK)
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention: one product makes queries, keys and values.
+
+    Args:
+        width: channels of a token.
+        heads: attention heads.
+        causal: whether a token sees only itself and those before it.
+    """
+
+    def __init__(self, width: int, heads: int, *, causal: bool) -> None:
+        super().__init__()
+        self.heads = heads
+        self.causal = causal
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
+        self.in_proj_bias = nn.Parameter(torch.empty(3 * width))
+        self.out_proj = nn.Linear(width, width)
+
+    def forward(self, x_BLW: Tensor) -> Tensor:
+        """[B, L, W] -> [B, L, W]."""
+        batch, length, width = x_BLW.shape
+        mixed = functional.linear(x_BLW, self.in_proj_weight, self.in_proj_bias)
+        heads = mixed.view(batch, length, 3, self.heads, width // self.heads)
+        query, key, value = heads.permute(2, 0, 3, 1, 4).unbind(0)
+        seen = functional.scaled_dot_product_attention(query, key, value, is_causal=self.causal)
+        return self.out_proj(seen.transpose(1, 2).reshape(batch, length, width))  # type: ignore[no-any-return]
+
+
+class Mlp(nn.Module):
+    """Two products with QuickGELU between them."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.c_fc = nn.Linear(width, MLP_RATIO * width)
+        self.c_proj = nn.Linear(MLP_RATIO * width, width)
+
+    def forward(self, x_BLW: Tensor) -> Tensor:
+        """[B, L, W] -> [B, L, W]."""
+        if torch.is_grad_enabled() or torch.compiler.is_compiling():
+            return self.c_proj(quick_gelu(self.c_fc(x_BLW)))  # type: ignore[no-any-return]
+        if x_BLW.device.type != "cpu":
+            return self.c_proj(_quick_gelu_in_place(self.c_fc(x_BLW)))  # type: ignore[no-any-return]
+        tokens = x_BLW.reshape(-1, x_BLW.shape[-1])
+        result = torch.empty_like(tokens)
+        for start in range(0, len(tokens), _CHUNK_TOKENS):
+            part = slice(start, start + _CHUNK_TOKENS)
+            result[part] = self.c_proj(_quick_gelu_in_place(self.c_fc(tokens[part])))
+        return result.view_as(x_BLW)
+
+
+class DropPath(nn.Module):
+    """Leaves a branch out for whole samples in training, and scales what remains.
+
+    Args:
+        chance: of leaving it out, per sample.
+    """
+
+    def __init__(self, chance: float) -> None:
+        super().__init__()
+        self.chance = chance
+
+    def forward(self, x_BLW: Tensor) -> Tensor:
+        """[B, L, W] -> [B, L, W]."""
+        if not self.training or self.chance == 0:
+            return x_BLW
+        kept = 1 - self.chance
+        return x_BLW * (x_BLW.new_empty(x_BLW.shape[0], 1, 1).bernoulli_(kept) / kept)
+
+
+class ResidualBlock(nn.Module):
+    """`x + attention(norm(x))`, then `x + mlp(norm(x))`."""
+
+    def __init__(self, width: int, heads: int, *, causal: bool, drop_path: float) -> None:
+        super().__init__()
+        self.attn = Attention(width, heads, causal=causal)
+        self.ln_1 = nn.LayerNorm(width)
+        self.mlp = Mlp(width)
+        self.ln_2 = nn.LayerNorm(width)
+        self.drop_path = DropPath(drop_path)
+
+    def forward(self, x_BLW: Tensor) -> Tensor:
+        """[B, L, W] -> [B, L, W]."""
+        x_BLW = x_BLW + self.drop_path(self.attn(self.ln_1(x_BLW)))
+        x_BLW = x_BLW + self.drop_path(self.mlp(self.ln_2(x_BLW)))
+        return x_BLW
+
+
+class Transformer(nn.Module):
+    """A stack of blocks.
+
+    Args:
+        width, layers, heads: its shape.
+        causal: whether attention looks back only.
+        drop_path: chance of leaving out the last block; earlier ones linearly less.
+        checkpointed_blocks: the first so many blocks are computed again in the backward pass.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        layers: int,
+        heads: int,
+        *,
+        causal: bool = False,
+        drop_path: float = 0.0,
+        checkpointed_blocks: int = 0,
+    ) -> None:
+        super().__init__()
+        self.checkpointed_blocks = checkpointed_blocks
+        self.resblocks = nn.ModuleList(
+            ResidualBlock(width, heads, causal=causal, drop_path=drop_path * i / max(1, layers - 1))
+            for i in range(layers)
+        )
+
+    def forward(self, x_BLW: Tensor) -> Tensor:
+        """[B, L, W] -> [B, L, W]."""
+        for at, block in enumerate(self.resblocks):
+            if at < self.checkpointed_blocks and torch.is_grad_enabled():
+                x_BLW = checkpoint(block, x_BLW, use_reentrant=False)
+            else:
+                x_BLW = block(x_BLW)
+        return x_BLW
