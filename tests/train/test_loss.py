@@ -1,0 +1,158 @@
+"""The tiled loss equals the plain one: one process, two, and cached parts."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from internvid.core.errors import ConfigInvalidError
+from internvid.train.loss import EMPTY, ContrastiveLoss, dense_loss
+from internvid.train.processes import rank, world_size
+from internvid.train.step import accumulate_gradients
+from tests.train.together import run_together
+
+COUNT, WIDTH, EMBEDDING = 12, 7, 5
+RULES = [
+    ContrastiveLoss("keep", "keep"),
+    ContrastiveLoss("ignore", "ignore"),
+    ContrastiveLoss("ignore", "share"),
+    ContrastiveLoss("share", "keep", tile=5),
+    ContrastiveLoss("ignore", "ignore", tile=3),
+    ContrastiveLoss("keep", "share", tile=1),
+]
+
+
+def towers() -> tuple[nn.Linear, nn.Linear, nn.Parameter]:
+    torch.manual_seed(3)
+    return nn.Linear(WIDTH, EMBEDDING), nn.Linear(WIDTH, EMBEDDING), nn.Parameter(torch.tensor(0.2))
+
+
+def batch(*, empty: bool = True) -> tuple[Tensor, Tensor, Tensor]:
+    """Video inputs, text inputs, labels [N, 2] (source, caption)."""
+    made = torch.Generator().manual_seed(5)
+    labels = torch.tensor([[0, 0], [0, 1], [1, 2], [2, 2], [3, 3], [4, 4], [5, 5], [5, 5], [6, 6],
+                           [7, 7], [8, 8], [9, 9]])  # fmt: skip
+    if empty:
+        labels[4], labels[9] = EMPTY, EMPTY
+    inputs = torch.randn(2, COUNT, WIDTH, generator=made)
+    return inputs[0], inputs[1], labels
+
+
+def gradients_of(modules: tuple[nn.Module | nn.Parameter, ...]) -> list[Tensor]:
+    found: list[Tensor] = []
+    for module in modules:
+        held = [module] if isinstance(module, nn.Parameter) else list(module.parameters())
+        found += [each.grad.clone() for each in held if each.grad is not None]
+    return found
+
+
+def expected(rules: ContrastiveLoss) -> tuple[Tensor, list[Tensor]]:
+    video, text, temperature = made = towers()
+    videos, texts, labels = batch()
+    loss = dense_loss(rules, video(videos), text(texts), temperature, labels)
+    loss.backward()
+    return loss.detach(), gradients_of(made)
+
+
+def tiled(rules: ContrastiveLoss, parts: int) -> tuple[Tensor, list[Tensor]]:
+    """This process's share of the batch, in so many parts."""
+    video, text, temperature = made = towers()
+    share = COUNT // world_size()
+    mine = slice(rank() * share, (rank() + 1) * share)
+    videos, texts, labels = (each[mine] for each in batch())
+    step = share // parts
+
+    def encode(part: int) -> tuple[Tensor, Tensor]:
+        rows = slice(part * step, (part + 1) * step)
+        return video(videos[rows]), text(texts[rows])
+
+    loss = accumulate_gradients(
+        encode, lambda v, t: rules(v, t, temperature, labels[:, 0], labels[:, 1]), parts
+    )
+    return loss, gradients_of(made)
+
+
+def assert_equal(found: tuple[Tensor, list[Tensor]], wanted: tuple[Tensor, list[Tensor]]) -> None:
+    torch.testing.assert_close(found[0], wanted[0], rtol=1e-5, atol=1e-6)
+    assert len(found[1]) == len(wanted[1]) == 5
+    for ours, plain in zip(found[1], wanted[1], strict=True):
+        torch.testing.assert_close(ours, plain, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("rules", RULES, ids=str)
+@pytest.mark.parametrize("parts", [1, 2, 3, 6])
+def test_tiles_equal_the_whole_matrix(rules: ContrastiveLoss, parts: int) -> None:
+    assert_equal(tiled(rules, parts), expected(rules))
+
+
+def _in_a_process(folder: Path) -> None:
+    found: dict[str, Any] = {}
+    for at, rules in enumerate(RULES):
+        for parts in (1, 3):
+            found[f"{at}/{parts}"] = tiled(rules, parts)
+    torch.save(found, folder / f"{rank()}.pt")
+
+
+def test_two_processes_equal_one(tmp_path: Path) -> None:
+    run_together(_in_a_process, tmp_path)
+    sides = [torch.load(tmp_path / f"{at}.pt") for at in range(2)]
+    for at, rules in enumerate(RULES):
+        wanted = expected(rules)
+        for parts in (1, 3):
+            (loss, mine), (other_loss, others) = (side[f"{at}/{parts}"] for side in sides)
+            assert loss == other_loss
+            # What DDP does: the mean over processes.
+            means = [(a + b) / 2 for a, b in zip(mine, others, strict=True)]
+            assert_equal((loss, means), wanted)
+
+
+def test_the_temperature_is_used_as_at_least_a_hundredth() -> None:
+    video, text, labels = batch()
+    rules = ContrastiveLoss()
+    low, floor = (
+        rules(video, text, torch.tensor(value), labels[:, 0], labels[:, 1])
+        for value in (1e-4, 0.01)
+    )
+    assert low == floor
+
+
+def test_a_batch_of_empty_places_costs_nothing() -> None:
+    video = torch.randn(4, 3, requires_grad=True)
+    none = torch.full((4,), EMPTY)
+    loss = ContrastiveLoss()(video, torch.randn(4, 3), torch.tensor(0.1), none, none)
+    loss.backward()
+    assert loss == 0
+    assert video.grad is not None
+    assert not video.grad.any()
+
+
+def test_a_false_negative_costs_nothing_when_ignored() -> None:
+    vectors = torch.eye(3)[[0, 0, 1]]
+    sources, texts = torch.tensor([7, 7, 8]), torch.tensor([0, 1, 2])
+    hot = torch.tensor(0.01)
+    assert ContrastiveLoss("ignore")(vectors, vectors, hot, sources, texts) < 1e-6
+    kept = ContrastiveLoss("keep")(vectors, vectors, hot, sources, texts)
+    assert kept == pytest.approx(2 / 3 * math.log(2), rel=1e-5)
+
+
+def test_half_precision_embeddings_are_accumulated_in_float32() -> None:
+    video, text, labels = batch()
+    rules = ContrastiveLoss()
+    arguments = (torch.tensor(0.05), labels[:, 0], labels[:, 1])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = rules(video.bfloat16(), text.bfloat16(), *arguments)
+    whole = rules(video.bfloat16().float(), text.bfloat16().float(), *arguments)
+    assert half.dtype == torch.float32
+    assert half == whole
+
+
+def test_unknown_rules_are_refused() -> None:
+    with pytest.raises(ConfigInvalidError, match="same_source is one of"):
+        ContrastiveLoss(same_source="drop")  # type: ignore[arg-type]
+    with pytest.raises(ConfigInvalidError, match="tile"):
+        ContrastiveLoss(tile=0)

@@ -1,0 +1,47 @@
+"""Runs a function in two processes that know of each other (gloo on this machine)."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from internvid.train.processes import process_group
+
+
+def run_together(function: Callable[..., None], *arguments: Any, world: int = 2) -> None:
+    """Calls `function(*arguments)` in each; fails if any of them does."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    context = multiprocessing.get_context("spawn")
+    started = [
+        context.Process(target=_run, args=(at, world, port, function, arguments))
+        for at in range(world)
+    ]
+    for process in started:
+        process.start()
+    for process in started:
+        process.join(120)
+        if process.is_alive():
+            process.kill()
+    assert [process.exitcode for process in started] == [0] * world
+
+
+def _run(
+    rank: int, world: int, port: int, function: Callable[..., None], arguments: tuple[Any, ...]
+) -> None:
+    os.environ.update(
+        RANK=str(rank),
+        LOCAL_RANK=str(rank),
+        WORLD_SIZE=str(world),
+        MASTER_ADDR="127.0.0.1",
+        MASTER_PORT=str(port),
+    )
+    torch.set_num_threads(1)
+    with process_group(torch.device("cpu")):
+        function(*arguments)
