@@ -281,7 +281,8 @@ def rank_labels(scores: Scores, labels: Sequence[int] | npt.NDArray[np.int64]) -
         raise ConfigInvalidError("scores hold NaN or infinity")
     own = scores[np.arange(len(right)), right]
     # The right class itself is among those at or above it: it makes the 1 that ranks start at.
-    return (scores >= own[:, None]).sum(1).astype(np.int64)
+    ranks: Ranks = (scores >= own[:, None]).sum(1)
+    return ranks
 
 
 def measure_recognition(

@@ -61,12 +61,17 @@ TEMPLATES = MappingProxyType(
 
 _DELETED = re.compile(r"[,.'!?\"()*#:;~]")
 _SPACED = re.compile(r"[-/]")
+_BLANKS = re.compile(r"\s{2,}")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def clean_reference(text: str) -> str:
-    """The reference's `pre_text` (paper §6.3): lower case, marks deleted, `-` and `/` to spaces."""
-    return " ".join(_SPACED.sub(" ", _DELETED.sub("", text.lower())).split())
+    """The reference's `pre_text` (paper §6.3): lower case, marks deleted, `-` and `/` to spaces.
+
+    The same as `internvid.models.viclip.clean_text`, here without torch.
+    """
+    bare = _SPACED.sub(" ", _DELETED.sub("", text.lower())).replace("<person>", "person")
+    return _BLANKS.sub(" ", bare).rstrip("\n").strip(" ")
 
 
 def clean_label(name: str) -> str:

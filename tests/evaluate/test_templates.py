@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from internvid.core.errors import ConfigInvalidError
 from internvid.evaluate.templates import (
@@ -18,6 +20,7 @@ from internvid.evaluate.templates import (
     find_cleaning,
     find_templates,
 )
+from internvid.models import viclip
 
 
 def test_there_are_as_many_as_published() -> None:
@@ -28,6 +31,15 @@ def test_there_are_as_many_as_published() -> None:
         assert template.count("{}") == 1
     assert CLIP_KINETICS_TEMPLATES[:2] == ("a photo of {}.", "a photo of a person {}.")
     assert "a example of the person practicing {}." in CLIP_ACTION_TEMPLATES
+
+
+def test_they_are_those_of_the_model() -> None:
+    assert REFERENCE_TEMPLATES == viclip.ACTION_TEMPLATES
+
+
+@given(st.text(alphabet=st.sampled_from("aB -/.<person>'\n\t()"), max_size=30))
+def test_cleaning_is_that_of_the_model(text: str) -> None:
+    assert clean_reference(text) == viclip.clean_text(text)
 
 
 def test_the_reference_cleans_every_sentence() -> None:

@@ -1,0 +1,125 @@
+"""The two forms of an annotation file: clips with a label, and clips with texts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from internvid.core.errors import AnnotationInvalidError
+from internvid.core.types import TimeSpan
+
+
+@dataclass(frozen=True)
+class LabelledClip:
+    """One clip and its class.
+
+    Attributes:
+        clip: its id, once in a set.
+        label: the class name, as in the file.
+        names: file names or stems it may have, best first; see `finding.VideoFolder`.
+        span: seconds to read of the file; None is everything.
+    """
+
+    clip: str
+    label: str
+    names: tuple[str, ...]
+    span: TimeSpan | None = None
+
+
+@dataclass(frozen=True)
+class LabelledSet:
+    """Clips with one class each.
+
+    Attributes:
+        clips: in the order of the file.
+        classes: every class name, in the order that gives them numbers.
+    """
+
+    clips: tuple[LabelledClip, ...]
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        _refuse_repeated((clip.clip for clip in self.clips), "clip")
+        _refuse_repeated(self.classes, "class")
+        known = set(self.classes)
+        for clip in self.clips:
+            if clip.label not in known:
+                raise AnnotationInvalidError(
+                    f"{clip.clip} is of class {clip.label!r}, which is not among the "
+                    f"{len(known)} classes",
+                    hint="name the class list that belongs to the file (--set classes=FILE)",
+                )
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits of everything that decides a number, the order included."""
+        rows = [[clip.clip, clip.label, _plain(clip.span)] for clip in self.clips]
+        return _digest([rows, list(self.classes)])
+
+
+@dataclass(frozen=True)
+class CaptionedClip:
+    """One clip and the texts that say what it shows.
+
+    Attributes:
+        clip: its id, once in a set.
+        texts: at least one.
+        names: file names or stems it may have, best first; see `finding.VideoFolder`.
+        span: seconds to read of the file; None is everything.
+    """
+
+    clip: str
+    texts: tuple[str, ...]
+    names: tuple[str, ...]
+    span: TimeSpan | None = None
+
+
+@dataclass(frozen=True)
+class CaptionedSet:
+    """Clips with texts. A text that several clips share belongs to all of them.
+
+    Attributes:
+        clips: in the order of the file.
+    """
+
+    clips: tuple[CaptionedClip, ...]
+
+    def __post_init__(self) -> None:
+        _refuse_repeated((clip.clip for clip in self.clips), "clip")
+        for clip in self.clips:
+            if not clip.texts or not all(text.strip() for text in clip.texts):
+                raise AnnotationInvalidError(f"{clip.clip} has an empty text, or none")
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits of everything that decides a number, the order included."""
+        return _digest([[c.clip, list(c.texts), _plain(c.span)] for c in self.clips])
+
+    def as_paragraphs(self) -> CaptionedSet:
+        """The same clips, the texts of each joined into one by spaces."""
+        return CaptionedSet(
+            tuple(
+                CaptionedClip(c.clip, (" ".join(t.strip() for t in c.texts),), c.names, c.span)
+                for c in self.clips
+            )
+        )
+
+
+def _refuse_repeated(names: Iterable[str], what: str) -> None:
+    counts = Counter(names)
+    if not counts:
+        raise AnnotationInvalidError(f"the annotations list no {what}")
+    name, times = counts.most_common(1)[0]
+    if times > 1:
+        raise AnnotationInvalidError(f"{what} {name!r} is listed {times} times")
+
+
+def _plain(span: TimeSpan | None) -> list[float] | None:
+    return None if span is None else [span.start_seconds, span.end_seconds]
+
+
+def _digest(value: object) -> str:
+    return hashlib.blake2b(json.dumps(value).encode(), digest_size=8).hexdigest()
