@@ -17,6 +17,7 @@ from internvid.shots.content import ContentDetector
 from internvid.synthetic.fakes import EchoCaptioner
 from internvid.synthetic.truth import World
 from internvid.synthetic.world import render_world
+from tests.models.tiny import TinyModels
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +47,12 @@ def media() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("INTERNVID_MEDIA names no folder of real videos")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> TinyModels:
+    """Random models of the real classes: `tiny_models["blip2"]` is a folder that loads."""
+    return TinyModels(tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture

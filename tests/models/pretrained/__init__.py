@@ -1,0 +1,1 @@
+"""Tests of loading and running other people's models."""
