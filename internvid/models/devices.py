@@ -29,7 +29,8 @@ def choose_device(name: str = "auto") -> torch.device:
             f"{name!r} is no device", hint="use auto, cpu, cuda, cuda:1 or mps"
         ) from error
     count = torch.cuda.device_count()
-    if device.type == "cuda" and (device.index or 0) >= count:
+    # torch keeps indices in a byte: large ones come out negative.
+    if device.type == "cuda" and not 0 <= (device.index or 0) < count:
         raise ConfigInvalidError(f"device {name!r} is not here: {count} CUDA devices are visible")
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise ConfigInvalidError("device 'mps' is not here")
