@@ -48,12 +48,17 @@ def run_status(dataset: Path, *, as_json: bool) -> None:
     put(f"clips     {status['clips']} kept, {status['rejected']} rejected")
     put(f"cut       {status['cut'] or 'none yet'}" + _others(status["other_cuts"]))
     if status["columns"]:
-        put(f"columns   {', '.join(status['columns'])}")
+        put(f"columns   {', '.join(map(_column_line, status['columns']))}")
     if status["subsets"]:
         put(f"subsets   {', '.join(status['subsets'])}")
     if status["failures"]:
         put("\nfailed")
         put(table(status["failures"], ["reason", "error", "uri"]))
+
+
+def _column_line(column: dict[str, Any]) -> str:
+    told = [f"{column[key]} {key}" for key in ("ok", "skipped", "failed", "pending") if column[key]]
+    return f"{column['column']} ({', '.join(told) or 'no clips'})"
 
 
 def _others(cuts: list[str]) -> str:

@@ -36,6 +36,7 @@ class Record:
         cut: `name@fingerprint` of the current cut.
         scans, cuts: fingerprint -> the configuration that made it.
         columns: cut -> column name -> `name@fingerprint` now current.
+        column_recipes: `name@fingerprint` -> the component, its value's type, what it read.
     """
 
     sources_per_part: int = SOURCES_PER_PART
@@ -75,9 +76,31 @@ class Layout:
         """A part of a cut's clips."""
         return self.root / "cuts" / cut / "clips" / f"{part}.parquet"
 
-    def column(self, cut: str, column: str, part: str) -> Path:
-        """A part of a column (`name@fingerprint`) of a cut."""
-        return self.root / "cuts" / cut / "columns" / column / f"{part}.parquet"
+    def column(self, cut: str, column: str, part: str, generation: int = 0) -> Path:
+        """A part of a column (`name@fingerprint`) of a cut; further generations hold retries."""
+        folder = self.root / "cuts" / cut / "columns" / column
+        return folder / f"{part}{_generation(generation)}.parquet"
+
+    def column_files(self, cut: str, column: str, part: str) -> list[Path]:
+        """What there is of a part of a column, the oldest generation first."""
+        return _generations(self.column(cut, column, part))
+
+    def staged_column(self, cut: str, column: str, part: str) -> Path:
+        """Folder of answers that are not sealed yet."""
+        return self.root / "staged" / "columns" / cut / column / part
+
+    def span_picks(self, scan: str, pick_set: str, part: str, generation: int = 0) -> Path:
+        """A part of a further pick set of a scan, whose rows are keyed by clip."""
+        folder = self.root / "scans" / scan / "pick_sets" / pick_set
+        return folder / f"{part}{_generation(generation)}.parquet"
+
+    def span_picks_files(self, scan: str, pick_set: str, part: str) -> list[Path]:
+        """What there is of a part of a further pick set, the oldest generation first."""
+        return _generations(self.span_picks(scan, pick_set, part))
+
+    def staged_picks(self, scan: str, pick_set: str, part: str) -> Path:
+        """Folder of a further pick set's videos that are decoded but not sealed yet."""
+        return self.root / "staged" / "pick_sets" / scan / pick_set / part
 
     def subset(self, name: str) -> Path:
         """The ids of a subset."""
@@ -186,6 +209,18 @@ class Layout:
             yield
         finally:
             os.close(descriptor)
+
+
+def _generation(number: int) -> str:
+    return f".g{number:03d}" if number else ""
+
+
+def _generations(first: Path) -> list[Path]:
+    further = sorted(
+        first.parent.glob(f"{first.stem}.g*.parquet"),
+        key=lambda path: int(path.stem.rpartition(".g")[2]),
+    )
+    return [path for path in (first, *further) if path.exists()]
 
 
 def _names(folder: Path) -> list[str]:

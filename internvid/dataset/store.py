@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from internvid.core.errors import DatasetFormatError, MisuseError
+from internvid.dataset.columns import column_schema_of, extras_of
 from internvid.dataset.layout import Layout, Record
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ class Dataset:
     """A dataset folder, open for reading.
 
     Its SQL views: `videos` (one row a source), `clips` (kept clips with every column joined),
-    `all_clips` (rejected ones too), `picks`, `timelines`.
+    `all_clips` (rejected ones too), `picks`, `timelines`, and `column_<name>` for each column of
+    captions, scores or vectors (its rows with status, reason and what they were made from).
     """
 
     layout: Layout
@@ -154,15 +156,7 @@ class Dataset:
         scanned = {
             table: _quoted(self._present(table)) for table in ("videos", "timelines", "picks")
         }
-        columns, joins = "", ""
-        for at, (name, key) in enumerate(sorted(self.record.columns.get(cut, {}).items())):
-            paths = [self.layout.column(cut, key, part) for part in self.parts]
-            files = _quoted([path for path in paths if path.exists()])
-            columns += f", c{at}.value as {_name(name)}"
-            joins += (
-                f" left join (select clip_id, value from read_parquet({files})"
-                f" where status = 'ok') c{at} using (clip_id)"
-            )
+        columns, joins, views = self._column_statements(cut)
         clips = _quoted([self.layout.clips(cut, part) for part in self.parts])
         return {
             # Tables of sources may have a column `filename` of their own.
@@ -171,9 +165,37 @@ class Dataset:
             f"qualify row_number() over (partition by uri order by {_PART} desc) = 1",
             "timelines": f"select * from read_parquet({scanned['timelines']})",
             "picks": f"select * from read_parquet({scanned['picks']})",
+            **views,
             "all_clips": f"select clips.*{columns} from read_parquet({clips}) clips{joins}",
             "clips": "select * from all_clips where kept",
         }
+
+    def _column_statements(self, cut: str) -> tuple[str, str, dict[str, str]]:
+        """What the columns add to `all_clips`: names, joins; and a view of each, `column_<name>`.
+
+        Vectors are left to their own views: a row of `clips` is for people to look at.
+        """
+        columns, joins = "", ""
+        views: dict[str, str] = {}
+        for at, (name, key) in enumerate(sorted(self.record.columns.get(cut, {}).items())):
+            schema = column_schema_of(self.layout, self.record, cut, key)
+            files = [
+                file for part in self.parts for file in self.layout.column_files(cut, key, part)
+            ]
+            view = f"column_{name}"
+            views[view] = _column_view(files) if files else _EMPTY_COLUMN
+            is_vector = schema is not None and _is_list(schema.field("value").type)
+            names = [] if is_vector else [("value", name)]
+            names += [(extra, f"{name}_{extra}") for extra in extras_of(schema)]
+            if not names:
+                continue
+            columns += "".join(f", c{at}.{_name(one)} as {_name(shown)}" for one, shown in names)
+            chosen = ", ".join(_name(one) for one, _ in names)
+            joins += (
+                f" left join (select clip_id, {chosen} from {_name(view)}"
+                f" where status = 'ok') c{at} using (clip_id)"
+            )
+        return columns, joins, views
 
     def _present(self, table: str) -> list[Path]:
         assert self.record.scan is not None
@@ -188,6 +210,30 @@ def open(path: str | os.PathLike[str]) -> Dataset:
     """
     layout = Layout(Path(path).absolute())
     return Dataset(layout, layout.read_record())
+
+
+_EMPTY_COLUMN = (
+    "select null::varchar as clip_id, null::varchar as value, null::varchar as status, "
+    "null::varchar as reason where false"
+)
+
+
+def _is_list(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_list(kind))
+
+
+def _column_view(files: list[Path]) -> str:
+    """The rows that hold: of a clip with several, that of the latest generation."""
+    if not any(".g" in file.stem for file in files):
+        return f"select * from read_parquet({_quoted(files)}, union_by_name = true)"
+    # `part-00000` sorts before `part-00000.g001` once the suffix is gone.
+    return (
+        f"select * exclude ({_PART}) from read_parquet({_quoted(files)}, union_by_name = true, "
+        f"filename = '{_PART}') qualify row_number() over (partition by clip_id "
+        f"order by replace({_PART}, '.parquet', '') desc) = 1"
+    )
 
 
 def _quoted(paths: list[Path]) -> str:

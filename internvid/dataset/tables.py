@@ -80,7 +80,24 @@ CLIP_FIELDS: tuple[tuple[str, pa.DataType], ...] = (
 )
 """Leading columns of the clips table; the signals' columns follow."""
 
-ANNOTATION_KEYS = ("clip_id", "value", "status", "reason")
+SPAN_PICK_SCHEMA = pa.schema(
+    [
+        ("video_id", pa.string()),
+        ("clip_id", pa.string()),
+        ("frame", pa.int64()),
+        ("ticks", pa.int64()),
+        ("pts_seconds", pa.float64()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("jpeg", pa.binary()),
+    ]
+)
+"""One row a frame of a further pick set, decoded for one clip."""
+
+ANNOTATION_KEYS = (
+    "clip_id", "value", "status", "reason", "frames", "prompt", "pick_set", "seal",
+)  # fmt: skip
+SEAL_BYTES = 16
 
 ARROW_TYPES: dict[str, pa.DataType] = {
     "bool": pa.bool_(),
@@ -106,6 +123,29 @@ def row_to_clip(row: Mapping[str, Any]) -> Clip:
         span=TimeSpan(row["start_seconds"], row["end_seconds"]),
         start_pts=row["start_pts"],
         end_pts=row["end_pts"],
+    )
+
+
+def column_schema(value_type: str, extras: Mapping[str, str]) -> pa.Schema:
+    """Schema of a column of captions or scores.
+
+    Args:
+        value_type: "string", "double", "bool" or "vector" (float32 of one length).
+        extras: the component's further columns, which stand after `reason`; name -> type name.
+    """
+    value = pa.list_(pa.float32()) if value_type == "vector" else ARROW_TYPES[value_type]
+    return pa.schema(
+        [
+            ("clip_id", pa.string()),
+            ("value", value),
+            ("status", pa.string()),
+            ("reason", pa.string()),
+            *((name, ARROW_TYPES[kind]) for name, kind in extras.items()),
+            ("frames", pa.list_(pa.int32())),
+            ("prompt", pa.string()),
+            ("pick_set", pa.string()),
+            ("seal", pa.binary(SEAL_BYTES)),
+        ]
     )
 
 

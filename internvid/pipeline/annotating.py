@@ -1,103 +1,381 @@
-"""The annotate pass: a text or number for each kept clip, joined by clip_id, never by position."""
+"""The annotate pass: a text, score or vector for each kept clip, bound to it by clip_id alone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+import re
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
-from internvid.core.contracts import Annotation, ClipView
-from internvid.core.errors import InternvidError
-from internvid.dataset.layout import Layout
-from internvid.dataset.parts import commit_table, rows_to_table
-from internvid.dataset.picks import StoredPicks
-from internvid.dataset.tables import row_to_clip
+from internvid.core.annotators import set_up, traits_of
+from internvid.core.config import fingerprint, identity
+from internvid.core.errors import (
+    ConfigInvalidError,
+    DatasetFormatError,
+    InternvidError,
+    MisuseError,
+    WeightsMissingError,
+)
+from internvid.core.ledger import Ledger, collecting
+from internvid.core.registry import create
+from internvid.dataset.columns import column_schema_of, is_text_column, staged_files
+from internvid.dataset.layout import Layout, Record
+from internvid.dataset.store import Dataset
+from internvid.dataset.tables import ANNOTATION_KEYS
+from internvid.pipeline.annotating_parts import ColumnJob, PartWork, load_part
+from internvid.pipeline.annotating_picks import give_pick_sets
+from internvid.pipeline.annotating_progress import AnnotateProgress
+from internvid.pipeline.annotating_run import ColumnRun, PartTask, Stage, annotate_parts
+from internvid.pipeline.recipe import ColumnInputs, column_key
+from internvid.pipeline.runs import write_run
+from internvid.run.executor import Executor, Failure, LocalExecutor
 
-CLIPS_PER_BATCH = 64
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True)
-class AnnotateTask:
-    """One part of one column.
+class ColumnRequest:
+    """One column that somebody asks for.
 
     Attributes:
-        column: `name@fingerprint`.
-        component: a captioner (has `caption`) or a scorer (has `score`).
-        only: clip ids of a subset, or None for every kept clip.
+        name: what the column is called.
+        component: a captioner or scorer.
+        subset: only this subset's clips; every kept clip when None.
+        text: name of the text column it reads; None where it reads none, or where there is
+            only one.
     """
 
-    layout: Layout
-    scan: str
-    cut: str
-    column: str
-    part: str
+    name: str
     component: Any
-    only: frozenset[str] | None = None
+    subset: str | None = None
+    text: str | None = None
 
 
-def annotate_part(task: AnnotateTask, report: Any) -> int:
-    """Write one part of a column; returns how many clips it answers for."""
-    clips = pq.read_table(task.layout.clips(task.cut, task.part)).to_pylist()
-    picks = StoredPicks(task.layout.scanned(task.scan, "picks", task.part))
-    views = [
-        make_view(row, picks)
-        for row in clips
-        if row["kept"] and (task.only is None or row["clip_id"] in task.only)
-    ]
-    is_caption = hasattr(task.component, "caption")
-    rows: list[dict[str, Any]] = []
-    for start in range(0, len(views), CLIPS_PER_BATCH):
-        batch = views[start : start + CLIPS_PER_BATCH]
-        component = task.component
-        answers = component.caption(batch) if is_caption else component.score(batch)
-        rows.extend(bind(batch, answers))
-        report(float(start))
-    value = pa.string() if is_caption else pa.float64()
-    schema = pa.schema(
-        [
-            ("clip_id", pa.string()),
-            ("value", value),
-            ("status", pa.string()),
-            ("reason", pa.string()),
-        ]
-    )
-    commit_table(task.layout.column(task.cut, task.column, task.part), rows_to_table(rows, schema))
-    return len(rows)
+@dataclass(frozen=True)
+class ColumnSummary:
+    """What a run did for one column.
 
-
-def make_view(row: dict[str, Any], picks: StoredPicks) -> ClipView:
-    """What an annotator is given for one row of the clips table."""
-    clip = row_to_clip(row)
-    return ClipView(clip, row, picks.of(row["video_id"], row["start_frame"], row["end_frame"]))
-
-
-def bind(batch: Sequence[ClipView], answers: Iterable[Annotation]) -> list[dict[str, Any]]:
-    """One row per clip of the batch, in its order, matched by clip_id alone.
-
-    A clip without an answer becomes a failure; an answer for a clip that was not asked, or a
-    second one for the same clip, is a fault of the component and stops the run.
+    Attributes:
+        column: its name. key: `name@fingerprint`.
+        asked: clips that the component was asked about. answered: how many it answered.
+        failed: answers that failed; the next run asks again.
+        carried: answers that were there for equal spans of another cut.
+        waiting: clips whose text is not there yet.
+        seconds: wall time, models loaded included. stages: seconds by stage, over all threads.
+        counts: frames, tokens, requests and whatever else the component counts.
     """
-    asked = {view.clip.clip_id for view in batch}
-    found: dict[str, Annotation] = {}
-    for answer in answers:
-        if answer.clip_id not in asked:
-            raise InternvidError(f"an answer came for clip {answer.clip_id}, which was not asked")
-        if answer.clip_id in found:
-            raise InternvidError(f"two answers came for clip {answer.clip_id}")
-        found[answer.clip_id] = answer
-    rows = []
-    for view in batch:
-        clip_id = view.clip.clip_id
-        answer = found.get(clip_id, Annotation(clip_id, None, "failed", "no_answer"))
-        rows.append(
-            {
-                "clip_id": clip_id,
-                "value": answer.value if answer.status == "ok" else None,
-                "status": answer.status,
-                "reason": answer.reason,
-            }
+
+    column: str
+    key: str
+    asked: int
+    answered: int
+    failed: int
+    carried: int
+    waiting: int
+    seconds: float
+    stages: Mapping[str, float]
+    counts: Mapping[str, int]
+
+
+def annotate(
+    dataset: Dataset | str | Path,
+    component: Any,
+    name: str,
+    *,
+    subset: str | None = None,
+    text: str | None = None,
+    workers: int | None = None,
+    progress: AnnotateProgress | None = None,
+) -> ColumnSummary:
+    """Let a captioner or scorer answer for every kept clip that has no answer, or a failed one.
+
+    A killed or stopped run goes on where it was and ends in the same bytes.
+
+    Args:
+        dataset: a dataset with a finished build.
+        component: a captioner or scorer, or its name as in "frame" or "my_module:MyScorer".
+        name: of the column; another configuration under a name makes a new column beside the old.
+        subset: only its clips.
+        text: the text column to read, for components that read one.
+        workers: processes for components that load no model; all cores when None.
+        progress: told about everything that happens.
+
+    Raises:
+        MisuseError: no such subset or column, a name that is taken, a text where none is read.
+        BudgetSpentError: the budget is used up; what was answered is kept.
+        InternvidError: a package, weights, key or server is missing; or the component is at fault.
+    """
+    request = ColumnRequest(name, component, subset, text)
+    return annotate_columns(dataset, [request], workers=workers, progress=progress)[0]
+
+
+def annotate_columns(
+    dataset: Dataset | str | Path,
+    requests: Sequence[ColumnRequest],
+    *,
+    workers: int | None = None,
+    progress: AnnotateProgress | None = None,
+) -> list[ColumnSummary]:
+    """The same for several columns; a span that the picks fall short of is decoded once for all.
+
+    Raises:
+        InternvidError: as `annotate`.
+    """
+    layout = dataset.layout if isinstance(dataset, Dataset) else Layout(Path(dataset).absolute())
+    executor = LocalExecutor(workers=workers or os.cpu_count() or 1)
+    told = progress or AnnotateProgress()
+    layout.read_record()  # a folder that is no dataset stays as it is
+    with layout.locked():
+        record = layout.read_record()
+        jobs = [column_job(layout, record, request) for request in requests]
+        surveys = [survey(job) for job in jobs]
+        for job, found in zip(jobs, surveys, strict=True):
+            if found.asked:
+                told.enter(f"loading ({job.column.partition('@')[0]})")
+                set_up(job.component)
+        jobs = give_pick_sets(jobs, [found.asked > 0 for found in surveys], executor, told)
+        summaries = []
+        for job, found in zip(jobs, surveys, strict=True):
+            note_column(record, job)
+            try:
+                summaries.append(write_column(job, found, executor, told))
+            except (InternvidError, KeyboardInterrupt):
+                _keep_what_is_done(layout, record, job)
+                raise
+            point_at(layout, record, job)
+            write_run(layout, {"annotate": vars(summaries[-1]), "seconds": summaries[-1].seconds})
+    told.enter("done")
+    return summaries
+
+
+def column_job(layout: Layout, record: Record, request: ColumnRequest) -> ColumnJob:
+    """What a request means for a dataset.
+
+    Raises:
+        MisuseError: it cannot be done as asked.
+        DatasetFormatError: the dataset has no finished build.
+    """
+    if record.scan is None or record.cut is None:
+        raise DatasetFormatError(
+            f"{layout.root} has no finished build yet",
+            hint="run internvid build again to finish it; see internvid status",
         )
-    return rows
+    component = request.component
+    if isinstance(component, str):
+        component = _named(component)
+    text = _text_key(layout, record, request, component)
+    inputs = ColumnInputs(record.scan, _signals_of(record), text)
+    parts = tuple(part["name"] for part in record.parts)
+    only = None
+    if request.subset is not None:
+        path = Dataset(layout, record).subset_path(request.subset)
+        only = frozenset(pq.read_table(path, columns=["clip_id"])["clip_id"].to_pylist())
+    key = key_of(request.name, component, inputs)
+    job = ColumnJob(layout, record.scan, record.cut, key, component, parts, only, text)
+    _check_name(request.name, job, record)
+    return job
+
+
+def _named(component: str) -> Any:
+    try:
+        return create("captioner", component)
+    except MisuseError:
+        return create("scorer", component)
+
+
+def key_of(name: str, component: Any, inputs: ColumnInputs) -> str:
+    """`name@fingerprint`; weights that are not here yet are fetched by the component's setup.
+
+    Raises:
+        InternvidError: they cannot be had.
+    """
+    try:
+        return column_key(name, component, inputs)
+    except WeightsMissingError:
+        set_up(component)
+        return column_key(name, component, inputs)
+
+
+def _check_name(name: str, job: ColumnJob, record: Record) -> None:
+    if not _NAME.fullmatch(name):
+        raise MisuseError(f"{name!r} cannot name a column: use letters, digits, '.', '_' and '-'")
+    extras = job.traits.extras
+    wrong = sorted(set(extras) & set(ANNOTATION_KEYS))
+    if wrong:
+        raise ConfigInvalidError(f"an extra column cannot be called {wrong[0]!r}")
+    taken: set[str] = set()
+    for part in job.parts[:1]:
+        path = job.layout.clips(job.cut, part)
+        taken |= set(pq.read_schema(path).names) if path.exists() else set()
+    for other, key in record.columns.get(job.cut, {}).items():
+        known = record.column_recipes.get(key, {})
+        if other != name:
+            taken |= {other, *(f"{other}_{extra}" for extra in known.get("extras", {}))}
+    clash = sorted({name, *(f"{name}_{extra}" for extra in extras)} & taken)
+    if clash:
+        raise MisuseError(
+            f"the clips have a column {clash[0]!r} already", hint="choose another name with --as"
+        )
+
+
+def _text_key(layout: Layout, record: Record, request: ColumnRequest, component: Any) -> str | None:
+    if "text" not in traits_of(component).reads:
+        if request.text is not None:
+            raise MisuseError(f"{type(component).__name__} reads no text column")
+        return None
+    assert record.cut is not None
+    columns = record.columns.get(record.cut, {})
+    texts = {
+        name: key
+        for name, key in columns.items()
+        if is_text_column(layout, record, record.cut, key) and name != request.name
+    }
+    wanted = request.text or (next(iter(texts)) if len(texts) == 1 else None)
+    if wanted not in texts:
+        known = ", ".join(sorted(texts)) or "none"
+        what = "several text columns" if wanted is None else f"no text column {wanted!r}"
+        raise MisuseError(
+            f"{layout.root} has {what if texts else 'no text column'}; it has: {known}",
+            hint="name one with --text COLUMN; captions are made with internvid caption",
+        )
+    return texts[wanted]
+
+
+def _signals_of(record: Record) -> dict[str, str]:
+    entry = record.cuts.get(record.cut or "", {})
+    if "signals" in entry:
+        return dict(entry["signals"])
+    names = entry.get("fields", {}).get("signals", ())
+    made = [create("signal", name) for name in names]
+    return {type(signal).__name__: fingerprint(signal) for signal in made}
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What there is to do for one column.
+
+    Attributes:
+        parts: those with clips to ask about, and how many in each.
+        settled: parts in which nothing is asked but rows are ready to be written.
+    """
+
+    parts: Mapping[str, int]
+    settled: tuple[str, ...]
+    carried: int
+    waiting: int
+
+    @property
+    def asked(self) -> int:
+        """Clips to ask about."""
+        return sum(self.parts.values())
+
+
+def survey(job: ColumnJob) -> Survey:
+    """Look through the parts of a column, one at a time. Nothing is loaded or written."""
+    asked: dict[str, int] = {}
+    settled = []
+    carried = waiting = 0
+    for part in job.parts:
+        work: PartWork = load_part(job, part)
+        carried += 0 if work.carried is None else work.carried.num_rows
+        waiting += work.waiting
+        if work.pending.num_rows:
+            asked[part] = work.pending.num_rows
+        elif (
+            work.carried is not None
+            or work.ready
+            or staged_files(job.layout, job.cut, job.column, part)
+        ):
+            settled.append(part)
+    return Survey(asked, tuple(settled), carried, waiting)
+
+
+def write_column(
+    job: ColumnJob, found: Survey, executor: Executor, told: AnnotateProgress
+) -> ColumnSummary:
+    """Ask about all that a survey found, and seal every part.
+
+    Raises:
+        InternvidError: the component is at fault, or says what is missing.
+    """
+    name = job.column.partition("@")[0]
+    verb = "captioning" if job.traits.verb == "caption" else "scoring"
+    started = time.monotonic()
+    with collecting() as ledger:
+        told.begin(f"{verb} ({name})", found.asked, ledger)
+        settle = Stage(job)
+        for part in found.settled:
+            work = load_part(job, part)
+            settle.seal(work)
+        if job.traits.has_setup and found.asked:
+            ColumnRun(job, list(found.parts), told.reached).run()
+        elif found.asked:
+            _in_workers(job, found, executor, told)
+    return ColumnSummary(
+        column=name,
+        key=job.column,
+        asked=found.asked,
+        answered=told.answered,
+        failed=told.failed,
+        carried=found.carried,
+        waiting=found.waiting,
+        seconds=round(time.monotonic() - started, 3),
+        stages=_rounded(ledger),
+        counts=dict(sorted(ledger.counts.items())),
+    )
+
+
+def _rounded(ledger: Ledger) -> dict[str, float]:
+    return {name: round(seconds, 3) for name, seconds in sorted(ledger.seconds.items())}
+
+
+def _in_workers(job: ColumnJob, found: Survey, executor: Executor, told: AnnotateProgress) -> None:
+    tasks = [PartTask(job, (part,)) for part in found.parts]
+    for result in executor.map(annotate_parts, tasks, told.reached_in_part):
+        require(result.failure)
+
+
+def require(failure: Failure | None) -> None:
+    """Stop the run where a whole part failed.
+
+    Raises:
+        InternvidError: it did.
+    """
+    if failure is not None:
+        raise InternvidError(
+            f"a pass over a part failed: {failure.message}\n{failure.details}".rstrip(),
+            hint="this is a fault of a component, not of a video; what is done is kept",
+        )
+
+
+def note_column(record: Record, job: ColumnJob) -> None:
+    """Remember what makes a column and what it reads, in memory."""
+    traits = job.traits
+    record.column_recipes[job.column] = {
+        **identity(job.component),
+        "verb": traits.verb,
+        "value_type": traits.value_type,
+        "extras": dict(traits.extras),
+        "reads": sorted(traits.reads),
+        "text": job.text,
+    }
+
+
+def point_at(layout: Layout, record: Record, job: ColumnJob) -> None:
+    """Make a column the current one of its name."""
+    name = job.column.partition("@")[0]
+    record.columns.setdefault(job.cut, {})[name] = job.column
+    layout.write_record(record)
+
+
+def _keep_what_is_done(layout: Layout, record: Record, job: ColumnJob) -> None:
+    # A column of that name that is whole stays the current one until the new one is.
+    name = job.column.partition("@")[0]
+    there = column_schema_of(layout, record, job.cut, job.column) is not None
+    if there and name not in record.columns.get(job.cut, {}):
+        point_at(layout, record, job)

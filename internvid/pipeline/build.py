@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
-import time
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,19 +11,28 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from internvid import __version__
+from internvid.core.annotators import set_up, traits_of
 from internvid.core.config import identity, plain
-from internvid.core.errors import InternvidError
+from internvid.core.errors import ConfigInvalidError
 from internvid.dataset.layout import Layout, Record
-from internvid.dataset.parts import commit_json
-from internvid.pipeline.annotating import AnnotateTask, annotate_part
+from internvid.pipeline.annotating import (
+    key_of,
+    note_column,
+    require,
+    survey,
+    write_column,
+)
+from internvid.pipeline.annotating_parts import ColumnJob
+from internvid.pipeline.annotating_picks import give_pick_sets
+from internvid.pipeline.annotating_progress import AnnotateProgress
 from internvid.pipeline.cutting import CutTask, cut_part
 from internvid.pipeline.planning import plan_sources
 from internvid.pipeline.progress import BuildProgress
 from internvid.pipeline.recipe import Recipe
+from internvid.pipeline.runs import write_run
 from internvid.pipeline.scanning import PartStage, ScanTask, scan_source, stage_failure
 from internvid.pipeline.sources import find_sources, size_of
-from internvid.run.executor import Executor, Failure, LocalExecutor
+from internvid.run.executor import Executor, LocalExecutor
 
 
 @dataclass(frozen=True)
@@ -114,6 +120,7 @@ class _Run:
         self.scan_key, self.cut_key = recipe.scan_fingerprint(), recipe.cut_key()
         self.scanned = 0
         self._first: dict[str, str] | None = None
+        self.columns: dict[str, str] = {}
         self.failures: list[dict[str, Any]] = []
 
     def scan(self) -> None:
@@ -192,28 +199,32 @@ class _Run:
             if not self.layout.clips(self.cut_key, part).exists()
         ]
         for result in self.executor.map(cut_part, tasks):
-            self._require(result.failure)
+            require(result.failure)
             self.progress.clips += result.value
             self.progress.changed(self.progress)
 
     def annotate(self) -> None:
-        """Let each captioner of the recipe write its column."""
-        for name, captioner in self.recipe.captioners.items():
+        """Let each captioner and scorer of the recipe write its column."""
+        for name, component in self.recipe.captioners.items():
             self.progress.enter(f"captioning ({name})")
-            column = self.recipe.column_key(name)
-            tasks = [
-                AnnotateTask(self.layout, self.scan_key, self.cut_key, column, part, captioner)
-                for part in self.parts
-                if not self.layout.column(self.cut_key, column, part).exists()
-            ]
-            for result in self.executor.map(annotate_part, tasks):
-                self._require(result.failure)
+            self._refuse_text(name, component)
+            key = key_of(name, component, self.recipe.column_inputs())
+            job = ColumnJob(
+                self.layout, self.scan_key, self.cut_key, key, component, tuple(self.parts)
+            )
+            found = survey(job)
+            if found.asked:
+                set_up(component)
+                (job,) = give_pick_sets([job], [True], self.executor, AnnotateProgress())
+            write_column(job, found, self.executor, AnnotateProgress())
+            note_column(self.record, job)
+            self.columns[name] = key
 
-    def _require(self, failure: Failure | None) -> None:
-        if failure is not None:
-            raise InternvidError(
-                f"a pass over a part failed: {failure.message}\n{failure.details}".rstrip(),
-                hint="this is a fault of a component, not of a video; what is done is kept",
+    def _refuse_text(self, name: str, component: Any) -> None:
+        if "text" in traits_of(component).reads:
+            raise ConfigInvalidError(
+                f"{name!r} reads a text column, which a build does not have yet",
+                hint="run it over the finished dataset: internvid score DATASET",
             )
 
     def point_at_current(self) -> None:
@@ -221,11 +232,12 @@ class _Run:
         record = self.record
         record.scan, record.cut = self.scan_key, self.cut_key
         record.scans[self.scan_key] = identity(self.scan_recipe)
-        record.cuts[self.cut_key] = {"scan": self.scan_key, **identity(self.recipe.cut)}
-        columns = record.columns.setdefault(self.cut_key, {})
-        for name, captioner in self.recipe.captioners.items():
-            columns[name] = self.recipe.column_key(name)
-            record.column_recipes[columns[name]] = identity(captioner)
+        record.cuts[self.cut_key] = {
+            "scan": self.scan_key,
+            "signals": self.recipe.cut.signal_fingerprints(),
+            **identity(self.recipe.cut),
+        }
+        record.columns.setdefault(self.cut_key, {}).update(self.columns)
         self.layout.write_record(record)
 
     def finish(self) -> BuildSummary:
@@ -257,22 +269,13 @@ class _Run:
         return summary
 
     def _write_ledger(self, summary: BuildSummary) -> None:
-        now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        run_id = f"{now}-{uuid.uuid4().hex[:6]}"
-        ledger = {
-            "finished": now,
+        facts = {
             "seconds": round(summary.seconds, 3),
             "recipe": {"name": self.recipe.name, **plain(identity(self.recipe.cut))},
             "scan": self.scan_key,
             "cut": self.cut_key,
-            "versions": {
-                "internvid": __version__,
-                "python": platform.python_version(),
-                "pyarrow": pa.__version__,
-            },
-            "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
             "scanned": summary.scanned,
             "video_seconds": round(self.progress.video_seconds, 3),
             "failures": self.failures,
         }
-        commit_json(self.layout.run(run_id) / "run.json", ledger)
+        write_run(self.layout, facts)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from internvid.core import registry
+from internvid.core.annotators import traits_of
 from internvid.core.config import fingerprint
 from internvid.core.contracts import Detector, WatchingDetector
 from internvid.curate.filters import DEFAULT_FILTERS, FilterRule
@@ -35,6 +36,10 @@ class CutRecipe:
     def signal_components(self) -> list[Any]:
         """An instance of each signal, with its defaults."""
         return [registry.create("signal", name) for name in self.signals]
+
+    def signal_fingerprints(self) -> dict[str, str]:
+        """Class name -> fingerprint of each signal."""
+        return {type(made).__name__: fingerprint(made) for made in self.signal_components()}
 
 
 @dataclass(frozen=True)
@@ -72,13 +77,52 @@ class Recipe:
     def cut_key(self) -> str:
         """`name@fingerprint` of the clips this recipe makes."""
         inputs = {"scan": self.scan_fingerprint()}
-        for component in self.cut.signal_components():
-            inputs[f"signal {type(component).__name__}"] = fingerprint(component)
+        for name, key in self.cut.signal_fingerprints().items():
+            inputs[f"signal {name}"] = key
         return f"{self.name}@{fingerprint(self.cut, inputs)}"
 
     def column_key(self, name: str) -> str:
         """`name@fingerprint` of one text column of this recipe."""
-        return f"{name}@{fingerprint(self.captioners[name], {'cut': self.cut_key()})}"
+        return column_key(name, self.captioners[name], self.column_inputs())
+
+    def column_inputs(self) -> ColumnInputs:
+        """What the columns of this recipe are made from."""
+        return ColumnInputs(self.scan_fingerprint(), self.cut.signal_fingerprints())
+
+
+@dataclass(frozen=True)
+class ColumnInputs:
+    """Fingerprints of what a captioner or scorer may read.
+
+    The cut is not among them: an equal span has the same `clip_id` and the same answer under any
+    cut.
+
+    Attributes:
+        scan: of the scan, whose picks it is shown.
+        signals: signal -> fingerprint, for those that read measured columns.
+        text: `name@fingerprint` of the text column, for those that read one.
+    """
+
+    scan: str
+    signals: Mapping[str, str] = field(default_factory=dict)
+    text: str | None = None
+
+
+def column_key(name: str, component: Any, inputs: ColumnInputs) -> str:
+    """`name@fingerprint` of the column that a component writes.
+
+    Raises:
+        WeightsMissingError: the weights it names are not on this machine yet.
+    """
+    reads = traits_of(component).reads
+    read: dict[str, str] = {}
+    if reads & {"picks", "row", "source"}:
+        read["scan"] = inputs.scan
+    if "row" in reads:
+        read.update({f"signal {signal}": key for signal, key in inputs.signals.items()})
+    if "text" in reads and inputs.text is not None:
+        read["text"] = inputs.text
+    return f"{name}@{fingerprint(component, read)}"
 
 
 def scan_for(detector: Detector, scan: ScanRecipe) -> ScanRecipe:

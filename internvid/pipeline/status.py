@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from internvid.dataset.columns import column_progress
 from internvid.dataset.layout import Layout
 
 
@@ -47,7 +48,7 @@ def read_status(dataset: Path) -> dict[str, Any]:
         "scan": scan,
         "cut": record.cut,
         "other_cuts": [cut for cut in cuts if cut != record.cut],
-        "columns": sorted(record.columns.get(record.cut or "", {})),
+        "columns": column_progress(layout, record, record.cut) if record.cut else [],
         "subsets": sorted(path.stem for path in (layout.root / "subsets").glob("*.parquet")),
         "failures": [
             {key: row[key] for key in ("uri", "reason", "error")}

@@ -13,7 +13,7 @@ from internvid.core import registry
 from internvid.core.contracts import ClipView
 from internvid.dataset.picks import StoredPicks
 from internvid.dataset.store import Dataset
-from internvid.pipeline.annotating import bind, make_view
+from internvid.pipeline.annotating_rows import bind, make_view
 from internvid.pipeline.build import build
 from internvid.pipeline.recipe import CutRecipe, Recipe
 from internvid.publish.publish import MANIFEST, export_items, publish
@@ -49,7 +49,10 @@ def views(built: Dataset) -> list[ClipView]:
     assert record.cut is not None
     picks = StoredPicks(layout.scanned(record.scan, "picks", "part-00000"))
     rows = pq.read_table(layout.clips(record.cut, "part-00000")).to_pylist()
-    return [make_view(row, picks) for row in rows]
+    return [
+        make_view(row, picks.of(row["video_id"], row["start_frame"], row["end_frame"]))
+        for row in rows
+    ]
 
 
 @pytest.mark.parametrize("name", CAPTIONERS)
@@ -57,22 +60,22 @@ def test_captioners_answer_each_clip_once_whatever_the_order(
     name: str, views: list[ClipView]
 ) -> None:
     captioner = registry.create("captioner", name)
-    first = bind(views, captioner.caption(views))
+    first = bind(views, captioner.caption(views), captioner)
     assert all(row["status"] in ("ok", "skipped") for row in first)
     assert all(bool(row["value"]) == (row["status"] == "ok") for row in first)
     shuffled = views[:]
     random.Random(0).shuffle(shuffled)
-    again = {row["clip_id"]: row for row in bind(shuffled, captioner.caption(shuffled))}
+    again = {row["clip_id"]: row for row in bind(shuffled, captioner.caption(shuffled), captioner)}
     assert again == {row["clip_id"]: row for row in first}
 
 
 @pytest.mark.parametrize("name", SCORERS)
 def test_scorers_give_each_clip_one_finite_number(name: str, views: list[ClipView]) -> None:
     scorer = registry.create("scorer", name)
-    rows = bind(views, scorer.score(views))
+    rows = bind(views, scorer.score(views), scorer)
     assert all(row["status"] == "ok" for row in rows)
     assert all(-1e9 < row["value"] < 1e9 for row in rows)
-    alone = [bind([view], scorer.score([view]))[0] for view in views]
+    alone = [bind([view], scorer.score([view]), scorer)[0] for view in views]
     assert alone == rows
 
 

@@ -1,0 +1,134 @@
+"""Captions and scores as stored: several generations of a part, of which the last row holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from internvid.dataset.layout import Layout, Record
+from internvid.dataset.tables import ANNOTATION_KEYS
+
+
+def latest_rows(files: Sequence[Path], columns: Sequence[str] | None = None) -> pa.Table | None:
+    """The rows that hold, each clip once, of one part of a column; None where there is no file.
+
+    Args:
+        files: its generations, the oldest first.
+        columns: only these, with `clip_id` among them; all when None.
+    """
+    if not files:
+        return None
+    names = None if columns is None else list(columns)
+    # A column written before seals existed lacks some of the columns.
+    tables = [pq.read_table(path, columns=names) for path in files]
+    if len(tables) == 1:
+        return tables[0]
+    whole = pa.concat_tables(tables, promote_options="default")
+    last = {clip_id: at for at, clip_id in enumerate(whole["clip_id"].to_pylist())}
+    return whole.take(pa.array(sorted(last.values()), pa.int64()))
+
+
+def statuses(files: Sequence[Path]) -> dict[str, str]:
+    """clip_id -> status of its last row, of one part of a column."""
+    table = latest_rows(files, ["clip_id", "status"])
+    if table is None:
+        return {}
+    return dict(zip(table["clip_id"].to_pylist(), table["status"].to_pylist(), strict=True))
+
+
+def texts_of(files: Sequence[Path]) -> dict[str, tuple[str | None, str]]:
+    """clip_id -> (text or None, status) of one part of a text column."""
+    table = latest_rows(files, ["clip_id", "value", "status"])
+    if table is None:
+        return {}
+    names = ("clip_id", "value", "status")
+    rows = zip(*(table[name].to_pylist() for name in names), strict=True)
+    return {clip_id: (value, status) for clip_id, value, status in rows}
+
+
+def extras_of(schema: pa.Schema | None) -> list[str]:
+    """Names of a column's own further columns."""
+    if schema is None:
+        return []
+    return [name for name in schema.names if name not in ANNOTATION_KEYS]
+
+
+def staged_files(layout: Layout, cut: str, column: str, part: str) -> list[Path]:
+    """Answers of a part that are not sealed yet, the oldest first."""
+    return sorted(layout.staged_column(cut, column, part).glob("*.parquet"))
+
+
+def is_text_column(layout: Layout, record: Record, cut: str, key: str) -> bool:
+    """Whether a column holds texts; told by its record, else by its first file."""
+    known = record.column_recipes.get(key, {})
+    if isinstance(known, Mapping) and "value_type" in known:
+        return bool(known["value_type"] == "string")
+    schema = column_schema_of(layout, record, cut, key)
+    return schema is not None and pa.types.is_string(schema.field("value").type)
+
+
+def column_schema_of(layout: Layout, record: Record, cut: str, key: str) -> pa.Schema | None:
+    """Schema of the first file of a column; None where nothing is answered yet."""
+    for part in record.parts:
+        for path in layout.column_files(cut, key, part["name"])[:1]:
+            return pq.read_schema(path)
+    return None
+
+
+def column_progress(layout: Layout, record: Record, cut: str) -> list[dict[str, Any]]:
+    """What each current column of a cut has answered.
+
+    Returns:
+        One entry a column: `column`, how many kept clips are `ok`, `skipped`, `failed`, `staged`
+        (answered, not sealed yet) and `pending` (not sealed), and its `key`.
+    """
+    names = record.columns.get(cut, {})
+    counts = {name: dict.fromkeys(("ok", "skipped", "failed", "staged"), 0) for name in names}
+    kept = 0
+    for part in (entry["name"] for entry in record.parts):
+        path = layout.clips(cut, part)
+        if not path.exists():
+            continue
+        clips = pq.read_table(path, columns=["clip_id", "kept"])
+        ids = set(clips.filter(clips["kept"])["clip_id"].to_pylist())
+        kept += len(ids)
+        for name, key in names.items():
+            found = statuses(layout.column_files(cut, key, part))
+            for clip_id, status in found.items():
+                if clip_id in ids:
+                    counts[name][status] += 1
+            staged = statuses(staged_files(layout, cut, key, part))
+            counts[name]["staged"] += sum(
+                found.get(clip_id) != status for clip_id, status in staged.items()
+            )
+    return [
+        {
+            "column": name,
+            **count,
+            "pending": kept - count["ok"] - count["skipped"] - count["failed"],
+            "key": names[name],
+        }
+        for name, count in sorted(counts.items())
+    ]
+
+
+def reasons_of(layout: Layout, record: Record, cut: str, key: str) -> list[dict[str, Any]]:
+    """Why clips of a column have no value: `status`, `reason`, `clips`, the most frequent first."""
+    found: dict[tuple[str, str], int] = {}
+    for part in (entry["name"] for entry in record.parts):
+        files = layout.column_files(cut, key, part)
+        table = latest_rows(files, ["clip_id", "status", "reason"])
+        if table is None:
+            continue
+        pairs = zip(table["status"].to_pylist(), table["reason"].to_pylist(), strict=True)
+        for status, reason in pairs:
+            if status != "ok":
+                found[status, reason or ""] = found.get((status, reason or ""), 0) + 1
+    ordered = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+    return [
+        {"status": status, "reason": reason, "clips": clips} for (status, reason), clips in ordered
+    ]
