@@ -79,7 +79,7 @@ class CaptionedClip:
 
 @dataclass(frozen=True)
 class CaptionedSet:
-    """Clips with texts. A text that several clips share belongs to all of them.
+    """Clips with texts.
 
     Attributes:
         clips: in the order of the file.

@@ -1,0 +1,281 @@
+"""What is measured: anything that maps videos and texts into one space, as unit vectors.
+
+A model is named by what `ViCLIP.from_pretrained` takes; `frames:SOURCE` embeds each frame alone
+and takes the mean (how image models such as CLIP are measured); `fake` needs no weights;
+`module:function` is called and returns an embedder.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from internvid.core.errors import ComponentUnknownError, ConfigInvalidError
+
+if TYPE_CHECKING:
+    from internvid.models.viclip import ViCLIP
+
+Frames: TypeAlias = npt.NDArray[np.uint8]
+"""uint8 [T, H, W, 3], RGB, of any size: the frames that stand for a clip, already chosen."""
+
+Vectors: TypeAlias = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which model, and how it takes its inputs.
+
+    Attributes:
+        name: for people.
+        weights: digest of the weights: the same wherever they lie.
+        preprocessing: from frames to pixels, as words.
+        frames: frames per clip that the model is for.
+        text_tokens: tokens per text, marks included; None where that makes no sense.
+        frame_aggregation: how frames become one vector; empty where the model sees them all.
+        wise_ft: share of the trained weights in a blend; None where nothing says so.
+    """
+
+    name: str
+    weights: str
+    preprocessing: str
+    frames: int
+    text_tokens: int | None = None
+    frame_aggregation: str = ""
+    wise_ft: float | None = None
+
+    def describe(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return dataclasses.asdict(self)
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits of what decides a vector: everything but the name."""
+        values = self.describe() | {"name": "", "wise_ft": None}
+        text = json.dumps(values, sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Maps videos and texts into one space."""
+
+    def video_vectors(self, videos: Sequence[Frames]) -> Vectors:
+        """float32 [N, D] of unit length, from N clips with as many frames each."""
+        ...
+
+    def text_vectors(self, texts: Sequence[str]) -> Vectors:
+        """float32 [M, D] of unit length; texts are taken as they are."""
+        ...
+
+    def identity(self) -> Identity:
+        """Which model this is."""
+        ...
+
+
+@dataclass(frozen=True)
+class ViCLIPEmbedder:
+    """A ViCLIP.
+
+    Attributes:
+        model: in evaluation mode or not; drop path is off while it embeds.
+        name: for people.
+        wise_ft: see `Identity`.
+        batch: clips per run of the tower.
+    """
+
+    model: ViCLIP
+    name: str = "viclip"
+    wise_ft: float | None = None
+    batch: int = 8
+
+    def video_vectors(self, videos: Sequence[Frames]) -> Vectors:
+        """See `Embedder`."""
+        found: list[Vectors] = []
+        for start in range(0, len(videos), self.batch):
+            part = list(videos[start : start + self.batch])
+            vectors = self.model.encode_video(part, frames=len(part[0]), batch_size=self.batch)
+            found.append(vectors.cpu().numpy().astype(np.float32))
+        return np.concatenate(found)
+
+    def text_vectors(self, texts: Sequence[str]) -> Vectors:
+        """See `Embedder`."""
+        return self.model.encode_text(list(texts)).cpu().numpy().astype(np.float32)
+
+    def identity(self) -> Identity:
+        """See `Embedder`."""
+        config, described = self.model.config, self.model.describe()
+        rule = described["preprocessing"]
+        words = f"{rule['name']}@{rule['fingerprint']}, {config.resolution} px, {rule['fit']}, "
+        return Identity(
+            name=self.name,
+            weights=digest_state(self.model.state_dict()),
+            preprocessing=words + f"{rule['interpolation']}, {described['dtype']}",
+            frames=config.frames,
+            text_tokens=config.context,
+            wise_ft=self.wise_ft,
+        )
+
+
+@dataclass(frozen=True)
+class FrameMeanEmbedder:
+    """Each frame alone, then the mean of their unit vectors: how CLIP is measured on video.
+
+    The paper's CLIP rows average frame embeddings (§7.2). CLIP's own weights, read as a ViCLIP,
+    are CLIP where there is one frame, since their temporal positions are zero.
+
+    Attributes:
+        inner: embeds single frames.
+    """
+
+    inner: Embedder
+
+    def video_vectors(self, videos: Sequence[Frames]) -> Vectors:
+        """See `Embedder`."""
+        singles = [frame[None] for video in videos for frame in video]
+        vectors = self.inner.video_vectors(singles)
+        grouped = vectors.reshape(len(videos), -1, vectors.shape[-1])
+        return unit(grouped.mean(axis=1))
+
+    def text_vectors(self, texts: Sequence[str]) -> Vectors:
+        """See `Embedder`."""
+        return self.inner.text_vectors(texts)
+
+    def identity(self) -> Identity:
+        """See `Embedder`."""
+        return dataclasses.replace(self.inner.identity(), frame_aggregation="mean of unit vectors")
+
+
+@dataclass(frozen=True)
+class FakeEmbedder:
+    """Needs no weights: hashed words and pooled colours, through a fixed random matrix.
+
+    Deterministic and quick; its numbers mean nothing.
+
+    Attributes:
+        size: D.
+    """
+
+    size: int = 32
+
+    def video_vectors(self, videos: Sequence[Frames]) -> Vectors:
+        """See `Embedder`."""
+        rows = []
+        for video in videos:
+            quarter = np.array_split(video.astype(np.float32) / 255, 4, axis=1)
+            cells = [np.array_split(part, 4, axis=2) for part in quarter]
+            pooled = np.array([[cell.mean((1, 2)) for cell in row] for row in cells])
+            change = np.abs(np.diff(pooled, axis=2)).sum(2) / max(1, len(video) - 1)
+            rows.append(np.concatenate([pooled.mean(2).ravel() - 0.5, change.ravel()]))
+        matrix = np.random.default_rng(7).normal(size=(96, self.size))
+        return unit(np.stack(rows) @ matrix)
+
+    def text_vectors(self, texts: Sequence[str]) -> Vectors:
+        """See `Embedder`."""
+        rows = np.zeros((len(texts), self.size))
+        for at, text in enumerate(texts):
+            for word in text.lower().split() or [""]:
+                seed = int.from_bytes(hashlib.blake2b(word.encode(), digest_size=4).digest())
+                rows[at] += np.random.default_rng(seed).normal(size=self.size)
+        return unit(rows)
+
+    def identity(self) -> Identity:
+        """See `Embedder`."""
+        return Identity("fake", f"fake-{self.size}", "4 x 4 means", frames=8)
+
+
+def unit(vectors: npt.NDArray[np.floating[Any]]) -> Vectors:
+    """The vectors with unit length, float32; zeros stay."""
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+
+
+def digest_state(state: Mapping[str, Any]) -> str:
+    """16 hex digits of a state dict: names, shapes, dtypes and bytes, on any device."""
+    import torch
+
+    digest = hashlib.blake2b(digest_size=8)
+    for key in sorted(state):
+        tensor = state[key].detach().cpu().contiguous()
+        digest.update(f"{key}:{tensor.dtype}:{list(tensor.shape)};".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def load_embedder(
+    source: str, *, preprocessing: str = "", device: str = "auto", dtype: str = "float32"
+) -> Embedder:
+    """The embedder that a name stands for (see the module's text).
+
+    Args:
+        source: what to measure.
+        preprocessing: how frames become pixels; empty for the model's own.
+        device: `auto`, `cpu`, `cuda` ...
+        dtype: of the weights: `float32`, `bfloat16`, `float16` or `auto`.
+
+    Raises:
+        SourceMissingError: there are no such weights.
+        CheckpointError: they cannot be used.
+        ComponentUnknownError: `module:function` does not exist or makes no embedder.
+    """
+    if source == "fake":
+        return FakeEmbedder()
+    if source.startswith("frames:"):
+        inner = load_embedder(
+            source.removeprefix("frames:"), preprocessing=preprocessing, device=device, dtype=dtype
+        )
+        return FrameMeanEmbedder(inner)
+    if ":" in source and not Path(source).exists():
+        return _load_foreign(source)
+    from internvid.models.devices import choose_device, choose_dtype
+    from internvid.models.viclip import ViCLIP
+
+    chosen = choose_device(device)
+    model = ViCLIP.from_pretrained(
+        source,
+        preprocessing=preprocessing or None,
+        device=chosen,
+        dtype=choose_dtype(dtype, chosen),
+    )
+    return ViCLIPEmbedder(model, source, read_wise_ft(Path(source)))
+
+
+def read_wise_ft(folder: Path) -> float | None:
+    """The share of trained weights that a model folder records (`wise_ft.json`), if any.
+
+    Raises:
+        ConfigInvalidError: it records something that is no share.
+    """
+    path = folder / "wise_ft.json"
+    if not path.is_file():
+        return None
+    try:
+        share = float(json.loads(path.read_text("utf-8"))["coefficient"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigInvalidError(f"{path} records no coefficient: {error!r}") from error
+    return share
+
+
+def _load_foreign(source: str) -> Embedder:
+    module, _, name = source.partition(":")
+    try:
+        made = getattr(importlib.import_module(module), name)()
+    except (ImportError, AttributeError) as error:
+        raise ComponentUnknownError(
+            f"model {source!r} cannot be imported: {error}",
+            hint="give a folder, a file, a hub name, or module:function",
+        ) from error
+    if not isinstance(made, Embedder):
+        raise ComponentUnknownError(
+            f"{source} makes a {type(made).__name__}, which is no embedder",
+            hint="it needs video_vectors, text_vectors and identity",
+        )
+    return made

@@ -1,0 +1,241 @@
+"""From a list of clips to vectors: found, read ahead, embedded, kept; what fails is reported."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from internvid.core.errors import DatasetError, VideoError
+from internvid.core.types import TimeSpan
+from internvid.evaluate.annotations.finding import VideoFolder
+from internvid.evaluate.embedders import Embedder, Frames, Vectors
+from internvid.evaluate.protocol import MissingClip
+from internvid.evaluate.store import EmbeddingStore, Shelf, make_key
+from internvid.evaluate.views import ViewPlan
+
+Progress = Callable[[str, int, int], None]
+Encoder = Callable[[Sequence[Frames]], npt.NDArray[np.float32]]
+_PART_TEXTS = 2048
+
+
+def be_silent(stage: str, done: int, total: int) -> None:
+    """A progress that shows nothing."""
+    del stage, done, total
+
+
+@dataclass(frozen=True)
+class Run:
+    """How to evaluate; nothing here changes a number.
+
+    Attributes:
+        store: where vectors are kept.
+        progress: told (stage, done, total).
+        workers: files read at the same time.
+        part_clips: clips embedded and kept together.
+    """
+
+    store: EmbeddingStore = field(default_factory=EmbeddingStore)
+    progress: Progress = be_silent
+    workers: int = 2
+    part_clips: int = 32
+
+
+class ListedClip(Protocol):
+    """What the clips of all annotation files have."""
+
+    @property
+    def clip(self) -> str:
+        """Its id."""
+        ...
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """File names it may have."""
+        ...
+
+    @property
+    def span(self) -> TimeSpan | None:
+        """Seconds to read; None is everything."""
+        ...
+
+
+@dataclass(frozen=True)
+class MeasuredClips:
+    """Vectors of the clips that could be read.
+
+    Attributes:
+        indices: which of the listed clips they are, in order.
+        vectors: float32 [len(indices), views, D].
+        missing: the others, with reasons.
+        listed: how many were listed.
+    """
+
+    indices: tuple[int, ...]
+    vectors: Vectors
+    missing: tuple[MissingClip, ...]
+    listed: int
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    index: int
+    path: Path
+    span: TimeSpan | None
+    key: bytes
+
+
+def embed_clips(
+    clips: Sequence[ListedClip], folder: VideoFolder, embedder: Embedder, plan: ViewPlan, run: Run
+) -> MeasuredClips:
+    """Vectors of the clips of a benchmark, each file and span embedded once per store.
+
+    Raises:
+        DatasetError: not one of the clips could be read.
+    """
+    about = embedder.identity()
+    shelf = run.store.shelf(
+        "videos", embedder=about.digest, plan=repr(plan), frames=plan.frames or about.frames
+    )
+    return encode_clips(clips, folder, embedder.video_vectors, (plan, about.frames, shelf), run)
+
+
+def encode_clips(
+    clips: Sequence[ListedClip],
+    folder: VideoFolder,
+    encode: Encoder,
+    kept: tuple[ViewPlan, int, Shelf],
+    run: Run,
+) -> MeasuredClips:
+    """The same with any function of frames, such as a classifier's scores.
+
+    Args:
+        clips: as listed.
+        folder: where the videos are.
+        encode: stacks of frames -> float32 [N, D].
+        kept: the view plan, the frames the model is for, and the shelf for what comes out.
+        run: how.
+    """
+    plan, usual, shelf = kept
+    missing: dict[int, str] = {}
+    wanted = list(_locate(clips, folder, missing, run))
+    fresh = {item.key: item for item in wanted if item.key not in shelf}
+    failed: dict[bytes, str] = {}
+    batch: list[tuple[bytes, list[Frames]]] = []
+    read = _read_ahead(list(fresh.values()), plan, usual, run.workers)
+    for done, (item, views) in enumerate(read, start=1):
+        if isinstance(views, str):
+            failed[item.key] = views
+        else:
+            batch.append((item.key, views))
+        if len(batch) >= run.part_clips or done == len(fresh):
+            _keep(batch, encode, shelf)
+            batch = []
+        run.progress("videos", done, len(fresh))
+    missing |= {item.index: failed[item.key] for item in wanted if item.key in failed}
+    good = [item for item in wanted if item.index not in missing]
+    if not good:
+        reasons = sorted(set(missing.values()))
+        raise DatasetError(
+            f"none of the {len(clips)} listed clips could be read from {folder.folder}: "
+            f"{', '.join(reasons)}",
+            hint="is it the folder that belongs to the annotation file?",
+        )
+    return MeasuredClips(
+        indices=tuple(item.index for item in good),
+        vectors=shelf.get([item.key for item in good]),
+        missing=tuple(MissingClip(clips[at].clip, missing[at]) for at in sorted(missing)),
+        listed=len(clips),
+    )
+
+
+def _locate(
+    clips: Sequence[ListedClip], folder: VideoFolder, missing: dict[int, str], run: Run
+) -> Iterator[_Wanted]:
+    """Files of the clips; what is not found goes into `missing`."""
+    files = run.store.shelf("files")
+    fresh: dict[bytes, bytes] = {}
+    for index, clip in enumerate(clips):
+        path = folder.find(clip.names)
+        if isinstance(path, str):
+            missing[index] = path
+            continue
+        try:
+            content = _content_of(path, files, fresh)
+        except OSError as error:
+            missing[index] = f"unreadable: {error.strerror or 'error'}"
+            continue
+        run.progress("files", index + 1, len(clips))
+        span = None if clip.span is None else (clip.span.start_seconds, clip.span.end_seconds)
+        yield _Wanted(index, path, clip.span, make_key(content, span))
+    if fresh:
+        rows = np.array([list(content) for content in fresh.values()], np.uint8)
+        files.add(list(fresh), rows)
+
+
+def _content_of(path: Path, files: Shelf, fresh: dict[bytes, bytes]) -> bytes:
+    """Digest of a file's bytes, remembered by place, size and time of change."""
+    facts = path.stat()
+    key = make_key(os.fspath(path.resolve()), facts.st_size, facts.st_mtime_ns)
+    if key in files:
+        return bytes(files.get([key])[0].tolist())
+    if key not in fresh:
+        with path.open("rb") as file:
+            fresh[key] = hashlib.file_digest(file, "blake2b").digest()[:16]
+    return fresh[key]
+
+
+def _read_ahead(
+    items: Sequence[_Wanted], plan: ViewPlan, usual: int, workers: int
+) -> Iterator[tuple[_Wanted, list[Frames] | str]]:
+    """Views of each item or why there are none, in order, a few read while others are used."""
+    waiting: deque[tuple[_Wanted, Future[list[Frames] | str]]] = deque()
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        try:
+            for item in items:
+                waiting.append((item, pool.submit(_read, item, plan, usual)))
+                if len(waiting) > 2 * workers:
+                    first, future = waiting.popleft()
+                    yield first, future.result()
+            while waiting:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _read(item: _Wanted, plan: ViewPlan, usual: int) -> list[Frames] | str:
+    try:
+        return plan.read(item.path, item.span, usual)
+    except VideoError as error:
+        return error.reason
+
+
+def _keep(batch: list[tuple[bytes, list[Frames]]], encode: Encoder, shelf: Shelf) -> None:
+    if not batch:
+        return
+    stacks = [view for _, views in batch for view in views]
+    vectors = encode(stacks)
+    rows = vectors.reshape(len(batch), -1, vectors.shape[-1])
+    shelf.add([key for key, _ in batch], rows)
+
+
+def embed_texts(texts: Sequence[str], embedder: Embedder, run: Run) -> Vectors:
+    """Vectors of texts, each different one embedded once per store. float32 [M, D]."""
+    shelf = run.store.shelf("texts", embedder=embedder.identity().digest)
+    keys = [make_key(text) for text in texts]
+    fresh = [(k, t) for k, t in dict(zip(keys, texts, strict=True)).items() if k not in shelf]
+    for start in range(0, len(fresh), _PART_TEXTS):
+        part = fresh[start : start + _PART_TEXTS]
+        shelf.add([key for key, _ in part], embedder.text_vectors([text for _, text in part]))
+        run.progress("texts", min(start + _PART_TEXTS, len(fresh)), len(fresh))
+    vectors: npt.NDArray[Any] = shelf.get(keys)
+    return vectors

@@ -1,0 +1,299 @@
+"""Which of many actions a clip shows: zero-shot by prompts, or by a fine-tuned classifier."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, runtime_checkable
+from typing import Protocol as Contract
+
+import numpy as np
+import numpy.typing as npt
+
+from internvid.core.errors import ConfigInvalidError
+from internvid.evaluate.annotations.actions import read_hmdb51, read_ssv2, read_ucf101
+from internvid.evaluate.annotations.labelled import read_kinetics
+from internvid.evaluate.annotations.records import LabelledSet
+from internvid.evaluate.benchmark import (
+    FileBenchmark,
+    begin_protocol,
+    finish,
+    optional_classes,
+)
+from internvid.evaluate.embedders import Embedder, Frames, Identity, Vectors, unit
+from internvid.evaluate.embedding import Run, embed_clips, embed_texts, encode_clips
+from internvid.evaluate.metrics import accuracy_per_class, measure_recognition, rank_labels
+from internvid.evaluate.protocol import Result
+from internvid.evaluate.templates import digest_texts, fill_templates, find_templates
+
+
+@dataclass(frozen=True)
+class PromptRule:
+    """How class names become vectors.
+
+    Attributes:
+        templates: name of a set of templates, or one written out.
+        aggregation: `mean_similarity`: a class scores the mean of its sentences' cosines;
+            `mean_embedding`: the mean vector gets unit length first.
+        labels: cleaning of class names.
+        cleaning: cleaning of whole sentences.
+    """
+
+    templates: str
+    aggregation: str
+    labels: str
+    cleaning: str
+
+
+REFERENCE_RULE = PromptRule("reference", "mean_similarity", "none", "reference")
+"""The reference's evaluation (paper §7.1)."""
+
+
+def find_rule(protocol: str, clip_templates: str, templates: str) -> PromptRule:
+    """The rule of a named protocol.
+
+    Args:
+        protocol: `reference` or `clip`.
+        clip_templates: what CLIP's protocol takes for this set of classes.
+        templates: another set instead; empty for the protocol's own.
+
+    Raises:
+        ConfigInvalidError: no such protocol.
+    """
+    rules = {
+        "reference": REFERENCE_RULE,
+        "clip": PromptRule(clip_templates, "mean_embedding", "words", "none"),
+    }
+    if protocol not in rules:
+        raise ConfigInvalidError(f"protocol is one of {', '.join(rules)}, not {protocol!r}")
+    rule = rules[protocol]
+    return dataclasses.replace(rule, templates=templates) if templates else rule
+
+
+def class_vectors(names: Sequence[str], rule: PromptRule, embedder: Embedder, run: Run) -> Vectors:
+    """One vector per class, whose product with a clip's vector is the class's score.
+
+    A mean of cosines is the product with the mean of the sentences' vectors, left shorter than
+    a unit; with `mean_embedding` it gets unit length.
+
+    Returns:
+        float32 [C, D].
+    """
+    templates = find_templates(rule.templates)
+    sentences = fill_templates(templates, names, labels=rule.labels, cleaning=rule.cleaning)
+    vectors = embed_texts(sentences, embedder, run)
+    means = vectors.reshape(len(names), len(templates), -1).mean(axis=1)
+    return unit(means) if rule.aggregation == "mean_embedding" else means.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class ZeroShotRecognition(FileBenchmark):
+    """Zero-shot recognition of any labelled set: top-1, top-5 and their mean.
+
+    Attributes:
+        classes: file of class names in order; empty takes those that occur.
+        protocol: `reference`: 16 templates, mean of similarities; `clip`: CLIP's templates,
+            normalised mean embedding.
+        templates: another set of templates by name, or one written out.
+        split: rows of this split only, where the file has several.
+    """
+
+    classes: str = dataclasses.field(default="", metadata={"setting": True})
+    protocol: Literal["reference", "clip"] = "reference"
+    templates: str = ""
+    split: str | None = None
+
+    version: ClassVar[int] = 1
+    name: ClassVar[str] = "actions"
+    clip_templates: ClassVar[str] = "clip-kinetics"
+    usual_classes: ClassVar[int | None] = None
+    files_wanted: ClassVar[str] = "its list of clips and labels"
+
+    def read(self) -> LabelledSet:
+        """The labelled clips."""
+        return read_kinetics(
+            self.paths()[0], classes=optional_classes(self.classes), split=self.split
+        )
+
+    def evaluate(self, subject: Embedder, run: Run) -> Result:
+        """See `Benchmark`; the subject is an `Embedder`."""
+        rule = find_rule(self.protocol, self.clip_templates, self.templates)
+        listed = self.read()
+        measured = embed_clips(listed.clips, self.folder(), subject, self.views, run)
+        names = class_vectors(listed.classes, rule, subject, run)
+        # The mean over views of products is the product with the mean over views.
+        scores = measured.vectors.mean(axis=1) @ names.T
+        sentences = find_templates(rule.templates)
+        protocol = begin_protocol(self, listed.digest, listed.clips, measured, subject) | {
+            "templates": rule.templates,
+            "template_digest": digest_texts(sentences),
+            "aggregation": rule.aggregation,
+            "label_cleaning": rule.labels,
+            "text_cleaning": rule.cleaning,
+        }
+        metrics, classes = score_labels(scores, listed, measured.indices)
+        return finish(metrics, protocol, subject, measured, classes)
+
+
+def score_labels(
+    scores: npt.NDArray[np.floating[Any]], listed: LabelledSet, indices: Sequence[int]
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Metrics over all clips, and top-1 by class.
+
+    Args:
+        scores: [len(indices), C].
+        listed: what the clips are.
+        indices: which of them were measured.
+    """
+    numbers = {name: at for at, name in enumerate(listed.classes)}
+    labels = np.array([numbers[listed.clips[at].label] for at in indices])
+    shares = accuracy_per_class(rank_labels(scores, labels), labels, len(listed.classes))
+    classes = {
+        name: float(share)
+        for name, share in zip(listed.classes, shares, strict=True)
+        if np.isfinite(share)
+    }
+    return measure_recognition(scores, labels), classes
+
+
+class Kinetics400(ZeroShotRecognition):
+    """Kinetics-400 validation, zero-shot."""
+
+    name = "k400"
+    usual_classes = 400
+
+
+class Kinetics600(ZeroShotRecognition):
+    """Kinetics-600 validation, zero-shot."""
+
+    name = "k600"
+    usual_classes = 600
+
+
+class Kinetics700(ZeroShotRecognition):
+    """Kinetics-700 validation, zero-shot."""
+
+    name = "k700"
+    usual_classes = 700
+
+
+class SomethingSomething(ZeroShotRecognition):
+    """Something-Something v2 validation, zero-shot."""
+
+    name = "ssv2"
+    usual_classes = 174
+    usual_clips = (24_777,)
+    clip_templates = "plain"
+
+    def read(self) -> LabelledSet:
+        """The labelled clips."""
+        return read_ssv2(self.paths()[0], classes=optional_classes(self.classes))
+
+
+class UCF101(ZeroShotRecognition):
+    """UCF101 test lists, zero-shot."""
+
+    name = "ucf101"
+    usual_classes = 101
+    clip_templates = "clip-action"
+
+    def read(self) -> LabelledSet:
+        """The labelled clips."""
+        return read_ucf101(self.paths()[0], classes=optional_classes(self.classes))
+
+
+class HMDB51(ZeroShotRecognition):
+    """HMDB51 test splits (a folder of CLASS_test_splitN.txt; split N), zero-shot."""
+
+    name = "hmdb51"
+    usual_classes = 51
+    usual_clips = (1530,)
+    clip_templates = "clip-action"
+
+    def read(self) -> LabelledSet:
+        """The labelled clips."""
+        split = self.split or "1"
+        if split not in ("1", "2", "3"):
+            raise ConfigInvalidError(f"HMDB51 has the splits 1, 2 and 3, not {split!r}")
+        return read_hmdb51(self.paths()[0], split=int(split))
+
+
+@runtime_checkable
+class Classifier(Contract):
+    """A model that was fine-tuned for a list of classes."""
+
+    def class_names(self) -> tuple[str, ...]:
+        """Its classes, in the order of its scores."""
+        ...
+
+    def class_scores(self, videos: Sequence[Frames]) -> Vectors:
+        """float32 [N, C] logits of N clips with as many frames each."""
+        ...
+
+    def identity(self) -> Identity:
+        """Which model this is."""
+        ...
+
+
+@dataclass(frozen=True)
+class FineTunedRecognition(FileBenchmark):
+    """A fine-tuned classifier on any labelled set: probabilities averaged over views.
+
+    Attributes:
+        classes: file of class names in order; empty takes the classifier's.
+        split: rows of this split only, where the file has several.
+    """
+
+    classes: str = dataclasses.field(default="", metadata={"setting": True})
+    split: str | None = None
+
+    version: ClassVar[int] = 1
+    name: ClassVar[str] = "fine-tuned"
+    files_wanted: ClassVar[str] = "its list of clips and labels"
+
+    def evaluate(self, subject: Classifier, run: Run) -> Result:
+        """See `Benchmark`; the subject is a `Classifier`.
+
+        Raises:
+            ConfigInvalidError: the subject has no classes, or lacks one of the set.
+        """
+        if not isinstance(subject, Classifier):
+            raise ConfigInvalidError(
+                f"{type(subject).__name__} has no classes of its own",
+                hint="measure it zero-shot, for example with --benchmark k400",
+            )
+        names = subject.class_names()
+        wanted = optional_classes(self.classes) or names
+        if missing := sorted(set(wanted) - set(names)):
+            raise ConfigInvalidError(f"the classifier does not know {missing[0]!r}")
+        listed = read_kinetics(self.paths()[0], classes=wanted, split=self.split)
+        about = subject.identity()
+        shelf = run.store.shelf(
+            "scores",
+            model=about.digest,
+            plan=repr(self.views),
+            frames=self.views.frames or about.frames,
+        )
+
+        def chances(videos: Sequence[Frames]) -> Vectors:
+            return softmax(subject.class_scores(videos))
+
+        measured = encode_clips(
+            listed.clips, self.folder(), chances, (self.views, about.frames, shelf), run
+        )
+        # Classes that the set does not have are left out: the answer is one of the set's.
+        order = [names.index(name) for name in wanted]
+        scores = measured.vectors.mean(axis=1)[:, order]
+        metrics, classes = score_labels(scores, listed, measured.indices)
+        fields = begin_protocol(self, listed.digest, listed.clips, measured, subject)
+        if self.views.views > 1:
+            fields["views"] = f"{self.views.words}, mean of probabilities"
+        return finish(metrics, fields, subject, measured, classes)
+
+
+def softmax(logits: npt.NDArray[np.floating[Any]]) -> Vectors:
+    """Probabilities of rows of logits."""
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    shares: Vectors = (powers / powers.sum(axis=-1, keepdims=True)).astype(np.float32)
+    return shares

@@ -1,0 +1,177 @@
+"""Finding clips by text and texts by clip, on the usual sets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from internvid.core.errors import ConfigInvalidError
+from internvid.evaluate.annotations.captioned import (
+    read_captions,
+    read_lsmdc,
+    read_msrvtt,
+    read_vatex,
+)
+from internvid.evaluate.annotations.moments import read_activitynet, read_didemo
+from internvid.evaluate.annotations.msvd import read_msvd
+from internvid.evaluate.annotations.records import CaptionedSet
+from internvid.evaluate.benchmark import FileBenchmark, begin_protocol, finish
+from internvid.evaluate.embedders import Embedder, unit
+from internvid.evaluate.embedding import Run, embed_clips, embed_texts
+from internvid.evaluate.metrics import Pairs, VectorSimilarity, measure_retrieval
+from internvid.evaluate.protocol import Result
+from internvid.evaluate.templates import find_cleaning
+
+
+@dataclass(frozen=True)
+class ZeroShotRetrieval(FileBenchmark):
+    """Retrieval on any captioned set, both directions: R@1, R@5, R@10, median and mean rank.
+
+    Attributes:
+        text_mode: `sentence`: each text of a clip is a query, and a clip is as good as its best
+            text; `paragraph`: the texts of a clip are joined into one.
+        cleaning: of texts: `reference`, `none`.
+        dual_softmax: re-weight scores over all queries; the metrics then have other names.
+        shared_texts: equal texts are one query with several right clips, instead of a query
+            each that ties with the others.
+    """
+
+    text_mode: Literal["sentence", "paragraph"] = "sentence"
+    cleaning: Literal["reference", "none"] = "reference"
+    dual_softmax: bool = False
+    shared_texts: bool = False
+
+    version: ClassVar[int] = 1
+    name: ClassVar[str] = "captions"
+    files_wanted: ClassVar[str] = "its file of captions"
+
+    def read(self) -> CaptionedSet:
+        """The captioned clips, each text by itself."""
+        return read_captions(self.paths()[0])
+
+    def evaluate(self, subject: Embedder, run: Run) -> Result:
+        """See `Benchmark`; the subject is an `Embedder`."""
+        if self.text_mode not in ("sentence", "paragraph"):
+            raise ConfigInvalidError(f"text_mode is sentence or paragraph, not {self.text_mode!r}")
+        listed = self.read()
+        if self.text_mode == "paragraph":
+            listed = listed.as_paragraphs()
+        clean = find_cleaning(self.cleaning)
+        measured = embed_clips(listed.clips, self.folder(), subject, self.views, run)
+        found = [listed.clips[at] for at in measured.indices]
+        texts, pairs = list_queries(
+            [tuple(clean(text) for text in clip.texts) for clip in found], shared=self.shared_texts
+        )
+        vectors = embed_texts(texts, subject, run)
+        # A mean of several unit vectors is shorter where views differ: that is no property of
+        # the clip, so it gets unit length again.
+        clips = unit(measured.vectors.mean(axis=1))
+        metrics = measure_retrieval(
+            VectorSimilarity(clips, vectors), pairs, dual_softmax=self.dual_softmax
+        )
+        fields = begin_protocol(self, listed.digest, listed.clips, measured, subject) | {
+            "text_cleaning": self.cleaning,
+            "text_mode": self.text_mode,
+            "dual_softmax": self.dual_softmax,
+        }
+        fields["details"] |= {"queries": len(texts), "shared_texts": self.shared_texts}
+        if self.views.views > 1:
+            fields["views"] = f"{self.views.words}, normalised mean vector"
+        return finish(metrics, fields, subject, measured)
+
+
+def list_queries(texts: Sequence[tuple[str, ...]], *, shared: bool) -> tuple[list[str], Pairs]:
+    """All texts in one list, and which clip each belongs to.
+
+    Args:
+        texts: those of each clip.
+        shared: equal texts become one query.
+
+    Returns:
+        The texts, and int64 [P, 2] of (clip, text).
+    """
+    listed: list[str] = []
+    places: dict[str, int] = {}
+    pairs = []
+    for clip, own in enumerate(texts):
+        for text in own:
+            place = places.get(text) if shared else None
+            if place is None:
+                place = places[text] = len(listed)
+                listed.append(text)
+            pairs.append((clip, place))
+    return listed, np.array(pairs, dtype=np.int64)
+
+
+class MSRVTT(ZeroShotRetrieval):
+    """MSR-VTT 1k-A: MSRVTT_JSFUSION_test.csv; or a list of ids and MSRVTT_data.json."""
+
+    name = "msrvtt"
+    usual_clips = (1000,)
+
+    def read(self) -> CaptionedSet:
+        """See `ZeroShotRetrieval`."""
+        paths = self.paths()
+        return read_msrvtt(paths[0], paths[1] if len(paths) > 1 else None)
+
+
+class MSVD(ZeroShotRetrieval):
+    """MSVD test: test_list.txt and raw-captions.pkl, read without running anything in it."""
+
+    name = "msvd"
+    usual_clips = (670,)
+
+    def read(self) -> CaptionedSet:
+        """See `ZeroShotRetrieval`."""
+        paths = self.paths()
+        return read_msvd(paths[0], paths[1] if len(paths) > 1 else None)
+
+
+class LSMDC(ZeroShotRetrieval):
+    """LSMDC: LSMDC16_challenge_1000_publictect.csv, six columns with TABs."""
+
+    name = "lsmdc"
+    usual_clips = (1000,)
+
+    def read(self) -> CaptionedSet:
+        """See `ZeroShotRetrieval`."""
+        return read_lsmdc(self.paths()[0])
+
+
+class DiDeMo(ZeroShotRetrieval):
+    """DiDeMo: test_data.json, perhaps with test_list.txt; the first 30 s of each video."""
+
+    name = "didemo"
+    usual_clips = (1004,)
+
+    def read(self) -> CaptionedSet:
+        """See `ZeroShotRetrieval`."""
+        paths = self.paths()
+        return read_didemo(paths[0], paths[1] if len(paths) > 1 else None)
+
+
+class ActivityNet(ZeroShotRetrieval):
+    """ActivityNet Captions: val_1.json, perhaps with a list of ids."""
+
+    name = "activitynet"
+    usual_clips = (4917,)
+
+    def read(self) -> CaptionedSet:
+        """See `ZeroShotRetrieval`."""
+        paths = self.paths()
+        return read_activitynet(paths[0], paths[1] if len(paths) > 1 else None)
+
+
+class VATEX(ZeroShotRetrieval):
+    """VATEX, English captions: its JSON list, perhaps with a list of ids (the HGR split)."""
+
+    name = "vatex"
+    usual_clips = (1500,)
+
+    def read(self) -> CaptionedSet:
+        """See `ZeroShotRetrieval`."""
+        paths = self.paths()
+        return read_vatex(paths[0], paths[1] if len(paths) > 1 else None)

@@ -1,0 +1,145 @@
+"""Everything that maps videos and texts into one space keeps the same contract."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from internvid.core.errors import ComponentUnknownError, ConfigInvalidError, SourceMissingError
+from internvid.evaluate.embedders import (
+    Embedder,
+    FakeEmbedder,
+    FrameMeanEmbedder,
+    ViCLIPEmbedder,
+    load_embedder,
+    read_wise_ft,
+)
+from internvid.evaluate.views import ViewPlan, cut_squares
+from internvid.models.viclip import CONFIGS, Merges, ViCLIP
+from tests.evaluate.colours import ColourEmbedder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small ViCLIP with a small vocabulary, saved."""
+    torch.manual_seed(0)
+    pairs = (("a", "b"), ("t", "h"), ("th", "e</w>"))
+    config = dataclasses.replace(CONFIGS["tiny"], vocabulary=2 * 256 + len(pairs) + 2)
+    model = ViCLIP(config)
+    folder = tmp_path_factory.mktemp("model") / "tiny"
+    (folder.parent / "merges.txt").write_text("#version\n" + "\n".join(" ".join(p) for p in pairs))
+    model.merges_place = folder.parent / "merges.txt"
+    assert isinstance(model.tokenizer.merges, Merges)
+    model.save_pretrained(folder)
+    return folder
+
+
+def embedders(folder: Path) -> list[Embedder]:
+    viclip = load_embedder(str(folder), device="cpu")
+    return [viclip, FrameMeanEmbedder(viclip), FakeEmbedder(), ColourEmbedder()]
+
+
+def test_each_gives_unit_vectors_that_do_not_depend_on_neighbours(folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    videos = [rng.integers(0, 256, (4, 40 + 8 * n, 48, 3), dtype=np.uint8) for n in range(3)]
+    texts = ["the abba", "", "a red ball", "the abba"]
+    for embedder in embedders(folder):
+        assert isinstance(embedder, Embedder)
+        together = embedder.video_vectors(videos)
+        alone = np.concatenate([embedder.video_vectors([video]) for video in videos])
+        assert together.dtype == np.float32
+        assert np.allclose(together, alone, atol=1e-5)
+        words = embedder.text_vectors(texts)
+        assert words.shape == (4, together.shape[1])
+        assert np.allclose(words[0], words[3], atol=1e-6)
+        for vectors in (together, words):
+            assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+
+
+def test_identities_follow_weights_and_not_names(folder: Path, tmp_path: Path) -> None:
+    one = load_embedder(str(folder), device="cpu").identity()
+    model = ViCLIP.from_pretrained(folder)
+    model.save_pretrained(tmp_path / "copy")
+    same = load_embedder(str(tmp_path / "copy"), device="cpu").identity()
+    assert (one.digest, one.weights) == (same.digest, same.weights)
+    assert one.name != same.name
+    with torch.no_grad():
+        model.temp.add_(1e-3)
+    assert ViCLIPEmbedder(model).identity().digest != one.digest
+    other = load_embedder(str(folder), device="cpu", preprocessing="clip").identity()
+    assert other.digest != one.digest
+    assert other.weights == one.weights
+    assert FrameMeanEmbedder(ViCLIPEmbedder(model)).identity().frame_aggregation
+
+
+def test_frame_means_are_means_of_single_frames(folder: Path) -> None:
+    inner = load_embedder(str(folder), device="cpu")
+    video = np.random.default_rng(1).integers(0, 256, (4, 64, 64, 3), dtype=np.uint8)
+    mean = np.mean([inner.video_vectors([frame[None]])[0] for frame in video], axis=0)
+    found = load_embedder(f"frames:{folder}", device="cpu").video_vectors([video])[0]
+    assert np.allclose(found, mean / np.linalg.norm(mean), atol=1e-5)
+    reordered = FrameMeanEmbedder(inner).video_vectors([video[::-1].copy()])[0]
+    assert np.allclose(found, reordered, atol=1e-5)
+
+
+def test_models_are_named(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(load_embedder("fake"), FakeEmbedder)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "my_models.py").write_text(
+        "from tests.evaluate.colours import ColourEmbedder\nmake = ColourEmbedder\nbad = dict\n"
+    )
+    assert isinstance(load_embedder("my_models:make"), ColourEmbedder)
+    for name in ("my_models:none", "no_such:make", "my_models:bad"):
+        with pytest.raises(ComponentUnknownError):
+            load_embedder(name)
+    with pytest.raises(SourceMissingError):
+        load_embedder(str(tmp_path / "none"))
+    sys.modules.pop("my_models", None)
+
+
+def test_a_blend_is_read_from_its_folder(tmp_path: Path) -> None:
+    assert read_wise_ft(tmp_path) is None
+    (tmp_path / "wise_ft.json").write_text(json.dumps({"coefficient": 0.5}))
+    assert read_wise_ft(tmp_path) == 0.5
+    (tmp_path / "wise_ft.json").write_text("{}")
+    with pytest.raises(ConfigInvalidError):
+        read_wise_ft(tmp_path)
+
+
+def test_views_cover_a_clip_without_sharing_frames() -> None:
+    frames = np.arange(12, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 8, 3), np.uint8)
+    views = ViewPlan(frames=4, segments=3).divide(frames)
+    assert [list(view[:, 0, 0, 0]) for view in views] == [
+        [0, 3, 6, 9],
+        [1, 4, 7, 10],
+        [2, 5, 8, 11],
+    ]
+    assert ViewPlan(segments=4, crops=3).words == "4 x 3"
+    assert ViewPlan(segments=4, crops=3).views == 12
+
+
+def test_crops_are_squares_from_end_to_end() -> None:
+    wide = np.zeros((2, 4, 9, 3), np.uint8)
+    wide[:] = np.arange(9, dtype=np.uint8)[None, None, :, None]
+    assert [crop[0, 0, :, 0].tolist() for crop in cut_squares(wide)] == [
+        [0, 1, 2, 3], [2, 3, 4, 5], [5, 6, 7, 8],
+    ]  # fmt: skip
+    tall = wide.transpose(0, 2, 1, 3)
+    assert [crop.shape for crop in cut_squares(tall)] == [(2, 4, 4, 3)] * 3
+    assert len(ViewPlan(segments=2, crops=3).divide(wide)) == 6
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"frames": 0}, {"sampling": "all"}, {"segments": 0}, {"crops": 2},
+     {"segments": 2, "sampling": "stride"}],
+)  # fmt: skip
+def test_views_that_mean_nothing_are_refused(fields: dict[str, object]) -> None:
+    with pytest.raises(ConfigInvalidError):
+        ViewPlan(**fields)  # type: ignore[arg-type]
