@@ -25,6 +25,7 @@ from internvid.synthetic.clips import ClipSpec, render_clip, sample_specs
 
 DIRECTIONS = ("left", "right", "up", "down")
 _DRAWS = 40
+_NEXT_SEED = 1_000_003
 _PART = 64
 
 
@@ -44,12 +45,15 @@ def draw_distinct(
     """
     chosen: dict[str, ClipSpec] = {}
     for more in range(_DRAWS):
-        for spec in sample_specs(seed + 1_000_003 * more, 2 * count, held_out=True,
-                                 cameras=cameras):  # fmt: skip
+        drawn = sample_specs(seed + _NEXT_SEED * more, 2 * count, held_out=True, cameras=cameras)
+        before = len(chosen)
+        for spec in drawn:
             if motions is None or spec.motion in motions:
                 chosen.setdefault(spec.text(), spec)
             if len(chosen) == count:
                 return list(chosen.values())
+        if len(chosen) == before:
+            break
     raise ConfigInvalidError(
         f"the world has only about {len(chosen)} different held-out sentences, not {count}",
         hint="take fewer clips, or more kinds of cameras",

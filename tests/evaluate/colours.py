@@ -53,7 +53,7 @@ class ColourEmbedder:
         self.read += texts
         rows = []
         for text in texts:
-            named = [COLOURS[word] for word in text.split() if word in COLOURS]
+            named = [COLOURS[word] for word in text.strip(".").split() if word in COLOURS]
             rows.append(np.mean(named, axis=0) if named else np.ones(3))
         return unit(np.array(rows, np.float32))
 
