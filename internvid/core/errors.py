@@ -19,6 +19,7 @@ InternvidError                 anything this package refuses or fails at
 │   └── CheckpointMismatchError  it is of another model: keys or shapes differ
 ├── WeightsMissingError        a model's weights are not on this machine
 ├── ServiceError               a model server cannot be reached, or refuses us
+├── TrainingStoppedError       training cannot go on: the loss is no number, clips fail
 ├── BudgetSpentError           the allowed requests or tokens are used up
 └── VideoError                 one source is at fault, the rest goes on
     ├── VideoUnreadableError   it cannot be opened or decoded
@@ -120,6 +121,10 @@ class CheckpointFormatError(CheckpointError):
 
 class CheckpointMismatchError(CheckpointError):
     """Weights are of another model: keys are missing, unexpected or of other shapes."""
+
+
+class TrainingStoppedError(InternvidError):
+    """A training run cannot go on as it is: its loss is no number, or too many clips fail."""
 
 
 class VideoError(InternvidError):

@@ -9,11 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from internvid.train.processes import world_size
+from internvid.train.data import Batch
+from internvid.train.loss import EMPTY, LOWEST_TEMPERATURE
+from internvid.train.optimiser import gradient_norm
+from internvid.train.order import key_of
+from internvid.train.prepare import Towers
+from internvid.train.processes import rank, world_size
+from internvid.train.recipe import TrainRecipe
+from internvid.train.samples import Samples
+from internvid.train.sharding import mean_gradient, quiet
 
 Encode = Callable[[int], tuple[Tensor, Tensor]]
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -64,3 +73,74 @@ def accumulate_gradients(
             ]
             torch.autograd.backward([side for side, _ in wanted], [grad for _, grad in wanted])
     return value.detach()
+
+
+@dataclass(frozen=True)
+class Stepper:
+    """Takes optimiser steps. Nothing in it waits for the device.
+
+    Attributes:
+        recipe: of the run.
+        samples: labels of what is shown.
+        towers: what is trained.
+        optimiser: of the stage.
+        stage: its number; dropped paths are functions of it too.
+        parts: in how many a batch is taken.
+    """
+
+    recipe: TrainRecipe
+    samples: Samples
+    towers: Towers
+    optimiser: torch.optim.Optimizer
+    stage: int
+    parts: int
+
+    def step(self, batch: Batch, *, wants_norm: bool) -> tuple[Tensor, Tensor | None]:
+        """One step: the loss, and the gradient's norm where it is wanted or limited."""
+        towers, temperature = self.towers, self.towers.model.temp
+        sources_B, labels_B, texts = self._labels(batch)
+        encode = self._encoder(batch, texts)
+        loss = accumulate_gradients(
+            encode,
+            lambda video, text: self.recipe.loss(video, text, temperature, sources_B, labels_B),
+            self.parts,
+            quiet(towers.trained),
+        )
+        mean_gradient(temperature)
+        limit = self.recipe.optimiser.clip_norm
+        norm = gradient_norm(towers.model.parameters(), limit) if limit or wants_norm else None
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        with torch.no_grad():
+            temperature.clamp_(min=LOWEST_TEMPERATURE)
+        return loss, norm
+
+    def _labels(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Sources, captions as labels, captions as the text side takes them; on the device."""
+        device = self.towers.device
+        samples = batch.samples.clamp(min=0).numpy()
+        texts = self.samples.texts[samples]
+        sources = torch.from_numpy(self.samples.sources[samples])
+        sources = sources.masked_fill(batch.samples == EMPTY, EMPTY)
+        given = self.towers.texts.rows(texts)
+        return (
+            sources.to(device, non_blocking=True),
+            torch.from_numpy(texts).to(device, non_blocking=True),
+            given.to(device, non_blocking=True),
+        )
+
+    def _encoder(self, batch: Batch, texts: Tensor) -> Encode:
+        towers, device = self.towers, self.towers.device
+        patches = batch.patches.to(device, non_blocking=True)
+        kept = None if batch.kept is None else batch.kept.to(device, non_blocking=True)
+        size = -(-len(patches) // self.parts)
+
+        def encode(part: int) -> tuple[Tensor, Tensor]:
+            rows = slice(part * size, (part + 1) * size)
+            torch.manual_seed(key_of(self.recipe.loop.seed, self.stage, batch.step, rank(), part))
+            with torch.autocast(device.type, torch.bfloat16, enabled=towers.half):
+                video = towers.video(patches[rows], None if kept is None else kept[rows])
+                text = texts[rows] if towers.text is None else towers.text(texts[rows])
+            return video, text
+
+        return encode

@@ -1,0 +1,230 @@
+"""Batches ahead of need: read by processes, by threads or in line, the same whoever reads them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import torch
+from av.error import FFmpegError
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from internvid.core.errors import ConfigInvalidError, VideoError
+from internvid.train.loss import EMPTY
+from internvid.train.order import IntArray, SamplePlan, process_share
+from internvid.train.processes import rank, world_size
+from internvid.train.samples import ClipSource, Samples
+from internvid.train.views import View, ViewRecipe, ViewShape, show
+
+Workers = Literal["processes", "threads"]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a reader is asked for: this process's part of one step.
+
+    Attributes:
+        step: of the stage.
+        epoch: it belongs to.
+        samples: numbers of the samples.
+        clips: their places in the source's table.
+        may_flip: whether each may be mirrored.
+    """
+
+    step: int
+    epoch: int
+    samples: IntArray
+    clips: IntArray
+    may_flip: Sequence[bool]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One step's clips of this process.
+
+    A clip that could not be read leaves its place empty: zeros, and `EMPTY` for its sample. So
+    shapes never change, the loss passes over it, and no other sample's fate depends on it.
+
+    Attributes:
+        step: of the stage.
+        epoch: it belongs to.
+        patches: uint8 [B, K, 3 * patch * patch].
+        kept: int64 [B, K]; None where all patches are shown.
+        samples: int64 [B].
+        unreadable: (sample, reason) of the empty places.
+    """
+
+    step: int
+    epoch: int
+    patches: Tensor
+    kept: Tensor | None
+    samples: Tensor
+    unreadable: tuple[tuple[int, str], ...] = ()
+
+    def pin_memory(self) -> Batch:
+        """In pages that a GPU can read by itself; called by the loader."""
+        return replace(
+            self,
+            patches=self.patches.pin_memory(),
+            kept=None if self.kept is None else self.kept.pin_memory(),
+        )
+
+
+@dataclass(frozen=True)
+class BatchReader(Dataset[Batch]):
+    """Orders in, batches out; pickled into workers.
+
+    Attributes:
+        source: where clips are.
+        shape: sizes of a view.
+        view: what is random in a view.
+        seed: of the run.
+    """
+
+    source: ClipSource
+    shape: ViewShape
+    view: ViewRecipe = field(default_factory=ViewRecipe)
+    seed: int = 0
+
+    def __getitem__(self, order: Order) -> Batch:
+        unreadable: list[tuple[int, str]] = []
+        views: list[View] = []
+        samples = torch.from_numpy(order.samples.copy())
+        for at, (sample, clip) in enumerate(zip(order.samples, order.clips, strict=True)):
+            key = (self.seed, order.epoch, int(sample))
+            try:
+                view = show(
+                    self.source,
+                    int(clip),
+                    key,
+                    self.shape,
+                    self.view,
+                    may_flip=order.may_flip[at],
+                )
+            except (VideoError, FFmpegError, OSError) as error:
+                unreadable.append((int(sample), _reason(error)))
+                samples[at] = EMPTY
+                view = self._nothing()
+            views.append(view)
+        return Batch(
+            step=order.step,
+            epoch=order.epoch,
+            patches=torch.stack([view.patches for view in views]),
+            kept=torch.stack([view.kept for view in views]) if self.shape.mask_ratio else None,
+            samples=samples,
+            unreadable=tuple(unreadable),
+        )
+
+    def _nothing(self) -> View:
+        channels = 3 * self.shape.patch**2
+        return View(
+            torch.zeros(self.shape.kept, channels, dtype=torch.uint8),
+            torch.arange(self.shape.kept),
+        )
+
+
+def _reason(error: Exception) -> str:
+    return error.reason if isinstance(error, VideoError) else type(error).__name__
+
+
+def make_order(plan: SamplePlan, samples: Samples, step: int, flip: str) -> Order:
+    """This process's part of a step of a stage."""
+    chosen = process_share(plan.samples(step), rank(), world_size())
+    sided = samples.sided[chosen]
+    return Order(
+        step=step,
+        epoch=plan.epoch_of(step),
+        samples=chosen,
+        clips=samples.clips[chosen],
+        may_flip=[flip == "always" or not bool(each) for each in sided],
+    )
+
+
+@dataclass(frozen=True)
+class Orders:
+    """The orders of a stage's steps, made when they are asked for.
+
+    Attributes:
+        plan: which samples stand in which batch.
+        samples: what is known of them.
+        start, end: steps of the stage, half-open.
+        flip: as in `ViewRecipe`.
+    """
+
+    plan: SamplePlan
+    samples: Samples
+    start: int
+    end: int
+    flip: str
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+    def __iter__(self) -> Iterator[Order]:
+        for step in range(self.start, self.end):
+            yield make_order(self.plan, self.samples, step, self.flip)
+
+
+@dataclass(frozen=True)
+class LoaderRecipe:
+    """How batches are read; settings that change speed and nothing else.
+
+    Attributes:
+        workers: processes or threads beside the training process; 0 reads in line.
+        kind: `processes` (each its own interpreter; scripts need the usual main guard) or
+            `threads` (decoding and resizing run outside Python's lock).
+        ahead: batches that each worker has under way or ready.
+    """
+
+    workers: int = 0
+    kind: Workers = "processes"
+    ahead: int = 2
+
+    def __post_init__(self) -> None:
+        if self.workers < 0 or self.ahead < 1:
+            raise ConfigInvalidError(
+                f"workers {self.workers} must be at least 0 and ahead {self.ahead} at least 1"
+            )
+
+
+def batches(
+    reader: BatchReader, orders: Orders, how: LoaderRecipe, *, pin: bool = False
+) -> Iterator[Batch]:
+    """The batches of the orders, in order.
+
+    Args:
+        reader: makes a batch of an order.
+        orders: what to read.
+        how: by whom.
+        pin: whether batches lie in pinned memory.
+    """
+    if how.workers and how.kind == "threads":
+        yield from _by_threads(reader, orders, how)
+        return
+    loader = DataLoader(
+        reader,
+        batch_size=None,
+        sampler=orders,
+        num_workers=how.workers,
+        prefetch_factor=how.ahead if how.workers else None,
+        multiprocessing_context="spawn" if how.workers else None,
+        pin_memory=pin,
+        # Its own numbers: the loader must not move the model's.
+        generator=torch.Generator(),
+    )
+    yield from loader
+
+
+def _by_threads(reader: BatchReader, orders: Orders, how: LoaderRecipe) -> Iterator[Batch]:
+    with ThreadPoolExecutor(how.workers) as pool:
+        pending: deque[Future[Batch]] = deque()
+        for order in orders:
+            pending.append(pool.submit(reader.__getitem__, order))
+            if len(pending) > how.workers * how.ahead:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()

@@ -1,0 +1,121 @@
+"""What a step costs: floating point operations and memory, from the shapes alone.
+
+A multiplication with its addition counts as two. Per block and token the linear layers take
+12 W^2 of them (3 for queries, keys, values, 1 out, 8 in the MLP), attention 2 N W.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import torch
+
+from internvid.models.viclip.config import ViCLIPConfig
+from internvid.models.viclip.masking import kept_count
+
+_FLOAT_BYTES = 4
+# Saved for the backward pass of a block, per token and channel: Korthikanti et al. 2022
+# (arXiv 2205.05198) count 34 bytes in half precision without the attention matrix.
+_HALF_BYTES, _WHOLE_BYTES = 34, 64
+
+
+def tower_flops(tokens: int, width: int, layers: int) -> float:
+    """Forward, one sequence."""
+    return 2.0 * layers * (12 * tokens * width**2 + 2 * tokens**2 * width)
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """What one clip with its text costs in training.
+
+    Attributes:
+        vision: forward FLOPs of the video tower, patches included.
+        text: forward FLOPs of the text tower; 0 where embeddings are kept.
+        train: of a whole step, per clip: forward, and twice that backward.
+        recomputed: on top, for blocks that are computed again.
+        activation_bytes: kept from forward to backward, per clip.
+        parameter_bytes: weights, gradients and moments, whatever the batch.
+    """
+
+    vision: float
+    text: float
+    train: float
+    recomputed: float
+    activation_bytes: float
+    parameter_bytes: float
+
+
+def step_cost(
+    config: ViCLIPConfig, mask_ratio: float, *, freeze_text: bool, half: bool
+) -> StepCost:
+    """The cost of training on one clip.
+
+    Args:
+        config: shapes.
+        mask_ratio: share of patches not embedded.
+        freeze_text: whether text embeddings are read from a cache.
+        half: whether activations are of 16 bits.
+    """
+    width, layers = config.vision_width, config.vision_layers
+    kept = kept_count(config.tokens, mask_ratio)
+    vision = tower_flops(kept + 1, width, layers) + 2.0 * kept * 3 * config.patch**2 * width
+    text = (
+        0.0 if freeze_text else tower_flops(config.context, config.text_width, config.text_layers)
+    )
+    again = min(config.checkpointed_blocks, layers)
+    per_value = _HALF_BYTES if half else _WHOLE_BYTES
+    kept_blocks = (layers - again) * per_value + again * (2 if half else 4)
+    activations = (kept + 1) * width * kept_blocks
+    if not freeze_text:
+        activations += config.context * config.text_width * config.text_layers * per_value
+    video_parameters, text_parameters = parameter_counts(config)
+    trained = video_parameters + (0 if freeze_text else text_parameters)
+    frozen = text_parameters if freeze_text else 0
+    return StepCost(
+        vision=vision,
+        text=text,
+        train=3 * (vision + text),
+        recomputed=vision * again / layers,
+        activation_bytes=float(activations),
+        parameter_bytes=float(_FLOAT_BYTES * (4 * trained + frozen)),
+    )
+
+
+def parameter_counts(config: ViCLIPConfig) -> tuple[int, int]:
+    """Parameters of the video tower and of the text tower."""
+
+    def blocks(width: int, layers: int) -> int:
+        return layers * (12 * width**2 + 13 * width)
+
+    width, words = config.vision_width, config.text_width
+    video = blocks(width, config.vision_layers) + 3 * config.patch**2 * width
+    video += width * (1 + config.grid**2 + 1 + config.frames + 4 + config.embedding)
+    text = blocks(words, config.text_layers)
+    text += words * (config.vocabulary + config.context + 2 + config.embedding)
+    return video, text
+
+
+def measure_peak(device: torch.device, dtype: torch.dtype, seconds: float = 0.3) -> float:
+    """FLOP per second of plain matrix products there, the best of several.
+
+    Args:
+        device: where.
+        dtype: of the factors.
+        seconds: how long to measure.
+    """
+    side = 8192 if device.type == "cuda" else 768
+    left = torch.ones(side, side, device=device, dtype=dtype)
+    best, started = float("inf"), time.perf_counter()
+    while time.perf_counter() - started < seconds or best == float("inf"):
+        _wait(device)
+        begin = time.perf_counter()
+        left @ left
+        _wait(device)
+        best = min(best, time.perf_counter() - begin)
+    return 2.0 * side**3 / best
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

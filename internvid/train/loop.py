@@ -1,0 +1,296 @@
+"""The training loop, top to bottom: prepare, then stage by stage and step by step."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+
+from internvid.models.viclip.model import ViCLIP
+from internvid.train.checkpoint import (
+    Checkpoints,
+    Position,
+    load_moments,
+    load_weights,
+    read_position,
+    save_checkpoint,
+    save_model,
+    whole_state,
+)
+from internvid.train.data import BatchReader, Orders, batches
+from internvid.train.flops import measure_peak
+from internvid.train.ledger import Ledger
+from internvid.train.meter import TimedBatches, Window
+from internvid.train.optimiser import make_optimiser, set_learning_rate
+from internvid.train.prepare import (
+    CACHE,
+    PlannedStage,
+    Towers,
+    Validate,
+    choose_samples,
+    claim_folder,
+    find_device,
+    locked,
+    make_model,
+    make_towers,
+    plan_stages,
+    run_facts,
+)
+from internvid.train.processes import all_max, process_group, rank, wait_for_all, world_size
+from internvid.train.recipe import TrainRecipe
+from internvid.train.report import Progress, open_writers
+from internvid.train.samples import ClipSource, Samples
+from internvid.train.step import Stepper
+from internvid.train.watch import Watch, stage_learning_rate
+from internvid.train.wiseft import blend_models
+
+MODEL, BLENDED = "model", "model-wise-ft"
+
+
+@dataclass(frozen=True)
+class TrainSummary:
+    """What a run came to.
+
+    Attributes:
+        folder: of the run.
+        model: folder of the trained model; None where the run ended before its last step.
+        step: steps done.
+        total: steps of the whole run.
+        loss: mean at the last reading; None if nothing was left to do.
+        samples: clips trained on.
+        dropped: clips left out, by reason.
+        skipped: showings that could not be read.
+        validation: the last validation's numbers.
+    """
+
+    folder: Path
+    model: Path | None
+    step: int
+    total: int
+    loss: float | None
+    samples: int
+    dropped: dict[str, int]
+    skipped: int
+    validation: dict[str, float]
+
+
+def train(
+    recipe: TrainRecipe,
+    source: ClipSource,
+    folder: Path,
+    *,
+    validate: Validate | None = None,
+    progress: Progress | None = None,
+) -> TrainSummary:
+    """Trains, or goes on where the folder's newest checkpoint stands.
+
+    The same call works alone and under `torchrun`. Order, views, masks and dropped paths are
+    functions of the seed and the sample, so a run that was killed ends as if it had not been.
+
+    Args:
+        recipe: the whole configuration.
+        source: the clips.
+        folder: of the run; new, empty, or of a run with the same recipe and clips.
+        validate: measures a model at the end of each stage and every `loop.validate_steps`.
+        progress: is told each reading of the loss.
+
+    Raises:
+        MisuseError: nothing to train on, another run's folder, a recipe that cannot be.
+        TrainingStoppedError: the loss is no number, or too many clips cannot be read.
+        StorageError: a checkpoint cannot be written; those before it are whole.
+    """
+    if recipe.loop.threads:
+        torch.set_num_threads(recipe.loop.threads)
+    with process_group(find_device(recipe)):
+        samples = choose_samples(recipe, source)
+        planned = plan_stages(recipe, samples)
+        claim_folder(folder, recipe, samples)
+        with locked(folder):
+            model = make_model(recipe, samples)
+            towers = make_towers(recipe, model, samples, folder / CACHE)
+            watch = make_watch(recipe, planned, towers, progress)
+            run = _Run(recipe, source, samples, planned, towers, folder, watch, validate)
+            try:
+                run.resume()
+                for at in range(len(planned)):
+                    run.train_stage(at)
+                return run.finish()
+            finally:
+                watch.close()
+
+
+def make_watch(
+    recipe: TrainRecipe, planned: list[PlannedStage], towers: Towers, progress: Progress | None
+) -> Watch:
+    """What reads the loss now and then; measures the device's peak first."""
+    total = sum(each.steps for each in planned)
+    dtype = torch.bfloat16 if towers.half else torch.float32
+    return Watch(
+        planned=planned,
+        # The run may be told to end before its last step.
+        end=min(total, recipe.loop.steps or total),
+        config=towers.model.config,
+        frozen_text=towers.text is None,
+        peak=measure_peak(towers.device, dtype) * world_size(),
+        skip_share=recipe.data.skip_share,
+        progress=progress,
+    )
+
+
+@dataclass
+class _Run:
+    recipe: TrainRecipe
+    source: ClipSource
+    samples: Samples
+    planned: list[PlannedStage]
+    towers: Towers
+    folder: Path
+    watch: Watch
+    validate: Validate | None
+    position: Position = field(default_factory=Position)
+    newest: Path | None = None
+    loss: float | None = None
+    validation: dict[str, float] = field(default_factory=dict)
+    saved_at: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self.checkpoints = Checkpoints(self.folder)
+        self.ledger = Ledger(self.folder)
+
+    def resume(self) -> None:
+        """Takes up the newest checkpoint, and cuts records back to it."""
+        if rank() == 0:
+            self.checkpoints.clear()
+        wait_for_all()
+        self.newest = self.checkpoints.newest()
+        if self.newest is not None:
+            self.position, _ = read_position(self.newest)
+            load_weights(self.newest, self.towers.model)
+        self.ledger.cut_back(self.position.step)
+        if rank() == 0:
+            names = self.recipe.loop.writers
+            self.watch.writers = open_writers(names, self.folder, self.position.step)
+
+    def train_stage(self, at: int) -> None:
+        """The rest of a stage; nothing, if it is done."""
+        planned, model = self.planned[at], self.towers.model
+        before = sum(each.steps for each in self.planned[:at])
+        start, end = self.position.step - before, min(planned.steps, self.watch.end - before)
+        if start >= end:
+            return
+        optimiser = make_optimiser(model.named_parameters(), self.recipe.optimiser)
+        if start and self.newest is not None:
+            load_moments(self.newest, model, optimiser)
+        stepper = Stepper(self.recipe, self.samples, self.towers, optimiser, at, planned.parts)
+        loader, window = self._loader(planned, start, end), Window()
+        for batch in loader:
+            set_learning_rate(optimiser, stage_learning_rate(planned, batch.step))
+            reads = batch.step + 1 == end or not (self.position.step + 1) % self._log_steps
+            loss, norm = stepper.step(batch, wants_norm=reads)
+            self._advance(planned, batch.step + 1)
+            self.ledger.note(self.position.step, batch.unreadable, self.samples)
+            window.add(loss, norm, batch.samples, len(batch.unreadable))
+            if reads:
+                self._read(planned, window, loader.take_waited())
+                if self._is_due(stage_done=batch.step + 1 == end):
+                    self._save(optimiser, planned)
+                window = Window()
+
+    @property
+    def _log_steps(self) -> int:
+        return self.recipe.loop.log_steps
+
+    def _loader(self, planned: PlannedStage, start: int, end: int) -> TimedBatches:
+        data = self.recipe.data
+        reader = BatchReader(self.source, planned.shape, data.view, self.recipe.loop.seed)
+        orders = Orders(planned.plan, self.samples, start, end, data.view.flip)
+        pin = self.towers.device.type == "cuda"
+        return TimedBatches(batches(reader, orders, data.loader, pin=pin))
+
+    def _advance(self, planned: PlannedStage, stage_step: int) -> None:
+        self.position = replace(
+            self.position,
+            step=self.position.step + 1,
+            stage=planned.stage.name,
+            stage_step=stage_step,
+            shown=self.position.shown + planned.stage.batch,
+        )
+
+    def _read(self, planned: PlannedStage, window: Window, waited_seconds: float) -> None:
+        reading = window.read(self.towers.device, waited_seconds)
+        self.position = replace(self.position, skipped=self.position.skipped + reading.skipped)
+        self.watch.check(window, reading, self.position, self.samples, self.ledger)
+        temperature = float(self.towers.model.temp.detach())
+        self.loss = self.watch.tell(planned, self.position, reading, temperature).loss
+
+    def _is_due(self, *, stage_done: bool) -> bool:
+        """Whether a checkpoint is written now; only after the loss was read and found good."""
+        loop, step = self.recipe.loop, self.position.step
+        if stage_done:
+            return True
+        every = [loop.checkpoint_steps, loop.validate_steps if self.validate else 0]
+        if any(steps and step // steps != (step - loop.log_steps) // steps for steps in every):
+            return True
+        if not loop.checkpoint_minutes:
+            return False
+        late = time.monotonic() - self.saved_at > 60 * loop.checkpoint_minutes
+        # One clock late is enough: all must write together.
+        return bool(all_max(torch.tensor(float(late), device=self.towers.device)))
+
+    def _save(self, optimiser: torch.optim.Optimizer, planned: PlannedStage) -> None:
+        facts = run_facts(self.samples) | {"loss": self.loss}
+        self.newest = save_checkpoint(
+            self.checkpoints, self.towers.model, optimiser, self.position, self.recipe, facts
+        )
+        if self.validate is not None and self._validates(planned):
+            self._measure(self.validate, self.newest)
+        if rank() == 0:
+            self.checkpoints.prune(self.recipe.loop.keep)
+        self.saved_at = time.monotonic()
+
+    def _validates(self, planned: PlannedStage) -> bool:
+        every, step = self.recipe.loop.validate_steps, self.position.step
+        done = self.position.stage_step == planned.steps or step == self.watch.end
+        return done or bool(every and step // every != (step - self._log_steps) // every)
+
+    def _measure(self, validate: Validate, path: Path) -> None:
+        """Validates the checkpoint just written; the first process does, the others wait."""
+        if rank() == 0:
+            self.validation = dict(
+                validate(ViCLIP.from_pretrained(path, device=self.towers.device))
+            )
+            for writer in self.watch.writers:
+                writer.write(self.position.step, self.validation)
+            if self.validation:
+                self.checkpoints.note_best(path, next(iter(self.validation.values())))
+        wait_for_all()
+
+    def finish(self) -> TrainSummary:
+        """Writes the model, and its blend where the recipe asks for one."""
+        total = sum(each.steps for each in self.planned)
+        done = self.position.step >= total
+        if done:
+            state = whole_state(self.towers.model)
+            if rank() == 0:
+                save_model(self.towers.model, state, self.folder / MODEL)
+                self._blend(self.recipe.finish.wise_ft)
+        wait_for_all()
+        return TrainSummary(
+            folder=self.folder,
+            model=self.folder / MODEL if done else None,
+            step=self.position.step,
+            total=total,
+            loss=self.loss,
+            samples=len(self.samples),
+            dropped=self.samples.dropped,
+            skipped=self.position.skipped,
+            validation=self.validation,
+        )
+
+    def _blend(self, share: float) -> None:
+        if share:
+            trained = ViCLIP.from_pretrained(self.folder / MODEL)
+            start = make_model(self.recipe, self.samples)
+            blend_models(trained, start, share, self.folder / BLENDED)

@@ -1,0 +1,55 @@
+"""The towers as training calls them: bytes of patches in, embeddings out."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from internvid.models.viclip.preprocess import Preprocessing
+from internvid.models.viclip.vision import VideoTower
+
+
+class PatchTower(nn.Module):
+    """A video tower that is fed bytes of the kept patches.
+
+    The normalisation is one multiplication and one addition per value, on the device, so that
+    only bytes travel.
+
+    Args:
+        tower: whose parameters are used.
+        rule: mean and deviation.
+        frames: of a clip.
+        grid: patches along one side of a frame.
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, tower: VideoTower, rule: Preprocessing, frames: int, grid: int) -> None:
+        super().__init__()
+        self.tower = tower
+        self.frames = frames
+        self.grid = grid
+        mean, std = (
+            torch.tensor(numbers, dtype=torch.float64) for numbers in (rule.mean, rule.std)
+        )
+        area = tower.patch**2
+        self._keep("scale", 1 / (255 * std), area)
+        self._keep("shift", -mean / std, area)
+
+    def _keep(self, name: str, values: Tensor, area: int) -> None:
+        self.register_buffer(name, values.repeat_interleave(area).float(), persistent=False)
+
+    def forward(self, patches_BKP: Tensor, kept_BK: Tensor | None) -> Tensor:
+        """Embeds clips.
+
+        Args:
+            patches_BKP: uint8.
+            kept_BK: which patches they are; None if all, in order.
+
+        Returns:
+            [B, E], not normalised.
+        """
+        pixels_BKP = torch.addcmul(self.shift, patches_BKP.float(), self.scale)
+        positions_LW = self.tower.positions(self.frames, self.grid, self.grid)
+        return self.tower.encode_patches(pixels_BKP, positions_LW, kept_BK)
