@@ -1,0 +1,170 @@
+"""Models on this machine: what a user says about one, and streams of requests through it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from internvid.captions.asking import Answer, Request
+from internvid.captions.pictures import decode_picks
+from internvid.core.config import setting, weights_field
+from internvid.core.errors import ConfigInvalidError, InternvidError
+from internvid.core.streams import batched, prepared
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from internvid.models.pretrained import Checkpoint
+    from internvid.models.texts import Said
+
+    Pictured = tuple[Request, list[Image.Image]]
+
+# What torch and transformers raise for inputs that a model cannot take.
+_MODEL_ERRORS = (RuntimeError, ValueError, IndexError, TypeError, AttributeError, KeyError)
+
+
+@dataclass(frozen=True)
+class LocalModel:
+    """A pretrained model on this machine.
+
+    Attributes:
+        weights: local folder, or hub name, optionally with "@revision".
+        dtype: `auto` (bfloat16 on a GPU that has it, else float32), `float32`, `bfloat16`,
+            `float16`.
+        trust_remote_code: run Python code that comes with the model.
+        device: `auto` (a GPU if there is one), `cpu`, `cuda`, `cuda:1`, `mps`.
+        batch: pictures or texts that go through the model at once.
+        threads: threads that decode pictures ahead.
+        download: fetch the model from the hub where it is not on this machine.
+    """
+
+    weights: str = weights_field("")
+    dtype: str = "auto"
+    trust_remote_code: bool = False
+    device: str = setting("auto")
+    batch: int = setting(16)
+    threads: int = setting(2)
+    download: bool = setting(False)  # noqa: FBT003
+
+    def __post_init__(self) -> None:
+        for name in ("batch", "threads"):
+            if getattr(self, name) < 1:
+                raise ConfigInvalidError(f"{name} must be at least 1, got {getattr(self, name)}")
+
+    def checkpoint(self) -> Checkpoint:
+        """What `internvid.models` is to load.
+
+        Raises:
+            ConfigInvalidError: no weights are named.
+        """
+        from internvid.models.pretrained import Checkpoint
+
+        if not self.weights:
+            raise ConfigInvalidError(
+                "no model is named",
+                hint="--set local.weights=FOLDER_OR_HUB_NAME, or for a served one "
+                "--set served.model=NAME --set served.base_url=URL",
+            )
+        return Checkpoint(
+            self.weights, self.device, self.dtype, self.trust_remote_code, self.download
+        )
+
+
+def without_weights(local: LocalModel) -> LocalModel:
+    """The same for a component whose model is served: no weights count for its fingerprint."""
+    return dataclasses.replace(local, weights="")
+
+
+def show(
+    requests: Iterable[Request],
+    describe: Callable[[Sequence[Pictured]], list[Said]],
+    local: LocalModel,
+) -> Iterator[tuple[Request, Answer]]:
+    """Show each request's pictures to a model, in batches, decoded ahead in threads.
+
+    Args:
+        requests: read ahead by a few batches.
+        describe: one batch through the model: one answer per member, in order.
+        local: sizes and threads.
+
+    Raises:
+        InternvidError: the model fails for every request of a batch.
+    """
+    batch: list[Pictured] = []
+    ahead = prepared(
+        requests,
+        lambda request: decode_picks(request.picks),
+        threads=local.threads,
+        ahead=max(2 * local.batch, 2 * local.threads),
+    )
+    for request, pictures in ahead:
+        if pictures is None:
+            yield request, Answer(failure="picture_unreadable")
+            continue
+        batch.append((request, pictures))
+        if len(batch) == local.batch:
+            yield from _through(batch, describe)
+            batch = []
+    yield from _through(batch, describe)
+
+
+def rewrite(
+    requests: Iterable[Request], write: Callable[[list[str]], list[Said]], local: LocalModel
+) -> Iterator[tuple[Request, Answer]]:
+    """Give each request's prompt to a language model, many at a time.
+
+    Args:
+        requests: read ahead by eight batches, so that texts of like length run together.
+        write: texts through the model: one answer per text, in order.
+        local: sizes.
+    """
+    for some in batched(requests, 8 * local.batch):
+        yield from _through(
+            [(request, []) for request in some],
+            lambda members: write([request.prompt for request, _ in members]),
+        )
+
+
+def _through(
+    batch: Sequence[Pictured], describe: Callable[[Sequence[Pictured]], list[Said]]
+) -> Iterator[tuple[Request, Answer]]:
+    """A batch through the model; where that fails, each member alone."""
+    if not batch:
+        return
+    try:
+        said = _said(batch, describe)
+    except _MODEL_ERRORS as error:
+        alone = [_alone(member, describe) for member in batch]
+        if all(answer.failure for answer in alone):
+            raise InternvidError(
+                f"the model fails for every clip it is given: {type(error).__name__}: {error}",
+                hint="is it meant for this? try it on one picture in Python",
+            ) from error
+        answers = alone
+    else:
+        answers = [_answer(each) for each in said]
+    for (request, _), answer in zip(batch, answers, strict=True):
+        yield request, answer
+
+
+def _alone(member: Pictured, describe: Callable[[Sequence[Pictured]], list[Said]]) -> Answer:
+    try:
+        return _answer(_said([member], describe)[0])
+    except _MODEL_ERRORS:
+        return Answer(failure="model_failed")
+
+
+def _said(
+    batch: Sequence[Pictured], describe: Callable[[Sequence[Pictured]], list[Said]]
+) -> list[Any]:
+    said = describe(batch)
+    if len(said) != len(batch):
+        # Fewer answers than asked: which is whose cannot be known.
+        raise ValueError(f"{len(said)} answers for {len(batch)} requests")
+    return said
+
+
+def _answer(said: Said) -> Answer:
+    return Answer(failure="truncated") if said.is_cut else Answer(said.text)
