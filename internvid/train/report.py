@@ -170,8 +170,7 @@ def values_of(line: LogLine) -> dict[str, Any]:
     return {name: value for name, value in asdict(line).items() if name in _FIELDS}
 
 
-def _is_kept(row: Mapping[str, str], step: int) -> bool:
-    try:
-        return int(row["step"]) <= step
-    except (KeyError, TypeError, ValueError):
-        return False  # a row cut short by a kill
+def _is_kept(row: Mapping[str, str | None], step: int) -> bool:
+    # A row cut short by a kill has fewer fields.
+    whole = None not in row.values() and set(row) == set(_FIELDS)
+    return whole and (row["step"] or "").isdigit() and int(row["step"] or 0) <= step

@@ -1,0 +1,255 @@
+"""Clips from picks, shards, files and the world; what makes a usable sample."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import internvid
+from internvid.core.errors import DatasetFormatError, MisuseError, VideoUnreadableError
+from internvid.core.types import TimeSpan
+from internvid.curate.subsets import Random
+from internvid.dataset.frames import FrameShards
+from internvid.dataset.store import Dataset
+from internvid.publish.frames import FramesExporter, encode_clip, spread
+from internvid.publish.publish import publish
+from internvid.synthetic.truth import World
+from internvid.train.jpegs import decode_jpegs
+from internvid.train.samples import ClipSource, ClipTable, make_samples
+from internvid.train.sources import ArraySource, FileClip, FileSource, ShardSource, WorldSource
+from internvid.train.stored import PickSource, pack_picks
+from internvid.video.decode import Picture, open_video
+from internvid.video.picture import Painter, decode_jpeg, encode_jpeg
+from internvid.video.span import read_span
+
+
+def all_of(available: int) -> list[int]:
+    return list(range(available))
+
+
+@pytest.fixture(scope="module")
+def packed(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> PickSource:
+    return pack_picks(dataset, "measured", None, tmp_path_factory.mktemp("pack"))
+
+
+@pytest.fixture(scope="module")
+def shards(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> FrameShards:
+    folder = tmp_path_factory.mktemp("shards") / "out"
+    publish(dataset, folder, FramesExporter(clips_per_shard=4, frames=16, short_side=64))
+    return FrameShards(folder)
+
+
+def close(a: np.ndarray, b: np.ndarray) -> bool:
+    return float(np.abs(a.astype(int) - b.astype(int)).mean()) < 4
+
+
+# Picks
+
+
+def test_packed_picks_are_those_of_the_clips(dataset: Dataset, packed: PickSource) -> None:
+    table = packed.table()
+    assert list(table.clip_ids) == dataset.clips()["clip_id"].to_pylist()
+    assert list(table.captions) == dataset.clips()["measured"].to_pylist()
+    for at, clip_id in enumerate(table.clip_ids):
+        stored = [np.asarray(picture) for _, picture in dataset.pictures(clip_id)]
+        read = packed.read(at, all_of)
+        assert len(read) == len(stored)
+        assert all(close(ours, theirs) for ours, theirs in zip(read, stored, strict=True))
+
+
+def test_a_pack_is_made_once(dataset: Dataset, packed: PickSource) -> None:
+    before = (packed.folder / "picks.bin").stat().st_mtime_ns
+    again = pack_picks(dataset, "measured", None, packed.folder)
+    assert (packed.folder / "picks.bin").stat().st_mtime_ns == before
+    assert again.table() == packed.table()
+
+
+def test_a_subset_is_packed_alone(dataset: Dataset, tmp_path: Path) -> None:
+    internvid.select(dataset, Random(count=3), "three-to-train")
+    source = pack_picks(dataset, "measured", "three-to-train", tmp_path)
+    assert len(source.table().clip_ids) == 3
+    assert source.read(2, all_of).ndim == 4
+
+
+def test_a_wrong_column_is_refused_with_those_there_are(dataset: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(
+        MisuseError, match=r"column 'blip' .* is not there; columns of text: .*measured"
+    ):
+        pack_picks(dataset, "blip", None, tmp_path)
+    with pytest.raises(MisuseError, match=r"column 'duration_seconds' .* is DOUBLE, not text"):
+        pack_picks(dataset, "duration_seconds", None, tmp_path)
+
+
+def test_jpegs_are_decoded_as_by_pillow() -> None:
+    rng = np.random.default_rng(0)
+    from PIL import Image
+
+    small = Image.fromarray(rng.integers(0, 255, (2, 3, 3), dtype=np.uint8))
+    image = small.resize((97, 61), Image.Resampling.BICUBIC)
+    colour = encode_jpeg(image, 90)
+    grey = encode_jpeg(image.convert("L").convert("RGB"), 90)
+    assert close(decode_jpegs([colour, grey, colour])[0], decode_jpeg(colour))
+    with pytest.raises(VideoUnreadableError, match="damaged"):
+        decode_jpegs([b"\xff\xd8 no picture"])
+    with pytest.raises(VideoUnreadableError, match="differ in size"):
+        decode_jpegs([colour, encode_jpeg(small, 90)])
+    assert close(decode_jpegs([colour])[0], decode_jpeg(colour))
+
+
+# Spans
+
+
+def test_spans_hold_the_frames_of_a_full_decode(world: World) -> None:
+    path = world.folder / world.videos[0].name
+    with open_video(path) as opened:
+        pictures = [item for item in opened.read() if isinstance(item, Picture)]
+        painter = Painter(opened.facts)
+        tick = float(opened.facts.time_base)
+        for first, last in ((0, 12), (len(pictures) // 2, len(pictures) // 2 + 9)):
+            span = TimeSpan(pictures[first].ticks * tick, pictures[last].ticks * tick)
+            found = read_span(path, lambda n: [0, n // 2, n - 1], span=span)
+            wanted = [first, (first + last) // 2, last - 1]
+            for ours, at in zip(found.frames, wanted, strict=True):
+                assert (ours == painter.paint(pictures[at].frame)).all()
+            assert found.pts_seconds[0] == pytest.approx(span.start_seconds, abs=2e-3)
+
+
+def test_a_span_without_frames_is_unreadable(world: World) -> None:
+    path = world.folder / world.videos[0].name
+    with pytest.raises(VideoUnreadableError, match="shows no frame of the span"):
+        read_span(path, all_of, span=TimeSpan(1e4, 1e4 + 1))
+
+
+def test_files_are_decoded_when_they_are_shown(world: World) -> None:
+    path = world.folder / world.videos[0].name
+    source = FileSource([FileClip(path, "a clip of a file", TimeSpan(1.0, 2.0))], short_side=48)
+    assert source.table().sources == [str(path)]
+    frames = source.read(0, lambda n: [0, n - 1])
+    assert frames.shape[0] == 2
+    assert min(frames.shape[1:3]) == 48
+
+
+# Shards
+
+
+def test_shards_hold_the_frames_of_the_clips(dataset: Dataset, shards: FrameShards) -> None:
+    rows = dataset.clips().to_pylist()
+    ids = shards.rows()["clip_id"].to_pylist()
+    assert ids == [row["clip_id"] for row in rows]
+    sources = {row["video_id"]: row for row in dataset.videos().to_pylist()}
+    for at, row in list(enumerate(rows))[:4]:
+        truth = read_span(
+            Path(sources[row["video_id"]]["uri"]),
+            lambda n: spread(n, 16),
+            ticks=(row["start_pts"], row["end_pts"]),
+            short_side=64,
+        ).frames
+        read = shards.read(at, all_of)
+        even = [side - side % 2 for side in truth.shape[1:3]]
+        truth = truth[:, : even[0], : even[1]]
+        assert read.shape == truth.shape
+        assert float(np.abs(read.astype(int) - truth).mean()) < 8
+
+
+def test_any_frame_can_be_read_alone(shards: FrameShards) -> None:
+    whole = shards.read(0, all_of)
+    for at in (15, 3, 4, 0):
+        assert (shards.read(0, lambda _, at=at: [at])[0] == whole[at]).all()  # type: ignore[misc]
+    assert (shards.read(0, lambda _: [1, 1, 9])[2] == whole[9]).all()
+
+
+def test_shards_are_played_by_others(shards: FrameShards, tmp_path: Path) -> None:
+    import tarfile
+
+    with tarfile.open(shards.folder / "shard-000000.tar") as tar:
+        tar.extractall(tmp_path, filter="data")
+    played = read_span(next(tmp_path.glob("*.mp4")), all_of).frames
+    assert len(played) == 16
+
+
+def test_key_frames_stand_at_the_sampling_intervals() -> None:
+    frames = np.random.default_rng(0).integers(0, 255, (32, 32, 48, 3), dtype=np.uint8)
+    made = encode_clip(frames, gop=4, crf=23)
+    sizes = np.array(made.facts["packet_bytes"]).reshape(8, 4)
+    assert made.facts["frames"] == 32
+    assert (sizes[:, 0] >= sizes[:, 1:].max(axis=1) * 0.5).all()
+
+
+def test_damaged_shards_are_unreadable_clips(shards: FrameShards, tmp_path: Path) -> None:
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(shards.folder, copy)
+    with (copy / "shard-000000.tar").open("r+b") as file:
+        file.truncate(2000)
+    with pytest.raises(VideoUnreadableError, match="cut short"):
+        FrameShards(copy).read(0, all_of)
+    (copy / "shard-000001.tar").unlink()
+    with pytest.raises(VideoUnreadableError, match="cannot be read"):
+        FrameShards(copy).read(5, all_of)
+    with pytest.raises(DatasetFormatError, match="no frame shards"):
+        FrameShards(tmp_path)
+
+
+def test_texts_of_shards_are_chosen_by_name(shards: FrameShards, dataset: Dataset) -> None:
+    table = ShardSource(shards, "measured").table()
+    assert list(table.captions) == dataset.clips()["measured"].to_pylist()
+    assert list(table.sources) == dataset.clips()["source_id"].to_pylist()
+    with pytest.raises(MisuseError, match=r"has no text 'blip'; it has: .*measured"):
+        ShardSource(shards, "blip").table()
+
+
+# The world, and arrays
+
+
+def test_the_world_is_rendered_once_and_the_same(tmp_path: Path) -> None:
+    kept = WorldSource(seed=3, count=6, frames=4, size=32, cache=tmp_path)
+    fresh = WorldSource(seed=3, count=6, frames=4, size=32)
+    assert (kept.read(2, all_of) == fresh.read(2, all_of)).all()
+    again = pickle.loads(pickle.dumps(kept))
+    assert (again.read(2, all_of) == fresh.read(2, all_of)).all()
+    assert again.table() == fresh.table()
+
+
+def test_hard_neighbours_of_the_world_differ_in_motion() -> None:
+    table = WorldSource(seed=1, count=600).table()
+    assert table.alike is not None
+    group = [at for at, label in enumerate(table.alike) if label == table.alike[0]]
+    words = {str(table.captions[at]).split(" on ")[0].rsplit(" ", 3)[0][:12] for at in group}
+    assert len(words) == 1
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        ArraySource([np.zeros((2, 8, 8, 3), np.uint8)], ["a text"]),
+        WorldSource(count=1),
+        FileSource([]),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_sources_keep_the_contract(source: object) -> None:
+    assert isinstance(source, ClipSource)
+    assert isinstance(pickle.loads(pickle.dumps(source)), ClipSource)
+
+
+# Samples
+
+
+def test_captions_are_cleaned_and_short_ones_dropped() -> None:
+    table = ClipTable(
+        list("abcde"),
+        ["A dog, running!", None, "Dog.", "a dog running", "it turns LEFT"],
+        ["v1", "v1", "v2", "v1", "v3"],
+    )
+    samples = make_samples(table)
+    assert samples.clips.tolist() == [0, 3, 4]
+    assert samples.captions == ["a dog running", "it turns left"]
+    assert samples.texts.tolist() == [0, 0, 1]
+    assert samples.sources.tolist() == [0, 0, 1]
+    assert samples.sided.tolist() == [False, False, True]
+    assert samples.dropped == {"no_caption": 1, "short_caption": 1}
+    assert make_samples(table, clean=False).captions[0] == "A dog, running!"
