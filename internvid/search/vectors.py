@@ -116,13 +116,19 @@ class VectorStore:
         return len(ids)
 
 
-def search_exact(store: VectorStore, queries: Matrix, count: int) -> list[list[Hit]]:
+def search_exact(
+    store: VectorStore,
+    queries: Matrix,
+    count: int,
+    allowed: npt.NDArray[np.bool_] | None = None,
+) -> list[list[Hit]]:
     """The nearest vectors by cosine, compared with every one.
 
     Args:
         store: the vectors.
         queries: float32 [Q, D], of any length but zero.
         count: how many each; fewer where the store holds fewer.
+        allowed: bool [N], which rows may be found; all when None.
 
     Returns:
         For each query its hits, best first; equal scores in the order of the store.
@@ -133,7 +139,9 @@ def search_exact(store: VectorStore, queries: Matrix, count: int) -> list[list[H
         # A product with one vector reads the matrix once and is bound by memory: nothing is
         # gained by a smarter loop.
         scores = store.matrix @ query
-        hits.append(hits_of(store, best_rows(scores, count), scores))
+        rows = np.arange(len(scores)) if allowed is None else np.flatnonzero(allowed)
+        best = best_rows(scores if allowed is None else scores[rows], count)
+        hits.append(hits_of(store, rows[best], scores))
     return hits
 
 
