@@ -206,6 +206,66 @@ def publish(
     run_publish(dataset, folder, subset, exporter, list(assignments or ()), as_json=as_json)
 
 
+@app.command(rich_help_panel="Train")
+def evaluate(
+    subjects: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL",
+            help="A folder or file of weights, a hub name, frames:MODEL, fake, module:function; "
+            "with --page: result files.",
+        ),
+    ],
+    benchmark: Annotated[
+        Optional[str], typer.Option(help="See: internvid list benchmarks.")
+    ] = None,
+    videos: Annotated[Optional[Path], typer.Option(help="The folder of its videos.")] = None,
+    annotations: Annotated[
+        Optional[list[Path]],
+        typer.Option(help="Its annotation file; given again where it has two."),
+    ] = None,
+    protocol: Annotated[
+        Optional[str], typer.Option(help="For recognition: reference, or clip.")
+    ] = None,
+    output: Annotated[
+        Optional[Path], typer.Option("--output", "-o", help="Write the result, or the page, here.")
+    ] = None,
+    store: Annotated[
+        Optional[Path], typer.Option(help="Keeps vectors; default: embeddings/ beside OUTPUT.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
+    preprocessing: Annotated[
+        str, typer.Option(help="How frames become pixels; default: the model's own.")
+    ] = "",
+    workers: Annotated[int, typer.Option(min=1, help="Files read at the same time.")] = 2,
+    assignments: Set = None,
+    page: Annotated[
+        bool, typer.Option("--page", help="Make one HTML page of result files.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Measure a model on a benchmark: numbers with everything that decided them."""
+    from internvid.cli.evaluating import EvaluateRequest, run_evaluate
+
+    run_evaluate(
+        EvaluateRequest(
+            subjects=tuple(subjects),
+            benchmark=benchmark,
+            videos=videos,
+            annotations=tuple(annotations or ()),
+            protocol=protocol,
+            output=output,
+            store=store,
+            device=device,
+            preprocessing=preprocessing,
+            workers=workers,
+            assignments=tuple(assignments or ()),
+            page=page,
+            as_json=as_json,
+        )
+    )
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit code: 0, 1 failed, 2 misuse, 130 interrupted."""
     if os.getcwd() not in sys.path:

@@ -84,10 +84,12 @@ def run_describe(dataset: Path, subset: str | None, *, as_json: bool) -> None:
 def run_list(what: str, subset: str | None, limit: int, *, rejected: bool, as_json: bool) -> None:
     """`internvid list`."""
     kind = what.removesuffix("s")
-    if kind == "recipe" and not Path(what).exists():
+    # A folder may bear the name of a kind without being a dataset.
+    is_dataset = (Path(what) / "dataset.json").exists()
+    if kind == "recipe" and not is_dataset:
         _list_recipes(as_json=as_json)
         return
-    if kind in registry.KINDS and not Path(what).exists():
+    if kind in registry.KINDS and not is_dataset:
         _list_components(kind, as_json=as_json)
         return
     if not Path(what).exists():

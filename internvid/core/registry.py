@@ -51,6 +51,27 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "random": "internvid.curate.subsets:Random",
     },
     "exporter": {"webdataset": "internvid.publish.webdataset:WebDatasetExporter"},
+    "benchmark": {
+        "k400": "internvid.evaluate.recognition:Kinetics400",
+        "k600": "internvid.evaluate.recognition:Kinetics600",
+        "k700": "internvid.evaluate.recognition:Kinetics700",
+        "ssv2": "internvid.evaluate.recognition:SomethingSomething",
+        "ucf101": "internvid.evaluate.recognition:UCF101",
+        "hmdb51": "internvid.evaluate.recognition:HMDB51",
+        "actions": "internvid.evaluate.recognition:ZeroShotRecognition",
+        "fine-tuned": "internvid.evaluate.recognition:FineTunedRecognition",
+        "msrvtt": "internvid.evaluate.retrieval:MSRVTT",
+        "msvd": "internvid.evaluate.retrieval:MSVD",
+        "lsmdc": "internvid.evaluate.retrieval:LSMDC",
+        "didemo": "internvid.evaluate.retrieval:DiDeMo",
+        "activitynet": "internvid.evaluate.retrieval:ActivityNet",
+        "vatex": "internvid.evaluate.retrieval:VATEX",
+        "captions": "internvid.evaluate.retrieval:ZeroShotRetrieval",
+        "linear-probe": "internvid.evaluate.probe:LinearProbing",
+        "knn": "internvid.evaluate.probe:NearestNeighbours",
+        "retrieval-synthetic": "internvid.evaluate.synthetic:SyntheticRetrieval",
+        "direction-synthetic": "internvid.evaluate.synthetic:SyntheticDirection",
+    },
 }
 
 KINDS: tuple[str, ...] = tuple(COMPONENTS)

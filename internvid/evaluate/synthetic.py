@@ -22,6 +22,7 @@ from internvid.evaluate.metrics import VectorSimilarity, measure_retrieval, rank
 from internvid.evaluate.protocol import Protocol, Result
 from internvid.evaluate.templates import digest_texts, find_cleaning
 from internvid.synthetic.clips import ClipSpec, render_clip, sample_specs
+from internvid.synthetic.vocabulary import MOTIONS
 
 DIRECTIONS = ("left", "right", "up", "down")
 _DRAWS = 40
@@ -38,18 +39,23 @@ def draw_distinct(
         seed: another seed gives other clips.
         count: how many.
         cameras: kinds of camera moves, see `internvid.synthetic.clips.sample_specs`.
-        motions: only these; None for all.
+        motions: only these, each equally often (within one); None for all, as they come.
 
     Raises:
         ConfigInvalidError: the world has not so many different sentences.
     """
+    room = dict.fromkeys(MOTIONS, count)
+    if motions is not None:
+        each, more = divmod(count, len(motions))
+        room = {motion: each + (at < more) for at, motion in enumerate(motions)}
     chosen: dict[str, ClipSpec] = {}
-    for more in range(_DRAWS):
-        drawn = sample_specs(seed + _NEXT_SEED * more, 2 * count, held_out=True, cameras=cameras)
+    for draw in range(_DRAWS):
         before = len(chosen)
+        drawn = sample_specs(seed + _NEXT_SEED * draw, 2 * count, held_out=True, cameras=cameras)
         for spec in drawn:
-            if motions is None or spec.motion in motions:
-                chosen.setdefault(spec.text(), spec)
+            if room.get(spec.motion, 0) > 0 and spec.text() not in chosen:
+                chosen[spec.text()] = spec
+                room[spec.motion] -= 1
             if len(chosen) == count:
                 return list(chosen.values())
         if len(chosen) == before:
@@ -118,7 +124,7 @@ class _SyntheticBenchmark:
 
     def evaluate(self, subject: Embedder, run: Run) -> Result:
         """See `Benchmark`; the subject is an `Embedder`."""
-        if not self.seeds or self.clips < 2:
+        if not self.seeds or self.clips < len(DIRECTIONS):
             raise ConfigInvalidError(f"{self.clips} clips of seeds {self.seeds} measure nothing")
         drawn = {seed: self.draw(seed) for seed in self.seeds}
         runs = {str(seed): self.measure(specs, subject, run) for seed, specs in drawn.items()}
@@ -196,7 +202,6 @@ class SyntheticDirection(_SyntheticBenchmark):
             ranks = rank_labels(np.einsum("nd,nkd->nk", clips, texts), labels)
             numbers[f"{prefix}top1"] = 100.0 * float((ranks == 1).mean())
             for at, direction in enumerate(DIRECTIONS):
-                if (labels == at).any():
-                    share = float((ranks[labels == at] == 1).mean())
-                    numbers[f"{prefix}{direction}_top1"] = 100.0 * share
+                share = float((ranks[labels == at] == 1).mean())
+                numbers[f"{prefix}{direction}_top1"] = 100.0 * share
         return numbers

@@ -1,0 +1,159 @@
+"""evaluate: a model on a benchmark, or results as a page."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from internvid.cli.output import duration, put, put_json, say, table
+from internvid.core import registry
+from internvid.core.config import with_values
+from internvid.core.errors import ConfigInvalidError, MisuseError
+
+if TYPE_CHECKING:
+    from internvid.evaluate.protocol import Result
+
+_EVERY_SECONDS = 5.0
+_SHOWN_MISSING = 10
+
+
+@dataclass(frozen=True)
+class EvaluateRequest:
+    """The arguments of `internvid evaluate`."""
+
+    subjects: tuple[str, ...]
+    benchmark: str | None = None
+    videos: Path | None = None
+    annotations: tuple[Path, ...] = ()
+    protocol: str | None = None
+    output: Path | None = None
+    store: Path | None = None
+    device: str = "auto"
+    preprocessing: str = ""
+    workers: int = 2
+    assignments: tuple[str, ...] = ()
+    page: bool = False
+    as_json: bool = False
+
+
+def run_evaluate(request: EvaluateRequest) -> None:
+    """`internvid evaluate`."""
+    if request.page:
+        _write_page(request)
+        return
+    if len(request.subjects) != 1 or request.benchmark is None:
+        raise MisuseError(
+            "one model and one benchmark are measured at a time",
+            hint="internvid evaluate MODEL --benchmark NAME; see: internvid list benchmarks",
+        )
+    benchmark = make_benchmark(request)
+    result, seconds = _measure(benchmark, request)
+    if request.output is not None:
+        result.write(request.output)
+    _put_result(result, seconds, request)
+
+
+def make_benchmark(request: EvaluateRequest) -> Any:
+    """The benchmark of a request: named, then changed by its options.
+
+    Raises:
+        ConfigInvalidError: an option that the benchmark has no use for.
+    """
+    benchmark = registry.create("benchmark", request.benchmark or "")
+    given = {
+        "videos": str(request.videos) if request.videos else None,
+        "annotations": tuple(str(path) for path in request.annotations) or None,
+        "protocol": request.protocol,
+    }
+    wanted = {name: value for name, value in given.items() if value is not None}
+    known = {field.name for field in dataclasses.fields(benchmark)}
+    if unknown := sorted(set(wanted) - known):
+        raise ConfigInvalidError(f"{request.benchmark} has no use for --{unknown[0]}")
+    return with_values(dataclasses.replace(benchmark, **wanted), request.assignments)
+
+
+def _measure(benchmark: Any, request: EvaluateRequest) -> tuple[Result, float]:
+    from internvid.evaluate.embedders import load_embedder
+    from internvid.evaluate.embedding import Run
+    from internvid.evaluate.store import EmbeddingStore
+
+    folder = request.store
+    if folder is None and request.output is not None and hasattr(benchmark, "videos"):
+        folder = request.output.parent / "embeddings"
+    subject = load_embedder(
+        request.subjects[0], preprocessing=request.preprocessing, device=request.device
+    )
+    started = time.monotonic()
+    run = Run(EmbeddingStore(folder), Ticker(), request.workers)
+    return benchmark.evaluate(subject, run), time.monotonic() - started
+
+
+class Ticker:
+    """Says how far each stage is: a line that renews itself on a terminal, few lines elsewhere."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._stage = ""
+        self._first = self._last = 0.0
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """See `internvid.evaluate.embedding.Progress`."""
+        now = time.monotonic()
+        if stage != self._stage:
+            self._stage, self._first, self._last = stage, now, 0.0
+        if now - self._last < (0.2 if self._terminal else _EVERY_SECONDS) and done < total:
+            return
+        self._last = now
+        text = f"{stage}: {done}/{total}"
+        if 0 < done < total and now > self._first:
+            text += f", about {duration((now - self._first) / done * (total - done))} left"
+        if self._terminal:
+            end = "\n" if done >= total else ""
+            print(f"\r\x1b[K{text}", end=end, file=sys.stderr, flush=True)
+        else:
+            say(text)
+
+
+def _put_result(result: Result, seconds: float, request: EvaluateRequest) -> None:
+    if request.as_json:
+        put_json(result.describe())
+        return
+    protocol = result.protocol
+    put(f"model      {result.model.get('name')} ({result.model.get('weights')})")
+    put(f"benchmark  {protocol.benchmark}, protocol {protocol.fingerprint}")
+    put(f"clips      {protocol.found} of {protocol.listed} found")
+    rows = [{"metric": key, "value": round(value, 3)} for key, value in result.metrics.items()]
+    put(table(rows))
+    if request.output is not None:
+        put(f"result     {request.output}")
+    put(f"took       {duration(seconds)}")
+    if result.missing:
+        say(f"\n{len(result.missing)} clips are missing from these numbers, none was replaced:")
+        for one in result.missing[:_SHOWN_MISSING]:
+            say(f"  {one.clip}: {one.reason}")
+    if note := _usual(request, protocol.listed):
+        say(note)
+
+
+def _usual(request: EvaluateRequest, listed: int) -> str:
+    counts = getattr(registry.find("benchmark", request.benchmark or ""), "usual_clips", ())
+    if not counts or listed in counts:
+        return ""
+    usual = " or ".join(f"{count:,}" for count in counts)
+    return f"\nnote: the file lists {listed:,} clips; the set is usually {usual}"
+
+
+def _write_page(request: EvaluateRequest) -> None:
+    from internvid.evaluate.page import write_page
+
+    if request.output is None:
+        raise MisuseError("a page needs a place", hint="add -o page.html")
+    page = write_page([Path(name) for name in request.subjects], request.output)
+    if request.as_json:
+        put_json({"page": page})
+    else:
+        put(str(page))

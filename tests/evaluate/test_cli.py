@@ -1,0 +1,106 @@
+"""`internvid evaluate`: from a name and a folder to a result file and a page."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from internvid.cli.app import main
+from internvid.evaluate.protocol import read_result
+from tests.evaluate.colours import COLOURS, film
+
+MODEL = "tests.evaluate.colours:ColourEmbedder"
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Films and lists in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    for colour in COLOURS:
+        film(tmp_path / "films" / f"{colour}.mp4", colour)
+    rows = "".join(f"{colour}.mp4,{colour}\n" for colour in COLOURS)
+    (tmp_path / "val.csv").write_text(rows + "gone.mp4,red\n")
+    (tmp_path / "1ka.csv").write_text(
+        "key,vid_key,video_id,sentence\n"
+        + "".join(f"r,m,{colour},a {colour} film\n" for colour in COLOURS)
+    )
+    return tmp_path
+
+
+def run(*arguments: str) -> int:
+    return main(["evaluate", *arguments])
+
+
+def test_a_result_is_written_and_printed(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--benchmark", "k400", "--videos", "films", "--annotations", "val.csv")
+    assert run(MODEL, *options, "-o", "out/k400.json", "--json") == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out) == json.loads(Path("out/k400.json").read_text())
+    result = read_result(Path("out/k400.json"))
+    assert result.metrics["top1"] == 100.0
+    assert [one.clip for one in result.missing] == ["gone.mp4"]
+    assert list(Path("out/embeddings").glob("videos@*/part-*.npy"))
+    assert run(MODEL, *options) == 0
+    printed = capsys.readouterr()
+    assert "4 of 5 found" in printed.out
+    assert "gone.mp4: not_found" in printed.err
+
+
+def test_options_and_fields_reach_the_benchmark(
+    desk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(
+        MODEL, "--benchmark", "k400", "--videos", "films", "--annotations", "val.csv",
+        "--protocol", "clip", "--set", "views.frames=2", "-o", "r.json",
+    ) == 0  # fmt: skip
+    protocol = read_result(Path("r.json")).protocol
+    assert (protocol.templates, protocol.frames) == ("clip-kinetics", 2)
+    assert run(MODEL, "--benchmark", "msrvtt", "--videos", "films", "--annotations", "1ka.csv") == 0
+    assert "usually 1,000" in capsys.readouterr().err
+
+
+def test_a_page_is_made_of_results(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for seed in (1, 2):
+        chosen = ("--set", "clips=12", "--set", f"seeds={seed}", "--set", "size=16")
+        assert run("fake", "--benchmark", "retrieval-synthetic", *chosen, "-o", f"{seed}.json") == 0
+    assert run("--page", "1.json", "2.json", "-o", "page.html") == 0
+    assert "retrieval-synthetic" in Path("page.html").read_text("utf-8")
+    capsys.readouterr()
+    assert run("--page", "1.json", "-o", "page.html", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {"page": "page.html"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fake"], "one model and one benchmark"),
+        (["fake", "other", "--benchmark", "k400"], "one model and one benchmark"),
+        (["fake", "--benchmark", "k4000"], "did you mean 'k400'"),
+        (["fake", "--benchmark", "k400"], "k400 needs its list"),
+        (["fake", "--benchmark", "k400", "--annotations", "val.csv"], "--videos FOLDER"),
+        (
+            ["fake", "--benchmark", "retrieval-synthetic", "--videos", "films"],
+            "no use for --videos",
+        ),
+        (["fake", "--benchmark", "msrvtt", "--protocol", "clip"], "no use for --protocol"),
+        (["nowhere", "--benchmark", "retrieval-synthetic"], "nowhere"),
+        (["--page", "1.json"], "a page needs a place"),
+        (["--page", "none.json", "-o", "p.html"], "no result file"),
+    ],
+)
+def test_misuse_is_explained(
+    desk: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert run(*arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_folder_named_as_a_kind_does_not_hide_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "benchmarks").mkdir()
+    assert main(["list", "benchmarks"]) == 0
+    assert "retrieval-synthetic" in capsys.readouterr().out
