@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from internvid.core.contracts import Planes
 from internvid.core.types import ColumnSpec
+from internvid.scan.columns import StoredColumns, decode_columns
 from internvid.scan.registration import Float, Masks, Motion, register
 
 # Pictures are compared over steps of at least this, so that 24, 25, 30 and 60 fps all give 10 to
@@ -56,12 +58,15 @@ class CameraObserver:
     _pictures: list[Float] = field(default_factory=list, repr=False)
     _bars: list[Array] = field(default_factory=list, repr=False)
     _seconds: list[float] = field(default_factory=list, repr=False)
-    _ends: list[int] = field(default_factory=list, repr=False)
-    _rows: list[Array] = field(default_factory=list, repr=False)
+    _ends: array[int] = field(default_factory=lambda: array("q"), repr=False)
+    _steps: StoredColumns = field(init=False, repr=False)
     _carry: Array = field(default_factory=lambda: np.zeros(3), repr=False)
     _count: int = 0
     _anchor_seconds: float = -np.inf
     _latest: tuple[Float, Float, float] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        self._steps = StoredColumns(self.columns)
 
     def observe(self, batch: Planes) -> None:
         """Queue the pictures at which steps end; measure once enough wait."""
@@ -76,22 +81,26 @@ class CameraObserver:
             self._enqueue(batch.luma[anchors], batch.luma_half[anchors], seconds[anchors])
             self._ends.extend(self._count + at for at in anchors)
         self._count += len(seconds)
-        self._latest = (batch.luma[-1:], batch.luma_half[-1:], float(seconds[-1]))
+        self._latest = (batch.luma[-1:].copy(), batch.luma_half[-1:].copy(), float(seconds[-1]))
         while len(self._seconds) >= _QUEUE:
             self._measure()
 
     def finish(self) -> dict[str, npt.NDArray[Any]]:
         """One value per frame."""
+        return dict(decode_columns(self.columns, self.finish_stored()))
+
+    def finish_stored(self) -> dict[str, npt.NDArray[Any]]:
+        """The same as they are stored."""
         if self._latest is not None and self._ends[-1] < self._count - 1:
             luma, half, seconds = self._latest
             self._enqueue(luma, half, np.asarray([seconds]))
             self._ends.append(self._count - 1)
         while self._seconds:
             self._measure()
-        rows = np.concatenate([*self._rows, np.zeros((0, len(self.columns)))])
         # Frames after an anchor up to the next one share that step's row.
-        step = np.searchsorted(np.asarray(self._ends, np.int64), np.arange(self._count))
-        return dict(zip(self.columns, rows[step].T, strict=True))
+        ends = np.frombuffer(self._ends, np.int64)
+        frames = ends - np.concatenate([[-1], ends[:-1]])
+        return {name: np.repeat(column, frames) for name, column in self._steps.stored().items()}
 
     def _enqueue(self, luma: Float, half: Float, seconds: Array) -> None:
         self._pictures.append(np.asarray(half, np.float32))
@@ -113,7 +122,7 @@ class CameraObserver:
         rows = self._scaled(motion, np.diff(seconds, prepend=last_seconds))
         if is_first:
             rows[0] = 0
-        self._rows.append(np.concatenate([rows, bars], axis=1))
+        self._steps.append(np.concatenate([rows, bars], axis=1))
 
     def _scaled(self, motion: Motion, lasting: Array) -> Array:
         """Rows [K, 5] of velocities on the stored scale, confidence and object motion."""

@@ -8,7 +8,6 @@ down), which dark and grey pictures need: there one level of rounding moves hue 
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -18,6 +17,7 @@ import numpy.typing as npt
 
 from internvid.core.contracts import Planes
 from internvid.core.types import ColumnSpec
+from internvid.scan.columns import StoredColumns
 
 Float = npt.NDArray[np.float32]
 
@@ -97,30 +97,35 @@ class ContentObserver:
         "delta_value": ColumnSpec("uint16", 1 / 16, unit="levels", meaning="mean |value change|"),
     }
     _last: Float | None = field(default=None, repr=False)
-    # Packed: an array object per chunk would weigh more than what it holds.
-    _rows: array[float] = field(default_factory=lambda: array("f"), repr=False)
+    _stored: StoredColumns = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._stored = StoredColumns(self.columns)
 
     def observe(self, batch: Planes) -> None:
         """Add the changes of each frame of the batch against the one before it."""
+        rows = np.zeros((len(batch.luma), 3), np.float32)
         for start in range(0, len(batch.luma), _CHUNK):
             part = slice(start, start + _CHUNK)
             current = hue_saturation_value(
                 batch.luma[part, :, ::2], batch.u[part, :, ::2], batch.v[part, :, ::2]
             )
-            count = current.shape[1]
-            deltas = np.zeros((count, 3), np.float32)
+            deltas = rows[part]
             if self._last is not None:
                 deltas[0] = _mean_change(current[:, 0], self._last)
             change = current[:, 1:] - current[:, :-1]
             np.abs(change, out=change)
             deltas[1:] = change.mean(axis=(2, 3)).T
             self._last = current[:, -1].copy()
-            self._rows.frombytes(deltas.tobytes())
+        self._stored.append(rows)
 
     def finish(self) -> dict[str, npt.NDArray[Any]]:
         """The three columns; 0 for the first frame."""
-        deltas = np.array(self._rows, np.float32).reshape(-1, 3)
-        return dict(zip(self.columns, deltas.T, strict=True))
+        return self._stored.values()
+
+    def finish_stored(self) -> dict[str, npt.NDArray[Any]]:
+        """The same as they are stored."""
+        return self._stored.stored()
 
 
 def _mean_change(current: Float, before: Float) -> Float:

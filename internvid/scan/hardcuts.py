@@ -97,16 +97,14 @@ def _look_ahead(window: FrameWindow, frames: Int64, direction: int) -> Int64:
     found = window.frames_at(seconds)
     minimum = frames[:, None] + direction * np.minimum(np.arange(1, RETURN_LOOKS + 1), 2)[None, :]
     found = np.maximum(found, minimum) if direction > 0 else np.minimum(found, minimum)
-    looks: Int64 = np.clip(found, window.first, len(window.seconds) - 1)
+    looks: Int64 = np.clip(found, 0, len(window.seconds) - 1)
     return looks
 
 
 def _look_far(window: FrameWindow, before: Int64, frames: Int64) -> tuple[Float32, Float32]:
     """Thumbs well before and after a change, past flashes and bodies close to the lens."""
     seconds = window.seconds
-    old = np.minimum(
-        window.frames_at(seconds[before] - FAR_SECONDS), np.maximum(before - 1, window.first)
-    )
+    old = np.minimum(window.frames_at(seconds[before] - FAR_SECONDS), np.maximum(before - 1, 0))
     new = np.maximum(
         window.frames_at(seconds[frames] + FAR_SECONDS), np.minimum(frames + 1, len(seconds) - 1)
     )
@@ -134,7 +132,7 @@ def _across_gap(window: FrameWindow, frames: Int64, after: Int64) -> tuple[Float
     """Thumbs a little before and a little after each candidate."""
     before = frames - 1
     gap_before = np.minimum(
-        window.frames_at(window.seconds[before] - GAP_SECONDS), np.maximum(before - 1, window.first)
+        window.frames_at(window.seconds[before] - GAP_SECONDS), np.maximum(before - 1, 0)
     )
     gap_after = np.maximum(window.frames_at(window.seconds[frames] + GAP_SECONDS), after)
     return window.pick_thumbs(gap_before), window.pick_thumbs(gap_after)

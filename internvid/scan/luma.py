@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -12,6 +11,7 @@ import numpy.typing as npt
 
 from internvid.core.contracts import Planes
 from internvid.core.types import ColumnSpec
+from internvid.scan.columns import StoredColumns
 
 Float = npt.NDArray[np.float32]
 
@@ -36,8 +36,10 @@ class LumaObserver:
         "motion": ColumnSpec("uint16", 1 / 32, unit="levels", meaning="mean |luma change|"),
     }
     _last: Float | None = field(default=None, repr=False)
-    # Packed: an array object per batch would weigh as much as what it holds.
-    _rows: array[float] = field(default_factory=lambda: array("f"), repr=False)
+    _stored: StoredColumns = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._stored = StoredColumns(self.columns)
 
     def observe(self, batch: Planes) -> None:
         """Add one row per frame of the batch."""
@@ -54,9 +56,12 @@ class LumaObserver:
         change = np.abs(np.diff(np.concatenate([before, cells]), axis=0))
         rows[:, 5] = change.reshape(count, -1).mean(axis=1)
         self._last = cells[-1]
-        self._rows.frombytes(rows.tobytes())
+        self._stored.append(rows)
 
     def finish(self) -> dict[str, npt.NDArray[Any]]:
         """The columns, one value per frame."""
-        rows = np.array(self._rows, np.float32).reshape(-1, len(self.columns))
-        return dict(zip(self.columns, rows.T, strict=True))
+        return self._stored.values()
+
+    def finish_stored(self) -> dict[str, npt.NDArray[Any]]:
+        """The same as they are stored."""
+        return self._stored.stored()

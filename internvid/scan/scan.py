@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -15,15 +15,20 @@ from av.audio.frame import AudioFrame
 
 from internvid.core import registry
 from internvid.core.contracts import Observer, PickFacts
-from internvid.core.errors import ConfigInvalidError
+from internvid.core.errors import ConfigInvalidError, VideoUnreadableError
 from internvid.core.types import LEAD, ColumnSpec, Timeline
 from internvid.scan.audio import LoudnessMeter
+from internvid.scan.columns import StoringObserver, encode_column
 from internvid.scan.picks import PickMaker, StoredPick
 from internvid.scan.refine import LEAD_SPEC, refine
 from internvid.video.decode import DecodeOptions, DecodeReport, Picture, open_video
+from internvid.video.memory import keep_freed_memory
 from internvid.video.pick import PickClock, PickRule
 from internvid.video.planes import PlaneSampler
 from internvid.video.probe import VideoFacts, hash_file
+
+# Beyond this share of damaged frames little is left that the source really showed.
+MOST_DAMAGED_SHARE = 0.5
 
 Progress = Callable[[float, float | None], None]
 Keep = Callable[[StoredPick], None]
@@ -44,12 +49,12 @@ class ScanRecipe:
         maximum_frame_bytes: larger pictures are refused, so that memory stays bounded.
     """
 
-    version = 1
+    version = 2
     observers: tuple[Any, ...] = ("content", "luma")
     picks: PickRule = field(default_factory=PickRule)
     mode: str = "full"
     audio: bool = True
-    skip_loop_filter: str = "noref"
+    skip_loop_filter: str = "bidir"
     maximum_frame_bytes: int = 32 * 1024 * 1024
 
     def __post_init__(self) -> None:
@@ -117,13 +122,14 @@ def scan_video(
         path: the media file.
         recipe: what to observe and keep.
         keep: called with each pick, in time order; without it no JPEG is made.
-        progress: called about every 32 frames with the video seconds reached and the length
+        progress: called about every 64 frames with the video seconds reached and the length
             the header claims, if it does.
         video_id: hash of the file where it is known already.
 
     Raises:
         VideoError: the source cannot be read; its `reason` says why.
     """
+    keep_freed_memory()
     video_id = video_id or hash_file(path)
     with open_video(path, recipe.decode_options()) as opened:
         watch = _Watch(recipe, keep, progress or (lambda _seconds, _claimed: None))
@@ -132,11 +138,25 @@ def scan_video(
                 watch.see(item, opened.facts)
             elif isinstance(item, AudioFrame):
                 watch.loudness.hear(item)
+        _refuse_damaged(opened.report)
         result = watch.result(video_id, opened.facts, opened.report)
     if recipe.mode != "fast":
         return result
     timeline = refine(path, result.timeline, result.start_pts, recipe.maximum_frame_bytes)
     return dataclasses.replace(result, timeline=timeline)
+
+
+def _refuse_damaged(report: DecodeReport) -> None:
+    """Refuse what players show as rubble: an encrypted stream, or one whose bytes were lost."""
+    damaged = report.damaged_packets + report.damaged_frames
+    whole = report.frames + report.damaged_packets
+    if damaged > MOST_DAMAGED_SHARE * whole:
+        raise VideoUnreadableError(
+            f"{damaged} of {whole} frames are damaged; a source with more than "
+            f"{MOST_DAMAGED_SHARE:.0%} is not used",
+            reason="damaged",
+            hint="fetch it again; if it is encrypted, decrypt it first",
+        )
 
 
 class _Watch:
@@ -171,7 +191,8 @@ class _Watch:
         if self.clock.wants(seconds, change):
             self.maker.add(picture.frame, len(self.ticks), picture.ticks)
         self.ticks.append(picture.ticks)
-        self.keys.append(bool(picture.frame.key_frame))
+        if self.recipe.mode == "fast":
+            self.keys.append(bool(picture.frame.key_frame))
         if self.sampler.full:
             self.flush()
             self.progress(seconds, facts.claimed_seconds)
@@ -185,22 +206,23 @@ class _Watch:
     def result(self, video_id: str, facts: VideoFacts, report: DecodeReport) -> ScanResult:
         self.flush()
         assert self.maker is not None  # read() raised if no frame came
-        pts = np.array(self.ticks, np.int64)
+        pts = np.frombuffer(self.ticks, np.int64)
         time_base = Fraction(facts.time_base)
-        seconds = pts.astype(np.float64) * float(time_base)
         specs = self.recipe.column_specs()
         stored: dict[str, Any] = {}
-
-        def store(columns: Mapping[str, Any]) -> None:
-            stored.update((name, specs[name].encode(column)) for name, column in columns.items())
-
-        while self.observers:  # let go of each once it is asked: stored columns are far smaller
-            store(self.observers.pop(0).finish())
-        store(self.loudness.finish(seconds + float(report.start_pts * time_base)))
+        while self.observers:  # let go of each once it is asked
+            observer = self.observers.pop(0)
+            if isinstance(observer, StoringObserver):
+                stored.update(observer.finish_stored())
+            else:
+                for name, column in observer.finish().items():
+                    stored[name] = encode_column(specs[name], column)
+        clock = float(time_base), float(report.start_pts * time_base)
+        stored.update(self.loudness.finish(pts, clock))
         if LEAD in specs:
             # Until refined: 1 marks frames that may hide an earlier beginning, 0 key frames,
             # which encoders place at cuts.
-            store({LEAD: np.frombuffer(self.keys, np.uint8) == 0})
+            stored[LEAD] = encode_column(specs[LEAD], np.frombuffer(self.keys, np.uint8) == 0)
         timeline = Timeline(
             video_id=video_id,
             pts=pts,
@@ -214,6 +236,6 @@ class _Watch:
             facts=facts,
             start_pts=report.start_pts,
             timeline=timeline,
-            picks=tuple(self.maker.facts_of_picks),
+            picks=self.maker.facts_of_picks,
             report=dataclasses.replace(report),
         )

@@ -9,14 +9,15 @@ from __future__ import annotations
 import bisect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from internvid.core.contracts import Planes
 from internvid.core.types import ColumnSpec
-from internvid.scan.blank import find_fades, is_opening_or_end
+from internvid.scan.blank import FadeFinder, mark_blank
+from internvid.scan.columns import StoredColumns, decode_columns
 from internvid.scan.gradual import LENGTHS_SECONDS, measure_gradual, propose_gradual, trace_extent
 from internvid.scan.hardcuts import measure_cuts, propose_cuts
 from internvid.scan.judges import Judges, load_judges
@@ -28,14 +29,37 @@ CHUNK_SECONDS = 3.2
 MOST_FRAMES = 1600
 PART_FRAMES = 64
 LEAST_PROBABILITY = 0.04
+LEAST_STORED = 0.5 / 255  # less is stored as 0
 MOST_APART_SECONDS = 0.5 * LENGTHS_SECONDS[-1]
+
+
+@dataclass(frozen=True)
+class _Event:
+    """A window that may hold a gradual transition.
+
+    Attributes:
+        middle_seconds, length_seconds: of the transition in it.
+        frame: index in the video of the frame it is noted at.
+        before, after: index of a frame on either side of it.
+        is_blank: whether each of these two is blank.
+    """
+
+    middle_seconds: float
+    length_seconds: float
+    probability: float
+    kind: int
+    frame: int
+    before: int
+    after: int
+    is_blank: tuple[bool, bool]
 
 
 @dataclass
 class TransitionObserver:
     """Measures hard and gradual changes of the picture.
 
-    Holds the pictures of about eight seconds, at most 1600 + 64 frames (under 10 MB).
+    Holds the pictures of about eight seconds, at most 1600 + 64 frames (under 10 MB), of the
+    whole video only what was found and one byte a frame.
 
     Attributes:
         judges: what turns features into probabilities.
@@ -60,46 +84,70 @@ class TransitionObserver:
     judges: Judges = field(default_factory=load_judges)
     _on_candidates: Callable[[str, Float64, Float64, Float32], None] | None = None
     _window: FrameWindow = field(default_factory=FrameWindow)
+    _fades: FadeFinder = field(default_factory=FadeFinder)
+    _jumps: StoredColumns = field(init=False, repr=False)
     _done: int = 0
     _cuts: dict[int, float] = field(default_factory=dict)
-    _gradual: list[tuple[float, float, float, int]] = field(default_factory=list)
+    _gradual: list[_Event] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._jumps = StoredColumns({"jump": self.columns["jump"]})
 
     def observe(self, batch: Planes) -> None:
         """Take the next frames, in order."""
+        window = self._window
         for start in range(0, len(batch.pts_seconds), PART_FRAMES):
-            self._window.append(batch, slice(start, start + PART_FRAMES))
+            held = len(window.seconds)
+            window.append(batch, slice(start, start + PART_FRAMES))
+            traces = {name: trace[held:] for name, trace in window.traces.items()}
+            self._jumps.append(traces["jump"][:, None])
+            self._fades.append(window.seconds[held:], traces)
             self._advance(is_last=False)
 
     def finish(self) -> dict[str, npt.NDArray[np.float64]]:
         """Columns in their own units, one value for each observed frame."""
+        return decode_columns(self.columns, self.finish_stored())
+
+    def finish_stored(self) -> dict[str, npt.NDArray[Any]]:
+        """The same as they are stored."""
         self._advance(is_last=True)
-        count = len(self._window.seconds)
-        values = {name: np.zeros(count) for name in self.columns}
-        if not count:
-            return values
-        values["jump"] = self._window.traces["jump"].astype(np.float64)
-        for frame, probability in self._cuts.items():
-            values["cut"][frame] = probability
-        fades = [(*fade, KINDS.index("fade")) for fade in find_fades(self._window)]
-        for middle, length, probability, kind in [*self._choose_gradual(), *fades]:
-            seconds = self._window.seconds
-            frame = int(np.clip(np.searchsorted(seconds, middle), 0, count - 1))
-            ends = (
-                np.searchsorted(
-                    seconds, [middle - 0.6 * length, middle + 0.6 * length], side="right"
-                )
-                - 1
-            )
-            before, after = np.clip(ends, 0, count - 1)
-            if kind != KINDS.index("fade") and is_opening_or_end(
-                self._window, int(before), int(after)
-            ):
-                continue
-            if probability > values["gradual"][frame]:
-                values["gradual"][frame] = probability
-                values["gradual_seconds"][frame] = length
-                values["gradual_kind"][frame] = kind
-        return values
+        stored = self._jumps.stored()
+        for name in self.columns.keys() - stored.keys():
+            stored[name] = np.zeros(len(stored["jump"]), self.columns[name].dtype)
+        self._fill(stored, "cut", self._cuts)
+        found = [
+            (e.frame, (e.probability, e.length_seconds, e.kind))
+            for e in self._choose_gradual()
+            if not self._is_opening_or_end(e)
+        ]
+        fade = KINDS.index("fade")
+        found += [(f.frame, (f.score, f.length_seconds, fade)) for f in self._fades.finish()]
+        best: dict[int, tuple[float, float, int]] = {}
+        for frame, values in found:
+            if values[0] > best.get(frame, (0.0, 0.0, 0))[0]:
+                best[frame] = values
+        for at, name in enumerate(("gradual", "gradual_seconds", "gradual_kind")):
+            self._fill(stored, name, {frame: values[at] for frame, values in best.items()})
+        return stored
+
+    def _fill(
+        self, stored: Mapping[str, npt.NDArray[Any]], name: str, values: Mapping[int, float]
+    ) -> None:
+        """Write a column's values at some frames."""
+        places = np.fromiter(values, np.int64, len(values))
+        stored[name][places] = self.columns[name].encode(list(values.values()))
+
+    def _is_opening_or_end(self, event: _Event) -> bool:
+        """Whether a change only opens or ends the video.
+
+        It does if one side is a blank stretch that reaches the video's own start or end; two
+        blank sides are no shots at all.
+        """
+        first, last = self._fades.first_lit, self._fades.last_lit
+        if first is None or last is None:
+            return all(event.is_blank)
+        opens = event.is_blank[0] and first >= event.before
+        return all(event.is_blank) or opens or (event.is_blank[1] and last < event.after)
 
     def _advance(self, *, is_last: bool) -> None:
         """Judge the frames whose surroundings are complete, then forget old pictures."""
@@ -112,8 +160,7 @@ class TransitionObserver:
         else:
             ready = int(np.searchsorted(window.seconds, window.seconds[-1] - CONTEXT_SECONDS))
             stop = min(ready, count - 5)
-            is_full = count - window.first > MOST_FRAMES
-            if is_full:
+            if count > MOST_FRAMES:
                 stop = max(stop, count - MOST_FRAMES // 2)
             elif (
                 stop <= self._done
@@ -126,17 +173,20 @@ class TransitionObserver:
         begin = float(window.seconds[self._done])
         end = np.inf if is_last else float(window.seconds[stop])
         self._judge_soft(begin, min(end, float(window.seconds[-1]) + 1e-3))
-        self._done = stop
         oldest = int(np.searchsorted(window.seconds, window.seconds[stop - 1] - CONTEXT_SECONDS))
-        window.drop_before(max(min(oldest, stop - 8), stop - MOST_FRAMES // 2))
+        old = max(min(oldest, stop - 8), stop - MOST_FRAMES // 2, 0)
+        window.drop(old)
+        self._done = stop - old
 
     def _judge_hard(self, start: int, stop: int) -> None:
         frames: Int64 = propose_cuts(self._window, start, stop)
         features = measure_cuts(self._window, frames)
+        places = frames + self._window.first
         if self._on_candidates is not None:
-            self._on_candidates("cut", frames.astype(np.float64), np.zeros(len(frames)), features)
-        for frame, probability in zip(frames, self.judges.judge_cuts(features), strict=True):
-            self._cuts[int(frame)] = float(probability)
+            self._on_candidates("cut", places.astype(np.float64), np.zeros(len(frames)), features)
+        for place, probability in zip(places, self.judges.judge_cuts(features), strict=True):
+            if probability >= LEAST_STORED:
+                self._cuts[int(place)] = float(probability)
 
     def _judge_soft(self, begin_seconds: float, end_seconds: float) -> None:
         centres, lengths = propose_gradual(self._window, begin_seconds, end_seconds)
@@ -146,17 +196,43 @@ class TransitionObserver:
         probabilities, kinds = self.judges.judge_gradual(features)
         for k in np.flatnonzero(probabilities > LEAST_PROBABILITY):
             middle, length = trace_extent(self._window, float(centres[k]), float(lengths[k]))
-            self._gradual.append((middle, length, float(probabilities[k]), int(kinds[k])))
+            self._gradual.append(
+                self._locate(middle, length, float(probabilities[k]), int(kinds[k]))
+            )
 
-    def _choose_gradual(self) -> list[tuple[float, float, float, int]]:
+    def _locate(self, middle: float, length: float, probability: float, kind: int) -> _Event:
+        """An event with the frames that it concerns, while they are held."""
+        window = self._window
+        times = [middle - 0.6 * length, middle + 0.6 * length]
+        last = len(window.seconds) - 1
+        before, after = np.clip(np.searchsorted(window.seconds, times, side="right") - 1, 0, last)
+        frame = min(int(np.searchsorted(window.seconds, middle)), last)
+        blank = mark_blank({name: window.traces[name][[before, after]] for name in window.traces})
+        return _Event(
+            middle,
+            length,
+            probability,
+            kind,
+            window.first + frame,
+            window.first + int(before),
+            window.first + int(after),
+            (bool(blank[0]), bool(blank[1])),
+        )
+
+    def _choose_gradual(self) -> list[_Event]:
         """One window for each event: it answers in many, and the best of those is kept."""
-        chosen: list[tuple[float, float, float, int]] = []
+        chosen: list[_Event] = []
         places: list[float] = []
-        for event in sorted(self._gradual, key=lambda found: (-found[2], found[0])):
-            low = bisect.bisect_left(places, event[0] - MOST_APART_SECONDS)
-            high = bisect.bisect_right(places, event[0] + MOST_APART_SECONDS)
-            if all(abs(event[0] - o[0]) > 0.3 * max(event[1], o[1]) for o in chosen[low:high]):
-                place = bisect.bisect_left(places, event[0])
-                places.insert(place, event[0])
+        for event in sorted(self._gradual, key=lambda e: (-e.probability, e.middle_seconds)):
+            middle = event.middle_seconds
+            low = bisect.bisect_left(places, middle - MOST_APART_SECONDS)
+            high = bisect.bisect_right(places, middle + MOST_APART_SECONDS)
+            if all(
+                abs(middle - other.middle_seconds)
+                > 0.3 * max(event.length_seconds, other.length_seconds)
+                for other in chosen[low:high]
+            ):
+                place = bisect.bisect_left(places, middle)
+                places.insert(place, middle)
                 chosen.insert(place, event)
         return chosen

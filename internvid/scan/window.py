@@ -1,8 +1,8 @@
 """A bounded stretch of small pictures: what transition evidence is measured on.
 
 Two sizes are kept for every frame: luma of 36 x 64 (fine structure) and a *thumb*, luma of
-18 x 32 beside chroma of 9 x 16 twice, flattened to one row. Numbers that need one frame and
-its predecessor only are kept for the whole video; they are a few bytes a frame.
+18 x 32 beside chroma of 9 x 16 twice, flattened to one row; and a few numbers that need the frame
+and its predecessor only. Frames are counted from the oldest one held.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ def pool(planes: Float32, rows: int, columns: int) -> Float32:
 
 @dataclass
 class FrameWindow:
-    """The last seconds of a video as small pictures, and traces of all of it.
+    """The last seconds of a video as small pictures and traces.
 
     Attributes:
-        first: index in the video of the oldest picture still held.
+        first: index in the video of the oldest frame still held, number 0 of the window.
         luma: uint8 [N, 36, 64].
         thumbs: float32 [N, 864], see the module.
-        seconds: float64 [all frames], never decreasing.
-        traces: name -> float32 [all frames]: `jump` mean |YUV difference| to the frame before,
+        seconds: float64 [N], never decreasing.
+        traces: name -> float32 [N]: `jump` mean |YUV difference| to the frame before,
             `ncc` its luma correlation, `fine` and `coarse` detail energy, `luma` mean,
             `spread` standard deviation of luma.
     """
@@ -62,8 +62,6 @@ class FrameWindow:
         default_factory=lambda: {name: np.zeros(0, np.float32) for name in TRACES}
     )
     _last: tuple[Float32, Float32, Float32] | None = None
-    _count: int = 0
-    _room: dict[str, npt.NDArray[np.generic]] = field(default_factory=dict)
 
     def append(self, batch: Planes, part: slice) -> None:
         """Take frames `part` of a batch."""
@@ -73,28 +71,15 @@ class FrameWindow:
         rows = np.concatenate([thumb.reshape(len(thumb), -1), *chroma], axis=1)
         measured = self._measure(planes, thumb)
         seconds = np.nan_to_num(np.asarray(batch.pts_seconds[part], dtype=np.float64))
-        if self._count:
+        if len(self.seconds):
             seconds = np.maximum(seconds, self.seconds[-1])
         seconds = np.maximum.accumulate(seconds)
         self.luma = np.concatenate([self.luma, np.rint(planes[0]).astype(np.uint8)])
         self.thumbs = np.concatenate([self.thumbs, rows])
-        self.seconds = self._grow("seconds", seconds).astype(np.float64, copy=False)
+        self.seconds = np.concatenate([self.seconds, seconds])
         for name in TRACES:
-            self.traces[name] = self._grow(name, measured[name]).astype(np.float32, copy=False)
-        self._count += len(rows)
+            self.traces[name] = np.concatenate([self.traces[name], measured[name]])
         self._last = (planes[0][-1:], planes[1][-1:], planes[2][-1:])
-
-    def _grow(self, name: str, values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-        """Append to a whole-video array, doubling its room so that hours stay linear."""
-        room = self._room.get(name)
-        need = self._count + len(values)
-        if room is None or len(room) < need:
-            larger = np.zeros(max(1024, 2 * need), values.dtype)
-            if room is not None:
-                larger[: self._count] = room[: self._count]
-            room = self._room[name] = larger
-        room[self._count : need] = values
-        return room[:need]
 
     def _measure(
         self, planes: tuple[Float32, Float32, Float32], thumb: Float32
@@ -133,28 +118,28 @@ class FrameWindow:
             "spread": np.sqrt(np.maximum(variance, 0)),
         }
 
-    def drop_before(self, index: int) -> None:
-        """Forget pictures before frame `index` of the video; traces stay."""
-        keep = max(0, index - self.first)
-        if keep:
-            self.luma, self.thumbs = self.luma[keep:].copy(), self.thumbs[keep:].copy()
-            self.first += keep
+    def drop(self, frames: int) -> None:
+        """Forget the oldest frames; the others are counted anew from 0."""
+        if frames > 0:
+            self.luma, self.thumbs = self.luma[frames:].copy(), self.thumbs[frames:].copy()
+            self.seconds = self.seconds[frames:].copy()
+            self.traces = {name: trace[frames:].copy() for name, trace in self.traces.items()}
+            self.first += frames
 
     def pick_luma(self, frames: Int64) -> Float32:
-        """Luma float32 [..., 36, 64] of frames by video index, clipped to what is held."""
+        """Luma float32 [..., 36, 64] of frames, clipped to what is held."""
         held: Float32 = self.luma[self._held(frames)].astype(np.float32)
         return held
 
     def pick_thumbs(self, frames: Int64) -> Float32:
-        """Thumbs float32 [..., 864] of frames by video index, clipped to what is held."""
+        """Thumbs float32 [..., 864] of frames, clipped to what is held."""
         return self.thumbs[self._held(frames)]
 
     def frames_at(self, seconds: Float64) -> Int64:
-        """Index of the frame shown at each time, clipped to what is held."""
-        shown = np.searchsorted(self.seconds, seconds + 1e-6, side="right") - 1
-        return self._held(shown) + self.first
+        """Number of the frame shown at each time, clipped to what is held."""
+        return self._held(np.searchsorted(self.seconds, seconds + 1e-6, side="right") - 1)
 
     def _held(self, frames: Int64) -> Int64:
         # np.clip costs several times this on the short arrays it is called with.
-        held: Int64 = np.minimum(np.maximum(frames - self.first, 0), len(self.luma) - 1)
+        held: Int64 = np.minimum(np.maximum(frames, 0), len(self.luma) - 1)
         return held

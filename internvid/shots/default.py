@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -92,12 +93,23 @@ class DefaultDetector:
     def _choose(self, boundaries: list[Boundary]) -> list[Boundary]:
         """The strongest of those that tell of one change, in time order."""
         chosen: list[Boundary] = []
+        places: list[float] = []
+        longest = max((boundary.length_seconds for boundary in boundaries), default=0.0)
         for boundary in sorted(boundaries, key=lambda b: (-b.score, b.seconds)):
-            if all(self._are_apart(boundary, other) for other in chosen):
-                chosen.append(boundary)
-        return sorted(chosen, key=lambda b: b.seconds)
+            # A little more than the farthest that any other can reach, for rounding.
+            reach = self._reach(boundary.length_seconds + longest) + 1e-6
+            low = bisect.bisect_left(places, boundary.seconds - reach)
+            high = bisect.bisect_right(places, boundary.seconds + reach)
+            if all(self._are_apart(boundary, other) for other in chosen[low:high]):
+                place = bisect.bisect_right(places, boundary.seconds)
+                places.insert(place, boundary.seconds)
+                chosen.insert(place, boundary)
+        return chosen
 
     def _are_apart(self, one: Boundary, other: Boundary) -> bool:
-        # Windows are a little longer than what they hold, so neighbours may touch.
-        reach = 0.45 * (one.length_seconds + other.length_seconds) + self.shortest_seconds
+        reach = self._reach(one.length_seconds + other.length_seconds)
         return abs(one.seconds - other.seconds) >= reach
+
+    def _reach(self, lengths_seconds: float) -> float:
+        # Windows are a little longer than what they hold, so neighbours may touch.
+        return 0.45 * lengths_seconds + self.shortest_seconds

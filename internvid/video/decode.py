@@ -29,6 +29,8 @@ from internvid.video.probe import (
 
 # For HEVC the same value would leave key frames only, and few of them.
 _THIN = {"h264": "bidir"}
+# Elsewhere B frames may be references of one another without end, so that errors would add up.
+_FILTERS_B_APART = frozenset({"h264"})
 _LOOP_FILTERS = ("default", "none", "noref", "bidir", "nonintra", "nonkey", "all")
 
 
@@ -38,7 +40,8 @@ class DecodeOptions:
 
     Attributes:
         skip_loop_filter: FFmpeg's value; `noref` leaves reference frames exact and skips
-            the deblocking of the others (under 0.2 grey levels at the sizes we keep).
+            the deblocking of the others (under 0.2 grey levels at the sizes we keep); `bidir`
+            skips that of all B frames of H.264, and is `noref` for other codecs.
         thin: whether frames are skipped that no kept frame needs: B frames of H.264, elsewhere
             what the decoder can leave out. Times of the others stay exact.
         audio: whether audio frames are decoded too.
@@ -235,8 +238,11 @@ def open_video(path: Path, options: DecodeOptions | None = None) -> Iterator[Vid
         # One thread: parallel over files costs less CPU than over frames, and damaged
         # streams decode to the same pictures each time.
         context.thread_count = 1
+        loop_filter = chosen.skip_loop_filter
+        if loop_filter == "bidir" and facts.codec not in _FILTERS_B_APART:
+            loop_filter = "noref"
         extra = {
-            "skip_loop_filter": chosen.skip_loop_filter,
+            "skip_loop_filter": loop_filter,
             # A stream may grow in the middle: a pixel takes a byte or more in every format.
             "max_pixels": str(chosen.maximum_frame_bytes),
         }

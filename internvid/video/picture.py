@@ -42,6 +42,7 @@ class Painter:
     short_side: int | None = None
     _shrinker: VideoReformatter = field(default_factory=VideoReformatter)
     _colourer: VideoReformatter = field(default_factory=VideoReformatter)
+    _averager: VideoReformatter = field(default_factory=VideoReformatter)
 
     def shrink(self, frame: VideoFrame) -> VideoFrame:
         """The frame as 8-bit 4:2:0 planes of the wanted size, not yet turned."""
@@ -60,23 +61,44 @@ class Painter:
         )
 
     def colour(self, small: VideoFrame) -> Image.Image:
-        """The upright RGB image of a frame that `shrink` made."""
-        colours = self._colourer.reformat(small, format="rgb24", src_colorspace=self._matrix(small))
+        """The upright image (mode RGBX) of a frame that `shrink` made."""
+        # Four bytes a pixel are how Pillow holds pictures, so that nothing is copied.
+        colours = self._colourer.reformat(
+            small, format="rgb0", src_colorspace=self._matrix(small), threads=1
+        )
         plane = colours.planes[0]
         size = (colours.width, colours.height)
-        image = Image.frombytes("RGB", size, bytes(plane), "raw", "RGB", plane.line_size)
+        pixels = np.frombuffer(memoryview(plane), np.uint8)
+        image = Image.frombuffer("RGBX", size, pixels, "raw", "RGBX", plane.line_size, 1)
         turn = _TURNS.get(self.facts.rotation_degrees)
         return image if turn is None else image.transpose(turn)
 
+    def specks(self, small: VideoFrame) -> RGBArray:
+        """uint8 [48, 48, 4]: mean red, green, blue of areas of a frame that `shrink` made."""
+        means = self._averager.reformat(
+            small,
+            width=48,
+            height=48,
+            format="rgb0",
+            src_colorspace=self._matrix(small),
+            interpolation="AREA",
+            threads=1,
+        )
+        plane = means.planes[0]
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(48, plane.line_size)
+        return rows[:, : 4 * 48].reshape(48, 48, 4)
+
     def paint(self, frame: VideoFrame) -> RGBArray:
         """uint8 [H, W, 3] of one frame at the wanted size, turned for display."""
-        return np.asarray(self.colour(self.shrink(frame)))
+        return np.asarray(self.colour(self.shrink(frame)).convert("RGB"))
 
     def luma(self, small: VideoFrame) -> npt.NDArray[np.uint8]:
         """uint8 [H, W]: limited-range luma of a frame that `shrink` made, turned for display."""
         plane = small.planes[0]
         rows = np.frombuffer(memoryview(plane), np.uint8).reshape(small.height, plane.line_size)
-        return np.rot90(rows[:, : small.width], self.facts.rotation_degrees // 90)
+        levels = rows[:, : small.width]
+        turns = self.facts.rotation_degrees // 90
+        return np.rot90(levels, turns) if turns else levels
 
     def _matrix(self, small: VideoFrame) -> int:
         # Untagged streams are BT.601 to every decoder; swscale's own default is the same.
@@ -84,7 +106,7 @@ class Painter:
 
 
 def encode_jpeg(image: Image.Image, quality: int) -> bytes:
-    """JPEG bytes of an RGB image, chroma at half resolution."""
+    """JPEG bytes of an image, chroma at half resolution."""
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality, subsampling=2)
     return buffer.getvalue()

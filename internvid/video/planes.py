@@ -55,17 +55,24 @@ class PlaneBatch:
     @cached_property
     def u_half(self) -> npt.NDArray[np.float32]:
         """float32 [T, 36, 64]: 2 x 2 means of `u`."""
-        return _halved(self.u.astype(np.float32))
+        return _chroma_halved(self.u)
 
     @cached_property
     def v_half(self) -> npt.NDArray[np.float32]:
         """float32 [T, 36, 64]: 2 x 2 means of `v`."""
-        return _halved(self.v.astype(np.float32))
+        return _chroma_halved(self.v)
 
 
 def _halved(planes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     rows = planes[:, 0::2] + planes[:, 1::2]
     return np.asarray((rows[:, :, 0::2] + rows[:, :, 1::2]) * np.float32(0.25))
+
+
+def _chroma_halved(planes: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    rows = np.add(planes[:, 0::2], planes[:, 1::2], dtype=np.uint16)
+    mean = (rows[:, :, 0::2] + rows[:, :, 1::2]).astype(np.float32)
+    mean *= np.float32(0.25)
+    return mean
 
 
 Index = slice | npt.NDArray[np.intp]
@@ -124,7 +131,7 @@ class PlaneSampler:
     """
 
     rotation_degrees: int = 0
-    batch_frames: int = 32
+    batch_frames: int = 64
     _layouts: dict[tuple[str, int, int], _Layout] = field(default_factory=dict)
     _reformatter: VideoReformatter = field(default_factory=VideoReformatter)
     _count: int = 0
@@ -170,8 +177,10 @@ class PlaneSampler:
         if count == 0:
             return None
         self._count = 0
+        luma = self._luma[:count].astype(np.float32)
+        luma *= np.float32(0.25)
         return PlaneBatch(
-            luma=self._luma[:count].astype(np.float32) * np.float32(0.25),
+            luma=luma,
             u=self._u[:count].copy(),
             v=self._v[:count].copy(),
             pts_seconds=self._seconds[:count].copy(),

@@ -9,12 +9,14 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from internvid.core.errors import ConfigInvalidError
 from internvid.core.types import Shot, Timeline
 from internvid.evaluate.shots import Mark, score_boundaries
 from internvid.scan.transitions import TransitionObserver
-from internvid.shots.default import DefaultDetector
+from internvid.shots.default import Boundary, DefaultDetector
 
 Array = npt.NDArray[np.float32]
 Clip = npt.NDArray[np.float32]
@@ -310,3 +312,22 @@ def test_scoring_follows_the_rules() -> None:
     assert score_boundaries([1.13], marks).missed == 2
     assert score_boundaries([1.05, 1.08], [Mark("cut", 1.0, 1.0), Mark("cut", 1.1, 1.1)]).found == 2
     assert score_boundaries([], []).f1 == 1.0
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 400), st.integers(0, 5), st.integers(0, 60)), max_size=60),
+    st.sampled_from([0.0, 0.1, 0.5]),
+)
+def test_the_strongest_of_close_boundaries_are_chosen(
+    found: list[tuple[int, int, int]], shortest_seconds: float
+) -> None:
+    boundaries = [
+        Boundary(at / 20, "dissolve" if length else "cut", score / 5, length / 20)
+        for at, score, length in found
+    ]
+    detector = DefaultDetector(shortest_seconds=shortest_seconds)
+    kept: list[Boundary] = []
+    for one in sorted(boundaries, key=lambda b: (-b.score, b.seconds)):
+        if all(detector._are_apart(one, other) for other in kept):
+            kept.append(one)
+    assert detector._choose(boundaries) == sorted(kept, key=lambda b: b.seconds)

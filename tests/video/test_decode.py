@@ -14,7 +14,7 @@ from av.video.frame import VideoFrame
 
 from internvid.core.errors import ConfigInvalidError, VideoTooLargeError, VideoUnreadableError
 from internvid.core.types import Clip, TimeSpan
-from internvid.scan.scan import ScanRecipe
+from internvid.scan.scan import ScanRecipe, scan_video
 from internvid.video.cut import CutOptions, cut_span
 from internvid.video.decode import DecodeOptions, Picture, open_video
 from internvid.video.pick import PickRule
@@ -127,3 +127,35 @@ def test_a_clip_behind_a_restarted_clock_has_all_its_frames(tmp_path: Path) -> N
     clip = Clip("c", "v", TimeSpan(ticks[30] * tick, ticks[60] * tick), first, stop)
     (tmp_path / "cut.mp4").write_bytes(cut_span(path, clip, CutOptions(), frames=30))
     assert len(read(tmp_path / "cut.mp4")[0]) == 30
+
+
+def write_rubble(path: Path, share: float) -> Path:
+    """A video of 60 key frames, of which that share holds random bytes."""
+    random = np.random.default_rng(3)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=Fraction(10))
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
+        for number in range(60):
+            luma = random.integers(0, 255, (72, 64), dtype=np.uint8)
+            for packet in stream.encode(VideoFrame.from_ndarray(luma, format="yuvj420p")):
+                is_rubble = number % 10 < 10 * share
+                data = random.bytes(packet.size) if is_rubble else bytes(packet)
+                written = av.Packet(data)
+                written.stream, written.time_base = stream, packet.time_base
+                written.pts, written.dts, written.is_keyframe = packet.pts, packet.dts, True
+                container.mux(written)
+    return path
+
+
+@pytest.mark.parametrize(("share", "is_refused"), [(0.3, False), (0.5, False), (0.7, True)])
+def test_a_source_of_mostly_damaged_frames_is_refused(
+    share: float, is_refused: bool, tmp_path: Path
+) -> None:
+    path = write_rubble(tmp_path / "a.mkv", share)
+    recipe = ScanRecipe(audio=False)
+    if not is_refused:
+        assert scan_video(path, recipe).report.damaged_packets == round(60 * share)
+        return
+    with pytest.raises(VideoUnreadableError) as caught:
+        scan_video(path, recipe)
+    assert caught.value.reason == "damaged"
