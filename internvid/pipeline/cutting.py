@@ -13,7 +13,12 @@ from internvid.core.contracts import PickFacts
 from internvid.core.types import Shot, Timeline, TimeSpan, make_clip_id
 from internvid.curate.filters import judge
 from internvid.dataset.layout import Layout
-from internvid.dataset.parts import commit_table, read_rows_of, rows_to_table
+from internvid.dataset.parts import (
+    commit_table,
+    read_rows_of,
+    row_group_owners,
+    rows_to_table,
+)
 from internvid.dataset.tables import (
     PICK_SCHEMA,
     clip_schema,
@@ -41,13 +46,18 @@ def cut_part(task: CutTask, report: Any) -> int:
     videos = pq.read_table(task.layout.scanned(task.scan, "videos", task.part)).to_pylist()
     timelines = task.layout.scanned(task.scan, "timelines", task.part)
     picks = task.layout.scanned(task.scan, "picks", task.part)
-    facts = [name for name in PICK_SCHEMA.names if name != "jpeg"]
+    facts = [name for name in PICK_SCHEMA.names if name not in ("video_id", "jpeg")]
+    with pq.ParquetFile(timelines) as file:
+        owners = set(row_group_owners(file))
+        # The id would take more room than all numbers of a frame.
+        numbers = [name for name in file.schema_arrow.names if name != "video_id"]
     rows: list[dict[str, Any]] = []
     for done, video in enumerate(videos):
         report(float(done))
-        if video["status"] != "ok":
+        # A file that has its old bytes again was cut in the part of that time.
+        if video["status"] != "ok" or video["video_id"] not in owners:
             continue
-        timeline = table_to_timeline(read_rows_of(timelines, video["video_id"]), video)
+        timeline = table_to_timeline(read_rows_of(timelines, video["video_id"], numbers), video)
         kept = table_to_pick_facts(read_rows_of(picks, video["video_id"], facts))
         rows.extend(cut_video(timeline, kept, video, task.recipe, signals))
     table = rows_to_table(rows, clip_schema(columns))

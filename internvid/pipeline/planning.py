@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,14 @@ from internvid.core.errors import InternvidError
 from internvid.dataset.layout import Layout, Record
 from internvid.dataset.parts import commit_table
 from internvid.dataset.uris import uri_to_path
-from internvid.video.probe import hash_file
+from internvid.video.probe import FileStamp, hash_file, stamp_file
 
 SEEN_SCHEMA = pa.schema(
     [
         ("uri", pa.string()),
         ("size", pa.int64()),
         ("mtime_ns", pa.int64()),
+        ("inode", pa.int64()),
         ("video_id", pa.string()),
     ]
 )
@@ -73,18 +74,39 @@ def _recorded_videos(layout: Layout, record: Record) -> dict[str, tuple[str | No
     return videos
 
 
-class _Seen:
-    """Sizes and times of files whose hash is known, so that a rerun need not read them.
+def remember_files(layout: Layout, part: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Note the stamps that the files of a part had when they were hashed for their scan.
 
-    It lies in `runs/`, the only place where times stand; without it files are hashed again.
+    Args:
+        rows: staged rows: `uri`, `video_id`, and `stamp` where the file was read whole.
+    """
+    known = [row for row in rows if row.get("stamp") and row.get("video_id")]
+    noted = [
+        {"uri": row["uri"], "video_id": row["video_id"], **vars(FileStamp(*row["stamp"]))}
+        for row in known
+    ]
+    if noted:
+        table = pa.Table.from_pylist(noted, schema=SEEN_SCHEMA)
+        commit_table(layout.root / "runs" / f"seen-{part}.parquet", table)
+
+
+class _Seen:
+    """Stamps of files whose hash is known, so that a rerun need not read them.
+
+    They lie in `runs/`, the only place where times stand; without them files are hashed again:
+    `seen-PART.parquet` from the scan, `seen.parquet` of files that were hashed since.
     """
 
     def __init__(self, layout: Layout) -> None:
-        self.path: Path = layout.root / "runs" / "seen.parquet"
-        self.rows: dict[str, dict[str, Any]] = {}
-        if self.path.exists():
-            self.rows = {row["uri"]: row for row in pq.read_table(self.path).to_pylist()}
-        self.dirty = False
+        folder = layout.root / "runs"
+        self.path: Path = folder / "seen.parquet"
+        self.hashes: dict[tuple[str, FileStamp], str] = {}
+        for path in [*sorted(folder.glob("seen-*.parquet")), self.path]:
+            if path.exists():
+                for row in pq.read_table(path).to_pylist():
+                    stamp = FileStamp(row["size"], row["mtime_ns"], row.get("inode") or 0)
+                    self.hashes[row["uri"], stamp] = row["video_id"]
+        self.learned: dict[tuple[str, FileStamp], str] = {}
 
     def changed(self, uri: str, video_id: str | None) -> bool:
         """Whether the bytes at a recorded uri are known to be others than `video_id`."""
@@ -92,21 +114,20 @@ class _Seen:
             return False
         try:
             path = uri_to_path(uri)
-            status = os.stat(path)
-            row = self.rows.get(uri)
-            stamp = (status.st_size, status.st_mtime_ns)
-            if row is None or (row["size"], row["mtime_ns"]) != stamp:
-                found = hash_file(path)
-                self.rows[uri] = {
-                    "uri": uri, "size": stamp[0], "mtime_ns": stamp[1], "video_id": found,
-                }  # fmt: skip
-                self.dirty = True
-            return bool(self.rows[uri]["video_id"] != video_id)
-        except (OSError, InternvidError):
+            key = uri, stamp_file(path)
+            if key not in self.hashes:
+                self.hashes[key] = self.learned[key] = hash_file(path)
+            return self.hashes[key] != video_id
+        except InternvidError:
             return False  # gone or unreadable now: the recorded row stays what it was
 
     def save(self) -> None:
         """Keep what was learned."""
-        if self.dirty:
-            table = pa.Table.from_pylist(list(self.rows.values()), schema=SEEN_SCHEMA)
-            commit_table(self.path, table.take(pc.sort_indices(table, [("uri", "ascending")])))
+        if not self.learned:
+            return
+        known = pq.read_table(self.path).to_pylist() if self.path.exists() else []
+        rows = {row["uri"]: row for row in known}
+        for (uri, stamp), video_id in self.learned.items():
+            rows[uri] = {"uri": uri, "video_id": video_id, **vars(stamp)}
+        table = pa.Table.from_pylist(list(rows.values()), schema=SEEN_SCHEMA)
+        commit_table(self.path, table.take(pc.sort_indices(table, [("uri", "ascending")])))

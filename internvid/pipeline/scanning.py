@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 from collections.abc import Mapping
@@ -34,6 +35,7 @@ from internvid.dataset.tables import (
     timeline_to_table,
 )
 from internvid.dataset.uris import uri_to_path
+from internvid.pipeline.planning import remember_files
 from internvid.run.executor import Failure
 from internvid.scan.picks import StoredPick
 from internvid.scan.scan import ScanRecipe, ScanResult, scan_video
@@ -74,11 +76,13 @@ def scan_source(task: ScanTask, report: Any) -> dict[str, Any]:
         path = _local_path(task.uri)
         stamp = stamp_file(path)
         video_id = hash_file(path, lambda: told(0.0, None))
+        row["stamp"] = dataclasses.astuple(stamp)
         if video_id in _known_ids(task.known):
             row.update(video_id=video_id, status="duplicate")
         else:
             result = _scan(task, path, video_id, told)
             if stamp_file(path) != stamp:
+                del row["stamp"]
                 raise VideoUnreadableError("it changed while it was read", reason="changing")
             row.update(_facts_row(result))
     except VideoError as error:
@@ -245,13 +249,17 @@ class PartStage:
             The rows of the videos table.
         """
         seen = dict(first_uri)
-        rows = []
+        rows, staged, done = [], [], []
         for index, source in enumerate(self.sources.to_pylist()):
             row = json.loads(self.stage(index).with_suffix(".json").read_text("utf-8"))
-            rows.append(_merged(row, source, seen))
+            staged.append(dict(row))
+            row.pop("stamp", None)
+            merged = _merged(row, source, seen)
+            if merged["status"] == "ok":
+                done.append(index)
+            rows.append(self._own_again(merged, source, seen))
             if rows[-1]["status"] == "ok":
                 seen[rows[-1]["video_id"]] = rows[-1]["uri"]
-        done = [index for index, row in enumerate(rows) if row["status"] == "ok"]
         for table, suffix, schema in (
             ("timelines", ".timeline", timeline_schema(recipe.column_specs())),
             ("picks", ".picks", PICK_SCHEMA),
@@ -263,7 +271,24 @@ class PartStage:
         schema = pa.schema([*VIDEO_SCHEMA, *extra])
         videos = rows_to_table(rows, schema)
         commit_table(self.layout.scanned(self.scan, "videos", self.part), videos)
+        remember_files(self.layout, self.part, staged)
         return rows
+
+    def _own_again(
+        self, row: dict[str, Any], source: Mapping[str, Any], seen: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """The row of a file that has bytes again which it had before: what was found then holds.
+
+        Timelines, picks and clips of these bytes lie in the part of that time.
+        """
+        if row["status"] != "duplicate" or seen.get(row["video_id"]) != row["uri"]:
+            return row
+        videos = self.layout.scanned(self.scan, "videos", "part-*")
+        for path in sorted(videos.parent.glob(videos.name)):
+            for before in pq.read_table(path).to_pylist():
+                if before["video_id"] == row["video_id"] and before["status"] == "ok":
+                    return {**before, **source, "source_id": row["source_id"]}
+        return row
 
     def clear(self) -> None:
         """Remove the stages of a sealed part, and the folders they leave empty."""
