@@ -77,8 +77,8 @@ def make_benchmark(request: EvaluateRequest) -> Any:
 
 
 def _measure(benchmark: Any, request: EvaluateRequest) -> tuple[Result, float]:
-    from internvid.evaluate.embedders import load_embedder
     from internvid.evaluate.embedding import Run
+    from internvid.evaluate.loading import load_embedder
     from internvid.evaluate.store import EmbeddingStore
 
     folder = request.store

@@ -50,7 +50,10 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "where": "internvid.curate.subsets:Where",
         "random": "internvid.curate.subsets:Random",
     },
-    "exporter": {"webdataset": "internvid.publish.webdataset:WebDatasetExporter"},
+    "exporter": {
+        "webdataset": "internvid.publish.webdataset:WebDatasetExporter",
+        "frames": "internvid.publish.frames:FramesExporter",
+    },
     "benchmark": {
         "k400": "internvid.evaluate.recognition:Kinetics400",
         "k600": "internvid.evaluate.recognition:Kinetics600",

@@ -1,33 +1,28 @@
-"""What is measured: anything that maps videos and texts into one space, as unit vectors.
-
-A model is named by what `ViCLIP.from_pretrained` takes; `frames:SOURCE` embeds each frame alone
-and takes the mean (how image models such as CLIP are measured); `fake` needs no weights;
-`module:function` is called and returns an embedder.
-"""
+"""What is measured: anything that maps videos and texts into one space, as unit vectors."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-import importlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from internvid.core.errors import ComponentUnknownError, ConfigInvalidError
-
 if TYPE_CHECKING:
+    from internvid.models.dual_encoder import DualEncoder
     from internvid.models.viclip import ViCLIP
 
 Frames: TypeAlias = npt.NDArray[np.uint8]
 """uint8 [T, H, W, 3], RGB, of any size: the frames that stand for a clip, already chosen."""
 
 Vectors: TypeAlias = npt.NDArray[np.float32]
+
+_MEAN = "mean of unit vectors"
+_TEXTS = 256
 
 
 @dataclass(frozen=True)
@@ -40,6 +35,7 @@ class Identity:
         preprocessing: from frames to pixels, as words.
         frames: frames per clip that the model is for.
         text_tokens: tokens per text, marks included; None where that makes no sense.
+        resolution: side of the square input in pixels; None where any size will do.
         frame_aggregation: how frames become one vector; empty where the model sees them all.
         wise_ft: share of the trained weights in a blend; None where nothing says so.
     """
@@ -49,6 +45,7 @@ class Identity:
     preprocessing: str
     frames: int
     text_tokens: int | None = None
+    resolution: int | None = None
     frame_aggregation: str = ""
     wise_ft: float | None = None
 
@@ -121,7 +118,53 @@ class ViCLIPEmbedder:
             preprocessing=words + f"{rule['interpolation']}, {described['dtype']}",
             frames=config.frames,
             text_tokens=config.context,
+            resolution=config.resolution,
             wise_ft=self.wise_ft,
+        )
+
+
+@dataclass(frozen=True)
+class DualEncoderEmbedder:
+    """A CLIP or SigLIP of transformers: each frame alone, then the mean of their unit vectors.
+
+    Attributes:
+        encoder: the model.
+        name: for people.
+        weights: digest of its files.
+        frames: taken of a clip where nothing else is said; the paper's 8.
+    """
+
+    encoder: DualEncoder
+    name: str
+    weights: str
+    frames: int = 8
+
+    def video_vectors(self, videos: Sequence[Frames]) -> Vectors:
+        """See `Embedder`."""
+        from PIL import Image
+
+        clips = [[Image.fromarray(frame) for frame in video] for video in videos]
+        return unit(self.encoder.clip_features(clips))
+
+    def text_vectors(self, texts: Sequence[str]) -> Vectors:
+        """See `Embedder`."""
+        parts = [
+            self.encoder.text_features(list(texts[start : start + _TEXTS]))
+            for start in range(0, len(texts), _TEXTS)
+        ]
+        return unit(np.concatenate(parts))
+
+    def identity(self) -> Identity:
+        """See `Embedder`."""
+        described = self.encoder.describe()
+        rule = json.dumps(described, sort_keys=True, default=str)
+        digest = hashlib.blake2b(rule.encode(), digest_size=8).hexdigest()
+        return Identity(
+            name=self.name,
+            weights=self.weights,
+            preprocessing=f"its own@{digest}, {described['dtype']}",
+            frames=self.frames,
+            frame_aggregation=_MEAN,
         )
 
 
@@ -151,7 +194,7 @@ class FrameMeanEmbedder:
 
     def identity(self) -> Identity:
         """See `Embedder`."""
-        return dataclasses.replace(self.inner.identity(), frame_aggregation="mean of unit vectors")
+        return dataclasses.replace(self.inner.identity(), frame_aggregation=_MEAN)
 
 
 @dataclass(frozen=True)
@@ -208,74 +251,3 @@ def digest_state(state: Mapping[str, Any]) -> str:
         digest.update(f"{key}:{tensor.dtype}:{list(tensor.shape)};".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
-
-
-def load_embedder(
-    source: str, *, preprocessing: str = "", device: str = "auto", dtype: str = "float32"
-) -> Embedder:
-    """The embedder that a name stands for (see the module's text).
-
-    Args:
-        source: what to measure.
-        preprocessing: how frames become pixels; empty for the model's own.
-        device: `auto`, `cpu`, `cuda` ...
-        dtype: of the weights: `float32`, `bfloat16`, `float16` or `auto`.
-
-    Raises:
-        SourceMissingError: there are no such weights.
-        CheckpointError: they cannot be used.
-        ComponentUnknownError: `module:function` does not exist or makes no embedder.
-    """
-    if source == "fake":
-        return FakeEmbedder()
-    if source.startswith("frames:"):
-        inner = load_embedder(
-            source.removeprefix("frames:"), preprocessing=preprocessing, device=device, dtype=dtype
-        )
-        return FrameMeanEmbedder(inner)
-    if ":" in source and not Path(source).exists():
-        return _load_foreign(source)
-    from internvid.models.devices import choose_device, choose_dtype
-    from internvid.models.viclip import ViCLIP
-
-    chosen = choose_device(device)
-    model = ViCLIP.from_pretrained(
-        source,
-        preprocessing=preprocessing or None,
-        device=chosen,
-        dtype=choose_dtype(dtype, chosen),
-    )
-    return ViCLIPEmbedder(model, source, read_wise_ft(Path(source)))
-
-
-def read_wise_ft(folder: Path) -> float | None:
-    """The share of trained weights that a model folder records (`wise_ft.json`), if any.
-
-    Raises:
-        ConfigInvalidError: it records something that is no share.
-    """
-    path = folder / "wise_ft.json"
-    if not path.is_file():
-        return None
-    try:
-        share = float(json.loads(path.read_text("utf-8"))["coefficient"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ConfigInvalidError(f"{path} records no coefficient: {error!r}") from error
-    return share
-
-
-def _load_foreign(source: str) -> Embedder:
-    module, _, name = source.partition(":")
-    try:
-        made = getattr(importlib.import_module(module), name)()
-    except (ImportError, AttributeError) as error:
-        raise ComponentUnknownError(
-            f"model {source!r} cannot be imported: {error}",
-            hint="give a folder, a file, a hub name, or module:function",
-        ) from error
-    if not isinstance(made, Embedder):
-        raise ComponentUnknownError(
-            f"{source} makes a {type(made).__name__}, which is no embedder",
-            hint="it needs video_vectors, text_vectors and identity",
-        )
-    return made

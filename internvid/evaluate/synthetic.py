@@ -25,6 +25,7 @@ from internvid.synthetic.clips import ClipSpec, render_clip, sample_specs
 from internvid.synthetic.vocabulary import MOTIONS
 
 DIRECTIONS = ("left", "right", "up", "down")
+_SIZE = 64
 _DRAWS = 40
 _NEXT_SEED = 1_000_003
 _PART = 64
@@ -80,17 +81,18 @@ class _SyntheticBenchmark:
         clips: clips per seed.
         seeds: of the worlds; numbers are means over them.
         frames: per clip; None for as many as the model is for.
-        size: height and width, in pixels.
+        size: height and width, in pixels; None for what the model takes, so that nothing is
+            resized (64 where it takes any).
         cameras: kinds of camera moves; `static` is the easiest world.
-        cleaning: of texts: `none`, `reference`.
+        cleaning: of texts: `reference`, as in training, or `none`.
     """
 
     clips: int = 200
     seeds: tuple[int, ...] = (101, 102, 103)
     frames: int | None = None
-    size: int = 64
+    size: int | None = None
     cameras: tuple[str, ...] = ("static",)
-    cleaning: Literal["none", "reference"] = "none"
+    cleaning: Literal["none", "reference"] = "reference"
 
     version: ClassVar[int] = 1
     name: ClassVar[str] = ""
@@ -104,10 +106,11 @@ class _SyntheticBenchmark:
         self, specs: Sequence[ClipSpec], subject: Embedder, run: Run
     ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """Vectors of the clips, and of their middle frames repeated. float32 [N, D] each."""
-        count = self.frames or subject.identity().frames
+        about = subject.identity()
+        count, size = self.frames or about.frames, self.size or about.resolution or _SIZE
         moving, still = [], []
         for start in range(0, len(specs), _PART):
-            videos = [render_clip(s, count, self.size) for s in specs[start : start + _PART]]
+            videos = [render_clip(s, count, size) for s in specs[start : start + _PART]]
             moving.append(subject.video_vectors(videos))
             still.append(subject.video_vectors([repeat_middle(video) for video in videos]))
             run.progress("clips", start + len(videos), len(specs))
@@ -151,7 +154,7 @@ class _SyntheticBenchmark:
             details={
                 "seeds": list(self.seeds),
                 "clips_per_seed": self.clips,
-                "size": self.size,
+                "size": self.size or about.resolution or _SIZE,
                 "cameras": list(self.cameras),
                 "frame_aggregation": about.frame_aggregation,
             },

@@ -17,12 +17,12 @@ from internvid.evaluate.embedders import (
     FakeEmbedder,
     FrameMeanEmbedder,
     ViCLIPEmbedder,
-    load_embedder,
-    read_wise_ft,
 )
+from internvid.evaluate.loading import find_model, load_embedder, read_wise_ft
 from internvid.evaluate.views import ViewPlan, cut_squares
 from internvid.models.viclip import CONFIGS, Merges, ViCLIP
 from tests.evaluate.colours import ColourEmbedder
+from tests.models.tiny import make_clip
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +101,39 @@ def test_models_are_named(folder: Path, tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(SourceMissingError):
         load_embedder(str(tmp_path / "none"))
     sys.modules.pop("my_models", None)
+
+
+def test_a_run_of_training_stands_for_its_model(folder: Path, tmp_path: Path) -> None:
+    model = ViCLIP.from_pretrained(folder)
+    for name in ("step-000000010", "step-000000200", "step-000000300.writing"):
+        model.save_pretrained(tmp_path / "run" / "checkpoints" / name)
+    newest = tmp_path / "run" / "checkpoints" / "step-000000200"
+    assert find_model(str(tmp_path / "run")) == str(newest)
+    model.save_pretrained(tmp_path / "run" / "model")
+    assert find_model(str(tmp_path / "run")) == str(tmp_path / "run" / "model")
+    assert find_model(str(newest)) == str(newest)
+    assert find_model("OpenGVLab/ViCLIP") == "OpenGVLab/ViCLIP"
+    found = load_embedder(str(tmp_path / "run"), device="cpu").identity()
+    assert found.weights == ViCLIPEmbedder(model).identity().weights
+    assert found.resolution == model.config.resolution
+
+
+def test_image_models_are_averaged_over_frames(tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    place = make_clip(tmp_path / "clip")
+    model = load_embedder(f"clip:{place}", device="cpu")
+    rng = np.random.default_rng(0)
+    videos = [rng.integers(0, 256, (3, 40, 48, 3), dtype=np.uint8) for _ in range(2)]
+    found = model.video_vectors(videos)
+    singles = model.video_vectors([frame[None] for frame in videos[1]])
+    mean = singles.mean(0)
+    assert np.allclose(found[1], mean / np.linalg.norm(mean), atol=1e-5)
+    assert model.text_vectors(["a dog", "a cat"]).shape == (2, found.shape[1])
+    about = model.identity()
+    assert about.frame_aggregation == "mean of unit vectors"
+    assert about.digest != load_embedder(f"clip:{make_clip(tmp_path / 'b', 1)}").identity().digest
+    with pytest.raises(ConfigInvalidError, match="its own preprocessing"):
+        load_embedder(f"clip:{place}", preprocessing="reference")
 
 
 def test_a_blend_is_read_from_its_folder(tmp_path: Path) -> None:

@@ -28,8 +28,8 @@ class KnowingEmbedder:
         self.texts = {}
         for seed in benchmark.seeds:
             for spec in benchmark.draw(seed):
-                video = render_clip(spec, 8, benchmark.size)
-                self.texts[video.tobytes()] = spec.text()
+                video = render_clip(spec, 8, benchmark.size or 64)
+                self.texts[video.tobytes()] = benchmark.texts([spec])[0]
 
     def video_vectors(self, videos: Sequence[Frames]) -> Vectors:
         return self.text_vectors([self.texts.get(v.tobytes(), "unknown") for v in videos])
