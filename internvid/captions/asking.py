@@ -140,9 +140,13 @@ class Asked:
         for view in views:
             made = make(view)
             if isinstance(made, Annotation):
-                self._aside.append(made)
+                self.set_aside(made)
             else:
                 yield made
+
+    def set_aside(self, made: Annotation) -> None:
+        """Keep an annotation until it can be given out."""
+        self._aside.append(made)
 
     def settled(self) -> Iterator[Annotation]:
         """What was set aside since the last call."""

@@ -14,7 +14,7 @@ import json
 import queue
 import random
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -25,6 +25,7 @@ from internvid.captions.pictures import decode_jpeg
 from internvid.captions.replies import Verdict, judge
 from internvid.captions.served import ServedModel
 from internvid.captions.transport import ConnectionLostError, Transport
+from internvid.core.contracts import Pick
 from internvid.core.errors import BudgetSpentError, ServiceError
 from internvid.core.ledger import count, stage
 
@@ -52,6 +53,7 @@ class _Job:
     """One request under way, with what it needs to be sent."""
 
     request: Request
+    picks: tuple[Pick, ...]
     fields: dict[str, Any]
     key: bytes
     reserved: int
@@ -109,44 +111,44 @@ class ChatClient:
             raise self._stopped(replace(judge(reply), told=str(reply.status)))
 
     def stream(
-        self, requests: Iterable[Request], maximum_tokens: int
+        self, requests: Iterable[Request], maximum_tokens: int, *, with_pictures: bool = True
     ) -> Iterator[tuple[Request, Answer]]:
         """Each request beside its answer, in the order they come; see `served.converse`."""
         served = self._served
         self._budgets = budget.budgets_for(served, served.max_requests, served.max_tokens)
-        waiting, is_spent = 0, False
-        source = iter(requests)
+        source, waiting = iter(requests), 0
+        end: BaseException | None = None
+        # A few more than are under way, so that a free connection never waits for this thread.
+        most = served.concurrency + served.concurrency // 4 + 1
         while True:
-            # A few more than are under way, so that a free connection never waits for this thread.
-            while waiting < served.concurrency + served.concurrency // 4 + 1 and not is_spent:
-                request = next(source, None)
-                if request is None:
+            while waiting < most and end is None:
+                try:
+                    request = next(source)
+                except Exception as error:  # noqa: BLE001
+                    # Its end, or a fault; what is under way is paid for and comes first.
+                    end = error
                     break
-                job = self._job(request, maximum_tokens)
+                picks = request.picks if with_pictures else ()
+                job = self._job(request, picks, maximum_tokens)
                 if isinstance(job, Answer):
                     yield request, job
-                elif self._reserve(job):
+                elif budget.reserve(self._budgets, job.reserved):
                     self._transport.submit(self._attend(job))
                     waiting += 1
                 else:
-                    is_spent = True
+                    end = self._spent()
             if not waiting:
                 break
             yield self._settled(self._done.get())
             waiting -= 1
-        if is_spent:
-            spent = self._budgets[0]
-            raise BudgetSpentError(
-                f"the budget for {served.model} is used up: {spent.requests} requests, "
-                f"{spent.tokens} tokens",
-                hint="what is answered is kept; the same command with a larger budget goes on",
-            )
+        if end is not None and not isinstance(end, StopIteration):
+            raise end
 
     # One job, in the caller's thread.
 
-    def _job(self, request: Request, maximum_tokens: int) -> _Job | Answer:
+    def _job(self, request: Request, picks: tuple[Pick, ...], maximum_tokens: int) -> _Job | Answer:
         """What to send; or the answer, where it is known without sending."""
-        if any(not _looks_whole(pick.jpeg) for pick in request.picks):
+        if any(not _looks_whole(pick.jpeg) for pick in picks):
             return Answer(failure="picture_unreadable")
         sampling: dict[str, Any] = {
             "model": self._served.model,
@@ -155,17 +157,14 @@ class ChatClient:
             **({"response_format": _SCHEMA} if self._served.structured else {}),
             **self._extra,
         }
-        key = _cache_key(request, sampling, self._served.revision)
+        key = _cache_key(request.prompt, picks, sampling, self._served.revision)
         kept = self._cache.get(key)
         if kept is not None:
             count("cache_hits")
             return Answer(kept.text)
         # A picture of a few hundred pixels a side is a few hundred tokens.
-        guess = max(self._largest_prompt, len(request.prompt) // 3 + 300 * len(request.picks))
-        return _Job(request, sampling, key, guess + maximum_tokens)
-
-    def _reserve(self, job: _Job) -> bool:
-        return budget.reserve(self._budgets, job.reserved)
+        guess = max(self._largest_prompt, len(request.prompt) // 3 + 300 * len(picks))
+        return _Job(request, picks, sampling, key, guess + maximum_tokens)
 
     def _settled(self, job: _Job | BaseException) -> tuple[Request, Answer]:
         """A finished job's answer, after keeping it."""
@@ -219,7 +218,7 @@ class ChatClient:
         self._done.put(job)
 
     async def _answered(self, job: _Job) -> Verdict:
-        content = _content(job.request)
+        content = _content(job.request.prompt, job.picks)
         while True:
             verdict = await self._sent(job, content)
             if verdict.next == "stop":
@@ -285,6 +284,14 @@ class ChatClient:
 
     # What users are told.
 
+    def _spent(self) -> BudgetSpentError:
+        spent = self._budgets[0]
+        return BudgetSpentError(
+            f"the budget for {self._served.model} is used up: {spent.requests} requests, "
+            f"{spent.tokens} tokens",
+            hint="what is answered is kept; the same command with a larger budget goes on",
+        )
+
     def _stopped(self, verdict: Verdict) -> ServiceError:
         served = self._served
         variable = served.key_variable or "key_variable"
@@ -308,26 +315,28 @@ class ChatClient:
         return text.replace(self._key, "***") if self._key else text
 
 
-def _content(request: Request) -> bytes:
+def _content(prompt: str, picks: Sequence[Pick]) -> bytes:
     """The messages of a request, as JSON."""
-    if not request.picks:
-        messages: list[Any] = [{"role": "user", "content": request.prompt}]
+    if not picks:
+        messages: list[Any] = [{"role": "user", "content": prompt}]
         return json.dumps(messages).encode()
     # Base64 needs no escaping, so the pictures are put in as they are.
     pictures = b"".join(
         b'{"type":"image_url","image_url":{"url":"data:image/jpeg;base64,'
         + base64.b64encode(pick.jpeg)
         + b'"}},'
-        for pick in request.picks
+        for pick in picks
     )
-    words = json.dumps({"type": "text", "text": request.prompt}).encode()
+    words = json.dumps({"type": "text", "text": prompt}).encode()
     return b'[{"role":"user","content":[' + pictures + words + b"]}]"
 
 
-def _cache_key(request: Request, sampling: dict[str, Any], revision: str) -> bytes:
+def _cache_key(
+    prompt: str, picks: Sequence[Pick], sampling: dict[str, Any], revision: str
+) -> bytes:
     digest = hashlib.blake2b(digest_size=24)
     described = json.dumps([sampling, revision], sort_keys=True).encode()
-    for item in (described, request.prompt.encode(), *(pick.jpeg for pick in request.picks)):
+    for item in (described, prompt.encode(), *(pick.jpeg for pick in picks)):
         digest.update(len(item).to_bytes(8, "big"))
         digest.update(item)
     return digest.digest()

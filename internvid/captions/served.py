@@ -153,18 +153,23 @@ def check_served(served: ServedModel) -> None:
 
 
 def converse(
-    served: ServedModel, requests: Iterable[Request], maximum_tokens: int
+    served: ServedModel,
+    requests: Iterable[Request],
+    maximum_tokens: int,
+    *,
+    with_pictures: bool = True,
 ) -> Iterator[tuple[Request, Answer]]:
     """Each request beside its answer, as they come; many are under way at once.
 
     Args:
         served: the model.
-        requests: pictures and words; read only as far ahead as is under way.
+        requests: pictures and words; read only a little further ahead than is under way.
         maximum_tokens: most tokens of an answer.
+        with_pictures: send the pictures; else the words alone.
 
     Raises:
         ServiceError: the server cannot be reached or refuses everything.
         BudgetSpentError: the budget is used up; answers under way come first.
     """
     with open_client(served) as client:
-        yield from client.stream(requests, maximum_tokens)
+        yield from client.stream(requests, maximum_tokens, with_pictures=with_pictures)

@@ -1,0 +1,110 @@
+"""The paper's method whole (§3.1): a coarse and a fine caption, fused into one sentence.
+
+Coarse: the middle frame, by an image-to-text model. Fine: a line about one frame a second. Both go
+into a language model; the authors put the coarse caption among the lines, because those repeat
+themselves (their answer in the project's issues). Every text on the way is kept as a column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from internvid.captions.asking import (
+    Answer,
+    Asked,
+    Request,
+    annotation,
+    ask_about,
+    middle_pick,
+)
+from internvid.captions.check import unsupported_words
+from internvid.captions.frame import FrameCaptioner
+from internvid.captions.gathering import Pictures, by_clip, first_failure, lines_of
+from internvid.captions.summarise import Fuser
+from internvid.captions.tags import TagsCaptioner
+from internvid.core.contracts import Annotation, ClipView, Pick
+
+
+@dataclass(frozen=True)
+class MultiscaleCaptioner:
+    """A fused sentence a clip, with the texts that it was made of.
+
+    Extras: `coarse` (the middle frame's caption), `lines` (one per described frame, in time order,
+    empty where that failed) and `unsupported` (content words of the sentence that stand in none of
+    them: claims that no frame text supports). Where one scale fails, the other stands alone.
+
+    Attributes:
+        coarse: describes the middle frame.
+        fine: describes one frame a second.
+        fuser: makes the sentence.
+    """
+
+    version: ClassVar[int] = 1
+    extras: ClassVar[dict[str, str]] = {
+        "coarse": "string",
+        "lines": "list<string>",
+        "unsupported": "list<string>",
+    }
+    coarse: FrameCaptioner = field(default_factory=FrameCaptioner)
+    fine: TagsCaptioner = field(default_factory=TagsCaptioner)
+    fuser: Fuser = field(default_factory=Fuser)
+
+    def setup(self) -> None:
+        """Load all models; those that are the same only once."""
+        self.coarse.setup()
+        self.fine.setup()
+        self.fuser.setup()
+
+    def caption(self, clips: Iterable[ClipView]) -> Iterator[Annotation]:
+        """One sentence a clip, with extras."""
+        asked, form = Asked(), self.fuser.form()
+        for request, answer in self.fuser.fuse(self._fusions(clips, asked, form)):
+            yield from asked.settled()
+            yield annotation(request, answer, _extras(request, answer))
+        yield from asked.settled()
+
+    def _fusions(self, clips: Iterable[ClipView], asked: Asked, form: str) -> Iterator[Request]:
+        """What the language model is asked, for each clip that has a line or a coarse caption."""
+        words = self.fine.words()
+        for pictures, answers in by_clip(self._seen(clips, asked), words, self.fine.describe):
+            coarse: Answer = pictures.notes["coarse"]
+            middle: Pick = pictures.notes["middle"]
+            failure = first_failure(answers)
+            shown = _in_order([*pictures.picks, middle])
+            if failure and coarse.failure:
+                request = ask_about(pictures.clip_id, shown, words)
+                asked.set_aside(annotation(request, Answer(failure=coarse.failure)))
+                continue
+            lines = lines_of(answers)
+            said = self.fuser.words([*lines, coarse.text], form)
+            yield ask_about(pictures.clip_id, shown, said, coarse=coarse.text, lines=lines)
+
+    def _seen(self, clips: Iterable[ClipView], asked: Asked) -> Iterator[Pictures]:
+        """Clips with their coarse caption, and the pictures that are yet to be described."""
+        words = self.coarse.words()
+
+        def question(view: ClipView) -> Request | Annotation:
+            middle = middle_pick(view)
+            if middle is None:
+                return Annotation(view.clip.clip_id, None, "failed", "no_picks")
+            return ask_about(view.clip.clip_id, [middle], words, fine=self.fine.choose(view))
+
+        for request, answer in self.coarse.describe(asked.requests(clips, question)):
+            notes = {"coarse": answer, "middle": request.picks[0]}
+            yield Pictures(request.clip_id, request.notes["fine"], notes)
+
+
+def _in_order(picks: Iterable[Pick]) -> list[Pick]:
+    """The picks in time order, each once."""
+    return [pick for _, pick in sorted({pick.frame: pick for pick in picks}.items())]
+
+
+def _extras(request: Request, answer: Answer) -> dict[str, Any]:
+    coarse, lines = request.notes["coarse"], request.notes["lines"]
+    return {
+        "coarse": coarse or None,
+        "lines": lines,
+        "unsupported": unsupported_words(answer.text, [coarse, *lines]),
+    }

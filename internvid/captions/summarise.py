@@ -1,0 +1,186 @@
+"""Many lines about single frames into one sentence, by a language model.
+
+The authors take "T5-summary" as it is, without a prompt, over the lines joined by ". " (their
+answers in the project's issues, and their code for the fine branch). Instruct models need one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from internvid.captions.asking import Answer, Asked, Request, annotation, ask_about, judged
+from internvid.captions.check import unsupported_words
+from internvid.captions.gathering import Pictures, by_clip, first_failure, folded, lines_of
+from internvid.captions.local import LocalModel, rewrite, without_weights
+from internvid.captions.served import ServedModel, check_served, converse
+from internvid.captions.tags import TagsCaptioner
+from internvid.core.contracts import Annotation, ClipView, Pick
+from internvid.core.errors import ConfigInvalidError
+
+PAPER_SUMMARY = "mrm8488/flan-t5-large-finetuned-openai-summarize_from_feedback"
+TEMPLATE = (
+    "These lines describe frames of one video clip, in order of time:\n{lines}\n"
+    "Say in one sentence what the clip shows. Use only what the lines say. "
+    "Answer with the sentence alone."
+)
+
+
+@dataclass(frozen=True)
+class Fuser:
+    """Lines into one sentence.
+
+    Attributes:
+        template: words around the lines, with {lines} where they go; "none" gives the model the
+            lines alone; empty for what suits it: none for T5-type models, `TEMPLATE` for others.
+        joint: between lines, where there is no template; with one, each has a line of its own.
+        most_lines: at most so many lines, spread evenly; the first and the last stay.
+        maximum_tokens: most tokens of the sentence.
+        maximum_input_tokens: a longer text loses its end (models on this machine).
+        maximum_words: a sentence of more words is `too_long`.
+        local: the model on this machine.
+        served: a served one, which is asked instead where it is named.
+    """
+
+    template: str = ""
+    joint: str = ". "
+    most_lines: int = 48
+    maximum_tokens: int = 80
+    maximum_input_tokens: int = 1024
+    maximum_words: int = 100
+    local: LocalModel = field(default_factory=lambda: LocalModel(PAPER_SUMMARY))
+    served: ServedModel = field(default_factory=ServedModel)
+
+    def __post_init__(self) -> None:
+        if self.template not in ("", "none") and "{lines}" not in self.template:
+            raise ConfigInvalidError(
+                "template must say where the lines go: {lines}", hint=f"for example: {TEMPLATE!r}"
+            )
+        if self.most_lines < 2:
+            raise ConfigInvalidError(f"most_lines must be at least 2, got {self.most_lines}")
+        if self.served.model:
+            object.__setattr__(self, "local", without_weights(self.local))
+
+    def setup(self) -> None:
+        """Load the model, or ask the server whether it is there."""
+        if self.served.model:
+            check_served(self.served)
+        else:
+            self._model().open()
+
+    def form(self) -> str:
+        """The template that is used; empty for the lines alone."""
+        if self.template:
+            return "" if self.template == "none" else self.template
+        if self.served.model:
+            return TEMPLATE
+        return "" if self._model().open().model.config.is_encoder_decoder else TEMPLATE
+
+    def words(self, lines: Iterable[str], form: str) -> str:
+        """What the model is given for these lines: each once, not too many, joined."""
+        kept = _thinned(folded(lines), self.most_lines)
+        if form:
+            return form.replace("{lines}", "\n".join(kept))
+        return self.joint.join(line.rstrip(". ") for line in kept)
+
+    def fuse(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Answer]]:
+        """A sentence for each request's prompt, beside the request, in any order."""
+        if self.served.model:
+            # The lines stand for the pictures, which the language model is not shown.
+            told = converse(self.served, requests, self.maximum_tokens, with_pictures=False)
+        else:
+            told = rewrite(requests, self._model().rewrite, self.local)
+        for request, answer in told:
+            yield request, judged(answer, self.maximum_words)
+
+    def _model(self) -> Any:
+        from internvid.models.text_to_text import TextToText
+
+        return TextToText(self.local.checkpoint(), self.maximum_tokens, self.maximum_input_tokens)
+
+
+@dataclass(frozen=True)
+class SummariseCaptioner:
+    """One sentence of many lines.
+
+    Attributes:
+        source: where the lines come from: "pictures" (described by `pictures`) or "text" (a text
+            column; each of its lines is one).
+        pictures: the describer of single frames.
+        fuser: the language model.
+    """
+
+    version: ClassVar[int] = 1
+    extras: ClassVar[dict[str, str]] = {"lines": "list<string>", "unsupported": "list<string>"}
+    source: Literal["pictures", "text"] = "pictures"
+    pictures: TagsCaptioner = field(default_factory=TagsCaptioner)
+    fuser: Fuser = field(default_factory=Fuser)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """What answers depend on."""
+        return ("text",) if self.source == "text" else ("picks",)
+
+    def setup(self) -> None:
+        """Load both models."""
+        if self.source == "pictures":
+            self.pictures.setup()
+        self.fuser.setup()
+
+    def caption(self, clips: Iterable[ClipView]) -> Iterator[Annotation]:
+        """One sentence a clip; the lines, and words they do not support, as extras."""
+        asked, form = Asked(), self.fuser.form()
+        lines = self._written(clips, asked) if self.source == "text" else self._seen(clips, asked)
+        requests = (
+            ask_about(clip_id, picks, self.fuser.words(found, form), lines=found)
+            for clip_id, picks, found in lines
+        )
+        for request, answer in self.fuser.fuse(requests):
+            yield from asked.settled()
+            yield annotation(request, answer, line_extras(request, answer))
+        yield from asked.settled()
+
+    def _written(
+        self, clips: Iterable[ClipView], asked: Asked
+    ) -> Iterator[tuple[str, tuple[Pick, ...], list[str]]]:
+        for view in clips:
+            lines = [line.strip() for line in (view.text or "").splitlines() if line.strip()]
+            if lines:
+                yield view.clip.clip_id, (), lines
+            else:
+                asked.set_aside(Annotation(view.clip.clip_id, None, "failed", "no_lines"))
+
+    def _seen(
+        self, clips: Iterable[ClipView], asked: Asked
+    ) -> Iterator[tuple[str, tuple[Pick, ...], list[str]]]:
+        words = self.pictures.words()
+
+        def pictures() -> Iterator[Pictures]:
+            for view in clips:
+                picks = self.pictures.choose(view)
+                if picks:
+                    yield Pictures(view.clip.clip_id, picks)
+                else:
+                    asked.set_aside(Annotation(view.clip.clip_id, None, "failed", "no_picks"))
+
+        for gathered, answers in by_clip(pictures(), words, self.pictures.describe):
+            failure = first_failure(answers)
+            if failure:
+                request = ask_about(gathered.clip_id, gathered.picks, words)
+                asked.set_aside(annotation(request, Answer(failure=failure)))
+            else:
+                yield gathered.clip_id, gathered.picks, lines_of(answers)
+
+
+def line_extras(request: Request, answer: Answer) -> dict[str, Any]:
+    """Extras of a sentence that was made of lines."""
+    lines = request.notes["lines"]
+    return {"lines": lines, "unsupported": unsupported_words(answer.text, lines)}
+
+
+def _thinned(lines: list[str], most: int) -> list[str]:
+    """At most so many lines, evenly spread, the first and the last among them."""
+    if len(lines) <= most:
+        return lines
+    return [lines[round(at * (len(lines) - 1) / (most - 1))] for at in range(most)]

@@ -1,0 +1,445 @@
+"""The captioners over tiny models and served ones: what they show, say, keep and fail with."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from internvid.captions.asking import Answer, ask_about, judged, middle_pick, picks_per_second
+from internvid.captions.frame import FrameCaptioner
+from internvid.captions.gathering import folded
+from internvid.captions.local import LocalModel, show
+from internvid.captions.multiscale import MultiscaleCaptioner
+from internvid.captions.summarise import TEMPLATE, Fuser, SummariseCaptioner
+from internvid.captions.tags import TagsCaptioner
+from internvid.captions.vlm import VlmCaptioner, spread_in_time
+from internvid.core.annotators import traits_of
+from internvid.core.binding import origin_of
+from internvid.core.config import fingerprint, identity
+from internvid.core.contracts import Annotation, ClipView, Needs, Pick
+from internvid.core.errors import (
+    BudgetSpentError,
+    ConfigInvalidError,
+    InternvidError,
+    WeightsMissingError,
+)
+from internvid.models.texts import Said
+from tests.captions.servers import Turn, asked, chat, mirror, serving
+from tests.captions.servers import fingerprint as mark
+from tests.captions.views import view, views
+from tests.models.pretrained.pictures import jpeg
+from tests.models.tiny import TinyModels
+
+
+def local(tiny: TinyModels, name: str, **fields: Any) -> LocalModel:
+    return LocalModel(tiny[name], **fields)
+
+
+def by_id(annotations: Any) -> dict[str, Annotation]:
+    found = list(annotations)
+    assert len({each.clip_id for each in found}) == len(found)
+    return {each.clip_id: each for each in found}
+
+
+def broken(name: str) -> ClipView:
+    """A clip whose pictures do not decode."""
+    return view(name, [Pick(at, at / 2, jpeg(at)[: 300 - at]) for at in range(3)])
+
+
+# Choosing pictures.
+
+
+def test_the_middle_pick_is_nearest_to_the_middle_and_the_earlier_of_two() -> None:
+    picks = [Pick(at, time, b"") for at, time in enumerate((0.2, 1.0, 3.0, 3.9))]
+    assert middle_pick(view("a", picks)) == picks[1]
+    assert middle_pick(view("a", picks[2:])) == picks[2]
+    assert middle_pick(view("a", [])) is None
+
+
+def test_one_pick_a_second_is_the_first_of_each_second() -> None:
+    picks = [Pick(at, time, b"") for at, time in enumerate((0.0, 0.5, 0.9999999, 1.4, 3.2, 3.4))]
+    assert [pick.frame for pick in picks_per_second(view("a", picks), 1.0)] == [0, 2, 4]
+
+
+def test_frames_are_spread_over_the_clip_in_time_order_each_once() -> None:
+    crowded = [Pick(at, time, b"") for at, time in enumerate((0.0, 0.1, 0.2, 0.3, 2.0, 3.9))]
+    assert [pick.frame for pick in spread_in_time(view("a", crowded), 4)] == [3, 4, 5]
+    assert [pick.frame for pick in spread_in_time(view("a", crowded), 9)] == [0, 1, 2, 3, 4, 5]
+
+
+# Local models.
+
+
+def test_frame_binds_each_text_to_the_picture_and_prompt_it_was_made_from(
+    tiny_models: TinyModels,
+) -> None:
+    captioner = FrameCaptioner(prompt="a dog", local=local(tiny_models, "git", batch=3))
+    clips = views(7)
+    found = by_id(captioner.caption(clips))
+    for clip in clips:
+        annotation = found[clip.clip.clip_id]
+        pick = middle_pick(clip)
+        assert pick is not None
+        assert annotation.origin == origin_of(clip.clip.clip_id, [pick], "a dog")
+        alone = by_id(captioner.caption([clip]))
+        assert alone[clip.clip.clip_id] == annotation
+    assert len({annotation.value for annotation in found.values()}) > 2
+
+
+@pytest.mark.parametrize("name", ["frame", "tags", "summarise", "multiscale", "vlm"])
+def test_clips_that_cannot_be_described_have_a_reason_and_the_rest_goes_on(
+    name: str, tiny_models: TinyModels
+) -> None:
+    captioner = {
+        "frame": FrameCaptioner(local=local(tiny_models, "blip2", batch=2)),
+        "tags": TagsCaptioner(local=local(tiny_models, "git", batch=2)),
+        "summarise": summariser(tiny_models),
+        "multiscale": multiscale(tiny_models),
+        "vlm": VlmCaptioner(frames=3, local=local(tiny_models, "qwen_vl", batch=2)),
+    }[name]
+    good = views(4)
+    clips = [good[0], view("empty", []), good[1], broken("broken"), good[2], good[3]]
+    clips.append(view("garbage", [Pick(0, 2.0, b"no picture")]))
+    found = by_id(captioner.caption(iter(clips)))
+    assert len(found) == 7
+    assert {found[clip.clip.clip_id].status for clip in good} == {"ok"}
+    reasons = [found[clip.clip.clip_id].reason for clip in (clips[1], clips[3], clips[6])]
+    assert reasons == ["no_picks", "picture_unreadable", "picture_unreadable"]
+    assert by_id(captioner.caption(good)) == {
+        clip.clip.clip_id: found[clip.clip.clip_id] for clip in good
+    }
+
+
+def test_an_unfinished_answer_is_a_failure(tiny_models: TinyModels) -> None:
+    captioner = FrameCaptioner(maximum_tokens=3, local=local(tiny_models, "blip2"))
+    found = by_id(captioner.caption(views(2)))
+    assert {(each.status, each.reason) for each in found.values()} == {("failed", "truncated")}
+
+
+def test_answers_without_words_or_with_too_many_are_failures() -> None:
+    assert judged(Answer(" ... "), 5) == Answer(failure="empty_answer")
+    assert judged(Answer("a b c d e f"), 5) == Answer(failure="too_long")
+    assert judged(Answer("x" * 100_000), 100) == Answer(failure="too_long")
+    assert judged(Answer("a b c d e"), 5) == Answer("a b c d e")
+
+
+def _requests(number: int) -> list[Any]:
+    return [ask_about(f"{at:032x}", [Pick(0, 0.0, jpeg(at))]) for at in range(number)]
+
+
+def test_a_batch_that_fails_is_tried_one_by_one() -> None:
+    poison = _requests(6)[4]
+
+    def describe(batch: Sequence[Any]) -> list[Said]:
+        if any(request.clip_id == poison.clip_id for request, _ in batch):
+            raise RuntimeError("sizes of tensors must match")
+        return [Said(f"text of {request.clip_id}") for request, _ in batch]
+
+    found = {r.clip_id: answer for r, answer in show(_requests(6), describe, LocalModel(batch=6))}
+    assert found.pop(poison.clip_id) == Answer(failure="model_failed")
+    assert all(answer.text == f"text of {clip_id}" for clip_id, answer in found.items())
+
+
+def test_fewer_answers_than_asked_are_never_shared_out() -> None:
+    def describe(batch: Sequence[Any]) -> list[Said]:
+        return [Said(f"text of {request.clip_id}") for request, _ in batch][
+            : max(1, len(batch) - 1)
+        ]
+
+    for request, answer in show(_requests(6), describe, LocalModel(batch=4)):
+        assert answer.text == f"text of {request.clip_id}"
+
+
+def test_a_model_that_fails_for_all_stops_the_run() -> None:
+    def describe(_: Sequence[Any]) -> list[Said]:
+        raise RuntimeError("no kernel image")
+
+    with pytest.raises(InternvidError, match=r"every clip it is given.*no kernel image"):
+        list(show(_requests(3), describe, LocalModel(batch=3)))
+
+
+def test_setup_says_what_is_missing(tiny_models: TinyModels, tmp_path: Path) -> None:
+    for captioner in (FrameCaptioner(), TagsCaptioner(), SummariseCaptioner(), VlmCaptioner()):
+        with pytest.raises(WeightsMissingError, match="hf download"):
+            captioner.setup()
+    with pytest.raises(ConfigInvalidError, match="wanted is"):
+        FrameCaptioner(local=local(tiny_models, "t5")).setup()
+    with pytest.raises(ConfigInvalidError, match="no chat template"):
+        VlmCaptioner(local=local(tiny_models, "blip2")).setup()
+    with pytest.raises(ConfigInvalidError, match="no model is named"):
+        FrameCaptioner(local=LocalModel()).setup()
+
+
+def test_declarations() -> None:
+    assert traits_of(VlmCaptioner(frames=6, short_side=448)).needs == Needs(6, 448)
+    assert traits_of(SummariseCaptioner(source="text")).reads == {"text"}
+    assert traits_of(SummariseCaptioner()).reads == {"picks"}
+    for kind in (FrameCaptioner, TagsCaptioner, SummariseCaptioner, MultiscaleCaptioner):
+        assert traits_of(kind()).has_setup
+
+
+# Tags.
+
+
+def test_labels_are_ranked_by_a_dual_encoder(tiny_models: TinyModels, tmp_path: Path) -> None:
+    labels = tmp_path / "labels.txt"
+    labels.write_text("dog\ncat\n\nsnow\ndog\nkitchen\n")
+    for model in ("clip", "siglip"):
+        captioner = TagsCaptioner(labels=str(labels), top=2, local=local(tiny_models, model))
+        captioner.setup()
+        found = by_id(captioner.caption(views(4, seconds=3.0)))
+        for annotation in found.values():
+            assert len(annotation.extras["lines"]) == 3
+            for line in annotation.extras["lines"]:
+                named = line.split(", ")
+                assert len(set(named)) == 2
+                assert set(named) <= {"dog", "cat", "snow", "kitchen"}
+        assert by_id(captioner.caption(views(4, seconds=3.0)[::-1])) == found
+    with pytest.raises(ConfigInvalidError, match="cannot be read"):
+        TagsCaptioner(labels=str(tmp_path / "none"), local=local(tiny_models, "clip")).setup()
+    labels.write_text("\n")
+    with pytest.raises(ConfigInvalidError, match="holds none"):
+        TagsCaptioner(labels=str(labels), local=local(tiny_models, "clip")).setup()
+
+
+def my_tags(pictures: list[Image.Image]) -> list[list[str]]:
+    """A user's tagger."""
+    return [
+        ["wide" if picture.width > picture.height else "tall", "picture"] for picture in pictures
+    ]
+
+
+def test_a_users_function_can_say_the_tags() -> None:
+    hook = f"{__name__}:my_tags"
+    captioner = TagsCaptioner(hook=hook)
+    captioner.setup()
+    found = by_id(captioner.caption(views(3, seconds=3.0)))
+    assert {annotation.value for annotation in found.values()} == {"wide, picture"}
+    assert {tuple(each.extras["lines"]) for each in found.values()} == {("wide, picture",) * 3}
+    assert fingerprint(captioner) != fingerprint(dataclasses.replace(captioner, hook_version="2"))
+    for wrong in ("nowhere:f", f"{__name__}:nothing", "nothing", f"{__name__}:TiB"):
+        with pytest.raises(ConfigInvalidError, match="hook"):
+            TagsCaptioner(hook=wrong).setup()
+
+
+def test_only_one_way_of_tagging_can_be_set() -> None:
+    with pytest.raises(ConfigInvalidError, match="only one of hook and labels"):
+        TagsCaptioner(hook="a:b", labels="c")
+
+
+# Summaries.
+
+
+def summariser(tiny: TinyModels, model: str = "t5", **fields: Any) -> SummariseCaptioner:
+    return SummariseCaptioner(
+        pictures=TagsCaptioner(local=local(tiny, "git", batch=3)),
+        fuser=Fuser(local=local(tiny, model, batch=2), **fields),
+    )
+
+
+def multiscale(tiny: TinyModels) -> MultiscaleCaptioner:
+    return MultiscaleCaptioner(
+        FrameCaptioner(local=local(tiny, "blip2", batch=2)),
+        TagsCaptioner(local=local(tiny, "git", batch=3)),
+        Fuser(local=local(tiny, "t5", batch=2)),
+    )
+
+
+def test_repeated_lines_are_folded() -> None:
+    assert folded(["A dog.", "a  dog", "", "A cat", "a dog!"]) == ["A dog.", "A cat"]
+
+
+def test_t5_gets_the_lines_and_chat_models_a_question(tiny_models: TinyModels) -> None:
+    lines = ["A dog.", "a dog", "A cat"]
+    t5, instruct = summariser(tiny_models).fuser, summariser(tiny_models, "chat").fuser
+    assert t5.words(lines, t5.form()) == "A dog. A cat"
+    assert instruct.words(lines, instruct.form()) == TEMPLATE.replace("{lines}", "A dog.\nA cat")
+    assert Fuser(template="none", local=local(tiny_models, "chat")).form() == ""
+    many = [f"line {at}" for at in range(100)]
+    thinned = Fuser(most_lines=5).words(many, "").split(". ")
+    assert thinned == ["line 0", "line 25", "line 50", "line 74", "line 99"]
+    with pytest.raises(ConfigInvalidError, match="where the lines go"):
+        Fuser(template="Summarise this.")
+
+
+@pytest.mark.parametrize("model", ["t5", "chat"])
+def test_a_summary_is_bound_to_pictures_and_lines(model: str, tiny_models: TinyModels) -> None:
+    captioner = summariser(tiny_models, model)
+    clips = views(5, seconds=3.0)
+    found = by_id(captioner.caption(clips))
+    for clip in clips:
+        annotation = found[clip.clip.clip_id]
+        assert annotation.status == "ok"
+        lines = annotation.extras["lines"]
+        assert len(lines) == 3
+        prompt = captioner.fuser.words(lines, captioner.fuser.form())
+        picks = picks_per_second(clip, 1.0)
+        assert annotation.origin == origin_of(clip.clip.clip_id, picks, prompt)
+
+
+def test_lines_may_come_from_a_text_column(tiny_models: TinyModels) -> None:
+    captioner = SummariseCaptioner("text", fuser=Fuser(local=local(tiny_models, "t5")))
+    captioner.setup()
+    clips = [
+        dataclasses.replace(clip, text=text)
+        for clip, text in zip(views(4), ["a dog\na cat", "the man", " \n", None], strict=True)
+    ]
+    found = by_id(captioner.caption(clips))
+    first = found[clips[0].clip.clip_id]
+    assert first.origin == origin_of(clips[0].clip.clip_id, [], "a dog. a cat")
+    assert first.extras["lines"] == ["a dog", "a cat"]
+    assert [found[clip.clip.clip_id].reason for clip in clips] == ["", "", "no_lines", "no_lines"]
+
+
+# Multiscale.
+
+
+def scripted(say: dict[str, str], failing: Sequence[str] = ()) -> Any:
+    """A server whose three models say fixed things; `failing` ones are refused."""
+
+    def script(payload: dict[str, Any], _: int) -> Turn:
+        model = payload["model"]
+        return Turn(chat(say[model], "content_filter" if model in failing else "stop"))
+
+    return script
+
+
+def served_multiscale(server: Any, **fields: Any) -> MultiscaleCaptioner:
+    return MultiscaleCaptioner(
+        FrameCaptioner(served=server.served(model="coarse", **fields)),
+        TagsCaptioner(served=server.served(model="fine", **fields)),
+        Fuser(served=server.served(model="fuse", **fields)),
+    )
+
+
+SAY = {
+    "coarse": "A brown dog on grass.",
+    "fine": "a dog jumping",
+    "fuse": "A brown dog jumps over a fence while two cats sleep.",
+}
+
+
+def test_multiscale_keeps_every_text_and_flags_what_nothing_supports() -> None:
+    with serving(scripted(SAY)) as server:
+        captioner = served_multiscale(server)
+        captioner.setup()
+        (annotation,) = captioner.caption([view("a", seconds=3.0)])
+        prompts = {payload["model"]: asked(payload) for payload in server.posts}
+    assert annotation.value == SAY["fuse"]
+    assert annotation.extras == {
+        "coarse": SAY["coarse"],
+        "lines": ["a dog jumping"] * 3,
+        "unsupported": ["fence", "two", "cats", "sleep"],
+    }
+    assert len(prompts["coarse"][1]) == len(prompts["fine"][1]) == 1
+    words, pictures = prompts["fuse"]
+    assert words == TEMPLATE.replace("{lines}", "a dog jumping\nA brown dog on grass.")
+    assert pictures == []
+    assert annotation.origin is not None
+    assert annotation.origin.prompt == words
+    # One picture a second, and the middle one.
+    assert annotation.origin.frames == (0, 24, 36, 48)
+
+
+@pytest.mark.parametrize(
+    ("failing", "status", "lines"),
+    [
+        (["coarse"], "ok", "a dog jumping"),
+        (["fine"], "ok", "A brown dog on grass."),
+        (["coarse", "fine"], "failed", ""),
+        (["fuse"], "failed", "a dog jumping\nA brown dog on grass."),
+    ],
+)
+def test_where_one_scale_fails_the_other_stands_alone(
+    failing: list[str], status: str, lines: str
+) -> None:
+    with serving(scripted(SAY, failing)) as server:
+        (annotation,) = served_multiscale(server).caption([view("a", seconds=3.0)])
+        fused = [asked(payload)[0] for payload in server.posts if payload["model"] == "fuse"]
+    assert annotation.status == status
+    assert annotation.reason == ("" if status == "ok" else "refused")
+    assert fused == ([TEMPLATE.replace("{lines}", lines)] if lines else [])
+
+
+def test_local_multiscale_fuses_both_scales(tiny_models: TinyModels) -> None:
+    captioner = multiscale(tiny_models)
+    captioner.setup()
+    clips = views(6, seconds=3.0)
+    found = by_id(captioner.caption(clips))
+    coarse = by_id(captioner.coarse.caption(clips))
+    fine = by_id(captioner.fine.caption(clips))
+    for clip_id, annotation in found.items():
+        assert annotation.status == "ok"
+        assert annotation.extras["coarse"] == coarse[clip_id].value
+        assert annotation.extras["lines"] == fine[clip_id].extras["lines"]
+    shuffled = clips[:]
+    random.Random(3).shuffle(shuffled)
+    assert by_id(captioner.caption(shuffled)) == found
+
+
+# Served models.
+
+
+def test_every_served_captioner_keeps_answers_with_their_clips() -> None:
+    delays = random.Random(1)
+
+    def script(payload: dict[str, Any], time: int) -> Turn:
+        if time == 0 and delays.random() < 0.3:
+            return Turn(b"", 503, {"Retry-After": "0"})
+        return Turn(chat(mirror(payload)), delay_seconds=delays.random() * 0.02)
+
+    clips = views(25, seconds=3.0)
+    with serving(script) as server:
+        frame = FrameCaptioner(served=server.served(concurrency=8), maximum_words=10)
+        vlm = VlmCaptioner(frames=3, served=server.served(concurrency=8))
+        tags = TagsCaptioner(served=server.served(concurrency=8))
+        captions = {each: by_id(each.caption(clips)) for each in (frame, vlm, tags)}
+    for clip in clips:
+        clip_id, middle = clip.clip.clip_id, middle_pick(clip)
+        assert middle is not None
+        assert captions[frame][clip_id].value == mark(frame.words(), [middle.jpeg])
+        shown = [pick.jpeg for pick in spread_in_time(clip, 3)]
+        assert captions[vlm][clip_id].value == mark(vlm.prompt, shown)
+        lines = [mark(tags.words(), [pick.jpeg]) for pick in picks_per_second(clip, 1.0)]
+        assert captions[tags][clip_id].extras["lines"] == lines
+
+
+def test_a_served_model_is_known_by_its_declared_name_alone() -> None:
+    with serving(scripted(SAY)) as server:
+        first = FrameCaptioner(served=server.served(model="m", revision="1"))
+    moved = FrameCaptioner(
+        served=dataclasses.replace(first.served, base_url="http://elsewhere:1/v1", concurrency=3)
+    )
+    assert fingerprint(moved) == fingerprint(first), "no weights are looked for"
+    for fields in ({"model": "n"}, {"revision": "2"}, {"temperature": 0.3}):
+        other = FrameCaptioner(served=dataclasses.replace(first.served, **fields))
+        assert fingerprint(other) != fingerprint(first)
+    declared = identity(first)["fields"]["served"]["fields"]
+    assert declared["identity"] == "unverified"
+    assert set(declared) == {"model", "revision", "temperature", "structured", "extra", "identity"}
+
+
+def test_a_budget_that_ends_in_the_middle_keeps_what_was_paid(tmp_path: Path) -> None:
+    with serving(scripted(SAY)) as server:
+        cheap = {"cache": str(tmp_path), "max_requests": 20, "concurrency": 2}
+        found: dict[str, Annotation] = {}
+        clips = views(12, seconds=3.0)
+        for _ in range(8):
+            todo = [clip for clip in clips if clip.clip.clip_id not in found]
+            try:
+                for annotation in served_multiscale(server, **cheap).caption(todo):
+                    found[annotation.clip_id] = annotation
+            except BudgetSpentError:
+                continue
+            break
+        assert len(found) == 12
+        assert {annotation.status for annotation in found.values()} == {"ok"}
+        # 12 coarse, 36 fine, and 1 fused (all have the same words): nothing is paid for twice,
+        # but for questions that were under way together.
+        assert len(server.posts) <= 12 + 36 + 8
