@@ -212,8 +212,8 @@ def evaluate(
         list[str],
         typer.Argument(
             metavar="MODEL",
-            help="A folder or file of weights, a hub name, frames:MODEL, fake, module:function; "
-            "with --page: result files.",
+            help="A training run, a folder or file of weights, a hub name, clip:NAME, "
+            "frames:MODEL, fake, module:function; with --page: result files.",
         ),
     ],
     benchmark: Annotated[
