@@ -43,6 +43,11 @@ COMPONENTS: dict[str, dict[str, str]] = {
     },
     "captioner": {
         "measured": "internvid.captions.measured:MeasuredCaptioner",
+        "frame": "internvid.captions.frame:FrameCaptioner",
+        "tags": "internvid.captions.tags:TagsCaptioner",
+        "summarise": "internvid.captions.summarise:SummariseCaptioner",
+        "multiscale": "internvid.captions.multiscale:MultiscaleCaptioner",
+        "vlm": "internvid.captions.vlm:VlmCaptioner",
         "echo": "internvid.synthetic.fakes:EchoCaptioner",
     },
     "scorer": {"hash": "internvid.synthetic.fakes:HashScorer"},

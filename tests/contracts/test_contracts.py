@@ -20,6 +20,8 @@ from internvid.publish.publish import MANIFEST, export_items, publish
 from internvid.recipes import default
 from internvid.shots.content import ContentDetector
 from internvid.synthetic.fakes import FirstSelector, ListExporter
+from tests.models.components import tiny_settings
+from tests.models.tiny import TinyModels
 from tests.trees import digest_tree
 
 CAPTIONERS = sorted(registry.COMPONENTS["captioner"])
@@ -57,9 +59,9 @@ def views(built: Dataset) -> list[ClipView]:
 
 @pytest.mark.parametrize("name", CAPTIONERS)
 def test_captioners_answer_each_clip_once_whatever_the_order(
-    name: str, views: list[ClipView]
+    name: str, views: list[ClipView], tiny_models: TinyModels
 ) -> None:
-    captioner = registry.create("captioner", name)
+    captioner = registry.create("captioner", name, tiny_settings(name, tiny_models))
     first = bind(views, captioner.caption(views), captioner)
     assert all(row["status"] in ("ok", "skipped") for row in first)
     assert all(bool(row["value"]) == (row["status"] == "ok") for row in first)
