@@ -12,6 +12,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from internvid.models.viclip.config import MLP_RATIO
+from internvid.models.viclip.products import Linear, attend, product
 
 _QUICK = 1.702
 # Tokens that go through the MLP together without gradients on a CPU: their hidden values stay
@@ -44,16 +45,25 @@ class Attention(nn.Module):
         self.causal = causal
         self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
         self.in_proj_bias = nn.Parameter(torch.empty(3 * width))
-        self.out_proj = nn.Linear(width, width)
+        self.out_proj = Linear(width, width)
 
-    def forward(self, x_BLW: Tensor) -> Tensor:
-        """[B, L, W] -> [B, L, W]."""
-        batch, length, width = x_BLW.shape
-        mixed = functional.linear(x_BLW, self.in_proj_weight, self.in_proj_bias)
-        heads = mixed.view(batch, length, 3, self.heads, width // self.heads)
-        query, key, value = heads.permute(2, 0, 3, 1, 4).unbind(0)
-        seen = functional.scaled_dot_product_attention(query, key, value, is_causal=self.causal)
-        return self.out_proj(seen.transpose(1, 2).reshape(batch, length, width))  # type: ignore[no-any-return]
+    def forward(self, x_BLW: Tensor, *, only_first: bool = False) -> Tensor:
+        """[B, L, W] -> [B, L, W], or [B, 1, W] of the first token."""
+        width = x_BLW.shape[-1]
+        if only_first:
+            weights, biases = self.in_proj_weight, self.in_proj_bias
+            query = self._by_head(product(x_BLW[:, :1], weights[:width], biases[:width]), 1)
+            key, value = self._by_head(product(x_BLW, weights[width:], biases[width:]), 2)
+            seen = attend(query[0], key, value)
+        else:
+            mixed = product(x_BLW, self.in_proj_weight, self.in_proj_bias)
+            query, key, value = self._by_head(mixed, 3)
+            seen = attend(query, key, value, causal=self.causal)
+        return self.out_proj(seen.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+
+    def _by_head(self, mixed: Tensor, parts: int) -> Tensor:
+        """[B, L, parts * W] -> [parts, B, heads, L, W / heads]."""
+        return mixed.unflatten(-1, (parts, self.heads, -1)).permute(2, 0, 3, 1, 4)  # type: ignore[no-untyped-call, no-any-return]
 
 
 class Mlp(nn.Module):
@@ -61,8 +71,8 @@ class Mlp(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.c_fc = nn.Linear(width, MLP_RATIO * width)
-        self.c_proj = nn.Linear(MLP_RATIO * width, width)
+        self.c_fc = Linear(width, MLP_RATIO * width)
+        self.c_proj = Linear(MLP_RATIO * width, width)
 
     def forward(self, x_BLW: Tensor) -> Tensor:
         """[B, L, W] -> [B, L, W]."""
@@ -108,11 +118,11 @@ class ResidualBlock(nn.Module):
         self.ln_2 = nn.LayerNorm(width)
         self.drop_path = DropPath(drop_path)
 
-    def forward(self, x_BLW: Tensor) -> Tensor:
-        """[B, L, W] -> [B, L, W]."""
-        x_BLW = x_BLW + self.drop_path(self.attn(self.ln_1(x_BLW)))
-        x_BLW = x_BLW + self.drop_path(self.mlp(self.ln_2(x_BLW)))
-        return x_BLW
+    def forward(self, x_BLW: Tensor, *, only_first: bool = False) -> Tensor:
+        """[B, L, W] -> [B, L, W], or [B, 1, W] of the first token."""
+        stream = x_BLW[:, :1] if only_first else x_BLW
+        stream = stream + self.drop_path(self.attn(self.ln_1(x_BLW), only_first=only_first))
+        return stream + self.drop_path(self.mlp(self.ln_2(stream)))  # type: ignore[no-any-return]
 
 
 class Transformer(nn.Module):
@@ -142,11 +152,19 @@ class Transformer(nn.Module):
             for i in range(layers)
         )
 
-    def forward(self, x_BLW: Tensor) -> Tensor:
-        """[B, L, W] -> [B, L, W]."""
+    def forward(self, x_BLW: Tensor, *, only_first: bool = False) -> Tensor:
+        """[B, L, W] -> [B, L, W].
+
+        Args:
+            x_BLW: tokens.
+            only_first: whether only the first token is wanted, [B, 1, W]: the last block then
+                leaves out what the others would need. Not for causal stacks.
+        """
+        last = len(self.resblocks) - 1
         for at, block in enumerate(self.resblocks):
+            first = only_first and at == last
             if at < self.checkpointed_blocks and torch.is_grad_enabled():
-                x_BLW = checkpoint(block, x_BLW, use_reentrant=False)
+                x_BLW = checkpoint(block, x_BLW, use_reentrant=False, only_first=first)
             else:
-                x_BLW = block(x_BLW)
+                x_BLW = block(x_BLW, only_first=first)
         return x_BLW

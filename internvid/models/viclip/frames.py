@@ -16,7 +16,7 @@ from internvid.video.probe import main_video_stream, open_container
 
 
 def read_frames(
-    path: Path, count: int, *, sampling: str = "middle", span: TimeSpan | None = None
+    path: str | Path, count: int, *, sampling: str = "middle", span: TimeSpan | None = None
 ) -> FrameBatch:
     """The frames that stand for a video file, or for a span of it.
 
@@ -35,6 +35,7 @@ def read_frames(
     Raises:
         VideoError: its reason says why the file cannot be used.
     """
+    path = Path(path)
     guess = _packet_seconds(path)
     wanted = _choose(guess, count, sampling, span) if len(guess) else []
     times, pictures = _decode(path, set(wanted))

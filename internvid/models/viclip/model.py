@@ -283,7 +283,7 @@ class ViCLIP(nn.Module):
             ConfigInvalidError: something is not text.
         """
         rows = [texts] if isinstance(texts, str) else list(texts)
-        found = torch.empty(0, self.config.embedding)
+        found = torch.empty(0, self.config.embedding, device=self.device)
         if rows:
             tokens = self.tokenizer([clean_text(row) for row in rows] if clean else rows)
             with self._inferring():

@@ -11,6 +11,7 @@ from internvid.models.viclip.blocks import Transformer
 from internvid.models.viclip.config import ViCLIPConfig
 from internvid.models.viclip.masking import patchify
 from internvid.models.viclip.positions import resize_spatial, resize_temporal
+from internvid.models.viclip.products import product
 
 CHANNELS = 3
 
@@ -75,14 +76,14 @@ class VideoTower(nn.Module):
             [B, E], not normalised.
         """
         kernel = self.conv1.weight
-        tokens = functional.linear(patches_BKP.to(kernel.dtype), kernel.flatten(1))
+        tokens = product(patches_BKP.to(kernel.dtype), kernel.flatten(1))
         if kept_BK is None:
             tokens = tokens + positions_LW
         else:
             tokens = tokens + functional.embedding(kept_BK, positions_LW)
         first = (self.class_embedding + self.positional_embedding[0]).to(tokens.dtype)
         x_BLW = torch.cat([first.expand(tokens.shape[0], 1, -1), tokens], dim=1)
-        x_BLW = self.transformer(self.ln_pre(x_BLW))
+        x_BLW = self.transformer(self.ln_pre(x_BLW), only_first=True)
         return self.ln_post(x_BLW[:, 0]) @ self.proj  # type: ignore[no-any-return]
 
     def positions(self, frames: int, rows: int, columns: int) -> Tensor:
