@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from internvid.core.errors import ConfigInvalidError
-from internvid.core.types import Shot, Timeline, TimeSpan
+from internvid.core.types import FloatArray, Shot, Timeline, TimeSpan
 
 KINDS = ("none", "dissolve", "wipe", "fade")
 
@@ -71,23 +72,25 @@ class DefaultDetector:
         return shots
 
     def _list_cuts(self, timeline: Timeline) -> list[Boundary]:
-        seconds, probability = timeline.boundary_seconds, timeline.column("cut")
+        places, probability = _find_likely(timeline, "cut", self.cut_threshold)
+        seconds = timeline.boundary_seconds[places]
         return [
-            Boundary(float(seconds[k]), "cut", float(min(1.0, probability[k])))
-            for k in np.flatnonzero(probability >= self.cut_threshold)
+            Boundary(float(begin), "cut", float(min(1.0, score)))
+            for begin, score in zip(seconds, probability, strict=True)
         ]
 
     def _list_gradual(self, timeline: Timeline) -> list[Boundary]:
-        seconds, probability = timeline.pts_seconds, timeline.column("gradual")
-        lengths, kinds = timeline.column("gradual_seconds"), timeline.column("gradual_kind")
+        places, probability = _find_likely(timeline, "gradual", self.gradual_threshold)
+        seconds = timeline.pts_seconds[places]
+        lengths, kinds = (
+            timeline.specs[name].decode(timeline.stored[name][places])
+            for name in ("gradual_seconds", "gradual_kind")
+        )
         found = []
-        for k in np.flatnonzero(probability >= self.gradual_threshold):
+        for k in range(len(places)):
             kind = KINDS[int(np.clip(np.rint(kinds[k]), 1, 3))]
-            found.append(
-                Boundary(
-                    float(seconds[k]), kind, float(min(1.0, probability[k])), float(lengths[k])
-                )
-            )
+            score = float(min(1.0, probability[k]))
+            found.append(Boundary(float(seconds[k]), kind, score, float(lengths[k])))
         return found
 
     def _choose(self, boundaries: list[Boundary]) -> list[Boundary]:
@@ -113,3 +116,15 @@ class DefaultDetector:
     def _reach(self, lengths_seconds: float) -> float:
         # Windows are a little longer than what they hold, so neighbours may touch.
         return 0.45 * lengths_seconds + self.shortest_seconds
+
+
+def _find_likely(
+    timeline: Timeline, name: str, threshold: float
+) -> tuple[npt.NDArray[np.intp], FloatArray]:
+    """Frames at which a column reaches a threshold, and its values there.
+
+    Only these are turned into floats to keep: hours of video have millions of others.
+    """
+    values = timeline.column(name)
+    places = np.flatnonzero(values >= threshold)
+    return places, values[places]
