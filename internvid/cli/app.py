@@ -237,7 +237,9 @@ def evaluate(
     preprocessing: Annotated[
         str, typer.Option(help="How frames become pixels; default: the model's own.")
     ] = "",
-    workers: Annotated[int, typer.Option(min=1, help="Files read at the same time.")] = 2,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Processes that read files; 0: this one does.")
+    ] = 2,
     assignments: Set = None,
     page: Annotated[
         bool, typer.Option("--page", help="Make one HTML page of result files.")

@@ -78,13 +78,13 @@ def make_benchmark(request: EvaluateRequest) -> Any:
 
 def _measure(benchmark: Any, request: EvaluateRequest) -> tuple[Result, float]:
     from internvid.evaluate.embedding import Run
-    from internvid.evaluate.loading import load_embedder
+    from internvid.evaluate.loading import load_subject
     from internvid.evaluate.store import EmbeddingStore
 
     folder = request.store
     if folder is None and request.output is not None and hasattr(benchmark, "videos"):
         folder = request.output.parent / "embeddings"
-    subject = load_embedder(
+    subject = load_subject(
         request.subjects[0], preprocessing=request.preprocessing, device=request.device
     )
     started = time.monotonic()

@@ -78,6 +78,23 @@ class Embedder(Protocol):
         ...
 
 
+@runtime_checkable
+class Classifier(Protocol):
+    """A model that was fine-tuned for a list of classes."""
+
+    def class_names(self) -> tuple[str, ...]:
+        """Its classes, in the order of its scores."""
+        ...
+
+    def class_scores(self, videos: Sequence[Frames]) -> Vectors:
+        """float32 [N, C] logits of N clips with as many frames each."""
+        ...
+
+    def identity(self) -> Identity:
+        """Which model this is."""
+        ...
+
+
 @dataclass(frozen=True)
 class ViCLIPEmbedder:
     """A ViCLIP.

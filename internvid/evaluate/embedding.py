@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,17 +12,20 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from internvid.core.errors import DatasetError, VideoError
+from internvid.core.errors import DatasetError
 from internvid.core.types import TimeSpan
 from internvid.evaluate.annotations.finding import VideoFolder
 from internvid.evaluate.embedders import Embedder, Frames, Vectors
 from internvid.evaluate.protocol import MissingClip
 from internvid.evaluate.store import EmbeddingStore, Shelf, make_key
 from internvid.evaluate.views import ViewPlan
+from internvid.run.executor import LocalExecutor, run_here
 
 Progress = Callable[[str, int, int], None]
 Encoder = Callable[[Sequence[Frames]], npt.NDArray[np.float32]]
 _PART_TEXTS = 2048
+# A whole film may be decoded between two signs of progress.
+_HANG_CPU_SECONDS, _HANG_WALL_SECONDS = 600.0, 1800.0
 
 
 def be_silent(stage: str, done: int, total: int) -> None:
@@ -39,13 +40,13 @@ class Run:
     Attributes:
         store: where vectors are kept.
         progress: told (stage, done, total).
-        workers: files read at the same time.
+        workers: processes that read files; with 0 this one reads them, one after another.
         part_clips: clips embedded and kept together.
     """
 
     store: EmbeddingStore = field(default_factory=EmbeddingStore)
     progress: Progress = be_silent
-    workers: int = 2
+    workers: int = 0
     part_clips: int = 32
 
 
@@ -130,7 +131,7 @@ def encode_clips(
     fresh = {item.key: item for item in wanted if item.key not in shelf}
     failed: dict[bytes, str] = {}
     batch: list[tuple[bytes, list[Frames]]] = []
-    read = _read_ahead(list(fresh.values()), plan, usual, run.workers)
+    read = _read_all(list(fresh.values()), ViewReader(plan, usual), run.workers)
     for done, (item, views) in enumerate(read, start=1):
         if isinstance(views, str):
             failed[item.key] = views
@@ -193,30 +194,51 @@ def _content_of(path: Path, files: Shelf, fresh: dict[bytes, bytes]) -> bytes:
     return fresh[key]
 
 
-def _read_ahead(
-    items: Sequence[_Wanted], plan: ViewPlan, usual: int, workers: int
+@dataclass(frozen=True)
+class ViewReader:
+    """Reads the views of one file; what a worker process is given to do.
+
+    Attributes:
+        plan: which views.
+        usual: frames where the plan leaves them to the model.
+    """
+
+    plan: ViewPlan
+    usual: int
+
+    def __call__(
+        self, item: tuple[Path, TimeSpan | None], report: Callable[[Any], None]
+    ) -> list[Frames]:
+        """The views of (path, span)."""
+        report(None)
+        path, span = item
+        return self.plan.read(path, span, self.usual)
+
+
+def _read_all(
+    items: Sequence[_Wanted], reader: ViewReader, workers: int
 ) -> Iterator[tuple[_Wanted, list[Frames] | str]]:
-    """Views of each item or why there are none, in order, a few read while others are used."""
-    waiting: deque[tuple[_Wanted, Future[list[Frames] | str]]] = deque()
-    with ThreadPoolExecutor(max(1, workers)) as pool:
-        try:
-            for item in items:
-                waiting.append((item, pool.submit(_read, item, plan, usual)))
-                if len(waiting) > 2 * workers:
-                    first, future = waiting.popleft()
-                    yield first, future.result()
-            while waiting:
-                first, future = waiting.popleft()
-                yield first, future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+    """Views of each item, or the reason why there are none, in order.
 
-
-def _read(item: _Wanted, plan: ViewPlan, usual: int) -> list[Frames] | str:
-    try:
-        return plan.read(item.path, item.span, usual)
-    except VideoError as error:
-        return error.reason
+    In worker processes, a file that crashes its decoder or hangs costs itself only.
+    """
+    places = [(item.path, item.span) for item in items]
+    if workers == 0:
+        results = run_here(reader, places)
+    else:
+        results = LocalExecutor(
+            workers=workers,
+            hang_cpu_seconds=_HANG_CPU_SECONDS,
+            hang_wall_seconds=_HANG_WALL_SECONDS,
+        ).map(reader, places)
+    early: dict[int, list[Frames] | str] = {}
+    following = 0
+    for result in results:
+        failure = result.failure
+        early[result.index] = result.value if failure is None else failure.reason
+        while following in early:
+            yield items[following], early.pop(following)
+            following += 1
 
 
 def _keep(batch: list[tuple[bytes, list[Frames]]], encode: Encoder, shelf: Shelf) -> None:

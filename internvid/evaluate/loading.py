@@ -13,10 +13,12 @@ from __future__ import annotations
 import importlib
 import json
 from pathlib import Path
+from typing import Any
 
 from internvid.core.errors import ComponentUnknownError, ConfigInvalidError
 from internvid.core.weights import weights_identity
 from internvid.evaluate.embedders import (
+    Classifier,
     DualEncoderEmbedder,
     Embedder,
     FakeEmbedder,
@@ -25,6 +27,13 @@ from internvid.evaluate.embedders import (
 )
 
 _FINISHED, _CHECKPOINTS = "model", "checkpoints/step-*"
+
+
+def load_subject(source: str, **options: str) -> Embedder | Classifier:
+    """The same as `load_embedder`; but `module:function` may make a `Classifier`."""
+    if _is_foreign(source) and not options.get("preprocessing"):
+        return _load_foreign(source, (Embedder, Classifier))
+    return load_embedder(source, **options)
 
 
 def load_embedder(
@@ -56,9 +65,9 @@ def load_embedder(
     if source == "fake":
         _refuse(preprocessing, source)
         return FakeEmbedder()
-    if rest and not Path(source).exists():
+    if _is_foreign(source):
         _refuse(preprocessing, source)
-        return _load_foreign(source)
+        return _load_foreign(source, (Embedder,))
     from internvid.models.devices import choose_device, choose_dtype
     from internvid.models.viclip import ViCLIP
 
@@ -112,7 +121,12 @@ def _load_dual(name: str, device: str, dtype: str) -> Embedder:
     return DualEncoderEmbedder(encoder, f"clip:{name}", weights_identity(name))
 
 
-def _load_foreign(source: str) -> Embedder:
+def _is_foreign(source: str) -> bool:
+    kind, _, rest = source.partition(":")
+    return bool(rest) and kind not in ("frames", "clip") and not Path(source).exists()
+
+
+def _load_foreign(source: str, wanted: tuple[type, ...]) -> Any:
     module, _, name = source.partition(":")
     try:
         made = getattr(importlib.import_module(module), name)()
@@ -121,7 +135,7 @@ def _load_foreign(source: str) -> Embedder:
             f"model {source!r} cannot be imported: {error}",
             hint="give a folder, a file, a hub name, or module:function",
         ) from error
-    if not isinstance(made, Embedder):
+    if not isinstance(made, wanted):
         raise ComponentUnknownError(
             f"{source} makes a {type(made).__name__}, which is no embedder",
             hint="it needs video_vectors, text_vectors and identity",

@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, runtime_checkable
-from typing import Protocol as Contract
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +20,7 @@ from internvid.evaluate.benchmark import (
     finish,
     optional_classes,
 )
-from internvid.evaluate.embedders import Embedder, Frames, Identity, Vectors, unit
+from internvid.evaluate.embedders import Classifier, Embedder, Frames, Vectors, unit
 from internvid.evaluate.embedding import Run, embed_clips, embed_texts, encode_clips
 from internvid.evaluate.metrics import accuracy_per_class, measure_recognition, rank_labels
 from internvid.evaluate.protocol import Result
@@ -217,23 +216,6 @@ class HMDB51(ZeroShotRecognition):
         if split not in ("1", "2", "3"):
             raise ConfigInvalidError(f"HMDB51 has the splits 1, 2 and 3, not {split!r}")
         return read_hmdb51(self.paths()[0], split=int(split))
-
-
-@runtime_checkable
-class Classifier(Contract):
-    """A model that was fine-tuned for a list of classes."""
-
-    def class_names(self) -> tuple[str, ...]:
-        """Its classes, in the order of its scores."""
-        ...
-
-    def class_scores(self, videos: Sequence[Frames]) -> Vectors:
-        """float32 [N, C] logits of N clips with as many frames each."""
-        ...
-
-    def identity(self) -> Identity:
-        """Which model this is."""
-        ...
 
 
 @dataclass(frozen=True)

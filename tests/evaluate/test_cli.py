@@ -30,7 +30,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*arguments: str) -> int:
-    return main(["evaluate", *arguments])
+    return main(["evaluate", "--workers", "0", *arguments])
 
 
 def test_a_result_is_written_and_printed(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -70,6 +70,16 @@ def test_a_page_is_made_of_results(desk: Path, capsys: pytest.CaptureFixture[str
     capsys.readouterr()
     assert run("--page", "1.json", "-o", "page.html", "--json") == 0
     assert json.loads(capsys.readouterr().out) == {"page": "page.html"}
+
+
+def test_a_classifier_can_be_named(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(
+        "tests.evaluate.test_benchmarks:ColourClassifier", "--benchmark", "fine-tuned",
+        "--videos", "films", "--annotations", "val.csv", "--set", "views.segments=2", "--json",
+    ) == 0  # fmt: skip
+    found = json.loads(capsys.readouterr().out)
+    assert found["metrics"]["top1"] == 100.0
+    assert found["protocol"]["views"] == "2 x 1, mean of probabilities"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from internvid.core.errors import ConfigInvalidError, DatasetError
 from internvid.core.types import TimeSpan
 from internvid.evaluate.annotations.finding import VideoFolder
 from internvid.evaluate.annotations.records import CaptionedClip
+from internvid.evaluate.embedders import Frames
 from internvid.evaluate.embedding import Run, embed_clips, embed_texts
 from internvid.evaluate.store import EmbeddingStore, Shelf, make_key
 from internvid.evaluate.views import ViewPlan
@@ -123,6 +125,28 @@ def test_spans_are_read_and_kept_apart(tmp_path: Path) -> None:
     assert first[0] > 0.9 > 0.2 > first[2]
     assert last[2] > 0.9 > 0.2 > last[0]
     assert abs(whole[0] - whole[2]) < 0.2
+
+
+@dataclass(frozen=True)
+class DeadlyPlan(ViewPlan):
+    """Kills the process that reads one of the files."""
+
+    def read(self, path: Path, span: TimeSpan | None, usual: int) -> list[Frames]:
+        if path.stem == "deadly":
+            os._exit(11)
+        return super().read(path, span, usual)
+
+
+def test_a_file_that_kills_its_reader_costs_itself_only(tmp_path: Path) -> None:
+    names = ["a", "deadly", "b", "c"]
+    for at, name in enumerate(names):
+        film(tmp_path / f"{name}.mp4", "red", shade=1 - at / 10)
+    folder = VideoFolder.scan(tmp_path)
+    run = Run(workers=2)
+    found = embed_clips(captioned(*names), folder, ColourEmbedder(), DeadlyPlan(), run)
+    assert [(one.clip, one.reason) for one in found.missing] == [("deadly", "crashed")]
+    alone = embed_clips(captioned("a", "b", "c"), folder, ColourEmbedder(), ViewPlan(), Run())
+    assert np.array_equal(found.vectors, alone.vectors)
 
 
 KILLED = """
