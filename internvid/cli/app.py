@@ -10,6 +10,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from internvid.cli import train_verbs
 from internvid.core.errors import InternvidError, MisuseError
 
 app = typer.Typer(
@@ -266,6 +267,9 @@ def evaluate(
             as_json=as_json,
         )
     )
+
+
+train_verbs.register(app)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -60,6 +60,21 @@ class StartRecipe:
 
 
 @dataclass(frozen=True)
+class WorldRecipe:
+    """The synthetic world to train on, where that is asked for.
+
+    Attributes:
+        count: clips.
+        cameras: kinds of camera moves.
+        validation: held-out clips that the model is measured on; 0 for none.
+    """
+
+    count: int = 16384
+    cameras: tuple[str, ...] = ("static",)
+    validation: int = setting(200)
+
+
+@dataclass(frozen=True)
 class DataRecipe:
     """How clips are chosen and shown.
 
@@ -69,6 +84,7 @@ class DataRecipe:
         view: frames, crop and mirroring.
         skip_share: training stops when more than this share of the clips shown (and more than
             ten) could not be read.
+        world: the synthetic world, if the clips are to come from there.
         loader: who reads.
     """
 
@@ -76,6 +92,7 @@ class DataRecipe:
     sampling: Sampling = "separate"
     view: ViewRecipe = field(default_factory=ViewRecipe)
     skip_share: float = 0.02
+    world: WorldRecipe = field(default_factory=WorldRecipe)
     loader: LoaderRecipe = field(default_factory=LoaderRecipe, metadata={"setting": True})
 
 

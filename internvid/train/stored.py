@@ -25,6 +25,7 @@ from internvid.core.errors import MisuseError, VideoUnreadableError
 from internvid.dataset.parts import commit_json, committed, row_group_owners
 from internvid.dataset.store import Dataset
 from internvid.train.jpegs import decode_jpegs
+from internvid.train.processes import rank, wait_for_all
 from internvid.train.samples import ClipTable, FrameChoice, FramesArray
 
 PACK, PLACES, WHAT = "picks.bin", "picks.npy", "picks.json"
@@ -93,9 +94,10 @@ def pack_picks(dataset: Dataset, text: str, subset: str | None, folder: Path) ->
     digest = hashlib.blake2b("\n".join(table.clip_ids).encode(), digest_size=16).hexdigest()
     what = {"scan": dataset.record.scan, "cut": dataset.record.cut, "clips": digest}
     source = PickSource(folder, table)
-    if not _is_there(folder, what):
+    if rank() == 0 and not _is_there(folder, what):
         _write(dataset, rows, folder)
         commit_json(folder / WHAT, what)
+    wait_for_all()
     return source
 
 

@@ -1,0 +1,62 @@
+"""The verb `train`. Its body is one call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the program."""
+    app.command(rich_help_panel="Train")(train)
+
+
+def train(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="RUN", help="The run's folder.")
+    ],
+    data: Annotated[
+        str,
+        typer.Option(
+            metavar="DATA",
+            help="A dataset, frame shards, a .jsonl or .csv of files, or world[:SEED].",
+        ),
+    ],
+    recipe: Annotated[
+        str,
+        typer.Option(help="viclip_b16, viclip_l14, reference_b16, reference_l14, or viclip_tiny."),
+    ] = "viclip_tiny",
+    subset: Annotated[Optional[str], typer.Option(help="Only this subset of a dataset.")] = None,
+    text: Annotated[str, typer.Option(metavar="COLUMN", help="The captions.")] = "measured",
+    resume: Annotated[
+        bool, typer.Option("--resume/--no-resume", help="Go on where the folder's run stands.")
+    ] = True,
+    assignments: Annotated[
+        Optional[list[str]],
+        typer.Option(
+            "--set", metavar="PATH=VALUE", help="Change one field, e.g. stages.masked.batch=512."
+        ),
+    ] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only print FLOPs, memory, hours and the bottleneck.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")] = False,
+) -> None:
+    """Train a ViCLIP, or go on training. Under torchrun, on many devices."""
+    from internvid.cli.training import TrainRequest, run_train
+
+    run_train(
+        TrainRequest(
+            output=output,
+            data=data,
+            recipe=recipe,
+            subset=subset,
+            text=text,
+            resume=resume,
+            assignments=tuple(assignments or ()),
+            plan=plan,
+            as_json=as_json,
+        )
+    )

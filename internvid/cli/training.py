@@ -1,0 +1,183 @@
+"""train: the request, the plan, and what is shown while it goes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from internvid.cli.output import duration, put, put_json, say, table
+from internvid.core.errors import OutputExistsError
+
+if TYPE_CHECKING:
+    from rich.live import Live
+
+    from internvid.train.loop import TrainSummary
+    from internvid.train.planning import Forecast
+    from internvid.train.prepare import Validate
+    from internvid.train.recipe import TrainRecipe
+    from internvid.train.report import LogLine
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """The arguments of `internvid train`."""
+
+    output: Path
+    data: str
+    recipe: str = "viclip_tiny"
+    subset: str | None = None
+    text: str = "measured"
+    resume: bool = True
+    assignments: tuple[str, ...] = ()
+    plan: bool = False
+    as_json: bool = False
+
+
+def run_train(request: TrainRequest) -> None:
+    """`internvid train`."""
+    from internvid.train import recipes
+    from internvid.train.loop import train
+    from internvid.train.opening import open_source
+    from internvid.train.prepare import CACHE, RUN, check_folder, find_device
+    from internvid.train.processes import process_group
+    from internvid.train.recipe import with_assignments
+
+    recipe = with_assignments(recipes.get(request.recipe), request.assignments)
+    if request.plan:
+        _plan(request, recipe)
+        return
+    check_folder(request.output)
+    if not request.resume and (request.output / RUN).exists():
+        raise OutputExistsError(
+            f"{request.output} holds a run already",
+            hint="leave --no-resume out to go on with it, or choose another folder",
+        )
+    with process_group(find_device(recipe)), Display() as display:
+        source = open_source(
+            request.data, recipe, request.output / CACHE, text=request.text, subset=request.subset
+        )
+        summary = train(
+            recipe,
+            source,
+            request.output,
+            validate=_validation(request, recipe),
+            progress=display.show,
+        )
+    if int(os.environ.get("RANK", "0")) == 0:
+        _put_summary(summary, as_json=request.as_json)
+
+
+def _validation(request: TrainRequest, recipe: TrainRecipe) -> Validate | None:
+    """Models of the synthetic world are measured on its held-out combinations."""
+    world = recipe.data.world
+    if request.data.partition(":")[0] != "world" or not world.validation:
+        return None
+    from internvid.train.validation import WorldValidation
+
+    return WorldValidation(world.validation, world.cameras, clean=recipe.data.clean_captions)
+
+
+def _plan(request: TrainRequest, recipe: TrainRecipe) -> None:
+    from internvid.train.opening import open_source
+    from internvid.train.planning import forecast
+    from internvid.train.prepare import choose_samples, plan_stages
+
+    with tempfile.TemporaryDirectory() as cache:
+        source = open_source(
+            request.data, recipe, Path(cache), text=request.text, subset=request.subset
+        )
+        samples = choose_samples(recipe, source)
+        found = forecast(recipe, source, samples, plan_stages(recipe, samples))
+    if request.as_json:
+        put_json({**vars(found), "hours": found.hours})
+    else:
+        _put_plan(found)
+
+
+def _put_plan(found: Forecast) -> None:
+    how = "measured" if found.compute_is_measured else "assumed at 40 % of the peak"
+    put(f"samples       {found.samples}")
+    put(f"device        {found.processes} x {found.device}, {found.dtype}, "
+        f"{found.peak_teraflops:.3g} TFLOP/s measured")  # fmt: skip
+    put(f"compute       {how}")
+    put("")
+    put(table([_rounded(vars(stage)) for stage in found.stages]))
+    put("")
+    put(f"in all        {duration(3600 * found.hours)}")
+    put(f"advice        {found.advice}")
+
+
+def _rounded(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: float(f"{value:.3g}") if isinstance(value, float) else value
+        for name, value in values.items()
+    }
+
+
+def _put_summary(summary: TrainSummary, *, as_json: bool) -> None:
+    if as_json:
+        put_json(summary)
+        return
+    put(f"run       {summary.folder}")
+    put(f"model     {summary.model or 'not finished: the same command goes on'}")
+    put(f"steps     {summary.step} of {summary.total}")
+    dropped = [f", {count} {name}" for name, count in summary.dropped.items() if count]
+    put(f"samples   {summary.samples} clips{''.join(dropped)}")
+    if summary.skipped:
+        put(f"skipped   {summary.skipped} showings of clips that cannot be read")
+    if summary.loss is not None:
+        put(f"loss      {summary.loss:.4f}")
+    for name, value in summary.validation.items():
+        put(f"          {name} {value:.1f}")
+
+
+class Display:
+    """Shows log lines live on a terminal, one after another elsewhere."""
+
+    def __init__(self) -> None:
+        self._live: Live | None = None
+
+    def __enter__(self) -> Self:
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.live import Live
+
+            self._live = Live(console=Console(stderr=True), refresh_per_second=4)
+            self._live.__enter__()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._live is not None:
+            self._live.__exit__(None, None, None)
+
+    def show(self, line: LogLine) -> None:
+        """One reading of the loss."""
+        if self._live is None:
+            say(describe_line(line))
+            return
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+
+        grid = Table.grid(padding=(0, 2))
+        grid.add_row(ProgressBar(total=line.total, completed=line.step, width=30),
+                     describe_line(line))  # fmt: skip
+        self._live.update(grid)
+
+
+def describe_line(line: LogLine) -> str:
+    """A log line for people."""
+    parts = [
+        f"{line.stage} {line.step}/{line.total}",
+        f"loss {line.loss:.4f}",
+        f"{line.clips_per_second:.4g} clips/s",
+        f"{100 * line.mfu:.1f} % of peak",
+        f"{100 * line.data_wait_share:.0f} % waiting for data",
+        f"about {duration(line.eta_seconds)} left",
+    ]
+    if line.skipped:
+        parts.insert(2, f"{line.skipped} skipped")
+    return ", ".join(parts)

@@ -1,0 +1,118 @@
+"""From what a person names to a source of clips."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from internvid.core.errors import ConfigInvalidError, MisuseError, SourceMissingError
+from internvid.core.types import TimeSpan
+from internvid.dataset.frames import INDEX, FrameShards
+from internvid.dataset.store import open as open_dataset
+from internvid.train.recipe import TrainRecipe
+from internvid.train.samples import ClipSource
+from internvid.train.sources import FileClip, FileSource, ShardSource, WorldSource
+from internvid.train.stored import pack_picks
+
+WORLD = "world"
+_LISTS = (".jsonl", ".csv")
+
+
+def open_source(
+    data: str,
+    recipe: TrainRecipe,
+    cache: Path,
+    *,
+    text: str = "measured",
+    subset: str | None = None,
+) -> ClipSource:
+    """The clips of a dataset, of frame shards, of a list of files, or of the synthetic world.
+
+    Args:
+        data: a dataset folder, a folder of frame shards, a `.jsonl` or `.csv` with `path`,
+            `caption` and, if wanted, `start_seconds`, `end_seconds`, `source`; or `world`,
+            `world:SEED`.
+        recipe: says how large the world is and what the model takes.
+        cache: a folder for what is copied or rendered once.
+        text: the column of captions.
+        subset: only its clips, of a dataset.
+
+    Raises:
+        InternvidError: nothing there, no such column or subset, a bad list.
+    """
+    if data == WORLD or data.startswith(f"{WORLD}:"):
+        _no_subset(subset, "the synthetic world")
+        return _world(data, recipe, cache)
+    path = Path(data)
+    if not path.exists():
+        raise SourceMissingError(
+            f"there is no {data!r}",
+            hint="--data takes a dataset, frame shards, a .jsonl or .csv of files, or world",
+        )
+    if path.is_file():
+        _no_subset(subset, "a list of files")
+        return FileSource(_listed(path))
+    if (path / INDEX).is_file():
+        _no_subset(subset, "frame shards")
+        return ShardSource(FrameShards(path.absolute()), text)
+    return pack_picks(open_dataset(path), text, subset, (cache / "picks").absolute())
+
+
+def _no_subset(subset: str | None, what: str) -> None:
+    if subset is not None:
+        raise MisuseError(
+            f"{what} has no subset {subset!r}",
+            hint="subsets belong to datasets; shards are exported from one",
+        )
+
+
+def _world(data: str, recipe: TrainRecipe, cache: Path) -> WorldSource:
+    _, _, seed = data.partition(":")
+    if seed and not seed.isdigit():
+        raise ConfigInvalidError(f"{data!r}: a seed is a whole number from 0, as in world:1")
+    config, world = recipe.model.config, recipe.data.world
+    return WorldSource(
+        seed=int(seed or 0),
+        count=world.count,
+        frames=config.frames,
+        size=config.resolution,
+        cameras=world.cameras,
+        cache=(cache / "world").absolute(),
+    )
+
+
+def _listed(path: Path) -> list[FileClip]:
+    if path.suffix not in _LISTS:
+        raise MisuseError(
+            f"{path} is no list of clips", hint=f"a list ends in {' or '.join(_LISTS)}"
+        )
+    clips = []
+    for number, row in enumerate(_rows(path), start=1):
+        try:
+            span = None
+            if row.get("end_seconds") not in (None, ""):
+                span = TimeSpan(float(row.get("start_seconds") or 0), float(row["end_seconds"]))
+            clips.append(
+                FileClip(
+                    path.parent / row["path"], row["caption"] or "", span, row.get("source") or ""
+                )
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise MisuseError(
+                f"{path}, clip {number}: {error!r}",
+                hint="each needs path and caption; start_seconds, end_seconds and source may be",
+            ) from error
+    return clips
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        if path.suffix == ".csv":
+            yield from csv.DictReader(file)
+            return
+        for line in file:
+            if line.strip():
+                yield json.loads(line)

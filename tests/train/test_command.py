@@ -1,0 +1,122 @@
+"""The verb `train`: sources by name, plans, results, refusals."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from internvid.cli.app import main
+from internvid.cli.training import describe_line
+from internvid.core.errors import ConfigInvalidError, MisuseError, SourceMissingError
+from internvid.dataset.store import Dataset
+from internvid.publish.frames import FramesExporter
+from internvid.publish.publish import publish
+from internvid.synthetic.truth import World
+from internvid.train.opening import open_source
+from internvid.train.recipes import viclip_tiny
+from internvid.train.report import LogLine
+from internvid.train.sources import FileSource, ShardSource, WorldSource
+from internvid.train.stored import PickSource
+
+QUICK = ["--set", "data.world.count=32", "--set", "data.world.validation=8",
+         "--set", "stages.masked.batch=8", "--set", "stages.masked.steps=2",
+         "--set", "stages.motion.batch=8", "--set", "stages.motion.steps=1",
+         "--set", "model.config.resolution=32", "--set", "loop.writers=csv"]  # fmt: skip
+
+
+def run(*arguments: object) -> int:
+    return main(["train", *map(str, arguments)])
+
+
+def test_the_world_is_trained_on_and_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    assert run("--data", "world:3", "-o", folder, *QUICK, "--json") == 0
+    found = capsys.readouterr()
+    summary = json.loads(found.out)
+    assert (summary["step"], summary["total"], summary["samples"]) == (3, 3, 32)
+    assert summary["model"] == str(folder / "model")
+    assert set(summary["validation"]) == {
+        f"{name}{shown}"
+        for name in ("text_to_video_r1", "text_to_video_r5", "direction")
+        for shown in ("", "_middle_frame")
+    }
+    assert "masked 2/3, loss" in found.err
+    assert run("--data", "world:3", "-o", folder, *QUICK) == 0
+    assert "steps     3 of 3" in capsys.readouterr().out
+    assert run("--data", "world:3", "-o", folder, *QUICK, "--no-resume") == 2
+    assert "holds a run already" in capsys.readouterr().err
+
+
+def test_a_plan_says_what_holds_the_run_back(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--data", "world", "-o", tmp_path / "run", *QUICK, "--plan", "--json") == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert [stage["name"] for stage in plan["stages"]] == ["masked", "motion"]
+    assert plan["stages"][0]["clips"] == 16
+    assert plan["compute_is_measured"] is True
+    assert all(stage["bottleneck"] in ("compute", "loader") for stage in plan["stages"])
+    assert plan["hours"] > 0
+    assert not (tmp_path / "run").exists()
+    assert run("--data", "world", "-o", tmp_path / "run", *QUICK, "--plan") == 0
+    assert "advice        stage" in capsys.readouterr().out
+
+
+def test_sources_are_known_by_what_they_are(dataset: Dataset, world: World, tmp_path: Path) -> None:
+    recipe = viclip_tiny()
+    assert isinstance(open_source("world:2", recipe, tmp_path), WorldSource)
+    assert isinstance(open_source(str(dataset.root), recipe, tmp_path), PickSource)
+    publish(dataset, tmp_path / "shards", FramesExporter(frames=4, short_side=32))
+    shards = open_source(str(tmp_path / "shards"), recipe, tmp_path)
+    assert isinstance(shards, ShardSource)
+    path = world.folder / world.videos[0].name
+    (tmp_path / "list.jsonl").write_text(
+        json.dumps({"path": str(path), "caption": "a film", "end_seconds": 2}) + "\n"
+    )
+    (tmp_path / "list.csv").write_text(f"path,caption\n{path},a film\n")
+    for name in ("list.jsonl", "list.csv"):
+        listed = open_source(str(tmp_path / name), recipe, tmp_path)
+        assert isinstance(listed, FileSource)
+        assert listed.read(0, lambda n: [0, n - 1]).shape[0] == 2
+
+
+def test_what_cannot_be_opened_is_refused(dataset: Dataset, tmp_path: Path) -> None:
+    recipe = viclip_tiny()
+    with pytest.raises(ConfigInvalidError, match="a seed is a whole number"):
+        open_source("world:x", recipe, tmp_path)
+    with pytest.raises(SourceMissingError, match="there is no 'nothing'"):
+        open_source("nothing", recipe, tmp_path)
+    with pytest.raises(MisuseError, match="has no subset 'flt'"):
+        open_source("world", recipe, tmp_path, subset="flt")
+    with pytest.raises(MisuseError, match="has no subset 'none-such'"):
+        open_source(str(dataset.root), recipe, tmp_path, subset="none-such")
+    (tmp_path / "list.csv").write_text("file\nx.mp4\n")
+    with pytest.raises(MisuseError, match=r"clip 1: KeyError\('path'\)"):
+        open_source(str(tmp_path / "list.csv"), recipe, tmp_path)
+    (tmp_path / "letter.txt").write_text("dear")
+    with pytest.raises(MisuseError, match="is no list of clips"):
+        open_source(str(tmp_path / "letter.txt"), recipe, tmp_path)
+
+
+def test_refusals_reach_the_shell(
+    dataset: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "letter.txt").write_text("dear")
+    assert run("--data", "world", "-o", tmp_path, *QUICK) == 2
+    assert "is not a training run (it holds 'letter.txt')" in capsys.readouterr().err
+    assert run("--data", dataset.root, "-o", tmp_path / "run", "--text", "blip") == 2
+    assert "column 'blip'" in capsys.readouterr().err
+    assert run("--data", "world", "-o", tmp_path / "run", "--recipe", "big") == 2
+    assert "no training recipe 'big'" in capsys.readouterr().err
+
+
+def test_a_line_for_people() -> None:
+    line = LogLine(20, 100, "masked", 1.5, 1e-3, 2.0, 0.05, 512.0, 0.31, 0.04, 3, 75.0)
+    assert describe_line(line) == (
+        "masked 20/100, loss 1.5000, 3 skipped, 512 clips/s, 31.0 % of peak, "
+        "4 % waiting for data, about 1 min 15 s left"
+    )
