@@ -1,11 +1,14 @@
 """What captioning costs beside the models, measured.
 
     python -m benchmarks.captions [--media FOLDER] [--json FILE]
+    python -m benchmarks.captions --media FOLDER --references CSV --captioner NAME [--set F=V]
 
 1. Overhead: `frame` with a stand-in model that takes 10 ms a frame on one core, over pictures
    stored as a scan stores them (JPEG, 256 pixels); time outside the model calls.
 2. Client: requests of one 20-kB picture each, 64 at once, against a server in another process
    that answers after 200 ms; 64 / 0.2 s = 320 requests/s is the ceiling.
+
+With a table of human captions (file, start, end, caption) it gives CIDEr and BLEU instead.
 """
 
 from __future__ import annotations
@@ -32,9 +35,11 @@ from internvid.captions.asking import ask_about
 from internvid.captions.frame import FrameCaptioner
 from internvid.captions.local import LocalModel
 from internvid.captions.served import ServedModel, converse
+from internvid.core import registry
 from internvid.core.contracts import ClipView, Pick
 from internvid.core.ledger import collecting
 from internvid.core.types import Clip, TimeSpan
+from internvid.evaluate.captions import evaluate_captioner, read_references
 from internvid.models.texts import Said
 
 MODEL_SECONDS, ANSWER_SECONDS, CONCURRENCY = 0.010, 0.2, 64
@@ -198,24 +203,40 @@ async def _connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 
 
 def main() -> None:
-    """Run both and print a table."""
+    """Run what is asked for and print it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--media", type=Path, help="folder of real videos")
     parser.add_argument("--clips", type=int, default=600)
     parser.add_argument("--requests", type=int, default=3200)
     parser.add_argument("--json", type=Path, help="write the figures here too")
+    parser.add_argument("--references", type=Path, help="score texts against this table instead")
+    parser.add_argument("--captioner", default="frame")
+    parser.add_argument("--set", action="append", default=[], help="field=value of the captioner")
     arguments = parser.parse_args()
-    videos = sorted(arguments.media.rglob("*.mp4")) if arguments.media else []
-    views = clip_views(stored_pictures(videos, 200) * (arguments.clips // 200))
-    figures = {
-        "overhead": overhead(views, one_core=False),
-        "overhead, everything on one core": overhead(views, one_core=True),
-        "client": throughput(arguments.requests),
-    }
+    figures = quality(arguments) if arguments.references else speed(arguments)
     for name, found in figures.items():
         print(f"{name}: " + ", ".join(f"{key} {value:g}" for key, value in found.items()))
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
+
+
+def quality(arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
+    """CIDEr and BLEU of one captioner."""
+    captioner = registry.create("captioner", arguments.captioner, arguments.set)
+    references = read_references(arguments.references)
+    scores, _ = evaluate_captioner(captioner, references, arguments.media)
+    return {arguments.captioner: scores.as_row()}
+
+
+def speed(arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
+    """Overhead and throughput."""
+    videos = sorted(arguments.media.rglob("*.mp4")) if arguments.media else []
+    views = clip_views(stored_pictures(videos, 200) * (arguments.clips // 200))
+    return {
+        "overhead": overhead(views, one_core=False),
+        "overhead, everything on one core": overhead(views, one_core=True),
+        "client": throughput(arguments.requests),
+    }
 
 
 if __name__ == "__main__":
