@@ -35,5 +35,9 @@ def tiny(shared_tiny: ViCLIP) -> Iterator[ViCLIP]:
 
 
 @pytest.fixture(autouse=True)
-def few_threads() -> None:
-    torch.set_num_threads(2)
+def one_thread() -> Iterator[None]:
+    """Small products on many threads mostly wait for one another."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

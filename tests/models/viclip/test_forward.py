@@ -55,14 +55,13 @@ def test_texts_equal_the_equations(tiny: ViCLIP) -> None:
 
 
 def test_a_model_of_published_shape_equals_the_equations() -> None:
-    # Two frames instead of eight: the same shapes but one, a fifth of the time.
-    model = random_model(replace(CONFIGS["b16"], frames=2), seed=3)
-    pixels = torch.randn(1, 2, 3, 224, 224)
+    # Three frames instead of eight: the same shapes but one, a third of the time.
+    model = random_model(replace(CONFIGS["b16"], frames=3), seed=3)
+    pixels = torch.randn(1, 3, 3, 224, 224)
     assert relative_error(model.encode_pixels(pixels), expected_videos(model, pixels)) < 1e-4
-    image = pixels[:, :1]
-    assert relative_error(model.encode_pixels(image), expected_videos(model, image)) < 1e-4
-    expected = expected_texts(model, model.tokenizer(TEXTS))
-    assert relative_error(model.encode_text(TEXTS, normalize=False), expected) < 1e-4
+    text = TEXTS[2:]
+    expected = expected_texts(model, model.tokenizer(text))
+    assert relative_error(model.encode_text(text, normalize=False), expected) < 1e-4
 
 
 def test_with_gradients_and_without_the_same_comes_out(tiny: ViCLIP) -> None:
