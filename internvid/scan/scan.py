@@ -15,7 +15,7 @@ from av.audio.frame import AudioFrame
 
 from internvid.core import registry
 from internvid.core.contracts import Observer, PickFacts
-from internvid.core.errors import ConfigInvalidError, VideoUnreadableError
+from internvid.core.errors import ConfigInvalidError
 from internvid.core.types import LEAD, ColumnSpec, Timeline
 from internvid.scan.audio import LoudnessMeter
 from internvid.scan.columns import StoringObserver, encode_column
@@ -26,9 +26,6 @@ from internvid.video.memory import keep_freed_memory
 from internvid.video.pick import PickClock, PickRule
 from internvid.video.planes import PlaneSampler
 from internvid.video.probe import VideoFacts, hash_file
-
-# Beyond this share of damaged frames little is left that the source really showed.
-MOST_DAMAGED_SHARE = 0.5
 
 Progress = Callable[[float, float | None], None]
 Keep = Callable[[StoredPick], None]
@@ -138,25 +135,12 @@ def scan_video(
                 watch.see(item, opened.facts)
             elif isinstance(item, AudioFrame):
                 watch.loudness.hear(item)
-        _refuse_damaged(opened.report)
+        opened.report.refuse_rubble()
         result = watch.result(video_id, opened.facts, opened.report)
     if recipe.mode != "fast":
         return result
     timeline = refine(path, result.timeline, result.start_pts, recipe.maximum_frame_bytes)
     return dataclasses.replace(result, timeline=timeline)
-
-
-def _refuse_damaged(report: DecodeReport) -> None:
-    """Refuse what players show as rubble: an encrypted stream, or one whose bytes were lost."""
-    damaged = report.damaged_packets + report.damaged_frames
-    whole = report.frames + report.damaged_packets
-    if damaged > MOST_DAMAGED_SHARE * whole:
-        raise VideoUnreadableError(
-            f"{damaged} of {whole} frames are damaged; a source with more than "
-            f"{MOST_DAMAGED_SHARE:.0%} is not used",
-            reason="damaged",
-            hint="fetch it again; if it is encrypted, decrypt it first",
-        )
 
 
 class _Watch:

@@ -31,6 +31,8 @@ from internvid.video.probe import (
 _THIN = {"h264": "bidir"}
 # Elsewhere B frames may be references of one another without end, so that errors would add up.
 _FILTERS_B_APART = frozenset({"h264"})
+# Beyond this share of damaged frames little is left that the source really showed.
+MOST_DAMAGED_SHARE = 0.5
 _LOOP_FILTERS = ("default", "none", "noref", "bidir", "nonintra", "nonkey", "all")
 
 
@@ -86,6 +88,22 @@ class DecodeReport:
     damaged_frames: int = 0
     repaired_times: int = 0
     truncated: bool = False
+
+    def refuse_rubble(self) -> None:
+        """Refuse a source of which little can be seen: encrypted, or its bytes were lost.
+
+        Raises:
+            VideoUnreadableError: more than half of its frames are damaged (reason `damaged`).
+        """
+        damaged = self.damaged_packets + self.damaged_frames
+        whole = self.frames + self.damaged_packets
+        if damaged > MOST_DAMAGED_SHARE * whole:
+            raise VideoUnreadableError(
+                f"{damaged} of {whole} frames are damaged; a source with more than "
+                f"{MOST_DAMAGED_SHARE:.0%} is not used",
+                reason="damaged",
+                hint="fetch it again; if it is encrypted, decrypt it first",
+            )
 
 
 @dataclass(frozen=True)

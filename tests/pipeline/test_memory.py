@@ -66,8 +66,9 @@ def test_larger_pictures_are_refused_before_they_take_memory(
 
 
 @pytest.mark.slow
-def test_memory_stays_below_600_bytes_a_frame(tmp_path: Path) -> None:
+def test_memory_stays_below_250_bytes_a_frame(tmp_path: Path) -> None:
     short = write_video(tmp_path / "short.mp4", frames=2_000)
     long = write_video(tmp_path / "long.mp4", frames=52_000)
     peaks = [scan(video, tmp_path / video.stem)[3] for video in (short, long)]
-    assert peaks[1] - peaks[0] <= 30
+    # Mostly the rows being written, of which there are never more than 2^18.
+    assert peaks[1] - peaks[0] <= 12
