@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from internvid.core.errors import DatasetError
+from internvid.core.errors import ConfigInvalidError, DatasetError
 from internvid.core.types import TimeSpan
 from internvid.evaluate.annotations.finding import VideoFolder
 from internvid.evaluate.embedders import Embedder, Frames, Vectors
@@ -245,7 +245,7 @@ def _keep(batch: list[tuple[bytes, list[Frames]]], encode: Encoder, shelf: Shelf
     if not batch:
         return
     stacks = [view for _, views in batch for view in views]
-    vectors = encode(stacks)
+    vectors = check_vectors(encode(stacks), len(stacks), "videos")
     rows = vectors.reshape(len(batch), -1, vectors.shape[-1])
     shelf.add([key for key, _ in batch], rows)
 
@@ -257,7 +257,25 @@ def embed_texts(texts: Sequence[str], embedder: Embedder, run: Run) -> Vectors:
     fresh = [(k, t) for k, t in dict(zip(keys, texts, strict=True)).items() if k not in shelf]
     for start in range(0, len(fresh), _PART_TEXTS):
         part = fresh[start : start + _PART_TEXTS]
-        shelf.add([key for key, _ in part], embedder.text_vectors([text for _, text in part]))
+        vectors = embedder.text_vectors([text for _, text in part])
+        shelf.add([key for key, _ in part], check_vectors(vectors, len(part), "texts"))
         run.progress("texts", min(start + _PART_TEXTS, len(fresh)), len(fresh))
-    vectors: npt.NDArray[Any] = shelf.get(keys)
+    found: Vectors = shelf.get(keys)
+    return found
+
+
+def check_vectors(vectors: Vectors, count: int, what: str) -> Vectors:
+    """What a model made, before it is kept.
+
+    Raises:
+        ConfigInvalidError: another number of rows than of inputs, NaN or infinity.
+    """
+    if vectors.ndim != 2 or len(vectors) != count:
+        raise ConfigInvalidError(
+            f"the model made vectors of shape {list(vectors.shape)} of {count} {what}"
+        )
+    if not np.isfinite(vectors).all():
+        raise ConfigInvalidError(
+            f"the model made NaN or infinity of {what}", hint="its weights may hold them"
+        )
     return vectors

@@ -32,7 +32,8 @@ _FINISHED, _CHECKPOINTS = "model", "checkpoints/step-*"
 def load_subject(source: str, **options: str) -> Embedder | Classifier:
     """The same as `load_embedder`; but `module:function` may make a `Classifier`."""
     if _is_foreign(source) and not options.get("preprocessing"):
-        return _load_foreign(source, (Embedder, Classifier))
+        subject: Embedder | Classifier = _load_foreign(source, (Embedder, Classifier))
+        return subject
     return load_embedder(source, **options)
 
 
@@ -67,7 +68,8 @@ def load_embedder(
         return FakeEmbedder()
     if _is_foreign(source):
         _refuse(preprocessing, source)
-        return _load_foreign(source, (Embedder,))
+        embedder: Embedder = _load_foreign(source, (Embedder,))
+        return embedder
     from internvid.models.devices import choose_device, choose_dtype
     from internvid.models.viclip import ViCLIP
 

@@ -11,13 +11,13 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from internvid.core.errors import ConfigInvalidError
-from internvid.evaluate.embedders import Embedder, Frames
-from internvid.evaluate.embedding import Run
+from internvid.evaluate.embedders import Embedder, Frames, Vectors
+from internvid.evaluate.embedding import Run, check_vectors
 from internvid.evaluate.metrics import VectorSimilarity, measure_retrieval, rank_labels
 from internvid.evaluate.protocol import Protocol, Result
 from internvid.evaluate.templates import digest_texts, find_cleaning
@@ -104,15 +104,17 @@ class _SyntheticBenchmark:
 
     def embed(
         self, specs: Sequence[ClipSpec], subject: Embedder, run: Run
-    ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    ) -> tuple[Vectors, Vectors]:
         """Vectors of the clips, and of their middle frames repeated. float32 [N, D] each."""
         about = subject.identity()
         count, size = self.frames or about.frames, self.size or about.resolution or _SIZE
-        moving, still = [], []
+        moving: list[Vectors] = []
+        still: list[Vectors] = []
         for start in range(0, len(specs), _PART):
             videos = [render_clip(s, count, size) for s in specs[start : start + _PART]]
-            moving.append(subject.video_vectors(videos))
-            still.append(subject.video_vectors([repeat_middle(video) for video in videos]))
+            for clips, vectors in ((videos, moving), (list(map(repeat_middle, videos)), still)):
+                made = subject.video_vectors(clips)
+                vectors.append(check_vectors(made, len(clips), "videos"))
             run.progress("clips", start + len(videos), len(specs))
         return np.concatenate(moving), np.concatenate(still)
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from internvid.core.errors import ConfigInvalidError, DatasetError
 from internvid.core.types import TimeSpan
 from internvid.evaluate.annotations.finding import VideoFolder
 from internvid.evaluate.annotations.records import CaptionedClip
-from internvid.evaluate.embedders import Frames
+from internvid.evaluate.embedders import Frames, Vectors
 from internvid.evaluate.embedding import Run, embed_clips, embed_texts
 from internvid.evaluate.store import EmbeddingStore, Shelf, make_key
 from internvid.evaluate.views import ViewPlan
@@ -125,6 +126,25 @@ def test_spans_are_read_and_kept_apart(tmp_path: Path) -> None:
     assert first[0] > 0.9 > 0.2 > first[2]
     assert last[2] > 0.9 > 0.2 > last[0]
     assert abs(whole[0] - whole[2]) < 0.2
+
+
+@pytest.mark.parametrize("bad", [np.full((1, 3), np.nan), np.zeros((2, 3)), np.zeros(3)])
+def test_what_is_no_vector_is_not_kept(tmp_path: Path, bad: np.ndarray) -> None:
+    class Broken(ColourEmbedder):
+        def video_vectors(self, videos: Sequence[Frames]) -> Vectors:
+            return bad.astype(np.float32)
+
+        def text_vectors(self, texts: Sequence[str]) -> Vectors:
+            return bad.astype(np.float32)
+
+    film(tmp_path / "v" / "a.mp4", "red")
+    run = Run(store=EmbeddingStore(tmp_path / "store"))
+    folder = VideoFolder.scan(tmp_path / "v")
+    with pytest.raises(ConfigInvalidError, match="the model made"):
+        embed_clips(captioned("a"), folder, Broken(), ViewPlan(), run)
+    with pytest.raises(ConfigInvalidError, match="the model made"):
+        embed_texts(["red"], Broken(), run)
+    assert not list((tmp_path / "store").glob("videos@*"))
 
 
 @dataclass(frozen=True)

@@ -29,12 +29,15 @@ def read_captions(path: Path) -> CaptionedSet:
 
 
 def read_captioned_json(path: Path) -> CaptionedSet:
-    """The reference's list of {video, caption}; a caption may be a list of texts."""
-    clips = []
+    """The reference's list of {video, caption}; a caption may be a list of texts.
+
+    Entries of one video make one clip: training lists have a line per caption.
+    """
+    found: dict[str, list[str]] = {}
     for place, item in read_list(path):
         video = words(path, place, item, "video")
-        clips.append(CaptionedClip(video, texts(path, place, item, "caption"), (video,)))
-    return CaptionedSet(tuple(clips))
+        found.setdefault(video, []).extend(texts(path, place, item, "caption"))
+    return _made(found)
 
 
 def read_sentence_csv(path: Path) -> CaptionedSet:
