@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from internvid.dataset.layout import Record
 from internvid.dataset.store import Dataset
 from internvid.dataset.tables import CLIP_FIELDS, VIDEO_SCHEMA
 
@@ -62,10 +63,19 @@ class Column:
 def clip_columns(dataset: Dataset) -> list[Column]:
     """Columns of the clips worth showing, the best known first."""
     hidden = {name for name, _ in CLIP_FIELDS} - set(_SHOWN_CLIP_FIELDS)
-    annotations = dataset.record.columns.get(dataset.record.cut or "", {})
+    annotations = annotation_columns(dataset.record)
     found = _typed(dataset, "all_clips", hidden, frozenset(annotations))
     rank = {name: at for at, name in enumerate(_FIRST)}
     return sorted(found, key=lambda column: rank.get(column.name, len(rank)))
+
+
+def annotation_columns(record: Record) -> dict[str, str]:
+    """Columns of the view that captioners and scorers wrote -> the column each belongs to."""
+    found: dict[str, str] = {}
+    for name, key in record.columns.get(record.cut or "", {}).items():
+        extras = record.column_recipes.get(key, {}).get("extras", {})
+        found |= {name: name, **{f"{name}_{extra}": name for extra in extras}}
+    return found
 
 
 def video_columns(dataset: Dataset) -> list[Column]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from internvid import __version__
 from internvid.browse import provenance
+from internvid.browse.answers import Answers, answers
 from internvid.browse.cards import Card, make_cards
 from internvid.browse.columns import Column, clip_columns, video_columns
 from internvid.browse.distributions import (
@@ -123,6 +124,7 @@ class Page:
     overview: Overview
     failures: tuple[Failure, ...]
     subsets: tuple[SubsetFact, ...]
+    answers: tuple[Answers, ...]
     facts: tuple[provenance.Fact, ...]
     authors: Mapping[str, provenance.Author]
     root_of_names: str
@@ -164,6 +166,7 @@ def gather(dataset: Dataset) -> Page:
         overview=overview(dataset),
         failures=_failures(dataset, root),
         subsets=subset_facts(dataset),
+        answers=answers(dataset),
         facts=provenance.provenance(record, __version__),
         authors=provenance.authors(record),
         root_of_names=root,

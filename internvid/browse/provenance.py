@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from internvid.browse.distributions import Threshold
@@ -101,15 +101,26 @@ def authors(record: Record) -> dict[str, Author]:
     for name, key in record.columns.get(record.cut or "", {}).items():
         recipe = record.column_recipes.get(key, {})
         component = str(recipe.get("component", ""))
-        fields = _fields(recipe)
-        model = fields.get("model") or fields.get("checkpoint") or component.rpartition(":")[2]
+        model = _model_of(recipe) or component.rpartition(":")[2]
         if component.startswith("internvid.captions.measured:"):
             found[name] = Author("measured", name, "written from measured signals, no model", key)
         elif component.startswith("internvid.synthetic."):
             found[name] = Author("fake", name, "a stand-in for tests, sees nothing", key)
         else:
             found[name] = Author("model", name, shorten(model or name, 80), key)
+        for extra in recipe.get("extras", {}):
+            found[f"{name}_{extra}"] = replace(found[name], column=f"{name}_{extra}")
     return found
+
+
+def _model_of(recipe: Mapping[str, Any]) -> str:
+    """What the models of a column are called; their fingerprints stand among the fields."""
+    named = recipe.get("weights", {})
+    if isinstance(named, Mapping) and named:
+        return ", ".join(dict.fromkeys(map(str, named.values())))
+    fields = _fields(recipe)
+    served = _fields(fields.get("served")).get("model")
+    return str(served or fields.get("model") or fields.get("checkpoint") or "")
 
 
 def provenance(record: Record, program_version: str) -> tuple[Fact, ...]:

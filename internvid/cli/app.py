@@ -10,7 +10,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from internvid.cli import train_verbs
+from internvid.cli import annotate_verbs, search_verbs, train_verbs
 from internvid.core.errors import InternvidError, MisuseError
 
 app = typer.Typer(
@@ -168,6 +168,10 @@ def report(
     from internvid.cli.looking import run_report
 
     run_report(dataset, output, as_json=as_json)
+
+
+search_verbs.register(app)
+annotate_verbs.register(app)
 
 
 @app.command(rich_help_panel="Curate")

@@ -68,13 +68,19 @@ def _others(cuts: list[str]) -> str:
 def run_describe(dataset: Path, subset: str | None, *, as_json: bool) -> None:
     """`internvid describe`."""
     from internvid.curate.statistics import describe
+    from internvid.dataset.columns import column_progress
     from internvid.dataset.store import open as open_dataset
 
-    facts = describe(open_dataset(dataset), subset)
+    opened = open_dataset(dataset)
+    facts = describe(opened, subset)
+    cut = opened.record.cut
+    facts["columns"] = column_progress(opened.layout, opened.record, cut) if cut else []
     if as_json:
         put_json(facts)
         return
     put(f"{facts['clips']} clips of {facts['videos']} videos, {facts['hours']:.3f} hours")
+    for column in facts["columns"]:
+        put(_column_line(column))
     for title in ("funnel", "numbers", "words"):
         if facts[title]:
             put(f"\n{title}")
@@ -126,20 +132,57 @@ def _list_components(kind: str, *, as_json: bool) -> None:
     rows: list[dict[str, Any]] = []
     for name in registry.names(kind):
         component = registry.find(kind, name)
-        fields = {
-            field.name: _default(field)
-            for field in dataclasses.fields(component)
-            if not field.name.startswith("_") and isinstance(_default(field), _SETTABLE)
-        }
         lines = (component.__doc__ or "").strip().splitlines()
-        rows.append({"name": name, "does": lines[0] if lines else "", "fields": fields})
+        row: dict[str, Any] = {"name": name, "does": lines[0] if lines else ""}
+        row.update(fields=_settable(component), installs=_installs(component))
+        rows.append(row)
     if as_json:
         put_json(rows)
         return
     for row in rows:
-        put(f"{row['name']}\n    {row['does']}")
+        needs = "".join(f"  [internvid[{extra}]]" for extra in row["installs"])
+        put(f"{row['name']}{needs}\n    {row['does']}")
         for field, default in row["fields"].items():
-            put(f"    --set {field}={default}")
+            put(f"    --set {field}={_shown(default)}")
+
+
+def _settable(component: Any, path: str = "") -> dict[str, Any]:
+    """Dotted path -> default of every field that `--set` can give."""
+    found: dict[str, Any] = {}
+    for field in dataclasses.fields(component):
+        value = _default(field)
+        if field.name.startswith("_") or not field.init:
+            continue
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            inner = _settable(type(value), f"{path}{field.name}.")
+            found |= {key: _reached(value, key, path + field.name) for key in inner}
+        elif isinstance(value, _SETTABLE):
+            found[path + field.name] = value
+    return found
+
+
+def _reached(value: Any, key: str, path: str) -> Any:
+    for name in key.removeprefix(path + ".").split("."):
+        value = getattr(value, name)
+    return value
+
+
+def _installs(component: Any) -> list[str]:
+    """Extras of this package that a component needs for all that it can do."""
+    found = set(getattr(component, "installs", ()))
+    for field in dataclasses.fields(component):
+        value = _default(field)
+        if field.metadata.get("weights"):
+            found.add("caption")
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            found.update(_installs(type(value)))
+            if hasattr(value, "base_url"):
+                found.add("client")
+    return sorted(found)
+
+
+def _shown(default: Any) -> str:
+    return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
 
 
 # What --set can give; fitted numbers and callbacks are for code.

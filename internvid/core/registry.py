@@ -50,7 +50,16 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "vlm": "internvid.captions.vlm:VlmCaptioner",
         "echo": "internvid.synthetic.fakes:EchoCaptioner",
     },
-    "scorer": {"hash": "internvid.synthetic.fakes:HashScorer"},
+    "scorer": {
+        "similarity": "internvid.scores.similarity:SimilarityScorer",
+        "clipscore": "internvid.scores.clipscore:ClipScoreScorer",
+        "aesthetic": "internvid.scores.aesthetic:AestheticScorer",
+        "safety": "internvid.scores.safety:SafetyScorer",
+        "language": "internvid.scores.language:LanguageScorer",
+        "transcript": "internvid.scores.transcript:TranscriptScorer",
+        "embedding": "internvid.scores.embedding:EmbeddingScorer",
+        "hash": "internvid.synthetic.fakes:HashScorer",
+    },
     "selector": {
         "where": "internvid.curate.subsets:Where",
         "random": "internvid.curate.subsets:Random",

@@ -3,57 +3,27 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
-from internvid.core.annotators import set_up, traits_of
-from internvid.core.config import fingerprint, identity
-from internvid.core.errors import (
-    ConfigInvalidError,
-    DatasetFormatError,
-    InternvidError,
-    MisuseError,
-    WeightsMissingError,
-)
+from internvid.core.annotators import set_up
+from internvid.core.errors import InternvidError
 from internvid.core.ledger import Ledger, collecting
-from internvid.core.registry import create
-from internvid.dataset.columns import column_schema_of, is_text_column, staged_files
+from internvid.dataset.columns import column_schema_of, staged_files
 from internvid.dataset.layout import Layout, Record
 from internvid.dataset.store import Dataset
-from internvid.dataset.tables import ANNOTATION_KEYS
+from internvid.pipeline.annotating_jobs import ColumnRequest, column_job, describe, note_column
 from internvid.pipeline.annotating_parts import ColumnJob, PartWork, load_part
 from internvid.pipeline.annotating_picks import give_pick_sets
 from internvid.pipeline.annotating_progress import AnnotateProgress
 from internvid.pipeline.annotating_run import ColumnRun, PartTask, Stage, annotate_parts
-from internvid.pipeline.recipe import ColumnInputs, column_key
 from internvid.pipeline.runs import write_run
 from internvid.run.executor import Executor, Failure, LocalExecutor
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-
-
-@dataclass(frozen=True)
-class ColumnRequest:
-    """One column that somebody asks for.
-
-    Attributes:
-        name: what the column is called.
-        component: a captioner or scorer.
-        subset: only this subset's clips; every kept clip when None.
-        text: name of the text column it reads; None where it reads none, or where there is
-            only one.
-    """
-
-    name: str
-    component: Any
-    subset: str | None = None
-    text: str | None = None
+__all__ = ["ColumnRequest", "ColumnSummary", "annotate", "annotate_columns"]
 
 
 @dataclass(frozen=True)
@@ -147,112 +117,12 @@ def annotate_columns(
             except (InternvidError, KeyboardInterrupt):
                 _keep_what_is_done(layout, record, job)
                 raise
+            if found.asked:
+                describe(record, job)
             point_at(layout, record, job)
             write_run(layout, {"annotate": vars(summaries[-1]), "seconds": summaries[-1].seconds})
     told.enter("done")
     return summaries
-
-
-def column_job(layout: Layout, record: Record, request: ColumnRequest) -> ColumnJob:
-    """What a request means for a dataset.
-
-    Raises:
-        MisuseError: it cannot be done as asked.
-        DatasetFormatError: the dataset has no finished build.
-    """
-    if record.scan is None or record.cut is None:
-        raise DatasetFormatError(
-            f"{layout.root} has no finished build yet",
-            hint="run internvid build again to finish it; see internvid status",
-        )
-    component = request.component
-    if isinstance(component, str):
-        component = _named(component)
-    text = _text_key(layout, record, request, component)
-    inputs = ColumnInputs(record.scan, _signals_of(record), text)
-    parts = tuple(part["name"] for part in record.parts)
-    only = None
-    if request.subset is not None:
-        path = Dataset(layout, record).subset_path(request.subset)
-        only = frozenset(pq.read_table(path, columns=["clip_id"])["clip_id"].to_pylist())
-    key = key_of(request.name, component, inputs)
-    job = ColumnJob(layout, record.scan, record.cut, key, component, parts, only, text)
-    _check_name(request.name, job, record)
-    return job
-
-
-def _named(component: str) -> Any:
-    try:
-        return create("captioner", component)
-    except MisuseError:
-        return create("scorer", component)
-
-
-def key_of(name: str, component: Any, inputs: ColumnInputs) -> str:
-    """`name@fingerprint`; weights that are not here yet are fetched by the component's setup.
-
-    Raises:
-        InternvidError: they cannot be had.
-    """
-    try:
-        return column_key(name, component, inputs)
-    except WeightsMissingError:
-        set_up(component)
-        return column_key(name, component, inputs)
-
-
-def _check_name(name: str, job: ColumnJob, record: Record) -> None:
-    if not _NAME.fullmatch(name):
-        raise MisuseError(f"{name!r} cannot name a column: use letters, digits, '.', '_' and '-'")
-    extras = job.traits.extras
-    wrong = sorted(set(extras) & set(ANNOTATION_KEYS))
-    if wrong:
-        raise ConfigInvalidError(f"an extra column cannot be called {wrong[0]!r}")
-    taken: set[str] = set()
-    for part in job.parts[:1]:
-        path = job.layout.clips(job.cut, part)
-        taken |= set(pq.read_schema(path).names) if path.exists() else set()
-    for other, key in record.columns.get(job.cut, {}).items():
-        known = record.column_recipes.get(key, {})
-        if other != name:
-            taken |= {other, *(f"{other}_{extra}" for extra in known.get("extras", {}))}
-    clash = sorted({name, *(f"{name}_{extra}" for extra in extras)} & taken)
-    if clash:
-        raise MisuseError(
-            f"the clips have a column {clash[0]!r} already", hint="choose another name with --as"
-        )
-
-
-def _text_key(layout: Layout, record: Record, request: ColumnRequest, component: Any) -> str | None:
-    if "text" not in traits_of(component).reads:
-        if request.text is not None:
-            raise MisuseError(f"{type(component).__name__} reads no text column")
-        return None
-    assert record.cut is not None
-    columns = record.columns.get(record.cut, {})
-    texts = {
-        name: key
-        for name, key in columns.items()
-        if is_text_column(layout, record, record.cut, key) and name != request.name
-    }
-    wanted = request.text or (next(iter(texts)) if len(texts) == 1 else None)
-    if wanted not in texts:
-        known = ", ".join(sorted(texts)) or "none"
-        what = "several text columns" if wanted is None else f"no text column {wanted!r}"
-        raise MisuseError(
-            f"{layout.root} has {what if texts else 'no text column'}; it has: {known}",
-            hint="name one with --text COLUMN; captions are made with internvid caption",
-        )
-    return texts[wanted]
-
-
-def _signals_of(record: Record) -> dict[str, str]:
-    entry = record.cuts.get(record.cut or "", {})
-    if "signals" in entry:
-        return dict(entry["signals"])
-    names = entry.get("fields", {}).get("signals", ())
-    made = [create("signal", name) for name in names]
-    return {type(signal).__name__: fingerprint(signal) for signal in made}
 
 
 @dataclass(frozen=True)
@@ -351,19 +221,6 @@ def require(failure: Failure | None) -> None:
             f"a pass over a part failed: {failure.message}\n{failure.details}".rstrip(),
             hint="this is a fault of a component, not of a video; what is done is kept",
         )
-
-
-def note_column(record: Record, job: ColumnJob) -> None:
-    """Remember what makes a column and what it reads, in memory."""
-    traits = job.traits
-    record.column_recipes[job.column] = {
-        **identity(job.component),
-        "verb": traits.verb,
-        "value_type": traits.value_type,
-        "extras": dict(traits.extras),
-        "reads": sorted(traits.reads),
-        "text": job.text,
-    }
 
 
 def point_at(layout: Layout, record: Record, job: ColumnJob) -> None:

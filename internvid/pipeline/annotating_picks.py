@@ -7,6 +7,7 @@ any cut that has the same spans.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +19,8 @@ import av.error
 import numpy as np
 import pyarrow.parquet as pq
 
-from internvid.core.contracts import Needs
+from internvid.core.contracts import ClipView, Needs
+from internvid.core.errors import VideoError
 from internvid.dataset.layout import Layout
 from internvid.dataset.parts import (
     discard,
@@ -26,7 +28,7 @@ from internvid.dataset.parts import (
     read_rows_of,
     rows_to_table,
 )
-from internvid.dataset.picks import span_picks_index
+from internvid.dataset.picks import SpanPicks, span_picks_index
 from internvid.dataset.tables import SPAN_PICK_SCHEMA
 from internvid.pipeline.annotating_parts import ColumnJob, find_sources_of, load_part
 from internvid.pipeline.annotating_progress import AnnotateProgress
@@ -103,6 +105,30 @@ def give_pick_sets(
     _complete_set(asking, name, executor, told)
     ids = {id(job) for job in asking}
     return [replace(job, pick_set=name) if id(job) in ids else job for job in jobs]
+
+
+def tried_pick_set(job: ColumnJob, views: Sequence[ClipView], folder: Path) -> list[ClipView]:
+    """The views with the pictures they need, decoded into a folder that is thrown away."""
+    needs = job.traits.needs
+    side = max(needs.short_side, _stored_side(job.layout, job.scan))
+    name = f"{needs.frames}x{side}"
+    sources = find_sources_of(job.layout, job.scan, job.parts)
+    found: dict[str, SpanPicks] = {}
+    names = ["clip_id", "video_id", "start_frame", "end_frame"]
+    clips = [
+        {"clip_id": view.clip.clip_id, "video_id": view.clip.video_id, **view.row} for view in views
+    ]
+    for part in job.parts:
+        path = job.layout.clips(job.cut, part)
+        ids = set(pq.read_table(path, columns=names[:1])["clip_id"].to_pylist())
+        inside = [row for row in clips if row["clip_id"] in ids]
+        for number, task in enumerate(_tasks(job, name, part, inside, sources)):
+            stage = folder / f"{part}-{number}.parquet"
+            with contextlib.suppress(VideoError):
+                decode_spans(replace(task, stage=stage), lambda _: None)
+                for clip_id, places in span_picks_index([stage]).items():
+                    found[clip_id] = SpanPicks(places, clip_id)
+    return [replace(view, picks=found.get(view.clip.clip_id, view.picks)) for view in views]
 
 
 def _stored_side(layout: Layout, scan: str) -> int:

@@ -15,13 +15,8 @@ from internvid.core.annotators import set_up, traits_of
 from internvid.core.config import identity, plain
 from internvid.core.errors import ConfigInvalidError
 from internvid.dataset.layout import Layout, Record
-from internvid.pipeline.annotating import (
-    key_of,
-    note_column,
-    require,
-    survey,
-    write_column,
-)
+from internvid.pipeline.annotating import require, survey, write_column
+from internvid.pipeline.annotating_jobs import key_of, note_column
 from internvid.pipeline.annotating_parts import ColumnJob
 from internvid.pipeline.annotating_picks import give_pick_sets
 from internvid.pipeline.annotating_progress import AnnotateProgress

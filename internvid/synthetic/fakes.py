@@ -54,6 +54,23 @@ class HashScorer:
 
 
 @dataclass(frozen=True)
+class OracleScorer:
+    """Knows which text belongs to which clip, if `EchoCaptioner` wrote it: 1, else below 0.5."""
+
+    version: ClassVar[int] = 1
+    reads: ClassVar[tuple[str, ...]] = ("text",)
+
+    def score(self, clips: Iterable[ClipView]) -> Iterable[Annotation]:
+        """1 where the text names the clip, else noise."""
+        for view in clips:
+            text = view.text or ""
+            noise = hashlib.blake2b(f"{view.clip.clip_id}{text}".encode(), digest_size=1).digest()
+            value = 1.0 if view.clip.clip_id in text else noise[0] / 512
+            origin = origin_of(view.clip.clip_id, prompt=text)
+            yield Annotation(view.clip.clip_id, value, origin=origin)
+
+
+@dataclass(frozen=True)
 class FirstSelector:
     """The first clips in id order."""
 

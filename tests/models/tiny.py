@@ -254,6 +254,8 @@ def make_whisper(folder: Path, seed: int = 0) -> Path:
     )  # fmt: skip
     model = _random(transformers.WhisperForConditionalGeneration, config, seed)
     settings = model.generation_config
+    # Otherwise what follows is not read again from the file.
+    settings._from_model_config = False
     settings.no_timestamps_token_id = named("<|notimestamps|>")
     settings.lang_to_id = {"<|en|>": named("<|en|>")}
     settings.task_to_id = {

@@ -1,0 +1,257 @@
+"""caption, score and embed: the live display around the annotate pass, and one video at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from internvid.cli.output import duration, put, put_json, say
+from internvid.core import registry
+from internvid.core.config import with_values
+from internvid.core.errors import ConfigInvalidError, MisuseError
+
+if TYPE_CHECKING:
+    from internvid.pipeline.annotating import ColumnRequest, ColumnSummary
+    from internvid.pipeline.annotating_plan import ColumnPlan
+    from internvid.pipeline.annotating_progress import AnnotateProgress
+
+_LINE_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class AnnotateOptions:
+    """The arguments of `internvid caption` and `internvid score`."""
+
+    target: Path
+    kind: str
+    components: tuple[str, ...]
+    names: tuple[str, ...] = ()
+    subset: str | None = None
+    text: str | None = None
+    words: str | None = None
+    assignments: tuple[str, ...] = ()
+    plan: bool = False
+    max_requests: int = 0
+    max_tokens: int = 0
+    workers: int | None = None
+    as_json: bool = False
+
+
+def run_annotate(options: AnnotateOptions) -> None:
+    """`internvid caption`, `internvid score`, `internvid embed`."""
+    requests = make_requests(options)
+    if options.target.is_file():
+        _run_video(options, requests)
+        return
+    if options.words is not None:
+        raise MisuseError(
+            f"a text ({options.words!r}) is for one video; a dataset has text columns",
+            hint="name one with --text COLUMN",
+        )
+    with _budget(options):
+        if options.plan:
+            _run_plan(options, requests)
+        else:
+            _run_dataset(options, requests)
+
+
+def make_requests(options: AnnotateOptions) -> list[ColumnRequest]:
+    """The columns that the arguments ask for.
+
+    Raises:
+        MisuseError: no component, a name too many, a field that none of them has.
+    """
+    from internvid.pipeline.annotating_jobs import ColumnRequest
+
+    known = ", ".join(registry.names(options.kind))
+    if not options.components:
+        raise MisuseError(
+            f"name what is to be asked: --{options.kind} NAME", hint=f"known: {known}"
+        )
+    if len(options.names) > len(options.components):
+        raise MisuseError(f"--as names {len(options.names)} columns, asked are fewer")
+    made = []
+    for at, name in enumerate(options.components):
+        component = registry.create(options.kind, name)
+        component = with_values(component, _own(options, name))
+        default = name.rpartition(":")[2]
+        column = options.names[at] if at < len(options.names) else default
+        made.append(ColumnRequest(column, component, options.subset, _text_of(options, component)))
+    return made
+
+
+def _own(options: AnnotateOptions, name: str) -> list[str]:
+    """The assignments that are meant for one of several components."""
+    found = []
+    for assignment in options.assignments:
+        owner, dot, rest = assignment.partition(".")
+        if dot and owner in options.components:
+            if owner == name:
+                found.append(rest)
+        elif len(options.components) > 1:
+            raise ConfigInvalidError(
+                f"{assignment!r} does not say which component is meant",
+                hint=f"for example --set {options.components[0]}.{assignment}",
+            )
+        else:
+            found.append(assignment)
+    return found
+
+
+def _text_of(options: AnnotateOptions, component: Any) -> str | None:
+    # With several scorers, a text column is for those that read one.
+    from internvid.core.annotators import traits_of
+
+    several = len(options.components) > 1
+    return None if several and "text" not in traits_of(component).reads else options.text
+
+
+@contextlib.contextmanager
+def _budget(options: AnnotateOptions) -> Iterator[None]:
+    from internvid.captions import budget
+
+    with budget.run(options.max_requests, options.max_tokens):
+        yield
+
+
+def _run_dataset(options: AnnotateOptions, requests: list[ColumnRequest]) -> None:
+    from internvid.pipeline.annotating import annotate_columns
+
+    with shown_progress() as progress:
+        summaries = annotate_columns(
+            options.target, requests, workers=options.workers, progress=progress
+        )
+    if options.as_json:
+        put_json(summaries)
+        return
+    for summary in summaries:
+        _put_summary(summary)
+
+
+def _put_summary(summary: ColumnSummary) -> None:
+    told = [f"{summary.answered} of {summary.asked} clips asked"]
+    if summary.failed:
+        told.append(f"{summary.failed} failed")
+    if summary.carried:
+        told.append(f"{summary.carried} carried over")
+    if summary.waiting:
+        told.append(f"{summary.waiting} wait for their text")
+    put(f"{summary.column}: {', '.join(told)}, {duration(summary.seconds)} ({summary.key})")
+    parts = [f"{name} {count}" for name, count in summary.counts.items()]
+    parts += [f"{name} {seconds:.1f} s" for name, seconds in summary.stages.items()]
+    if parts:
+        put("    " + ", ".join(parts))
+
+
+def _run_plan(options: AnnotateOptions, requests: list[ColumnRequest]) -> None:
+    from internvid.pipeline.annotating_plan import plan_columns
+
+    plans = plan_columns(options.target, requests)
+    if options.as_json:
+        put_json(plans)
+        return
+    for plan in plans:
+        _put_plan(plan)
+
+
+def _put_plan(plan: ColumnPlan) -> None:
+    put(f"column            {plan.key}")
+    waiting = f", {plan.waiting} wait for their text" if plan.waiting else ""
+    put(f"clips             {plan.clips} to ask about, {plan.carried} carried over{waiting}")
+    put(f"tried on          {plan.tried} clips, {plan.failed} failed")
+    put(f"loading           {duration(plan.setup_seconds)}")
+    put(f"a clip            {plan.seconds_per_clip:.3f} s")
+    for name, seconds in plan.stages.items():
+        put(f"    {name:<14}{seconds:.4f} s")
+    for name, count in plan.counts.items():
+        put(f"    {name:<14}{count:g} (all: {plan.expected[name]})")
+    put(f"expected          {duration(plan.expected_seconds)}")
+
+
+def _run_video(options: AnnotateOptions, requests: list[ColumnRequest]) -> None:
+    from internvid import recipes
+    from internvid.pipeline.single import annotate_video
+
+    for name, value in (("--subset", options.subset), ("--text", options.text)):
+        if value is not None:
+            raise MisuseError(f"{name} is for a dataset, and {options.target} is a file")
+    if options.plan:
+        raise MisuseError("--plan is for a dataset; one video is just done")
+    components = {request.name: request.component for request in requests}
+    recipe = replace(recipes.default(), captioners={})
+    with _budget(options):
+        rows = list(annotate_video(options.target, components, recipe, options.words))
+    if options.as_json:
+        put_json({"video": options.target, "clips": [_plain(row, components) for row in rows]})
+        return
+    for row in rows:
+        put(f"{row['start_seconds']:.3f}-{row['end_seconds']:.3f} s")
+        for name in components:
+            put(f"    {name}: {_said(row[name])}")
+
+
+def _plain(row: dict[str, Any], components: dict[str, Any]) -> dict[str, Any]:
+    hidden = ("clip_id", "pick_set", "seal")
+    answers = {
+        name: {key: value for key, value in row[name].items() if key not in hidden}
+        for name in components
+    }
+    return {**row, **answers}
+
+
+def _said(answer: dict[str, Any]) -> str:
+    value = answer["value"]
+    if answer["status"] != "ok":
+        return f"({answer['status']}: {answer['reason']})"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+@contextlib.contextmanager
+def shown_progress() -> Iterator[AnnotateProgress]:
+    """Shows an annotate pass live on a terminal, as plain lines elsewhere."""
+    from internvid.pipeline.annotating_progress import AnnotateProgress
+
+    if not sys.stderr.isatty():
+        yield AnnotateProgress(changed=_Lines())
+        return
+    from rich.console import Console
+    from rich.live import Live
+
+    progress = AnnotateProgress()
+    with Live(
+        console=Console(stderr=True),
+        refresh_per_second=4,
+        get_renderable=lambda: f"{progress.stage}: {_numbers(progress)}",
+    ):
+        yield progress
+
+
+class _Lines:
+    """A line whenever a stage begins, and every few seconds."""
+
+    def __init__(self) -> None:
+        self._stage, self._last = "", 0.0
+
+    def __call__(self, state: AnnotateProgress) -> None:
+        now = time.monotonic()
+        if state.stage != self._stage or now - self._last >= _LINE_SECONDS:
+            self._stage, self._last = state.stage, now
+            say(f"{state.stage}: {_numbers(state)}" if state.asked else state.stage)
+
+
+def _numbers(state: AnnotateProgress) -> str:
+    if not state.asked:
+        return ""
+    parts = [f"{state.answered}/{state.asked}", f"{state.clips_per_second:.2f} a second"]
+    if state.failed:
+        parts.append(f"failed {state.failed}")
+    counts = dict(state.ledger.counts) if state.ledger is not None else {}
+    parts += [f"{name} {count}" for name, count in sorted(counts.items())]
+    if state.remaining_seconds is not None:
+        parts.append(f"about {duration(state.remaining_seconds)} left")
+    return ", ".join(parts)

@@ -1,0 +1,59 @@
+"""classify: labels for the clips of one video, without training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from internvid.cli.output import put, put_json
+from internvid.core.config import with_values
+from internvid.core.errors import ConfigInvalidError
+
+
+@dataclass(frozen=True)
+class ClassifyOptions:
+    """The arguments of `internvid classify`."""
+
+    video: Path
+    labels: str
+    model: str
+    top: int = 3
+    assignments: tuple[str, ...] = ()
+    whole: bool = False
+    as_json: bool = False
+
+
+def run_classify(options: ClassifyOptions) -> None:
+    """`internvid classify`."""
+    from internvid import recipes
+    from internvid.pipeline.single import classify_video
+    from internvid.scores.embedding import EmbeddingScorer
+
+    labels = read_labels(options.labels)
+    scorer = with_values(EmbeddingScorer(), [f"model={options.model}", *options.assignments])
+    recipe = None if options.whole else recipes.default()
+    rows = classify_video(options.video, scorer, labels, recipe)
+    for row in rows:
+        row["labels"] = dict(list(row["labels"].items())[: options.top])
+    if options.as_json:
+        put_json({"video": options.video, "clips": rows})
+        return
+    for row in rows:
+        best = ", ".join(f"{label} {chance:.3f}" for label, chance in row["labels"].items())
+        put(f"{row['start_seconds']:.3f}-{row['end_seconds']:.3f} s  {best or row['reason']}")
+
+
+def read_labels(text: str) -> list[str]:
+    """Labels from a file, one a line, or from a text with commas.
+
+    Raises:
+        ConfigInvalidError: none, or one twice.
+    """
+    path = Path(text)
+    lines = path.read_text("utf-8").splitlines() if path.is_file() else text.split(",")
+    labels = [line.strip() for line in lines if line.strip()]
+    if not labels or len(set(labels)) != len(labels):
+        raise ConfigInvalidError(
+            "--labels needs at least one label, each once", hint="for example --labels dog,cat"
+        )
+    return labels

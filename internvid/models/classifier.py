@@ -1,0 +1,69 @@
+"""Image classifiers: pictures in, a probability for each label out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from internvid.core.errors import ConfigInvalidError
+from internvid.core.ledger import count, stage
+from internvid.models.pretrained import IMAGE_CLASSIFIER, Checkpoint, Pretrained, load
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+@dataclass
+class ImageClassifier:
+    """An image classifier of transformers.
+
+    Attributes:
+        checkpoint: which model.
+    """
+
+    checkpoint: Checkpoint
+    _loaded: list[Pretrained] = field(default_factory=list, repr=False, compare=False)
+
+    @property
+    def labels(self) -> list[str]:
+        """Its labels, in the order of its outputs."""
+        names = self._model().model.config.id2label
+        return [str(names[at]) for at in sorted(names)]
+
+    def find(self, labels: Sequence[str]) -> list[int]:
+        """Where these labels stand among the outputs; case does not matter.
+
+        Raises:
+            ConfigInvalidError: the model does not have one of them.
+        """
+        own = [label.lower() for label in self.labels]
+        wrong = [label for label in labels if label.lower() not in own]
+        if wrong or not labels:
+            raise ConfigInvalidError(
+                f"{self.checkpoint.name} has no label {wrong[0]!r}" if wrong else "no label named",
+                hint=f"its labels are: {', '.join(self.labels)}",
+            )
+        return [own.index(label.lower()) for label in labels]
+
+    def probabilities(self, images: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
+        """float32 [N, labels] of N RGB pictures; each row sums to 1."""
+        loaded = self._model()
+        if not images:
+            return np.zeros((0, len(self.labels)), np.float32)
+        import torch
+
+        with loaded.lock, torch.inference_mode(), stage("model"):
+            with stage("preprocess"):
+                inputs = loaded.place(dict(loaded.processor(list(images), return_tensors="pt")))
+            found = loaded.model(**inputs).logits.float().softmax(-1)
+        count("frames", len(images))
+        return np.asarray(found.cpu().numpy(), np.float32)
+
+    def _model(self) -> Pretrained:
+        if not self._loaded:
+            self._loaded.append(load(self.checkpoint, IMAGE_CLASSIFIER))
+        return self._loaded[0]

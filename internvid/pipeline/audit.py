@@ -1,0 +1,289 @@
+"""Proves again that each text belongs to its clip, and looks after the health of texts.
+
+Everything is made anew from what lies on disk: the seal of a row from its clip, the bytes of the
+pictures, the prompt, the value and the extras. A scorer can say beside that whether a caption fits
+its clip better than captions of other clips do.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from internvid.captions.check import check_text
+from internvid.core.annotators import set_up, traits_of
+from internvid.core.binding import origin_of, seal
+from internvid.core.contracts import ClipView, Pick
+from internvid.core.errors import DatasetFormatError, MisuseError
+from internvid.dataset.columns import latest_rows
+from internvid.dataset.layout import Layout, Record
+from internvid.dataset.picks import SCAN_PICKS, SpanPicks, StoredPicks, span_picks_index
+from internvid.dataset.tables import ANNOTATION_KEYS, CLIP_FIELDS
+from internvid.pipeline.annotating_rows import bind, make_view
+
+SHUFFLES = 8
+MOST_UNHEALTHY = 1000
+_CHUNK = 512
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One clip of one column, and what is wrong with it."""
+
+    column: str
+    clip_id: str
+    reason: str
+    value: Any = None
+
+
+@dataclass
+class ColumnAudit:
+    """What an audit found in one column.
+
+    Attributes:
+        rows: answers that were looked at. sealed: those that carry a seal.
+        broken: bindings that do not hold: `seal` (the row was not made like this), `clip` (no such
+            clip in the cut), `picture` (a frame that it was made from is not stored).
+        unhealthy: the first texts that `check_text` distrusts, with its reasons.
+        health: how many texts have each of these reasons.
+        compared: texts that were compared with shuffled ones. suspicious: those of them that fit
+            no better than most shuffled ones.
+        own_score, shuffled_score: mean scores of the texts with their own clips and with others.
+    """
+
+    column: str
+    key: str
+    rows: int = 0
+    sealed: int = 0
+    broken: list[Finding] = field(default_factory=list)
+    unhealthy: list[Finding] = field(default_factory=list)
+    health: Counter[str] = field(default_factory=Counter)
+    compared: int = 0
+    suspicious: list[Finding] = field(default_factory=list)
+    own_score: float | None = None
+    shuffled_score: float | None = None
+
+
+def audit(
+    dataset: str | Path,
+    columns: Sequence[str] = (),
+    scorer: Any = None,
+    language: str = "en",
+) -> list[ColumnAudit]:
+    """Check every answer of a dataset's current cut, one part at a time.
+
+    Args:
+        dataset: the folder.
+        columns: names of columns; all when empty.
+        scorer: one that reads a text; compares each caption with shuffled ones.
+        language: captions should be in it; empty for any.
+
+    Raises:
+        MisuseError: no such column, or a scorer that reads no text.
+        InternvidError: the scorer cannot be set up.
+    """
+    layout = Layout(Path(dataset).absolute())
+    record = layout.read_record()
+    if record.scan is None or record.cut is None:
+        raise DatasetFormatError(f"{layout.root} has no finished build yet")
+    known = record.columns.get(record.cut, {})
+    for name in columns:
+        if name not in known:
+            there = ", ".join(sorted(known)) or "none"
+            raise MisuseError(f"{layout.root} has no column {name!r}; it has: {there}")
+    if scorer is not None:
+        if "text" not in traits_of(scorer).reads:
+            raise MisuseError(f"{type(scorer).__name__} reads no text, so it can compare none")
+        set_up(scorer)
+    chosen = sorted(columns or known)
+    return [_Column(layout, record, name, known[name], language).run(scorer) for name in chosen]
+
+
+@dataclass
+class _Column:
+    layout: Layout
+    record: Record
+    name: str
+    key: str
+    language: str
+
+    def run(self, scorer: Any) -> ColumnAudit:
+        found = ColumnAudit(self.name, self.key)
+        recipe = self.record.column_recipes.get(self.key, {})
+        is_caption = recipe.get("verb", "caption") == "caption"
+        sums = _Sums()
+        for part in (entry["name"] for entry in self.record.parts):
+            table = latest_rows(self.layout.column_files(self._cut, self.key, part))
+            if table is None or not table.num_rows:
+                continue
+            clips = self._clips(part)
+            picks = _Picks(self.layout, self._scan, part)
+            for row in _rows(table):
+                self._check_row(row, clips, picks, found)
+                if is_caption:
+                    self._check_health(row, found)
+            is_text = pa.types.is_string(table.schema.field("value").type)
+            if scorer is not None and is_caption and is_text:
+                self._compare(table, clips, picks, scorer, (found, sums))
+        sums.put_into(found)
+        return found
+
+    @property
+    def _cut(self) -> str:
+        assert self.record.cut is not None
+        return self.record.cut
+
+    @property
+    def _scan(self) -> str:
+        assert self.record.scan is not None
+        return self.record.scan
+
+    def _clips(self, part: str) -> dict[str, dict[str, Any]]:
+        names = [name for name, _ in CLIP_FIELDS]
+        path = self.layout.clips(self._cut, part)
+        if not path.exists():
+            return {}
+        return {row["clip_id"]: row for row in _rows(pq.read_table(path, columns=names))}
+
+    def _check_row(
+        self,
+        row: Mapping[str, Any],
+        clips: Mapping[str, dict[str, Any]],
+        picks: _Picks,
+        found: ColumnAudit,
+    ) -> None:
+        found.rows += 1
+        if row.get("seal") is None:
+            return
+        found.sealed += 1
+        clip = clips.get(row["clip_id"])
+        if clip is None:
+            found.broken.append(Finding(self.name, row["clip_id"], "clip", row["value"]))
+            return
+        shown = picks.named(clip, row["pick_set"], row["frames"] or ())
+        if shown is None:
+            found.broken.append(Finding(self.name, row["clip_id"], "picture", row["value"]))
+            return
+        origin = origin_of(row["clip_id"], shown, row["prompt"] or "")
+        extras = {name: row[name] for name in row if name not in ANNOTATION_KEYS}
+        if seal(origin.digest, row["status"], row["value"], extras) != row["seal"]:
+            found.broken.append(Finding(self.name, row["clip_id"], "seal", row["value"]))
+
+    def _check_health(self, row: Mapping[str, Any], found: ColumnAudit) -> None:
+        if row["status"] != "ok" or not isinstance(row["value"], str):
+            return
+        for reason in check_text(row["value"], language=self.language):
+            found.health[reason] += 1
+            if len(found.unhealthy) < MOST_UNHEALTHY:
+                found.unhealthy.append(Finding(self.name, row["clip_id"], reason, row["value"]))
+
+    def _compare(
+        self,
+        table: pa.Table,
+        clips: Mapping[str, dict[str, Any]],
+        picks: _Picks,
+        scorer: Any,
+        into: tuple[ColumnAudit, _Sums],
+    ) -> None:
+        found, sums = into
+        good = [
+            row
+            for row in _rows(table)
+            if row["status"] == "ok" and isinstance(row["value"], str) and row["clip_id"] in clips
+        ]
+        for at in range(0, len(good), _CHUNK):
+            chunk = good[at : at + _CHUNK]
+            views = [
+                make_view(clips[row["clip_id"]], picks.of(clips[row["clip_id"]])) for row in chunk
+            ]
+            texts = [row["value"] for row in chunk]
+            own = _scores(scorer, views, texts)
+            others: list[list[float]] = [[] for _ in chunk]
+            for shift in _shifts(len(chunk), at):
+                moved = [texts[(place + shift) % len(texts)] for place in range(len(texts))]
+                scores = _scores(scorer, views, moved)
+                for place, score in enumerate(scores):
+                    # An equal text says nothing, whichever clip it was written for.
+                    if score is not None and moved[place] != texts[place]:
+                        others[place].append(score)
+            for row, score, rest in zip(chunk, own, others, strict=True):
+                if score is None or not rest:
+                    continue
+                sums.add(score, rest)
+                if 2 * sum(other >= score for other in rest) >= len(rest):
+                    found.suspicious.append(
+                        Finding(self.name, row["clip_id"], "fits_others_better", row["value"])
+                    )
+
+
+@dataclass
+class _Sums:
+    compared: int = 0
+    own: float = 0.0
+    shuffled: float = 0.0
+
+    def add(self, score: float, rest: Sequence[float]) -> None:
+        self.compared += 1
+        self.own += score
+        self.shuffled += sum(rest) / len(rest)
+
+    def put_into(self, found: ColumnAudit) -> None:
+        found.compared = self.compared
+        if self.compared:
+            found.own_score = round(self.own / self.compared, 6)
+            found.shuffled_score = round(self.shuffled / self.compared, 6)
+
+
+def _shifts(count: int, seed: int) -> list[int]:
+    """Different rotations of a list that move every member, drawn by the place of the list."""
+    return (
+        random.Random(seed).sample(range(1, count), min(SHUFFLES, count - 1)) if count > 1 else []
+    )
+
+
+def _scores(scorer: Any, views: Sequence[ClipView], texts: Sequence[str]) -> list[float | None]:
+    asked = [replace(view, text=text) for view, text in zip(views, texts, strict=True)]
+    rows = bind(asked, scorer.score(iter(asked)), scorer)
+    return [row["value"] if row["status"] == "ok" else None for row in rows]
+
+
+def _rows(table: pa.Table) -> Iterator[dict[str, Any]]:
+    for batch in table.to_batches(_CHUNK):
+        yield from batch.to_pylist()
+
+
+@dataclass
+class _Picks:
+    """The pictures of one part, of whichever set."""
+
+    layout: Layout
+    scan: str
+    part: str
+    _sets: dict[str, dict[str, tuple[tuple[Path, int], ...]]] = field(default_factory=dict)
+
+    def of(self, clip: Mapping[str, Any], pick_set: str = SCAN_PICKS) -> Sequence[Pick]:
+        if pick_set == SCAN_PICKS:
+            stored = StoredPicks(self.layout.scanned(self.scan, "picks", self.part))
+            return stored.of(clip["video_id"], clip["start_frame"], clip["end_frame"])
+        if pick_set not in self._sets:
+            files = self.layout.span_picks_files(self.scan, pick_set, self.part)
+            self._sets[pick_set] = span_picks_index(files)
+        return SpanPicks(self._sets[pick_set].get(clip["clip_id"], ()), clip["clip_id"])
+
+    def named(
+        self, clip: Mapping[str, Any], pick_set: str, frames: Sequence[int]
+    ) -> list[Pick] | None:
+        """The picks of these frames, in their order; None where one is not stored."""
+        if not frames:
+            return []
+        held = {pick.frame: pick for pick in self.of(clip, pick_set)}
+        if any(frame not in held for frame in frames):
+            return None
+        return [held[frame] for frame in frames]

@@ -1,0 +1,208 @@
+"""caption, score, embed, classify, audit: what they print and how they end."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import internvid
+from internvid.cli.app import main
+from internvid.curate.select import select
+from internvid.curate.subsets import Random
+from internvid.dataset.store import Dataset
+from tests.models.tiny import TinyModels
+from tests.trees import digest_tree
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> TinyModels:
+    return TinyModels(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture
+def data(dataset: Dataset, tmp_path: Path) -> Path:
+    shutil.copytree(dataset.root, tmp_path / "data")
+    return tmp_path / "data"
+
+
+def spoken(capsys: Capture, *arguments: object) -> tuple[int, str, str]:
+    capsys.readouterr()
+    code = main([str(argument) for argument in arguments])
+    caught = capsys.readouterr()
+    return code, caught.out, caught.err
+
+
+def read_json(capsys: Capture, *arguments: object) -> Any:
+    code, out, err = spoken(capsys, *arguments, "--json")
+    assert code == 0, err
+    return json.loads(out)
+
+
+def test_caption_then_score_then_audit(data: Path, capsys: Capture) -> None:
+    clips = internvid.open(data).clips().num_rows
+    code, out, err = spoken(capsys, "caption", data, "--captioner", "echo", "--workers", 1)
+    assert code == 0
+    assert f"echo: {clips} of {clips} clips asked" in out
+    assert "captioning (echo)" in err
+    again = read_json(capsys, "caption", data, "--captioner", "echo")
+    assert [row["asked"] for row in again] == [0]
+    scorer = "internvid.synthetic.fakes:OracleScorer"
+    code, _, err = spoken(capsys, "score", data, "--scorer", scorer)
+    assert code == 2
+    assert "several text columns" in err
+    (scored,) = read_json(
+        capsys, "score", data, "--scorer", scorer, "--text", "echo", "--as", "fit"
+    )
+    assert scored["column"] == "fit"
+    values = internvid.open(data).sql("select distinct fit from clips").fetchall()
+    assert values == [(1.0,)]
+    found = read_json(capsys, "audit", data, "--column", "echo", "--scorer", scorer)
+    assert found[0]["broken"] == {"clips": 0, "first": []}
+    assert found[0]["compared"] == clips
+    status = read_json(capsys, "status", data)
+    assert {row["column"]: row["ok"] for row in status["columns"]}["echo"] == clips
+    shown = read_json(capsys, "show", data, internvid.open(data).clips()["clip_id"][0].as_py())
+    assert shown["fit"] == 1.0
+    _, out, _ = spoken(capsys, "describe", data)
+    assert "echo" in out
+
+
+def test_a_swapped_caption_ends_the_audit_with_1(data: Path, capsys: Capture) -> None:
+    spoken(capsys, "caption", data, "--captioner", "echo")
+    (path,) = data.glob("cuts/*/columns/echo@*/part-00000.parquet")
+    table = pq.read_table(path)
+    rows = table.to_pylist()
+    rows[0]["value"], rows[1]["value"] = rows[1]["value"], rows[0]["value"]
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)
+    code, out, err = spoken(capsys, "audit", data)
+    assert code == 1
+    assert "2 broken" in out
+    assert rows[0]["clip_id"] in out
+    assert "do not belong" in err
+
+
+def test_a_plan_changes_nothing(data: Path, capsys: Capture, tiny: TinyModels) -> None:
+    before = digest_tree(data)
+    captioner = "tests.pipeline.annotators:Narrator"
+    (plan,) = read_json(capsys, "caption", data, "--captioner", captioner, "--plan")
+    clips = internvid.open(data).clips().num_rows
+    assert plan["clips"] == clips
+    assert plan["expected"]["tokens"] == 7 * clips
+    assert plan["stages"]["model"] >= 0
+    arguments = ("score", data, "--scorer", "safety", "--set", "model=" + tiny["classifier"])
+    (plan,) = read_json(capsys, *arguments, "--plan")
+    assert plan["counts"]["frames"] > 0
+    wide = (captioner, "--set", "more_frames=20", "--plan")
+    (plan,) = read_json(capsys, "caption", data, "--captioner", *wide)
+    assert plan["stages"]["more pictures"] > 0
+    assert digest_tree(data) == before
+    _, out, _ = spoken(capsys, *arguments, "--plan")
+    assert "expected" in out
+
+
+def test_several_components_with_settings_of_their_own(
+    data: Path, capsys: Capture, tiny: TinyModels
+) -> None:
+    select(internvid.open(data), Random(count=2), "two")
+    arguments = [
+        "score", data, "--scorer", "safety", "--scorer", "language", "--text", "measured",
+        "--subset", "two", "--as", "unsafe", "--set", "safety.model=" + tiny["classifier"],
+        "--set", "safety.batch=1",
+    ]  # fmt: skip
+    first, second = read_json(capsys, *arguments)
+    assert (first["column"], second["column"]) == ("unsafe", "language")
+    assert first["answered"] == 2
+    row = internvid.open(data).sql("select * from clips where unsafe is not null").df().iloc[0]
+    assert row["language"] == "en"
+    assert 0 < row["language_confidence"] <= 1
+    wrong = ["score", data, "--scorer", "safety", "--scorer", "hash", "--set", "batch=1"]
+    code, _, err = spoken(capsys, *wrong)
+    assert code == 2
+    assert "which component" in err
+
+
+def test_one_video_is_answered_clip_by_clip(
+    world_videos: list[Path], capsys: Capture, tiny: TinyModels
+) -> None:
+    video = world_videos[0]
+    code, out, _ = spoken(capsys, "caption", video, "--captioner", "echo")
+    assert code == 0
+    assert " s\n    echo: clip " in out
+    model = "model=" + tiny["clip"]
+    found = read_json(
+        capsys, "score", video, "a dog runs", "--scorer", "similarity", "--set", model
+    )
+    assert all(-1 <= clip["similarity"]["value"] <= 1 for clip in found["clips"])
+    assert found["clips"][0]["similarity"]["prompt"] == "a dog runs"
+    code, _, err = spoken(capsys, "score", video, "--scorer", "similarity", "--set", model)
+    assert code == 2
+    assert "none is given" in err
+
+
+def test_embed_and_classify_with_a_video_model(
+    data: Path, world_videos: list[Path], capsys: Capture, tmp_path: Path
+) -> None:
+    from tests.scores.test_pictures import viclip_folder
+
+    model = viclip_folder(tmp_path)
+    (done,) = read_json(capsys, "embed", data, "--model", model)
+    assert done["failed"] == 0
+    opened = internvid.open(data)
+    table = opened.sql("select * from column_embedding").to_arrow_table()
+    assert {len(vector) for vector in table["value"].to_pylist()} == {
+        internvid.ViCLIP.from_pretrained(model).config.embedding
+    }
+    assert "embedding" not in opened.clips().column_names
+    key = opened.record.columns[opened.record.cut or ""]["embedding"]
+    assert opened.record.column_recipes[key]["describes"]["preprocessing"]["fit"] == "squash"
+    (tmp_path / "labels.txt").write_text("dancing\ncooking\n")
+    for labels in ("dancing,cooking", tmp_path / "labels.txt"):
+        found = read_json(capsys, "classify", world_videos[0], "--labels", labels, "--model", model)
+        for clip in found["clips"]:
+            assert sum(clip["labels"].values()) == pytest.approx(1, abs=1e-4)
+    whole = ("classify", world_videos[0], "--labels", "a,b,c", "--model", model, "--whole")
+    (clip,) = read_json(capsys, *whole, "--top", 2)["clips"]
+    assert len(clip["labels"]) == 2
+    code, _, err = spoken(capsys, "classify", world_videos[0], "--labels", "a,a", "--model", model)
+    assert code == 2
+    assert "each once" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["caption", "data"], "--captioner"),
+        (["caption", "data", "--captioner", "nope"], "no captioner 'nope'"),
+        (["score", "data"], "--scorer NAME"),
+        (["score", "data", "words", "--scorer", "hash"], "is for one video"),
+        (["score", "data", "--scorer", "hash", "--as", "a", "--as", "b"], "asked are fewer"),
+        (["score", "data", "--scorer", "hash", "--set", "nope=1"], "no field 'nope'"),
+        (["score", "data", "--scorer", "hash", "--as", "clip_id"], "have a column"),
+        (["score", "data", "--scorer", "hash", "--subset", "nope"], "no subset"),
+        (["score", "data", "--scorer", "hash", "--text", "measured"], "reads no text"),
+        (["audit", "data", "--column", "nope"], "no column"),
+        (["audit", "data", "--scorer", "hash"], "reads no text"),
+        (["audit", "data", "--set", "a=1"], "none is named"),
+        (["caption", "gone.mp4", "--captioner", "echo"], ""),
+    ],
+)
+def test_misuse_changes_nothing(
+    arguments: list[str], words: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: Capture,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    before = digest_tree(data)
+    code, out, err = spoken(capsys, *arguments)
+    assert code in (1, 2)
+    assert out == ""
+    assert words in err
+    assert "Traceback" not in err
+    assert digest_tree(data) == before
