@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import logging
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -433,6 +435,42 @@ def test_two_clients_share_a_cache(tmp_path: Path) -> None:
         before = len(server.posts)
         answers(served, requests(40))
         assert len(server.posts) == before
+
+
+_KILLED = """
+import sys
+from internvid.captions.asking import ask_about
+from internvid.captions.served import ServedModel, converse
+
+port, folder = sys.argv[1:]
+served = ServedModel(
+    model="m", base_url=f"http://127.0.0.1:{port}/v1", cache=folder, concurrency=4
+)
+asked = [ask_about(f"{at:032x}", prompt=f"what is number {at}?") for at in range(400)]
+for request, answer in converse(served, asked, 32):
+    print(request.clip_id, answer.text, flush=True)
+"""
+
+
+def test_what_was_answered_before_a_kill_is_not_paid_for_again(tmp_path: Path) -> None:
+    with serving(echo) as server:
+        process = subprocess.Popen(
+            [sys.executable, "-c", _KILLED, str(server.port), str(tmp_path)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        with process:
+            assert process.stdout is not None
+            before = dict(process.stdout.readline().split() for _ in range(25))
+            process.kill()
+        paid = len(server.posts)
+        asked = [ask_about(f"{at:032x}", prompt=f"what is number {at}?") for at in range(400)]
+        found = answers(server.served(cache=str(tmp_path)), asked)
+        # The four that were under way when it was killed are lost, and what waited to be read.
+        assert 400 <= len(server.posts) <= 400 + 4 + 2
+        assert paid >= 25
+    assert {clip_id: found[clip_id].text for clip_id in before} == before
+    assert all(found[request.clip_id].text == expected(request) for request in asked)
 
 
 def test_a_budget_of_requests_is_never_exceeded_and_a_rerun_goes_on(tmp_path: Path) -> None:

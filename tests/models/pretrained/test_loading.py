@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,12 @@ def test_a_model_is_loaded_once_whoever_names_it(tiny_models: TinyModels, tmp_pa
     half = load(Checkpoint(tiny_models["t5"], dtype="bfloat16"), TEXT_TO_TEXT)
     assert half is not first
     assert half.model.dtype == torch.bfloat16
+
+
+def test_threads_that_ask_at_once_get_one_model(tiny_models: TinyModels) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(load, Checkpoint(tiny_models["git"]), IMAGE_TO_TEXT) for _ in range(8)]
+    assert len({id(each.result()) for each in asked}) == 1
 
 
 def test_a_hub_name_is_found_in_the_cache(
