@@ -188,13 +188,14 @@ def main() -> None:
     parser.add_argument("--config", default="l14")
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--layers", type=int, help="fewer blocks, where time is short")
+    parser.add_argument("--layers", type=int, help="fewer blocks; the last is ours for one token")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--clock", choices=tuple(CLOCKS), default="wall")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    config = find_config(options.config)
+    # The text tower takes no part.
+    config = dataclasses.replace(find_config(options.config), text_layers=1)
     if options.layers:
         config = dataclasses.replace(config, vision_layers=options.layers)
     print(

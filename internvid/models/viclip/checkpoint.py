@@ -65,8 +65,8 @@ class Checkpoint:
         """The same for another frame count or resolution: positions resized (paper §6.2)."""
         config = replace(
             self.config,
-            frames=frames or self.config.frames,
-            resolution=resolution or self.config.resolution,
+            frames=self.config.frames if frames is None else frames,
+            resolution=self.config.resolution if resolution is None else resolution,
         )
         state = dict(self.state)
         if frames is not None and TEMPORAL in state:
@@ -183,17 +183,23 @@ def _known_heads(described: Mapping[str, Any]) -> dict[str, int]:
 
 def _state_of(found: Any) -> Mapping[str, Any]:
     """The state dict in what a file holds: itself, or under one of the usual names."""
-    if isinstance(found, Inert):
-        return flatten_attributes(found)
-    if isinstance(found, Mapping):
+    if isinstance(found, Inert) and (attributes := flatten_attributes(found)):
+        return attributes
+    if isinstance(found, Mapping) and not isinstance(found, Inert):
         for name in _STATES:
             if isinstance(found.get(name), Mapping) and found[name]:
                 return found[name]  # type: ignore[no-any-return]
         return found
     raise CheckpointFormatError(
-        f"the file holds a {type(found).__name__}, not a dict of weights",
+        f"the file holds {_what(found)}, not a dict of weights",
         hint="save model.state_dict()",
     )
+
+
+def _what(found: Any) -> str:
+    if isinstance(found, Inert):
+        return "an object of a class that is not imported here"
+    return f"a {type(found).__name__}"
 
 
 def _tensors(state: Mapping[str, Any]) -> dict[str, Tensor]:

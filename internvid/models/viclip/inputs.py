@@ -65,10 +65,11 @@ def load_clip(video: Video, preprocessing: Preprocessing, frames: int | None, us
             raise SourceMissingError(f"there is no file {str(path)!r}")
         if path.suffix.lower() not in IMAGE_SUFFIXES:
             rule = preprocessing.sampling
-            return torch.from_numpy(read_frames(path, frames or usual, sampling=rule).frames)
+            wanted = usual if frames is None else frames
+            return torch.from_numpy(read_frames(path, wanted, sampling=rule).frames)
         video = _open_image(path)
     found = check_frames(video)
-    wanted = frames or (1 if len(found) == 1 else usual)
+    wanted = frames if frames is not None else 1 if len(found) == 1 else usual
     return found[preprocessing.sample(len(found), wanted)]
 
 

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from internvid.core.errors import CheckpointMismatchError
+from internvid.core.errors import CheckpointMismatchError, ConfigInvalidError
+from internvid.models.devices import choose_device
 from internvid.models.viclip.checkpoint import Checkpoint, Source, check_fit, read_checkpoint
 from internvid.models.viclip.config import ViCLIPConfig, find_config
 from internvid.models.viclip.initialise import initialise_text, initialise_vision
@@ -100,20 +101,22 @@ class ViCLIP(nn.Module):
             preprocessing: how frames become pixels; what the folder says, else `reference`.
             merges: file or folder of the tokenizer's merges, if not beside the weights (see
                 `find_merges` for where they are looked for).
-            device: where the model goes.
+            device: where the model goes; `auto` takes a GPU if there is one.
             dtype: of its parameters.
 
         Raises:
             SourceMissingError: the source does not exist or cannot be fetched.
             CheckpointFormatError: it is truncated, damaged, or no file of weights.
             CheckpointMismatchError: it misses keys, or has others, or other shapes.
+            ConfigInvalidError: an option has a value it cannot take.
         """
         found = read_checkpoint(source).resized(frames, resolution)
         with torch.device("meta"):
             model = cls(found.config, preprocessing or found.preprocessing or "reference")
         model.adopt(found)
         model.merges_place = merges
-        return model.to(device=device, dtype=dtype).eval()
+        place = choose_device(device) if isinstance(device, str) else device
+        return model.to(device=place, dtype=dtype).eval()
 
     def adopt(self, checkpoint: Checkpoint) -> None:
         """Take the weights of a checkpoint that was read, each tensor copied.
@@ -248,6 +251,8 @@ class ViCLIP(nn.Module):
             SourceMissingError: a path names nothing.
             VideoError: a file cannot be decoded.
         """
+        if batch_size < 1:
+            raise ConfigInvalidError(f"batch_size must be at least 1, got {batch_size}")
         rows: list[Tensor] = []
         videos = as_list(video)
         for start in range(0, len(videos), batch_size):

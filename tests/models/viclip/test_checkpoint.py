@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -126,6 +127,18 @@ def test_other_frame_counts_resize_time(tiny: ViCLIP) -> None:
     # A model resizes by itself what it is handed, to the same result.
     clips = torch.randn(1, 8, 3, 64, 64)
     torch.testing.assert_close(more.encode_pixels(clips), tiny.encode_pixels(clips))
+
+
+@pytest.mark.parametrize("options", [{"frames": 0}, {"resolution": 0}, {"device": "gpu"}])
+def test_impossible_options_are_refused(tiny: ViCLIP, options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigInvalidError):
+        ViCLIP.from_pretrained(tiny.state_dict(), **options)
+
+
+def test_a_pickled_module_is_refused_with_the_way_out(tiny: ViCLIP, tmp_path: Path) -> None:
+    torch.save(tiny, tmp_path / "whole.pth")
+    with pytest.raises(CheckpointFormatError, match=r"save model\.state_dict"):
+        ViCLIP.from_pretrained(tmp_path / "whole.pth")
 
 
 def test_interpolated_time_keeps_a_straight_line() -> None:

@@ -160,6 +160,21 @@ def test_what_are_no_pixels_is_refused(tiny: ViCLIP, pixels: torch.Tensor, messa
         tiny.encode_pixels(pixels)
 
 
+@pytest.mark.parametrize("options", [{"frames": 0}, {"frames": -1}, {"batch_size": 0}])
+def test_impossible_counts_are_refused(tiny: ViCLIP, options: dict[str, int]) -> None:
+    with pytest.raises(ConfigInvalidError):
+        tiny.encode_video(frames(4), **options)
+
+
+def test_views_and_read_only_arrays_are_taken(tiny: ViCLIP) -> None:
+    clip = frames(4)
+    turned = tiny.encode_video(clip[::-1, ..., ::-1])
+    torch.testing.assert_close(turned, tiny.encode_video(clip[::-1, ..., ::-1].copy()))
+    clip.flags.writeable = False
+    assert tiny.encode_video(clip).shape == (64,)
+    assert tiny.encode_video(np.zeros((3, 900, 3), np.uint8)).shape == (64,)
+
+
 def test_paths_that_lead_nowhere_are_refused(tiny: ViCLIP, tmp_path: Path) -> None:
     with pytest.raises(SourceMissingError, match=r"nothing\.mp4"):
         tiny.encode_video(tmp_path / "nothing.mp4")
