@@ -12,16 +12,20 @@ import pytest
 import torch
 
 from internvid.core.errors import ComponentUnknownError, ConfigInvalidError, SourceMissingError
+from internvid.evaluate.annotations.finding import VideoFolder
+from internvid.evaluate.annotations.records import CaptionedClip
 from internvid.evaluate.embedders import (
     Embedder,
     FakeEmbedder,
     FrameMeanEmbedder,
     ViCLIPEmbedder,
 )
+from internvid.evaluate.embedding import Run, embed_clips
 from internvid.evaluate.loading import find_model, load_embedder, read_wise_ft
+from internvid.evaluate.recognition import REFERENCE_RULE, class_vectors
 from internvid.evaluate.views import ViewPlan, cut_squares
 from internvid.models.viclip import CONFIGS, Merges, ViCLIP
-from tests.evaluate.colours import ColourEmbedder
+from tests.evaluate.colours import ColourEmbedder, change
 from tests.models.tiny import make_clip
 
 
@@ -76,6 +80,21 @@ def test_identities_follow_weights_and_not_names(folder: Path, tmp_path: Path) -
     assert other.digest != one.digest
     assert other.weights == one.weights
     assert FrameMeanEmbedder(ViCLIPEmbedder(model)).identity().frame_aggregation
+
+
+def test_scores_are_those_of_the_model_itself(folder: Path, tmp_path: Path) -> None:
+    embedder = load_embedder(str(folder), device="cpu")
+    assert isinstance(embedder, ViCLIPEmbedder)
+    path = change(tmp_path / "v.mp4", "red", "blue")
+    clips = [CaptionedClip("v", ("x",), ("v",))]
+    found = embed_clips(clips, VideoFolder.scan(tmp_path), embedder, ViewPlan(), Run())
+    vector = found.vectors[0, 0]
+    assert np.allclose(vector, embedder.model.encode_video(path).numpy(), atol=1e-6)
+    names = ["abba", "the bat", "Tai-Chi (the)"]
+    scores = vector @ class_vectors(names, REFERENCE_RULE, embedder, Run()).T
+    chances = embedder.model.classify(path, names, clean=True)
+    mine = torch.tensor(100 * scores).softmax(0)
+    assert [float(x) for x in mine] == pytest.approx([chances[n] for n in names], abs=1e-4)
 
 
 def test_frame_means_are_means_of_single_frames(folder: Path) -> None:
