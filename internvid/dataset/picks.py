@@ -58,6 +58,7 @@ class ClipPicks(Sequence[Pick]):
         first, stop = np.searchsorted(group.frames, [self.start_frame, self.end_frame])
         return slice(int(first), int(stop))
 
+    @functools.cached_property
     def _places(self) -> list[tuple[int, int]]:
         return [
             (each.number, row)
@@ -66,17 +67,16 @@ class ClipPicks(Sequence[Pick]):
         ]
 
     def __len__(self) -> int:
-        return len(self._places())
+        return len(self._places)
 
     @overload
     def __getitem__(self, index: int) -> Pick: ...
     @overload
     def __getitem__(self, index: slice) -> Sequence[Pick]: ...
     def __getitem__(self, index: int | slice) -> Pick | Sequence[Pick]:
-        places = self._places()
         if isinstance(index, slice):
-            return [_pick(self.path, *place) for place in places[index]]
-        return _pick(self.path, *places[index])
+            return [_pick(self.path, *place) for place in self._places[index]]
+        return _pick(self.path, *self._places[index])
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from internvid.core.annotators import set_up
-from internvid.core.errors import InternvidError
+from internvid.core.errors import BudgetSpentError, InternvidError
 from internvid.core.ledger import Ledger, collecting
 from internvid.dataset.columns import column_schema_of, staged_files
 from internvid.dataset.layout import Layout, Record
@@ -114,8 +114,10 @@ def annotate_columns(
             note_column(record, job)
             try:
                 summaries.append(write_column(job, found, executor, told))
-            except (InternvidError, KeyboardInterrupt):
+            except (InternvidError, KeyboardInterrupt) as error:
                 _keep_what_is_done(layout, record, job)
+                if isinstance(error, BudgetSpentError):
+                    raise _told_how_far(error, told) from error
                 raise
             if found.asked:
                 describe(record, job)
@@ -230,9 +232,18 @@ def point_at(layout: Layout, record: Record, job: ColumnJob) -> None:
     layout.write_record(record)
 
 
+def _told_how_far(error: BudgetSpentError, told: AnnotateProgress) -> BudgetSpentError:
+    return BudgetSpentError(
+        f"{error.message}; {told.answered} of {told.asked} clips were answered, which is kept",
+        hint=error.hint or "the same command with a larger budget goes on where this one stopped",
+    )
+
+
 def _keep_what_is_done(layout: Layout, record: Record, job: ColumnJob) -> None:
     # A column of that name that is whole stays the current one until the new one is.
     name = job.column.partition("@")[0]
-    there = column_schema_of(layout, record, job.cut, job.column) is not None
+    there = column_schema_of(layout, record, job.cut, job.column) is not None or any(
+        staged_files(layout, job.cut, job.column, part) for part in job.parts
+    )
     if there and name not in record.columns.get(job.cut, {}):
         point_at(layout, record, job)

@@ -11,7 +11,6 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from internvid.core.annotators import set_up
 from internvid.core.contracts import Annotation
 from internvid.core.errors import InternvidError
 from internvid.core.ledger import stage
@@ -54,7 +53,7 @@ class ColumnRun:
     failed: int = 0
 
     def run(self) -> int:
-        """Ask about every pending clip, write every answer.
+        """Ask about every pending clip, write every answer. The component is set up before.
 
         Whatever ends it, what was answered is staged or sealed.
 
@@ -62,7 +61,6 @@ class ColumnRun:
             InternvidError: the component gave two answers for a clip, or one for a clip that was
                 not asked; or what the component itself raises.
         """
-        set_up(self.job.component)
         stream = ClipStream(self.job, self.parts)
         with Stage(self.job) as staged:
             traits = self.job.traits

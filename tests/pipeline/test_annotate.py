@@ -249,7 +249,7 @@ def test_a_spent_budget_keeps_what_was_paid_for_and_a_rerun_goes_on(
     annotate(tmp_path / "whole", Narrator(), "told")
     log = tmp_path / "log"
     for _ in range(2):
-        with pytest.raises(BudgetSpentError, match="used up"):
+        with pytest.raises(BudgetSpentError, match=r"used up; 11 of \d+ clips were answered"):
             annotate(data, Narrator(budget=11, log=str(log)), "told")
     (column,) = read_status(data)["columns"]
     assert column["ok"] + column["staged"] == 22
@@ -328,6 +328,14 @@ def test_a_faulty_component_stops_the_run_and_what_it_said_before_is_kept(
     with pytest.raises((InternvidError, RuntimeError), match=words):
         annotate(data, Wrong(harm), "wrong")
     assert len(list(data.glob("staged/columns/*/wrong@*/part-00000/*.parquet"))) == 1
+
+
+def test_what_is_staged_alone_is_already_told(data: Path) -> None:
+    with pytest.raises(BudgetSpentError):
+        annotate(data, Narrator(budget=2), "told")
+    (column,) = read_status(data)["columns"]
+    assert (column["ok"], column["staged"]) == (0, 2)
+    assert internvid.open(data).clips().num_rows == column["pending"]
 
 
 def test_silence_is_a_failure_with_a_reason(data: Path) -> None:
