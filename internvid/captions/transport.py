@@ -13,11 +13,12 @@ connection takes to open.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import ssl
 import threading
 import urllib.request
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -70,21 +71,16 @@ class Transport:
             "pool": None,
         }
         self._headers = [
-            ("Host", urlsplit(self._base).netloc),
-            ("Accept", "application/json"),
-            ("Accept-Encoding", "identity"),
-            ("Connection", "close"),
-            ("User-Agent", "internvid"),
+            (b"Host", urlsplit(self._base).netloc.encode("idna")),
+            (b"Accept", b"application/json"),
+            (b"Accept-Encoding", b"identity"),
+            (b"Connection", b"close"),
+            (b"User-Agent", b"internvid"),
         ]
         if key:
-            self._headers.append(("Authorization", f"Bearer {key}"))
-        self._options: dict[str, Any] = {
-            "ssl_context": _ssl_context() if self._base.startswith("https:") else None,
-            "proxy": _proxy(self._base),
-            "max_connections": 1,
-            "max_keepalive_connections": 0,
-            "network_backend": AsyncioBackend(),
-        }
+            self._headers.append((b"Authorization", b"Bearer " + key.encode("ascii")))
+        self._ssl = _ssl_context() if self._base.startswith("https:") else None
+        self._proxy = _proxy(self._base)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="client", daemon=True)
         self._thread.start()
@@ -98,29 +94,48 @@ class Transport:
         """
         headers = list(self._headers)
         if body is not None:
-            headers += [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
-        body_read = bytearray()
+            size = str(len(body)).encode("ascii")
+            headers += [(b"Content-Type", b"application/json"), (b"Content-Length", size)]
+        extensions = {"timeout": self._limits}
+        request = httpcore2.Request(
+            method, self._base + path, headers=headers, content=body, extensions=extensions
+        )
+        received = bytearray()
         try:
-            async with (
-                httpcore2.AsyncConnectionPool(**self._options) as pool,
-                pool.stream(
-                    method,
-                    self._base + path,
-                    headers=headers,
-                    content=body,
-                    extensions={"timeout": self._limits},
-                ) as response,
-            ):
+            async with self._connection(request) as connection:
+                response = await connection.handle_async_request(request)
                 async for chunk in response.aiter_stream():
-                    body_read += chunk
-                    if len(body_read) > _MOST_BYTES:
+                    received += chunk
+                    if len(received) > _MOST_BYTES:
                         raise ConnectionLostError("the answer is larger than any that makes sense")
         except httpcore2.TimeoutException as error:
             raise TimeoutError(type(error).__name__) from error
         except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.ProxyError) as error:
             raise ConnectionLostError(str(error) or type(error).__name__) from error
         found = {name.decode().lower(): value.decode("latin-1") for name, value in response.headers}
-        return Reply(response.status, found, bytes(body_read))
+        return Reply(response.status, found, bytes(received))
+
+    @contextlib.asynccontextmanager
+    async def _connection(
+        self, request: httpcore2.Request
+    ) -> AsyncIterator[httpcore2.AsyncConnectionInterface | httpcore2.AsyncConnectionPool]:
+        """A connection for this request alone."""
+        if self._proxy is not None:
+            async with httpcore2.AsyncConnectionPool(
+                ssl_context=self._ssl, proxy=self._proxy, network_backend=AsyncioBackend()
+            ) as pool:
+                yield pool
+            return
+        # Without the pool's bookkeeping, which costs as much as all the rest.
+        origin, limit = request.url.origin, self._limits["connect"]
+        host = origin.host.decode("ascii")
+        stream = await AsyncioBackend().connect_tcp(host, origin.port, limit)
+        try:
+            if self._ssl is not None:
+                stream = await stream.start_tls(self._ssl, host, limit)
+            yield httpcore2.AsyncHTTP11Connection(origin, stream)
+        finally:
+            await stream.aclose()
 
     def submit(self, work: Coroutine[Any, Any, Any]) -> Future[Any]:
         """Run a coroutine in the loop's thread."""
