@@ -67,7 +67,10 @@ def gather_rows(rows_BX: Tensor) -> Tensor:
         return rows_BX
     rows_BX = rows_BX.contiguous()
     everyone = rows_BX.new_empty((world_size() * len(rows_BX), *rows_BX.shape[1:]))
-    dist.all_gather_into_tensor(everyone, rows_BX)
+    if rows_BX.device.type == "cpu":
+        dist.all_gather(list(everyone.chunk(world_size())), rows_BX)
+    else:
+        dist.all_gather_into_tensor(everyone, rows_BX)
     return everyone
 
 
