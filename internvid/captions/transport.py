@@ -153,6 +153,9 @@ class Transport:
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+        # Broken-off connections are closed in the loop's next rounds.
+        for _ in range(4):
+            await asyncio.sleep(0)
 
 
 def is_loopback(url: str) -> bool:

@@ -7,6 +7,7 @@ import base64
 import contextlib
 import hashlib
 import json
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -87,8 +88,9 @@ class ChatServer:
         most_at_once: how many were under way together at most.
     """
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, encryption: ssl.SSLContext | None = None) -> None:
         self.script = script
+        self._encryption = encryption
         self.requests: list[tuple[str, str, dict[str, str], Any]] = []
         self.most_at_once = 0
         self._now = 0
@@ -126,7 +128,9 @@ class ChatServer:
 
     async def _serve(self) -> None:
         self._stop = asyncio.Event()
-        server = await asyncio.start_server(self._connection, "127.0.0.1", 0, limit=2**22)
+        server = await asyncio.start_server(
+            self._connection, "127.0.0.1", 0, limit=2**22, ssl=self._encryption
+        )
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stop.wait()
@@ -201,9 +205,9 @@ class ChatServer:
 
 
 @contextlib.contextmanager
-def serving(script: Script) -> Iterator[ChatServer]:
+def serving(script: Script, encryption: ssl.SSLContext | None = None) -> Iterator[ChatServer]:
     """A server while the block runs."""
-    server = ChatServer(script)
+    server = ChatServer(script, encryption)
     try:
         yield server
     finally:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import logging
+import shutil
 import sqlite3
+import ssl
 import subprocess
 import sys
 import threading
@@ -568,6 +570,37 @@ def test_a_value_that_is_no_key_is_refused_without_showing_it(
         with pytest.raises(ConfigInvalidError) as caught:
             ServedModel(model="m", key_variable="MY_KEY").key()
         assert value not in str(caught.value)
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A key and a certificate for 127.0.0.1 that nobody has signed."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    path = tmp_path / "certificate.pem"
+    command = (
+        f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 "
+        f"-subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 -keyout {path} -out {path}.crt"
+    )
+    subprocess.run(command.split(), check=True, capture_output=True)
+    path.write_text(path.read_text() + Path(f"{path}.crt").read_text())
+    return path
+
+
+def test_servers_are_spoken_to_in_secret_if_their_certificate_is_good(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encryption = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    encryption.load_cert_chain(certificate)
+    with serving(echo, encryption) as server:
+        served = server.served(base_url=f"https://127.0.0.1:{server.port}/v1", retries=0)
+        with pytest.raises(ServiceError, match="CERTIFICATE_VERIFY_FAILED"):
+            check_served(served)
+        assert server.requests == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        asked = requests(12)
+        found = answers(served, asked)
+        assert [found[r.clip_id].text for r in asked] == [expected(r) for r in asked]
 
 
 def test_a_named_key_must_be_there() -> None:
