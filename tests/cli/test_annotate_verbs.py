@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +24,7 @@ from internvid.dataset.store import Dataset
 from tests.models.tiny import TinyModels
 from tests.trees import digest_tree
 
+ROOT = Path(__file__).resolve().parents[2]
 Capture = pytest.CaptureFixture[str]
 
 
@@ -145,6 +151,30 @@ def test_one_video_is_answered_clip_by_clip(
     code, _, err = spoken(capsys, "score", video, "--scorer", "similarity", "--set", model)
     assert code == 2
     assert "none is given" in err
+
+
+def test_ctrl_c_exits_130_and_the_same_command_goes_on(
+    data: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    log = tmp_path / "log"
+    captioner = ["--captioner", "tests.pipeline.annotators:Narrator", "--set", f"log={log}"]
+    command = [sys.executable, "-m", "internvid", "caption", str(data), *captioner]
+    process = subprocess.Popen(
+        [*command, "--set", "seconds=0.3"], cwd=ROOT, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not (log.exists() and len(log.read_text().split()) > 3) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (130, "")
+    assert "run the same command again" in err
+    assert "Traceback" not in err
+    read_json(capsys, "caption", *command[4:])
+    asked = [line for line in log.read_text().split() if line != "setup"]
+    clips = internvid.open(data).clips().num_rows
+    assert clips <= len(asked) <= clips + 1, "at most the clip that was under way is asked twice"
 
 
 def test_embed_and_classify_with_a_video_model(
