@@ -174,8 +174,8 @@ def note_column(record: Record, job: ColumnJob) -> None:
 
 def describe(record: Record, job: ColumnJob) -> None:
     """Remember what a loaded component tells of itself beyond its fields: its preprocessing."""
-    if hasattr(job.component, "describe"):
-        record.column_recipes[job.column]["describes"] = plain(job.component.describe())
+    if hasattr(job.component, "recorded"):
+        record.column_recipes[job.column]["describes"] = plain(job.component.recorded())
 
 
 def weights_of(component: Any) -> dict[str, str]:

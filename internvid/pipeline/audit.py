@@ -8,8 +8,9 @@ its clip better than captions of other clips do.
 from __future__ import annotations
 
 import random
+import statistics
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -53,8 +54,8 @@ class ColumnAudit:
             clip in the cut), `picture` (a frame that it was made from is not stored).
         unhealthy: the first texts that `check_text` distrusts, with its reasons.
         health: how many texts have each of these reasons.
-        compared: texts that were compared with shuffled ones. suspicious: those of them that fit
-            no better than most shuffled ones.
+        compared: texts that were compared with shuffled ones. suspicious: those of them whose
+            score leads that of shuffled ones by less than half of the usual lead.
         own_score, shuffled_score: mean scores of the texts with their own clips and with others.
     """
 
@@ -213,14 +214,16 @@ class _Column:
                     # An equal text says nothing, whichever clip it was written for.
                     if score is not None and moved[place] != texts[place]:
                         others[place].append(score)
+            gaps = {}
             for row, score, rest in zip(chunk, own, others, strict=True):
-                if score is None or not rest:
-                    continue
-                sums.add(score, rest)
-                if 2 * sum(other >= score for other in rest) >= len(rest):
-                    found.suspicious.append(
-                        Finding(self.name, row["clip_id"], "fits_others_better", row["value"])
-                    )
+                if score is not None and rest:
+                    sums.add(score, rest)
+                    gaps[row["clip_id"]] = score - sum(rest) / len(rest)
+            found.suspicious += [
+                Finding(self.name, row["clip_id"], "fits_badly", row["value"])
+                for row in chunk
+                if _is_suspicious(gaps.get(row["clip_id"]), gaps.values())
+            ]
 
 
 @dataclass
@@ -246,6 +249,18 @@ def _shifts(count: int, seed: int) -> list[int]:
     return (
         random.Random(seed).sample(range(1, count), min(SHUFFLES, count - 1)) if count > 1 else []
     )
+
+
+def _is_suspicious(gap: float | None, gaps: Collection[float]) -> bool:
+    """Whether a text leads the shuffled ones by less than half of what is usual.
+
+    Half lies between texts that belong to their clips and those that do not. Where the usual lead
+    is none, the scorer cannot tell, and nothing is suspicious.
+    """
+    if gap is None:
+        return False
+    usual = statistics.median(gaps)
+    return usual > 0 and gap < usual / 2
 
 
 def _scores(scorer: Any, views: Sequence[ClipView], texts: Sequence[str]) -> list[float | None]:

@@ -57,7 +57,7 @@ class EmbeddingScorer:
         """
         encoder_of(self).open()
 
-    def describe(self) -> dict[str, Any]:
+    def recorded(self) -> dict[str, Any]:
         """What decides a vector beside the weights, as plain JSON: stored with the column."""
         return dict(encoder_of(self).describe())
 

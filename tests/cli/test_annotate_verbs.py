@@ -135,6 +135,24 @@ def test_several_components_with_settings_of_their_own(
     assert "which component" in err
 
 
+def test_pretrained_captioners_go_through_the_same_pass(
+    data: Path, capsys: Capture, tiny: TinyModels
+) -> None:
+    weights = "local.weights=" + tiny["git"]
+    arguments = ("caption", data, "--captioner", "frame", "--set", weights)
+    (done,) = read_json(capsys, *arguments)
+    clips = internvid.open(data).clips()
+    assert done["answered"] == clips.num_rows
+    assert done["counts"]["frames"] == clips.num_rows - done["failed"]
+    (again,) = read_json(capsys, *arguments, "--set", "local.batch=2")
+    assert (again["key"], again["asked"]) == (done["key"], done["failed"])
+    (found,) = read_json(capsys, "audit", data, "--column", "frame", "--language", "")
+    assert found["sealed"] == clips.num_rows
+    assert found["broken"]["clips"] == 0
+    (plan,) = read_json(capsys, *arguments, "--set", "prompt=a red", "--plan")
+    assert plan["stages"]["model"] > 0
+
+
 def test_one_video_is_answered_clip_by_clip(
     world_videos: list[Path], capsys: Capture, tiny: TinyModels
 ) -> None:

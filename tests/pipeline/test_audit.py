@@ -153,7 +153,7 @@ def test_swapped_texts_are_suspicious_to_a_scorer(data: Path) -> None:
     wrong = rewrite(data, "echo", swapped("value"))
     (found,) = audit(data, ["echo"], OracleScorer(), language="")
     suspicious = {one.clip_id for one in found.suspicious}
-    assert len(suspicious & wrong) >= 0.75 * len(wrong)
+    assert len(suspicious & wrong) >= 0.95 * len(wrong)
     assert suspicious <= wrong
 
 

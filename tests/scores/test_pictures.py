@@ -211,7 +211,7 @@ def test_embeddings_are_unit_vectors_and_say_how_they_were_made(tiny: TinyModels
     scorer = EmbeddingScorer(model=tiny["clip"])
     found = ask(scorer, [make_view(at) for at in range(3)])
     assert all(np.linalg.norm(one.value) == pytest.approx(1, abs=1e-5) for one in found.values())
-    told = scorer.describe()
+    told = scorer.recorded()
     assert told["model_type"] == "clip"
     assert told["preprocessing"]["crop_size"] == {"height": 28, "width": 28}
 
@@ -231,7 +231,7 @@ def test_viclip_takes_the_place_of_a_clip(tmp_path: Path) -> None:
         assert found[view.clip.clip_id].value == pytest.approx(float(cosine), abs=1e-4)
     vectors = ask(EmbeddingScorer(model=str(folder)), views)
     assert all(np.linalg.norm(one.value) == pytest.approx(1, abs=1e-4) for one in vectors.values())
-    assert EmbeddingScorer(model=str(folder)).describe()["preprocessing"]["fit"] == "squash"
+    assert EmbeddingScorer(model=str(folder)).recorded()["preprocessing"]["fit"] == "squash"
 
 
 def viclip_folder(tmp_path: Path) -> Path:
