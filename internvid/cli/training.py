@@ -78,7 +78,9 @@ def _validation(request: TrainRequest, recipe: TrainRecipe) -> Validate | None:
         return None
     from internvid.train.validation import WorldValidation
 
-    return WorldValidation(world.validation, world.cameras, clean=recipe.data.clean_captions)
+    return WorldValidation(
+        world.validation, world.cameras, world.paths, clean=recipe.data.clean_captions
+    )
 
 
 def _plan(request: TrainRequest, recipe: TrainRecipe) -> None:

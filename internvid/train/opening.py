@@ -80,6 +80,7 @@ def _world(data: str, recipe: TrainRecipe, cache: Path) -> WorldSource:
         frames=config.frames,
         size=config.resolution,
         cameras=world.cameras,
+        paths=world.paths,
         cache=(cache / "world").absolute(),
     )
 

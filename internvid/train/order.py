@@ -68,6 +68,8 @@ class SamplePlan:
         texts: with `neighbours`: int64 label of each sample's caption.
         neighbours: batches are made of runs of so many samples with an equal `alike` label and,
             as far as there are any, different captions; 0 for none. Wins over `sampling`.
+        neighbour_share: share of the batches that are made so; the others are in plain random
+            order. Below 1 a sample may come twice in an epoch, or not at all.
     """
 
     count: int
@@ -78,6 +80,7 @@ class SamplePlan:
     alike: IntArray | None = None
     texts: IntArray | None = None
     neighbours: int = 0
+    neighbour_share: float = 1.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.batch <= self.count:
@@ -125,11 +128,21 @@ class SamplePlan:
         order = shuffled(self.count, self.seed, epoch)
         if self.neighbours and self.alike is not None:
             texts = self.texts if self.texts is not None else np.arange(self.count)
-            return _runs(order, self.alike, texts, self.neighbours, key_of(self.seed, epoch, 2))
+            runs = _runs(order, self.alike, texts, self.neighbours, key_of(self.seed, epoch, 2))
+            return self._mixed(order, runs, key_of(self.seed, epoch, 4))
         order = order[: self.batches_per_epoch * self.batch]
         if self.sampling != "separate" or self.sources is None or self.batches_per_epoch == 1:
             return order
         return _separated(order, self.sources, self.batches_per_epoch, key_of(self.seed, epoch, 3))
+
+    def _mixed(self, plain: IntArray, runs: IntArray, key: int) -> IntArray:
+        """Whole batches of the one or the other, by a draw of each batch's own."""
+        batches = self.batches_per_epoch
+        draws = mixed(np.arange(batches, dtype=np.uint64) ^ np.uint64(key))
+        near = draws.astype(np.float64) < self.neighbour_share * 2.0**64
+        shape = (batches, self.batch)
+        both = (each[: batches * self.batch].reshape(shape) for each in (runs, plain))
+        return np.where(near[:, None], *both).reshape(-1)
 
 
 def _separated(order: IntArray, sources: IntArray, batches: int, key: int) -> IntArray:

@@ -48,6 +48,8 @@ class StartRecipe:
         freeze_text: whether the text tower stays as it is; its embeddings are then computed once.
         temperature: that cosines are divided by at the start; 0 takes the weights' own (0.01
             for fresh ones, as in the reference).
+        initialisation: how fresh weights are drawn: `clip` as CLIP's, or `sincos`, with which a
+            small model learns motion from nothing.
         seed: of fresh weights.
     """
 
@@ -56,6 +58,7 @@ class StartRecipe:
     learned_merges: int = 256
     freeze_text: bool = True
     temperature: float = 0.0
+    initialisation: Literal["clip", "sincos"] = "clip"
     seed: int = 0
 
 
@@ -66,11 +69,13 @@ class WorldRecipe:
     Attributes:
         count: clips.
         cameras: kinds of camera moves.
+        paths: `loop` or `inside`, see `internvid.synthetic.clips`.
         validation: held-out clips that the model is measured on; 0 for none.
     """
 
     count: int = 16384
     cameras: tuple[str, ...] = ("static",)
+    paths: Literal["loop", "inside"] = "loop"
     validation: int = setting(200)
 
 
@@ -105,6 +110,8 @@ class OptimiserRecipe:
         epsilon: added to the root of the second moment.
         weight_decay: of matrices; vectors, position tables and the temperature have none.
         clip_norm: largest norm of the whole gradient; 0 leaves it alone.
+        temperature_rate: learning rate of the temperature, as a multiple of the others'. It is a
+            small number that each step changes by about the learning rate.
     """
 
     beta1: float = 0.9
@@ -112,6 +119,7 @@ class OptimiserRecipe:
     epsilon: float = 1e-8
     weight_decay: float = 0.2
     clip_norm: float = 0.0
+    temperature_rate: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -130,7 +138,7 @@ class Stage:
             cached gradients, same loss. 0 for all.
         steps: how long in steps, in place of `epochs`; 0 for by epochs.
         warmup_steps: likewise, in place of `warmup_epochs`.
-        neighbours: see `SamplePlan`.
+        neighbours, neighbour_share: see `SamplePlan`.
     """
 
     name: str
@@ -144,6 +152,7 @@ class Stage:
     steps: int = 0
     warmup_steps: int = 0
     neighbours: int = 0
+    neighbour_share: float = 1.0
 
     def __post_init__(self) -> None:
         wrong = {
@@ -156,6 +165,7 @@ class Stage:
             "micro_batch": self.micro_batch < 0,
             "steps": self.steps < 0,
             "warmup_steps": self.warmup_steps < 0,
+            "neighbour_share": not 0 <= self.neighbour_share <= 1,
         }
         for name in (name for name, bad in wrong.items() if bad):
             raise ConfigInvalidError(f"stage {self.name!r}: {name} cannot be {getattr(self, name)}")

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -136,6 +137,7 @@ class WorldSource:
         size: height and width in pixels.
         held_out: whether these are the combinations kept from training.
         cameras: kinds of camera moves.
+        paths: `loop` or `inside`.
         cache: a folder for the rendered frames; None renders anew each time.
     """
 
@@ -145,19 +147,27 @@ class WorldSource:
     size: int = 64
     held_out: bool = False
     cameras: tuple[str, ...] = ("static",)
+    paths: Literal["loop", "inside"] = "loop"
     cache: Path | None = None
     _state: dict[str, object] = field(default_factory=dict, compare=False, repr=False)
 
     @functools.cached_property
     def specs(self) -> list[ClipSpec]:
         """What each clip shows."""
-        return sample_specs(self.seed, self.count, held_out=self.held_out, cameras=self.cameras)
+        return sample_specs(
+            self.seed,
+            self.count,
+            held_out=self.held_out,
+            cameras=self.cameras,
+            paths=self.paths,
+        )
 
     def table(self) -> ClipTable:
         """All clips."""
         names = [f"world-{self.seed}-{at}" for at in range(self.count)]
         alike = [
-            f"{spec.colour} {spec.shape} {spec.size} {spec.tone} {spec.camera.kind}"
+            f"{spec.colour} {spec.shape} {spec.size} {spec.tone} "
+            f"{spec.camera.kind} {spec.camera.direction}"
             for spec in self.specs
         ]
         return ClipTable(names, [spec.text() for spec in self.specs], names, alike)
@@ -184,7 +194,7 @@ class WorldSource:
         if found is None:
             cache.mkdir(parents=True, exist_ok=True)
             what = f"{self.seed}-{self.count}-{self.frames}x{self.size}-{int(self.held_out)}"
-            name = f"world-{what}-{'-'.join(self.cameras)}"
+            name = f"world-{what}-{'-'.join(self.cameras)}-{self.paths}"
             shape = (self.count, self.frames, self.size, self.size, 3)
             found = (_mapped(cache / f"{name}.frames", shape),
                      _mapped(cache / f"{name}.done", (self.count,)))  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -26,12 +27,14 @@ class WorldValidation:
     Attributes:
         count: clips, each with a caption of its own.
         cameras: kinds of camera moves.
+        paths: `loop` or `inside`.
         clean: whether captions are cleaned as in training.
         seed: of the clips.
     """
 
     count: int = 200
     cameras: tuple[str, ...] = ("static",)
+    paths: Literal["loop", "inside"] = "loop"
     clean: bool = True
     seed: int = 0
 
@@ -55,7 +58,13 @@ class WorldValidation:
     def _specs(self) -> list[ClipSpec]:
         """Clips with captions that differ."""
         seen: dict[str, ClipSpec] = {}
-        many = sample_specs(_SEED + self.seed, 4 * self.count, held_out=True, cameras=self.cameras)
+        many = sample_specs(
+            _SEED + self.seed,
+            4 * self.count,
+            held_out=True,
+            cameras=self.cameras,
+            paths=self.paths,
+        )
         for spec in many:
             seen.setdefault(spec.text(), spec)
         return list(seen.values())[: self.count]
