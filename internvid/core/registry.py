@@ -84,9 +84,11 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "activitynet": "internvid.evaluate.retrieval:ActivityNet",
         "vatex": "internvid.evaluate.retrieval:VATEX",
         "captions": "internvid.evaluate.retrieval:ZeroShotRetrieval",
+        "retrieval-reranked": "internvid.evaluate.reranking:RerankedRetrieval",
         "linear-probe": "internvid.evaluate.probe:LinearProbing",
         "knn": "internvid.evaluate.probe:NearestNeighbours",
         "retrieval-synthetic": "internvid.evaluate.synthetic:SyntheticRetrieval",
+        "retrieval-synthetic-reranked": ("internvid.evaluate.reranking:RerankedSyntheticRetrieval"),
         "direction-synthetic": "internvid.evaluate.synthetic:SyntheticDirection",
     },
 }

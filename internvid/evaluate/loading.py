@@ -1,6 +1,7 @@
 """Which model a name stands for.
 
-- what `ViCLIP.from_pretrained` takes: a folder, a file of weights, a hub name;
+- what `ViCLIP.from_pretrained` takes: a folder, a file of weights, a hub name; a folder with a
+  head is a classifier, or can re-rank;
 - the folder of a training run: its finished model, else its newest checkpoint;
 - `clip:NAME`: a CLIP or SigLIP of transformers, averaged over frames;
 - `frames:MODEL`: any of the others, each frame alone, averaged;
@@ -23,8 +24,8 @@ from internvid.evaluate.embedders import (
     Embedder,
     FakeEmbedder,
     FrameMeanEmbedder,
-    ViCLIPEmbedder,
 )
+from internvid.evaluate.headed import with_head
 
 _FINISHED, _CHECKPOINTS = "model", "checkpoints/step-*"
 
@@ -81,7 +82,7 @@ def load_embedder(
         device=chosen,
         dtype=choose_dtype(dtype, chosen),
     )
-    return ViCLIPEmbedder(model, place, read_wise_ft(Path(place)))
+    return with_head(model, Path(place), place, read_wise_ft(Path(place)))
 
 
 def find_model(source: str) -> str:

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -127,6 +127,10 @@ class _SyntheticBenchmark:
         """Metrics of one seed."""
         raise NotImplementedError
 
+    def details(self) -> dict[str, Any]:
+        """What else decides the numbers, for the protocol."""
+        return {}
+
     def evaluate(self, subject: Embedder, run: Run) -> Result:
         """See `Benchmark`; the subject is an `Embedder`."""
         if not self.seeds or self.clips < len(DIRECTIONS):
@@ -159,6 +163,7 @@ class _SyntheticBenchmark:
                 "size": self.size or about.resolution or _SIZE,
                 "cameras": list(self.cameras),
                 "frame_aggregation": about.frame_aggregation,
+                **self.details(),
             },
         )
         return Result(metrics, protocol, about.describe(), runs=runs)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,10 @@ from torch import Tensor, nn
 from internvid.core.errors import CheckpointFormatError
 from internvid.dataset.parts import commit_json, discard, storage_errors
 from internvid.models.viclip.checkpoint import safetensors
+from internvid.models.viclip.classifying import ActionHead
+from internvid.models.viclip.heads import WEIGHTS as HEAD
+from internvid.models.viclip.heads import save_head
+from internvid.models.viclip.matching import MatchingHead
 from internvid.models.viclip.model import ViCLIP
 from internvid.train.optimiser import load_optimiser_state, optimiser_state
 from internvid.train.processes import rank, wait_for_all
@@ -123,6 +127,7 @@ def save_checkpoint(
     position: Position,
     recipe: TrainRecipe,
     facts: Mapping[str, Any],
+    head: nn.Module | None = None,
 ) -> Path:
     """Write one, whole or not at all. Every process must call it; the first one writes.
 
@@ -133,13 +138,15 @@ def save_checkpoint(
         position: where the run stands.
         recipe: of the run.
         facts: anything else in plain JSON that a later start compares.
+        head: what is trained on top of the model, if anything.
 
     Raises:
         StorageError: the disk is full or refuses; the checkpoints before it are untouched.
     """
     path = checkpoints.path(position.step)
     weights = whole_state(model)
-    moments = optimiser_state(optimiser, dict(model.named_parameters()))
+    head_weights = {} if head is None else whole_state(head)
+    moments = optimiser_state(optimiser, dict(named_parameters(model, head)))
     if rank() == 0:
         temporary = path.with_name(path.name + _WRITING)
         state = {"format": "internvid-training", "version": 1, **asdict(position), **facts}
@@ -147,6 +154,8 @@ def save_checkpoint(
             try:
                 discard(temporary)
                 save_model(model, weights, temporary)
+                if isinstance(head, (MatchingHead, ActionHead)):
+                    save_head(head, head_weights, temporary)
                 safetensors().save_file(moments, temporary / OPTIMISER)
                 commit_json(temporary / RECIPE, recipe.plain())
                 commit_json(temporary / STATE, state)
@@ -196,25 +205,42 @@ def read_position(path: Path) -> tuple[Position, dict[str, Any]]:
     return position, state
 
 
-def load_weights(path: Path, model: ViCLIP) -> None:
+def named_parameters(
+    model: nn.Module, head: nn.Module | None
+) -> Iterator[tuple[str, nn.Parameter]]:
+    """Those of a model, then those of its head as `head.NAME`."""
+    yield from model.named_parameters()
+    if head is not None:
+        yield from head.named_parameters(prefix="head")
+
+
+def load_weights(path: Path, model: ViCLIP, head: nn.Module | None = None) -> None:
     """A checkpoint's weights into a model, whatever number of processes shares it.
 
     Raises:
         CheckpointFormatError: the file is damaged.
     """
     state = _read(path / WEIGHTS)
+    if head is not None:
+        state |= {f"head.{name}": value for name, value in _read(path / HEAD).items()}
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
+        for name, parameter in named_parameters(model, head):
             parameter.copy_(local_like(state[name], parameter))
 
 
-def load_moments(path: Path, model: ViCLIP, optimiser: torch.optim.Optimizer) -> None:
+def load_moments(
+    path: Path,
+    model: ViCLIP,
+    optimiser: torch.optim.Optimizer,
+    head: nn.Module | None = None,
+) -> None:
     """A checkpoint's optimiser state, likewise.
 
     Raises:
         CheckpointFormatError: the file is damaged.
     """
-    load_optimiser_state(optimiser, dict(model.named_parameters()), _read(path / OPTIMISER))
+    named = dict(named_parameters(model, head))
+    load_optimiser_state(optimiser, named, _read(path / OPTIMISER))
 
 
 def _read(path: Path) -> dict[str, Tensor]:

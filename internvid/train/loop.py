@@ -8,6 +8,9 @@ from pathlib import Path
 
 import torch
 
+from internvid.models.viclip.classifying import ActionHead
+from internvid.models.viclip.heads import save_head
+from internvid.models.viclip.matching import MatchingHead
 from internvid.models.viclip.model import ViCLIP
 from internvid.train.checkpoint import (
     Checkpoints,
@@ -21,6 +24,7 @@ from internvid.train.checkpoint import (
 )
 from internvid.train.data import BatchReader, Orders, batches
 from internvid.train.flops import measure_peak
+from internvid.train.heads import learning_rate_scales
 from internvid.train.ledger import Ledger
 from internvid.train.meter import TimedBatches, Window
 from internvid.train.optimiser import make_optimiser, set_learning_rate
@@ -42,7 +46,7 @@ from internvid.train.processes import all_max, process_group, rank, wait_for_all
 from internvid.train.recipe import TrainRecipe
 from internvid.train.report import Progress, open_writers
 from internvid.train.samples import ClipSource, Samples
-from internvid.train.step import Stepper
+from internvid.train.steps import find_stepper
 from internvid.train.watch import Watch, stage_learning_rate
 from internvid.train.wiseft import blend_models
 
@@ -167,7 +171,7 @@ class _Run:
         self.newest = self.checkpoints.newest()
         if self.newest is not None:
             self.position, _ = read_position(self.newest)
-            load_weights(self.newest, self.towers.model)
+            load_weights(self.newest, self.towers.model, self.towers.head)
         self.ledger.cut_back(self.position.step)
         if rank() == 0:
             names = self.recipe.loop.writers
@@ -180,10 +184,13 @@ class _Run:
         start, end = self.position.step - before, min(planned.steps, self.watch.end - before)
         if start >= end:
             return
-        optimiser = make_optimiser(model.named_parameters(), self.recipe.optimiser)
+        named = list(self.towers.named_parameters())
+        scales = learning_rate_scales(self.recipe, model, [name for name, _ in named])
+        optimiser = make_optimiser(named, self.recipe.optimiser, scales)
         if start and self.newest is not None:
-            load_moments(self.newest, model, optimiser)
-        stepper = Stepper(self.recipe, self.samples, self.towers, optimiser, at, planned.parts)
+            load_moments(self.newest, model, optimiser, self.towers.head)
+        kind = find_stepper(self.recipe)
+        stepper = kind(self.recipe, self.samples, self.towers, optimiser, at, planned.parts)
         loader, window = self._loader(planned, start, end), Window()
         for batch in loader:
             set_learning_rate(optimiser, stage_learning_rate(planned, batch.step))
@@ -242,8 +249,9 @@ class _Run:
     def _save(self, optimiser: torch.optim.Optimizer, planned: PlannedStage) -> None:
         facts = run_facts(self.samples) | {"loss": self.loss}
         self.newest = save_checkpoint(
-            self.checkpoints, self.towers.model, optimiser, self.position, self.recipe, facts
-        )
+            self.checkpoints, self.towers.model, optimiser, self.position, self.recipe, facts,
+            self.towers.head,
+        )  # fmt: skip
         if self.validate is not None and self._validates(planned):
             self._measure(self.validate, self.newest)
         if rank() == 0:
@@ -272,9 +280,12 @@ class _Run:
         total = sum(each.steps for each in self.planned)
         done = self.position.step >= total
         if done:
-            state = whole_state(self.towers.model)
+            state, head = whole_state(self.towers.model), self.towers.head
+            head_state = {} if head is None else whole_state(head)
             if rank() == 0:
                 save_model(self.towers.model, state, self.folder / MODEL)
+                if isinstance(head, (MatchingHead, ActionHead)):
+                    save_head(head, head_state, self.folder / MODEL)
                 self._blend(self.recipe.finish.wise_ft)
         wait_for_all()
         return TrainSummary(

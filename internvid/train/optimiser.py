@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -27,19 +27,33 @@ def decays(name: str, parameter: Tensor) -> bool:
 
 
 def make_optimiser(
-    parameters: Iterable[tuple[str, nn.Parameter]], recipe: OptimiserRecipe
+    parameters: Iterable[tuple[str, nn.Parameter]],
+    recipe: OptimiserRecipe,
+    scales: Sequence[float] = (),
 ) -> torch.optim.AdamW:
-    """AdamW over the parameters that want gradients, grouped by whether they decay."""
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for name, each in parameters:
+    """AdamW over the parameters that want gradients, grouped by whether they decay.
+
+    Args:
+        parameters: by name.
+        recipe: its numbers.
+        scales: each parameter's learning rate as a multiple of the stage's; 1 where empty.
+    """
+    groups: dict[tuple[bool, bool, float], list[nn.Parameter]] = {}
+    for at, (name, each) in enumerate(parameters):
         if each.requires_grad:
             # Shared and whole tensors cannot be updated in one call.
-            groups.setdefault((decays(name, each), is_shared(each)), []).append(each)
+            scale = scales[at] if scales else 1.0
+            key = (decays(name, each), is_shared(each), scale)
+            groups.setdefault(key, []).append(each)
     devices = {each.device.type for group in groups.values() for each in group}
     return torch.optim.AdamW(
         [
-            {"params": group, "weight_decay": recipe.weight_decay if decay else 0.0}
-            for (decay, _), group in groups.items()
+            {
+                "params": group,
+                "weight_decay": recipe.weight_decay if decay else 0.0,
+                "scale": scale,
+            }
+            for (decay, _, scale), group in groups.items()
         ],
         lr=0.0,
         betas=(recipe.beta1, recipe.beta2),
@@ -50,9 +64,9 @@ def make_optimiser(
 
 
 def set_learning_rate(optimiser: torch.optim.Optimizer, value: float) -> None:
-    """The learning rate of the next step."""
+    """The learning rate of the next step; a group's own `scale` multiplies it."""
     for group in optimiser.param_groups:
-        group["lr"] = value
+        group["lr"] = value * group.get("scale", 1.0)
 
 
 @torch.no_grad()

@@ -22,13 +22,22 @@ from internvid.models.viclip.blocks import ResidualBlock
 from internvid.models.viclip.merges import find_merges
 from internvid.models.viclip.model import ViCLIP
 from internvid.models.viclip.tokenizer import Tokenizer
+from internvid.train.checkpoint import named_parameters
+from internvid.train.heads import (
+    ActionRecipe,
+    MatchingRecipe,
+    extend_context,
+    head_of,
+    least_words,
+    make_head,
+)
 from internvid.train.order import SamplePlan
 from internvid.train.processes import local_rank, rank, wait_for_all, world_size
 from internvid.train.recipe import Stage, TrainRecipe
-from internvid.train.samples import ClipSource, Samples, make_samples
+from internvid.train.samples import LEAST_WORDS, ClipSource, Samples, make_samples
 from internvid.train.sharding import share_tower
 from internvid.train.textcache import CachedTexts, Texts, TokenTexts, cache_texts
-from internvid.train.towers import PatchTower
+from internvid.train.towers import PatchTokens, PatchTower, TextTokens
 from internvid.train.views import ViewShape
 from internvid.train.vocabulary import learn_merges
 
@@ -72,6 +81,8 @@ class Towers:
         texts: what stands for a caption.
         device: where they are.
         half: whether the step computes in bfloat16.
+        head: what is trained on top of the model, if anything: the parameters.
+        shared_head: the same as the step calls it.
     """
 
     model: ViCLIP
@@ -80,11 +91,22 @@ class Towers:
     texts: Texts
     device: torch.device
     half: bool
+    head: nn.Module | None = None
+    shared_head: nn.Module | None = None
 
     @property
     def trained(self) -> list[nn.Module]:
         """Those that get gradients."""
-        return [self.video] if self.text is None else [self.video, self.text]
+        called = [self.video, self.text, self.shared_head]
+        return [
+            each
+            for each in called
+            if each is not None and any(one.requires_grad for one in each.parameters())
+        ]
+
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Those of the model under their public names, then the head's as `head.NAME`."""
+        return named_parameters(self.model, self.head)
 
 
 def plan_stages(recipe: TrainRecipe, samples: Samples) -> list[PlannedStage]:
@@ -134,7 +156,11 @@ def choose_samples(recipe: TrainRecipe, source: ClipSource) -> Samples:
     Raises:
         MisuseError: there are too few, with the reason.
     """
-    return make_samples(source.table(), clean=recipe.data.clean_captions)
+    return make_samples(
+        source.table(),
+        clean=recipe.data.clean_captions,
+        least_words=least_words(recipe, LEAST_WORDS),
+    )
 
 
 def find_device(recipe: TrainRecipe) -> torch.device:
@@ -163,6 +189,7 @@ def make_model(recipe: TrainRecipe, samples: Samples) -> ViCLIP:
             preprocessing=rule,
             merges=merges,
         )
+        extend_context(model, config.context)
     else:
         learns = start.merges == "learn"
         table = (
@@ -192,6 +219,9 @@ def make_towers(recipe: TrainRecipe, model: ViCLIP, samples: Samples, cache: Pat
     """The model on its device, shared by the processes, texts ready."""
     device = find_device(recipe)
     model.to(device)
+    wanted = head_of(recipe)
+    if isinstance(wanted, ActionRecipe) and wanted.frozen:
+        model.vision_encoder.requires_grad_(requires_grad=False).eval()
     frozen = recipe.start.freeze_text
     texts: Texts
     if frozen:
@@ -200,20 +230,32 @@ def make_towers(recipe: TrainRecipe, model: ViCLIP, samples: Samples, cache: Pat
         assert isinstance(texts, CachedTexts)
     else:
         texts = TokenTexts(samples.captions, model.tokenizer, trims=device.type == "cpu")
-    video = PatchTower(
+    matches = isinstance(wanted, MatchingRecipe)
+    video = (PatchTokens if matches else PatchTower)(
         model.vision_encoder, model.preprocessing, model.config.frames, model.config.grid
     ).to(device)
     if recipe.loop.compile:
         video.compile()
+    text = TextTokens(model.text_encoder) if matches else model.text_encoder
+    head = make_head(recipe, model, samples.captions)
+    head = None if head is None else head.to(device).train()
     sharding = recipe.loop.sharding
     return Towers(
         model=model,
-        video=share_tower(video, sharding, device),
-        text=None if frozen else share_tower(model.text_encoder, sharding, device),
+        video=_shared(video, sharding, device),
+        text=None if frozen else _shared(text, sharding, device),
         texts=texts,
         device=device,
         half=choose_dtype(recipe.loop.dtype, device) == torch.bfloat16,
+        head=head,
+        shared_head=None if head is None else _shared(head, sharding, device),
     )
+
+
+def _shared(tower: nn.Module, sharding: str, device: torch.device) -> nn.Module:
+    """What to call in a tower's place; one that is not trained stays as it is."""
+    trained = any(each.requires_grad for each in tower.parameters())
+    return share_tower(tower, sharding, device) if trained else tower
 
 
 def run_facts(samples: Samples) -> dict[str, Any]:

@@ -6,8 +6,14 @@ from dataclasses import replace
 
 from internvid.core.errors import ComponentUnknownError
 from internvid.models.viclip.config import CONFIGS, ViCLIPConfig
+from internvid.train.action_finetuning import (
+    viclip_action,
+    viclip_action_after,
+    viclip_action_merged,
+)
 from internvid.train.data import LoaderRecipe
 from internvid.train.loss import ContrastiveLoss
+from internvid.train.probing import viclip_probe
 from internvid.train.recipe import (
     DataRecipe,
     FinishRecipe,
@@ -17,6 +23,13 @@ from internvid.train.recipe import (
     Stage,
     StartRecipe,
     TrainRecipe,
+)
+from internvid.train.retrieval_finetuning import (
+    viclip_retrieval,
+    viclip_retrieval_activitynet,
+    viclip_retrieval_didemo,
+    viclip_retrieval_lsmdc,
+    viclip_retrieval_msvd,
 )
 from internvid.train.views import ViewRecipe
 
@@ -126,7 +139,22 @@ def _as_reference(recipe: TrainRecipe, name: str, checkpointed_blocks: int) -> T
 
 RECIPES = {
     made.__name__: made
-    for made in (viclip_b16, viclip_l14, reference_b16, reference_l14, viclip_tiny)
+    for made in (
+        viclip_b16,
+        viclip_l14,
+        reference_b16,
+        reference_l14,
+        viclip_tiny,
+        viclip_retrieval,
+        viclip_retrieval_lsmdc,
+        viclip_retrieval_didemo,
+        viclip_retrieval_msvd,
+        viclip_retrieval_activitynet,
+        viclip_action,
+        viclip_action_merged,
+        viclip_action_after,
+        viclip_probe,
+    )
 }
 
 

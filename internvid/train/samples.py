@@ -92,22 +92,25 @@ class Samples:
         return len(self.clips)
 
 
-def make_samples(table: ClipTable, *, clean: bool = True) -> Samples:
+def make_samples(
+    table: ClipTable, *, clean: bool = True, least_words: int = LEAST_WORDS
+) -> Samples:
     """Captions cleaned as in the reference, clips without a usable one dropped.
 
     Args:
         table: the clips.
         clean: whether captions go through the reference's `pre_text`.
+        least_words: that a usable caption has.
 
     Raises:
         MisuseError: no caption at all, or fewer than two clips are left.
     """
     captions = [_caption(caption, clean=clean) for caption in table.captions]
     missing = sum(1 for caption in captions if not caption)
-    kept = [at for at, text in enumerate(captions) if text and len(text.split()) >= LEAST_WORDS]
+    kept = [at for at, text in enumerate(captions) if text and len(text.split()) >= least_words]
     if len(kept) < 2:
         raise MisuseError(
-            f"{len(kept)} of {len(captions)} clips have a caption of at least {LEAST_WORDS} words; "
+            f"{len(kept)} of {len(captions)} clips have a caption of at least {least_words} words; "
             f"{missing} have none, and training compares clips with one another",
             hint="choose another subset or --text column; internvid describe shows the columns",
         )

@@ -19,13 +19,14 @@ from internvid.train.loss import EMPTY, LOWEST_TEMPERATURE
 from internvid.train.optimiser import gradient_norm
 from internvid.train.order import key_of
 from internvid.train.prepare import Towers
-from internvid.train.processes import rank, world_size
+from internvid.train.processes import all_sum, rank, world_size
 from internvid.train.recipe import TrainRecipe
 from internvid.train.samples import Samples
 from internvid.train.sharding import mean_gradient, quiet
 
 Encode = Callable[[int], tuple[Tensor, Tensor]]
 Loss = Callable[[Tensor, Tensor], Tensor]
+Within = Callable[[int], Tensor]
 
 
 def accumulate_gradients(
@@ -33,6 +34,7 @@ def accumulate_gradients(
     loss: Loss,
     parts: int = 1,
     unsynchronised: Callable[[], AbstractContextManager[None]] = nullcontext,
+    within: Within | None = None,
 ) -> Tensor:
     """Adds the gradients of one batch to the parameters.
 
@@ -43,6 +45,8 @@ def accumulate_gradients(
         parts: how many; 1 needs no second pass.
         unsynchronised: a context in which processes do not exchange gradients; entered for every
             part but the last.
+        within: part number -> a loss of that part by itself, added to the other; called right
+            after `encode` of the part, with gradients.
 
     Returns:
         The loss, detached. Gradients are multiplied by the number of processes, since DDP and
@@ -50,8 +54,9 @@ def accumulate_gradients(
     """
     if parts == 1:
         value = loss(*encode(0))
-        (value * world_size()).backward()  # type: ignore[no-untyped-call]
-        return value.detach()
+        own = value.new_zeros(()) if within is None else within(0)
+        ((value + own) * world_size()).backward()  # type: ignore[no-untyped-call]
+        return value.detach() + all_sum(own.detach())
     with torch.no_grad():
         found = [encode(part) for part in range(parts)]
     videos, texts = (torch.cat(side).float().requires_grad_() for side in zip(*found, strict=True))
@@ -59,7 +64,7 @@ def accumulate_gradients(
     (value * world_size()).backward()  # type: ignore[no-untyped-call]
     assert videos.grad is not None
     assert texts.grad is not None
-    start = 0
+    start, owned = 0, value.new_zeros(())
     for part in range(parts):
         with nullcontext() if part == parts - 1 else unsynchronised():
             pair = encode(part)
@@ -71,8 +76,12 @@ def accumulate_gradients(
                 for side, gradient in zip(pair, gradients, strict=True)
                 if side.requires_grad
             ]
+            if within is not None:
+                own = within(part)
+                owned = owned + own.detach()
+                wanted.append((own, torch.full_like(own, world_size())))
             torch.autograd.backward([side for side, _ in wanted], [grad for _, grad in wanted])
-    return value.detach()
+    return value.detach() + all_sum(owned)
 
 
 @dataclass(frozen=True)
@@ -98,24 +107,29 @@ class Stepper:
     def step(self, batch: Batch, *, wants_norm: bool) -> tuple[Tensor, Tensor | None]:
         """One step: the loss, and the gradient's norm where it is wanted or limited."""
         towers, temperature = self.towers, self.towers.model.temp
-        sources_B, labels_B, texts = self._labels(batch)
-        encode = self._encoder(batch, texts)
-        loss = accumulate_gradients(
-            encode,
-            lambda video, text: self.recipe.loss(video, text, temperature, sources_B, labels_B),
-            self.parts,
-            quiet(towers.trained),
-        )
+        loss = self.add_gradients(batch)
         mean_gradient(temperature)
         limit = self.recipe.optimiser.clip_norm
-        norm = gradient_norm(towers.model.parameters(), limit) if limit or wants_norm else None
+        parameters = (each for _, each in towers.named_parameters())
+        norm = gradient_norm(parameters, limit) if limit or wants_norm else None
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         with torch.no_grad():
             temperature.clamp_(min=LOWEST_TEMPERATURE)
         return loss, norm
 
-    def _labels(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    def add_gradients(self, batch: Batch) -> Tensor:
+        """Adds the gradients of a batch, and returns its loss."""
+        sources_B, labels_B, texts = self.labels(batch)
+        temperature = self.towers.model.temp
+        return accumulate_gradients(
+            self._encoder(batch, texts),
+            lambda video, text: self.recipe.loss(video, text, temperature, sources_B, labels_B),
+            self.parts,
+            quiet(self.towers.trained),
+        )
+
+    def labels(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Sources, captions as labels, captions as the text side takes them; on the device."""
         device = self.towers.device
         samples = batch.samples.clamp(min=0).numpy()
@@ -131,16 +145,29 @@ class Stepper:
 
     def _encoder(self, batch: Batch, texts: Tensor) -> Encode:
         towers, device = self.towers, self.towers.device
-        patches = batch.patches.to(device, non_blocking=True)
-        kept = None if batch.kept is None else batch.kept.to(device, non_blocking=True)
-        size = -(-len(patches) // self.parts)
+        patches, kept = self.moved(batch)
 
         def encode(part: int) -> tuple[Tensor, Tensor]:
-            rows = slice(part * size, (part + 1) * size)
-            torch.manual_seed(key_of(self.recipe.loop.seed, self.stage, batch.step, rank(), part))
+            rows = self.rows(len(patches), part)
+            self.seed(batch.step, part)
             with torch.autocast(device.type, torch.bfloat16, enabled=towers.half):
                 video = towers.video(patches[rows], None if kept is None else kept[rows])
                 text = texts[rows] if towers.text is None else towers.text(texts[rows])
             return video, text
 
         return encode
+
+    def moved(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """Patches and their numbers, on the device."""
+        device = self.towers.device
+        kept = None if batch.kept is None else batch.kept.to(device, non_blocking=True)
+        return batch.patches.to(device, non_blocking=True), kept
+
+    def rows(self, count: int, part: int) -> slice:
+        """The rows of a batch of `count` that make a part."""
+        size = -(-count // self.parts)
+        return slice(part * size, (part + 1) * size)
+
+    def seed(self, step: int, part: int) -> None:
+        """Dropped paths are functions of this."""
+        torch.manual_seed(key_of(self.recipe.loop.seed, self.stage, step, rank(), part))

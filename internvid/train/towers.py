@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from internvid.models.viclip.preprocess import Preprocessing
+from internvid.models.viclip.text import TextTower
 from internvid.models.viclip.vision import VideoTower
 
 
@@ -50,6 +51,35 @@ class PatchTower(nn.Module):
         Returns:
             [B, E], not normalised.
         """
+        return self.tower.encode_patches(*self.prepared(patches_BKP), kept_BK)
+
+    def prepared(self, patches_BKP: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalised pixels [B, K, P] and the positions of all patches [L, W]."""
         pixels_BKP = torch.addcmul(self.shift, patches_BKP.float(), self.scale)
-        positions_LW = self.tower.positions(self.frames, self.grid, self.grid)
-        return self.tower.encode_patches(pixels_BKP, positions_LW, kept_BK)
+        return pixels_BKP, self.tower.positions(self.frames, self.grid, self.grid)
+
+
+class PatchTokens(PatchTower):
+    """The same, with the tokens that a matching head looks at."""
+
+    def forward(  # type: ignore[override]
+        self, patches_BKP: Tensor, kept_BK: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Embeddings [B, E] and tokens [B, 1 + K, W] of clips."""
+        return self.tower.encode_all(*self.prepared(patches_BKP), kept_BK)
+
+
+class TextTokens(nn.Module):
+    """A text tower that gives its tokens too.
+
+    Args:
+        tower: whose parameters are used.
+    """
+
+    def __init__(self, tower: TextTower) -> None:
+        super().__init__()
+        self.tower = tower
+
+    def forward(self, tokens_BL: Tensor) -> tuple[Tensor, Tensor]:
+        """Embeddings [B, E] and tokens [B, L, W] of texts."""
+        return self.tower.encode_all(tokens_BL)

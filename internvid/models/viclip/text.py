@@ -35,9 +35,22 @@ class TextTower(nn.Module):
         Returns:
             [B, E], not normalised.
         """
-        x_BLW = self.token_embedding(tokens_BL) + self.positional_embedding[: tokens_BL.shape[1]]
-        x_BLW = self.transformer(x_BLW)
+        x_BLW = self._tokens(tokens_BL)
         # argmax finds the end mark: its id is the highest, and the first one counts.
         last = tokens_BL.argmax(dim=-1)
         clip = torch.arange(tokens_BL.shape[0], device=tokens_BL.device)
         return self.ln_final(x_BLW[clip, last]) @ self.text_projection  # type: ignore[no-any-return]
+
+    def encode_all(self, tokens_BL: Tensor) -> tuple[Tensor, Tensor]:
+        """The same, with all tokens after the last norm.
+
+        Returns:
+            [B, E], and [B, L, W].
+        """
+        x_BLW = self.ln_final(self._tokens(tokens_BL))
+        clip = torch.arange(tokens_BL.shape[0], device=tokens_BL.device)
+        return x_BLW[clip, tokens_BL.argmax(dim=-1)] @ self.text_projection, x_BLW
+
+    def _tokens(self, tokens_BL: Tensor) -> Tensor:
+        x_BLW = self.token_embedding(tokens_BL) + self.positional_embedding[: tokens_BL.shape[1]]
+        return self.transformer(x_BLW)  # type: ignore[no-any-return]

@@ -75,6 +75,26 @@ class VideoTower(nn.Module):
         Returns:
             [B, E], not normalised.
         """
+        x_BLW = self._embedded(patches_BKP, positions_LW, kept_BK)
+        x_BLW = self.transformer(x_BLW, only_first=True)
+        return self.ln_post(x_BLW[:, 0]) @ self.proj  # type: ignore[no-any-return]
+
+    def encode_all(
+        self, patches_BKP: Tensor, positions_LW: Tensor, kept_BK: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The same, with all tokens after the last norm.
+
+        Returns:
+            [B, E], and [B, 1 + K, W] with the class token first.
+        """
+        x_BLW = self.transformer(self._embedded(patches_BKP, positions_LW, kept_BK))
+        x_BLW = self.ln_post(x_BLW)
+        return x_BLW[:, 0] @ self.proj, x_BLW
+
+    def _embedded(
+        self, patches_BKP: Tensor, positions_LW: Tensor, kept_BK: Tensor | None
+    ) -> Tensor:
+        """[B, 1 + K, W], what the first block takes."""
         kernel = self.conv1.weight
         tokens = product(patches_BKP.to(kernel.dtype), kernel.flatten(1))
         if kept_BK is None:
@@ -83,8 +103,7 @@ class VideoTower(nn.Module):
             tokens = tokens + functional.embedding(kept_BK, positions_LW)
         first = (self.class_embedding + self.positional_embedding[0]).to(tokens.dtype)
         x_BLW = torch.cat([first.expand(tokens.shape[0], 1, -1), tokens], dim=1)
-        x_BLW = self.transformer(self.ln_pre(x_BLW), only_first=True)
-        return self.ln_post(x_BLW[:, 0]) @ self.proj  # type: ignore[no-any-return]
+        return self.ln_pre(x_BLW)  # type: ignore[no-any-return]
 
     def positions(self, frames: int, rows: int, columns: int) -> Tensor:
         """Space plus time of every patch, [rows * columns * frames, W], order (n t).

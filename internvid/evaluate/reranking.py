@@ -1,0 +1,231 @@
+"""Retrieval in two stages: the best by cosine, put into another order by the matching head.
+
+Numbers that were re-ranked have names of their own (`reranked_...`) and benchmarks of their own,
+so that they stand in no column of plain ones. 128 candidates are UMT's (paper §7.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from internvid.core import registry
+from internvid.core.errors import ConfigInvalidError
+from internvid.evaluate.annotations.records import CaptionedSet
+from internvid.evaluate.benchmark import begin_protocol, finish
+from internvid.evaluate.embedders import Embedder, Frames, Vectors
+from internvid.evaluate.embedding import (
+    MeasuredClips,
+    Run,
+    embed_clips,
+    embed_texts,
+    encode_clips,
+)
+from internvid.evaluate.headed import MatchingEmbedder, need_matcher
+from internvid.evaluate.metrics import (
+    MatrixSimilarity,
+    Scores,
+    measure_retrieval,
+    rank_pairs,
+    summarise_ranks,
+)
+from internvid.evaluate.protocol import Result
+from internvid.evaluate.retrieval import ZeroShotRetrieval, list_queries
+from internvid.evaluate.store import EmbeddingStore
+from internvid.evaluate.synthetic import SyntheticRetrieval
+from internvid.evaluate.templates import find_cleaning
+from internvid.synthetic.clips import ClipSpec, render_clip
+
+TOP = 128
+_PART = 64
+ClipTokens = Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float16]]
+
+
+def rerank(
+    plain: Scores,
+    texts: Sequence[str],
+    clips: ClipTokens,
+    matcher: MatchingEmbedder,
+    top: int,
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Scores in which the best `top` of each query are ordered by the matching head.
+
+    Candidates stand before all others; the others keep their order.
+
+    Args:
+        plain: [videos, texts], the first stage.
+        texts: as the model takes them.
+        clips: places of videos -> their tokens, see `MatchingEmbedder.clip_tokens`.
+        matcher: judges pairs.
+        top: candidates of a query, at least 1.
+
+    Returns:
+        [videos, texts] for text to video, and for video to text.
+    """
+    if top < 1:
+        raise ConfigInvalidError(f"top must be at least 1, got {top}")
+    tokens, shown = matcher.sentence_tokens(texts)
+    judged: dict[tuple[int, int], float] = {}
+    lifted: list[npt.NDArray[np.float64]] = []
+    for scores in (plain.T, plain):
+        # Rows are queries now: texts, then videos.
+        count = min(top, scores.shape[1])
+        chosen = np.argsort(-scores, axis=1, kind="stable")[:, :count]
+        by_text = not lifted
+        margins = np.empty(chosen.shape, dtype=np.float64)
+        for query, found in enumerate(chosen):
+            pairs = [(int(at), query) if by_text else (query, int(at)) for at in found]
+            fresh = [pair for pair in pairs if pair not in judged]
+            if fresh:
+                videos, asked = np.array(fresh, dtype=np.int64).T
+                new = matcher.margins(tokens[asked], shown[asked], clips(videos))
+                judged |= dict(zip(fresh, map(float, new), strict=True))
+            margins[query] = [judged[pair] for pair in pairs]
+        matrix = scores.astype(np.float64)
+        # All margins above all cosines.
+        first = margins - margins.min() + float(matrix.max()) + 1
+        np.put_along_axis(matrix, chosen, first, axis=1)
+        lifted.append(matrix)
+    return lifted[0].T, lifted[1]
+
+
+def measure_reranked(
+    vectors: tuple[Vectors, Vectors],
+    pairs: npt.ArrayLike,
+    texts: Sequence[str],
+    clips: ClipTokens,
+    matcher: MatchingEmbedder,
+    top: int,
+) -> dict[str, float]:
+    """Plain retrieval, and the same re-ranked under names of its own.
+
+    Args:
+        vectors: of the videos [N, D] and of the texts [M, D].
+        pairs: [P, 2] of (video, text) that belong together.
+        texts, clips, matcher, top: see `rerank`.
+    """
+    plain = vectors[0] @ vectors[1].T
+    numbers = measure_retrieval(MatrixSimilarity(plain), pairs)
+    to_video, to_text = rerank(plain, texts, clips, matcher, top)
+    ranks_of_videos, _ = rank_pairs(MatrixSimilarity(to_video), pairs)
+    _, ranks_of_texts = rank_pairs(MatrixSimilarity(to_text), pairs)
+    return (
+        numbers
+        | summarise_ranks(ranks_of_videos, "reranked_text_to_video_")
+        | summarise_ranks(ranks_of_texts, "reranked_video_to_text_")
+    )
+
+
+@dataclass(frozen=True)
+class RerankedRetrieval(ZeroShotRetrieval):
+    """Any retrieval benchmark on files, re-ranked by the model's matching head.
+
+    Attributes:
+        of: the benchmark whose files are read: `msrvtt`, `msvd`, ...
+        top: candidates of each query.
+    """
+
+    of: str = "captions"
+    top: int = TOP
+
+    version: ClassVar[int] = 1
+    name: ClassVar[str] = "retrieval-reranked"
+
+    def read(self) -> CaptionedSet:
+        """The captioned clips of the named benchmark."""
+        kind = registry.find("benchmark", self.of)
+        if not issubclass(kind, ZeroShotRetrieval) or issubclass(kind, RerankedRetrieval):
+            raise ConfigInvalidError(
+                f"of={self.of} is no benchmark of plain retrieval",
+                hint="for example --set of=msrvtt",
+            )
+        listed: CaptionedSet = kind(annotations=self.annotations).read()
+        return listed
+
+    def evaluate(self, subject: Embedder, run: Run) -> Result:
+        """See `Benchmark`; the subject has a matching head."""
+        matcher = need_matcher(subject)
+        if self.views.views > 1 or self.dual_softmax:
+            raise ConfigInvalidError("re-ranking takes one view and no dual softmax")
+        listed = self.read()
+        listed = listed.as_paragraphs() if self.text_mode == "paragraph" else listed
+        clean = find_cleaning(self.cleaning)
+        measured, tokens = self._encode(listed, matcher, run)
+        found = [listed.clips[at] for at in measured.indices]
+        texts, pairs = list_queries(
+            [tuple(clean(text) for text in clip.texts) for clip in found], shared=self.shared_texts
+        )
+        vectors = (measured.vectors[:, 0], embed_texts(texts, matcher, run))
+        metrics = measure_reranked(vectors, pairs, texts, lambda at: tokens[at], matcher, self.top)
+        fields = begin_protocol(self, listed.digest, listed.clips, measured, matcher) | {
+            "text_cleaning": self.cleaning,
+            "text_mode": self.text_mode,
+        }
+        fields["details"] |= {
+            "queries": len(texts),
+            "shared_texts": self.shared_texts,
+            "of": self.of,
+            "reranked_top": self.top,
+        }
+        return finish(metrics, fields, matcher, measured)
+
+    def _encode(
+        self, listed: CaptionedSet, matcher: MatchingEmbedder, run: Run
+    ) -> tuple[MeasuredClips, npt.NDArray[np.float16]]:
+        """Vectors and tokens of the clips."""
+        folder = self.folder()
+        measured = embed_clips(listed.clips, folder, matcher, self.views, run)
+        readable = [listed.clips[at] for at in measured.indices]
+
+        def encode(videos: Sequence[Frames]) -> npt.NDArray[Any]:
+            return matcher.clip_tokens(videos).reshape(len(videos), -1)
+
+        # Megabytes a clip: held in memory for this run, and kept nowhere.
+        kept = (self.views, matcher.identity().frames, EmbeddingStore().shelf("tokens"))
+        rows = encode_clips(readable, folder, encode, kept, run).vectors[:, 0]
+        tokens = rows.reshape(len(rows), -1, matcher.model.config.text_width)
+        return measured, tokens.astype(np.float16, copy=False)
+
+
+@dataclass(frozen=True)
+class RerankedSyntheticRetrieval(SyntheticRetrieval):
+    """Retrieval on rendered clips of unseen combinations, plain and re-ranked.
+
+    Attributes:
+        top: candidates of each query.
+    """
+
+    top: int = TOP
+
+    version: ClassVar[int] = 1
+    name: ClassVar[str] = "retrieval-synthetic-reranked"
+
+    def measure(self, specs: Sequence[ClipSpec], subject: Embedder, run: Run) -> dict[str, float]:
+        """Both directions, plain and `reranked_...`."""
+        matcher = need_matcher(subject)
+        about = matcher.identity()
+        frames, size = self.frames or about.frames, self.size or matcher.model.config.resolution
+        vectors, tokens = [], []
+        for start in range(0, len(specs), _PART):
+            videos = [render_clip(spec, frames, size) for spec in specs[start : start + _PART]]
+            vectors.append(matcher.video_vectors(videos))
+            tokens.append(matcher.clip_tokens(videos))
+            run.progress("clips", start + len(videos), len(specs))
+        everything = np.concatenate(tokens)
+        texts = self.texts(specs)
+        return measure_reranked(
+            (np.concatenate(vectors), matcher.text_vectors(texts)),
+            [(at, at) for at in range(len(specs))],
+            texts,
+            lambda at: everything[at],
+            matcher,
+            self.top,
+        )
+
+    def details(self) -> dict[str, Any]:
+        """The number of candidates belongs to the protocol."""
+        return {"reranked_top": self.top}

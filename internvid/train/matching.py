@@ -1,0 +1,129 @@
+"""Video-text matching in a step: hard negatives of the batch, and the loss of the head.
+
+For each pair two wrong ones are made: its text with another clip, its clip with another text. The
+others are drawn by similarity, the more alike the likelier (ALBEF, arXiv 2107.07651, and UMT).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from internvid.models.viclip.matching import shown_tokens
+from internvid.train.data import Batch
+from internvid.train.heads import MatchingRecipe, head_of
+from internvid.train.loss import EMPTY, LOWEST_TEMPERATURE, ContrastiveLoss
+from internvid.train.processes import all_sum
+from internvid.train.sharding import quiet
+from internvid.train.step import Stepper, accumulate_gradients
+
+_LEAST_CHANCE = 1e-4
+
+
+def wrong_partners(
+    video_BE: Tensor,
+    text_BE: Tensor,
+    temperature: Tensor,
+    rules: ContrastiveLoss,
+    labels_B2: Tensor,
+    *,
+    hard: bool = True,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """A wrong text for each clip and a wrong clip for each text, drawn by similarity.
+
+    Args:
+        video_BE: embeddings of the clips, of any length.
+        text_BE: of their texts.
+        temperature: 0-d; similarities are divided by it.
+        rules: pairs that the contrastive loss does not take as negatives are none here either.
+        labels_B2: int64 labels of source and caption; source -1 marks an empty place.
+        hard: by similarity; else all wrong partners are equally likely.
+
+    Returns:
+        int64 [B] text of each clip, int64 [B] clip of each text, bool [B] whether a place has
+        both; where it has not, its partners mean nothing.
+    """
+    video = functional.normalize(video_BE.detach().float(), dim=-1)
+    text = functional.normalize(text_BE.detach().float(), dim=-1)
+    similar_BB = video @ text.T / temperature.detach().float().clamp(min=LOWEST_TEMPERATURE)
+    held = labels_B2[:, 0] != EMPTY
+    allowed = held[:, None] & held
+    allowed &= ~torch.eye(len(held), dtype=torch.bool, device=held.device)
+    for label, rule in enumerate((rules.same_source, rules.same_text)):
+        if rule != "keep":
+            allowed &= labels_B2[:, label, None] != labels_B2[:, label]
+    # An equal caption is no wrong answer, whatever the loss makes of it.
+    allowed &= labels_B2[:, 1, None] != labels_B2[:, 1]
+    drawn = []
+    for matrix in (similar_BB, similar_BB.T):
+        # The matrix of what is allowed is its own transpose.
+        chances = matrix.softmax(1) + _LEAST_CHANCE if hard else torch.ones_like(matrix)
+        chances = chances * allowed
+        possible = allowed.any(1)
+        chances[~possible] = 1.0
+        drawn.append(chances.multinomial(1)[:, 0])
+    return drawn[0], drawn[1], held & allowed.any(1)
+
+
+@dataclass(frozen=True)
+class MatchingStepper(Stepper):
+    """Contrastive loss over the global batch plus matching within each part of it."""
+
+    def add_gradients(self, batch: Batch) -> Tensor:
+        """See `Stepper`."""
+        wanted = head_of(self.recipe)
+        assert isinstance(wanted, MatchingRecipe)
+        towers, temperature = self.towers, self.towers.model.temp
+        sources_B, labels_B, ids = self.labels(batch)
+        labels_B2 = torch.stack([sources_B, labels_B], dim=1)
+        patches, kept = self.moved(batch)
+        everyone = all_sum((sources_B != EMPTY).sum()).clamp(min=1)
+        made: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+
+        def encode(part: int) -> tuple[Tensor, Tensor]:
+            rows = self.rows(len(patches), part)
+            self.seed(batch.step, part)
+            with torch.autocast(towers.device.type, torch.bfloat16, enabled=towers.half):
+                video, video_tokens = towers.video(
+                    patches[rows], None if kept is None else kept[rows]
+                )
+                assert towers.text is not None
+                text, text_tokens = towers.text(ids[rows])
+            made[:] = [(video, video_tokens, text, text_tokens)]
+            return video, text
+
+        def matching(part: int) -> Tensor:
+            video, video_tokens, text, text_tokens = made.pop()
+            rows = self.rows(len(patches), part)
+            other_text, other_video, held = wrong_partners(
+                video, text, temperature, self.recipe.loss, labels_B2[rows],
+                hard=wanted.hard_negatives,
+            )  # fmt: skip
+            here = torch.arange(len(held), device=held.device)
+            pairs = torch.cat(
+                [
+                    torch.stack([here, here], 1),
+                    torch.stack([other_text, here], 1),
+                    torch.stack([here, other_video], 1),
+                ]
+            )
+            assert towers.shared_head is not None
+            with torch.autocast(towers.device.type, torch.bfloat16, enabled=towers.half):
+                logits = towers.shared_head(
+                    text_tokens, shown_tokens(ids[rows]), video_tokens, pairs
+                )
+            truth = (torch.arange(len(pairs), device=held.device) < len(held)).long()
+            each = functional.cross_entropy(logits.float(), truth, reduction="none")
+            total = (each * held.repeat(3)).sum()
+            return wanted.weight * total / (3 * everyone)
+
+        return accumulate_gradients(
+            encode,
+            lambda video, text: self.recipe.loss(video, text, temperature, sources_B, labels_B),
+            self.parts,
+            quiet(towers.trained),
+            matching,
+        )
