@@ -32,7 +32,12 @@ _PART = 64
 
 
 def draw_distinct(
-    seed: int, count: int, *, cameras: tuple[str, ...], motions: Sequence[str] | None = None
+    seed: int,
+    count: int,
+    *,
+    cameras: tuple[str, ...],
+    paths: Literal["loop", "inside"] = "inside",
+    motions: Sequence[str] | None = None,
 ) -> list[ClipSpec]:
     """Held-out clips whose sentences all differ, so that each has one right answer.
 
@@ -40,6 +45,7 @@ def draw_distinct(
         seed: another seed gives other clips.
         count: how many.
         cameras: kinds of camera moves, see `internvid.synthetic.clips.sample_specs`.
+        paths: whether shapes run round or stay inside, likewise.
         motions: only these, each equally often (within one); None for all, as they come.
 
     Raises:
@@ -52,7 +58,9 @@ def draw_distinct(
     chosen: dict[str, ClipSpec] = {}
     for draw in range(_DRAWS):
         before = len(chosen)
-        drawn = sample_specs(seed + _NEXT_SEED * draw, 2 * count, held_out=True, cameras=cameras)
+        drawn = sample_specs(
+            seed + _NEXT_SEED * draw, 2 * count, held_out=True, cameras=cameras, paths=paths
+        )
         for spec in drawn:
             if room.get(spec.motion, 0) > 0 and spec.text() not in chosen:
                 chosen[spec.text()] = spec
@@ -83,7 +91,9 @@ class _SyntheticBenchmark:
         frames: per clip; None for as many as the model is for.
         size: height and width, in pixels; None for what the model takes, so that nothing is
             resized (64 where it takes any).
-        cameras: kinds of camera moves; `static` is the easiest world.
+        cameras: kinds of camera moves; `static` alone is the easiest world.
+        paths: whether shapes run round (`loop`) or stay `inside`; then the middle frame, which is
+            the one that is repeated, tells nothing of the direction.
         cleaning: of texts: `reference`, as in training, or `none`.
     """
 
@@ -91,7 +101,8 @@ class _SyntheticBenchmark:
     seeds: tuple[int, ...] = (101, 102, 103)
     frames: int | None = None
     size: int | None = None
-    cameras: tuple[str, ...] = ("static",)
+    cameras: tuple[str, ...] = ("static", "pan", "zoom", "shake")
+    paths: Literal["loop", "inside"] = "inside"
     cleaning: Literal["none", "reference"] = "reference"
 
     version: ClassVar[int] = 1
@@ -100,7 +111,9 @@ class _SyntheticBenchmark:
 
     def draw(self, seed: int) -> list[ClipSpec]:
         """The clips of one seed."""
-        return draw_distinct(seed, self.clips, cameras=self.cameras, motions=self.motions)
+        return draw_distinct(
+            seed, self.clips, cameras=self.cameras, paths=self.paths, motions=self.motions
+        )
 
     def embed(
         self, specs: Sequence[ClipSpec], subject: Embedder, run: Run
@@ -162,6 +175,7 @@ class _SyntheticBenchmark:
                 "clips_per_seed": self.clips,
                 "size": self.size or about.resolution or _SIZE,
                 "cameras": list(self.cameras),
+                "paths": self.paths,
                 "frame_aggregation": about.frame_aggregation,
                 **self.details(),
             },

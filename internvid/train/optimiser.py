@@ -43,6 +43,7 @@ def make_optimiser(
         if each.requires_grad:
             # Shared and whole tensors cannot be updated in one call.
             scale = scales[at] if scales else 1.0
+            scale *= recipe.temperature_rate if name == "temp" else 1.0
             key = (decays(name, each), is_shared(each), scale)
             groups.setdefault(key, []).append(each)
     devices = {each.device.type for group in groups.values() for each in group}

@@ -19,6 +19,7 @@ from internvid.core.errors import ConfigInvalidError, MisuseError, OutputExistsE
 from internvid.dataset.parts import commit_json, storage_errors
 from internvid.models.devices import choose_device, choose_dtype
 from internvid.models.viclip.blocks import ResidualBlock
+from internvid.models.viclip.initialise import initialise_sincos
 from internvid.models.viclip.merges import find_merges
 from internvid.models.viclip.model import ViCLIP
 from internvid.models.viclip.tokenizer import Tokenizer
@@ -134,6 +135,7 @@ def plan_stages(recipe: TrainRecipe, samples: Samples) -> list[PlannedStage]:
             alike=samples.alike,
             texts=samples.texts,
             neighbours=stage.neighbours,
+            neighbour_share=stage.neighbour_share,
         )
         per_epoch = plan.batches_per_epoch
         share = stage.batch // world_size()
@@ -199,6 +201,8 @@ def make_model(recipe: TrainRecipe, samples: Samples) -> ViCLIP:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(start.seed)
             model = ViCLIP(replace(config, vocabulary=tokenizer.vocabulary), rule)
+            if start.initialisation == "sincos":
+                initialise_sincos(model.vision_encoder, model.text_encoder)
         model.loaded_tokenizer = tokenizer
         model.merges_fingerprint = table.fingerprint
     _set_up_blocks(model, config.drop_path, config.checkpointed_blocks)

@@ -21,9 +21,8 @@ from internvid.train.sources import FileSource, ShardSource, WorldSource
 from internvid.train.stored import PickSource
 
 QUICK = ["--set", "data.world.count=32", "--set", "data.world.validation=8",
-         "--set", "stages.masked.batch=8", "--set", "stages.masked.steps=2",
-         "--set", "stages.motion.batch=8", "--set", "stages.motion.steps=1",
-         "--set", "model.config.resolution=32", "--set", "loop.writers=csv"]  # fmt: skip
+         "--set", "stages.masked.batch=8", "--set", "stages.masked.steps=3",
+         "--set", "model.config.resolution=36", "--set", "loop.writers=csv"]  # fmt: skip
 
 
 def run(*arguments: object) -> int:
@@ -44,7 +43,7 @@ def test_the_world_is_trained_on_and_measured(
         for name in ("text_to_video_r1", "text_to_video_r5", "direction")
         for shown in ("", "_middle_frame")
     }
-    assert "masked 2/3, loss" in found.err
+    assert "masked 3/3, loss" in found.err
     assert run("--data", "world:3", "-o", folder, *QUICK) == 0
     assert "steps     3 of 3" in capsys.readouterr().out
     assert run("--data", "world:3", "-o", folder, *QUICK, "--no-resume") == 2
@@ -56,8 +55,8 @@ def test_a_plan_says_what_holds_the_run_back(
 ) -> None:
     assert run("--data", "world", "-o", tmp_path / "run", *QUICK, "--plan", "--json") == 0
     plan = json.loads(capsys.readouterr().out)
-    assert [stage["name"] for stage in plan["stages"]] == ["masked", "motion"]
-    assert plan["stages"][0]["clips"] == 16
+    assert [stage["name"] for stage in plan["stages"]] == ["masked"]
+    assert plan["stages"][0]["clips"] == 24
     assert plan["compute_is_measured"] is True
     assert all(stage["bottleneck"] in ("compute", "loader") for stage in plan["stages"])
     assert plan["hours"] > 0

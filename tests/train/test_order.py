@@ -130,3 +130,19 @@ def test_impossible_plans_are_refused() -> None:
         SamplePlan(40, 8, neighbours=2)
     with pytest.raises(ConfigInvalidError, match="sampling is one of"):
         SamplePlan(40, 8, sampling="other")  # type: ignore[arg-type]
+
+
+def test_a_share_of_the_batches_is_of_neighbours() -> None:
+    alike = np.arange(600) // 6
+    plan = SamplePlan(
+        600, 12, seed=3, alike=alike, texts=np.arange(600), neighbours=6, neighbour_share=0.5
+    )
+    near = [
+        len(set(alike[plan.samples(step)].tolist())) == 2 for step in range(plan.batches_per_epoch)
+    ]
+    assert 15 <= sum(near) <= 35, "about half of 50"
+    assert near != [
+        len(set(alike[plan.samples(50 + step)].tolist())) == 2
+        for step in range(plan.batches_per_epoch)
+    ], "another epoch draws anew"
+    assert all(len(set(plan.samples(step).tolist())) == 12 for step in range(50))

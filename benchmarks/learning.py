@@ -1,0 +1,246 @@
+"""What `viclip_tiny` learns of the synthetic world, in CPU seconds of one thread.
+
+    python -m benchmarks.learning learn   [--seeds 0 1 2]   the recipe, measured on unseen worlds
+    python -m benchmarks.learning masking [--ratios ...]    mask ratios at half the unmasked time
+    python -m benchmarks.learning noise   [--seeds 1 2]     permuted captions, filtered or not
+    python -m benchmarks.learning crowding                  batches full of clips of one source
+
+Clips are rendered once, before any clock starts, into --cache. Retrieval is text to video among 200
+held-out clips with captions that all differ (chance 0.5 %), direction is of 4; "still" repeats the
+middle frame. Every run is `internvid.train.loop.train`, as `internvid train` calls it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from internvid.evaluate.embedders import ViCLIPEmbedder
+from internvid.evaluate.embedding import Run
+from internvid.evaluate.synthetic import SyntheticDirection, SyntheticRetrieval
+from internvid.models.viclip import ViCLIP, clean_text
+from internvid.train import recipes
+from internvid.train.loop import train
+from internvid.train.recipe import Stage, TrainRecipe
+from internvid.train.samples import ClipSource, ClipTable
+from internvid.train.sources import WorldSource
+
+WORLD_SEED = 0
+UNSEEN = (901, 902, 903)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Some clips of a source, with captions, sources or neighbours of another's making."""
+
+    whole: ClipSource
+    places: tuple[int, ...]
+    captions: tuple[str, ...]
+    labels: tuple[str, ...]
+
+    def table(self) -> ClipTable:
+        names = self.whole.table().clip_ids
+        return ClipTable([names[at] for at in self.places], self.captions, self.labels, self.labels)
+
+    def read(self, clip, choose):
+        return self.whole.read(self.places[clip], choose)
+
+
+def world(cache: Path, recipe: TrainRecipe) -> WorldSource:
+    """All training clips, rendered."""
+    wanted, config = recipe.data.world, recipe.model.config
+    source = WorldSource(
+        WORLD_SEED,
+        wanted.count,
+        config.frames,
+        config.resolution,
+        cameras=wanted.cameras,
+        paths=wanted.paths,
+        cache=cache,
+    )
+    started = time.process_time()
+    for clip in range(wanted.count):
+        source.read(clip, lambda count: [0])
+    print(f"{wanted.count} clips rendered in {time.process_time() - started:.0f} CPU s", flush=True)
+    return source
+
+
+def tiny(seed: int, *stages: Stage) -> TrainRecipe:
+    """The recipe with another seed, and other stages if any are given."""
+    recipe = recipes.viclip_tiny()
+    return replace(
+        recipe,
+        stages=stages or recipe.stages,
+        start=replace(recipe.start, seed=seed),
+        loop=replace(recipe.loop, seed=seed, threads=1),
+    )
+
+
+def run(recipe: TrainRecipe, source: ClipSource) -> tuple[ViCLIP, float]:
+    """The trained model and its CPU seconds."""
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.process_time()
+        summary = train(recipe, source, Path(folder) / "run")
+        spent = time.process_time() - started
+        return ViCLIP.from_pretrained(summary.model), spent
+
+
+def measure(model: ViCLIP, clips: int = 200, seeds=UNSEEN) -> dict[str, float]:
+    """Percentages on unseen worlds."""
+    subject = ViCLIPEmbedder(model, "tiny")
+    found = {}
+    for benchmark in (
+        SyntheticRetrieval(clips=clips, seeds=seeds),
+        SyntheticDirection(clips=clips, seeds=seeds),
+    ):
+        found |= benchmark.evaluate(subject, Run()).metrics
+    return found
+
+
+def step_seconds(stage: Stage, source: ClipSource) -> float:
+    """CPU seconds of a step, start-up aside."""
+    times = []
+    for steps in (5, 25):
+        _, spent = run(tiny(0, replace(stage, steps=steps, warmup_steps=1)), source)
+        times.append(spent)
+    return (times[1] - times[0]) / 20
+
+
+def learn(given: argparse.Namespace) -> list[dict]:
+    rows = []
+    source = world(given.cache, tiny(0))
+    for seed in given.seeds:
+        model, spent = run(tiny(seed), source)
+        rows.append({"seed": seed, "cpu_seconds": round(spent), **measure(model)})
+        print(json.dumps(rows[-1]), flush=True)
+    return rows
+
+
+def masking(given: argparse.Namespace) -> list[dict]:
+    """Each ratio with a fifth of its time unmasked at the end, in half the unmasked run's time."""
+    rows = []
+    source = world(given.cache, tiny(0))
+    (whole,) = tiny(0).stages
+    open_stage = replace(whole, name="unmasked", mask_ratio=0.0)
+    open_step = step_seconds(open_stage, source)
+    for ratio in (0.0, *given.ratios):
+        budget = given.budget_seconds / (2 if ratio else 1)
+        stages = [replace(open_stage, steps=round(budget / open_step))]
+        if ratio:
+            masked = replace(whole, mask_ratio=ratio)
+            steps = round(0.8 * budget / step_seconds(masked, source))
+            last = replace(
+                open_stage, steps=round(0.2 * budget / open_step), peak_lr=whole.peak_lr / 4
+            )
+            stages = [replace(masked, steps=steps), replace(last, warmup_steps=10)]
+        for seed in given.seeds:
+            model, spent = run(tiny(seed, *stages), source)
+            # 1,000 test clips: five galleries of 200.
+            found = measure(model, seeds=(901, 902, 903, 904, 905))
+            rows.append({"mask_ratio": ratio, "seed": seed, "cpu_seconds": round(spent), **found})
+            print(json.dumps(rows[-1]), flush=True)
+    return rows
+
+
+def noise(given: argparse.Namespace) -> list[dict]:
+    """A third of the captions permuted; the best-scored 60 % against a random 60 %."""
+    whole = world(given.cache, tiny(0))
+    table = whole.table()
+    count = len(table.clip_ids)
+    random = np.random.default_rng(5)
+    wrong = random.permutation(count)[: count // 3]
+    captions = np.array(table.captions, object)
+    captions[wrong] = captions[np.roll(wrong, 1)]
+    everything = _chosen(whole, np.arange(count), captions)
+    (stage,) = tiny(0).stages
+    quick = replace(stage, steps=given.steps, neighbours=0)
+    scorer, spent = run(tiny(0, quick), everything)
+    scores = _own_scores(scorer, everything)
+    kept = int(0.6 * count)
+    rows = []
+    for name, places in (
+        ("filtered", np.argsort(-scores, kind="stable")[:kept]),
+        ("unfiltered", random.permutation(count)[:kept]),
+    ):
+        share = float(np.isin(places, wrong).mean())
+        for seed in given.seeds:
+            model, seconds = run(tiny(seed, quick), _chosen(whole, np.sort(places), captions))
+            found = measure(model)
+            rows.append({"data": name, "wrong": round(share, 3), "seed": seed, **found})
+            rows[-1] |= {"cpu_seconds": round(seconds), "scorer_cpu_seconds": round(spent)}
+            print(json.dumps(rows[-1]), flush=True)
+    return rows
+
+
+def crowding(given: argparse.Namespace) -> list[dict]:
+    """Clips with one caption as clips of one source: dealt together, or kept apart."""
+    whole = world(given.cache, tiny(0))
+    table = whole.table()
+    places = np.arange(len(table.clip_ids))
+    source = _chosen(whole, places, np.array(table.captions, object), by_caption=True)
+    (stage,) = tiny(0).stages
+    rows = []
+    for name, neighbours, sampling in (("crowded", 7, "reference"), ("separate", 0, "separate")):
+        quick = replace(stage, steps=given.steps, neighbours=neighbours, neighbour_share=1.0)
+        for seed in given.seeds:
+            recipe = tiny(seed, quick)
+            # As the reference does: other clips of a source are negatives like any.
+            loss = replace(recipe.loss, same_source="keep", same_text="keep")
+            data = replace(recipe.data, sampling=sampling)
+            model, spent = run(replace(recipe, loss=loss, data=data), source)
+            rows.append({"batches": name, "seed": seed, "cpu_seconds": round(spent)})
+            rows[-1] |= measure(model)
+            print(json.dumps(rows[-1]), flush=True)
+    return rows
+
+
+def _chosen(
+    whole: ClipSource, places: np.ndarray, captions: np.ndarray, *, by_caption: bool = False
+) -> Chosen:
+    words = tuple(captions[places])
+    labels = words if by_caption else tuple(str(at) for at in places)
+    return Chosen(whole, tuple(int(at) for at in places), words, labels)
+
+
+@torch.no_grad()
+def _own_scores(model: ViCLIP, source: Chosen) -> np.ndarray:
+    """Cosine of each clip and its own caption."""
+    texts = sorted(set(source.captions))
+    vectors = model.encode_text([clean_text(text) for text in texts])
+    at = {text: place for place, text in enumerate(texts)}
+    scores = []
+    for start in range(0, len(source.places), 128):
+        rows = range(start, min(start + 128, len(source.places)))
+        clips = np.stack([source.read(row, lambda count: list(range(count))) for row in rows])
+        own = vectors[[at[source.captions[row]] for row in rows]]
+        scores.append((model.encode_video(clips, batch_size=128) * own).sum(1).numpy())
+    return np.concatenate(scores)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("what", choices=("learn", "masking", "noise", "crowding"))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--ratios", type=float, nargs="+", default=[0.5, 0.75, 0.875])
+    parser.add_argument("--budget-seconds", type=float, default=100.0, help="of the unmasked run")
+    parser.add_argument("--steps", type=int, default=240, help="of the noise and crowding runs")
+    parser.add_argument("--cache", type=Path, default=Path("world-cache"))
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    rows = {"learn": learn, "masking": masking, "noise": noise, "crowding": crowding}[given.what](
+        given
+    )
+    if given.json:
+        given.json.write_text(json.dumps(rows, indent=2) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
