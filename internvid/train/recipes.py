@@ -105,7 +105,7 @@ def viclip_tiny() -> TrainRecipe:
         "masked",
         mask_ratio=0.5,
         peak_lr=2e-3,
-        steps=1600,
+        steps=2400,
         warmup_steps=100,
         batch=126,
         neighbours=6,  # a quarter of the eight motions of each thing is held out
