@@ -107,13 +107,13 @@ class ChatServer:
         return [payload for method, _, _, payload in self.requests if method == "POST"]
 
     def served(self, **fields: Any) -> ServedModel:
-        """A quick configuration for this server."""
+        """A configuration for this server, of patience: a loaded machine answers late."""
         quick = {
             "model": "m",
             "base_url": f"http://127.0.0.1:{self.port}/v1",
             "cache": "",
-            "read_seconds": 0.5,
-            "total_seconds": 60.0,
+            "read_seconds": 60.0,
+            "total_seconds": 120.0,
         }
         return ServedModel(**{**quick, **fields})
 
