@@ -44,10 +44,12 @@ class Chosen:
     places: tuple[int, ...]
     captions: tuple[str, ...]
     labels: tuple[str, ...]
+    alike: tuple[str, ...]
 
     def table(self) -> ClipTable:
         names = self.whole.table().clip_ids
-        return ClipTable([names[at] for at in self.places], self.captions, self.labels, self.labels)
+        clip_ids = [names[at] for at in self.places]
+        return ClipTable(clip_ids, self.captions, self.labels, self.alike)
 
     def read(self, clip, choose):
         return self.whole.read(self.places[clip], choose)
@@ -159,8 +161,11 @@ def noise(given: argparse.Namespace) -> list[dict]:
     random = np.random.default_rng(5)
     wrong = random.permutation(count)[: count // 3]
     captions = np.array(table.captions, object)
-    captions[wrong] = captions[np.roll(wrong, 1)]
-    everything = _chosen(whole, np.arange(count), captions)
+    alike = np.array(table.alike, object)
+    # What a wrong caption says is also what the batches go by.
+    for column in (captions, alike):
+        column[wrong] = column[np.roll(wrong, 1)]
+    everything = _chosen(whole, np.arange(count), captions, alike)
     (stage,) = tiny(0).stages
     quick = replace(stage, steps=given.steps, warmup_steps=25)
     scorer, spent = run(tiny(0, quick), everything)
@@ -173,7 +178,9 @@ def noise(given: argparse.Namespace) -> list[dict]:
     ):
         share = float(np.isin(places, wrong).mean())
         for seed in given.seeds:
-            model, seconds = run(tiny(seed, quick), _chosen(whole, np.sort(places), captions))
+            model, seconds = run(
+                tiny(seed, quick), _chosen(whole, np.sort(places), captions, alike)
+            )
             found = measure(model)
             rows.append({"data": name, "wrong": round(share, 3), "seed": seed, **found})
             rows[-1] |= {"cpu_seconds": round(seconds), "scorer_cpu_seconds": round(spent)}
@@ -190,7 +197,8 @@ def crowding(given: argparse.Namespace) -> list[dict]:
     whole = world(given.cache, tiny(0), static)
     table = whole.table()
     places = np.arange(len(table.clip_ids))
-    source = _chosen(whole, places, np.array(table.captions, object), by_caption=True)
+    captions = np.array(table.captions, object)
+    source = _chosen(whole, places, captions, captions, by_caption=True)
     (stage,) = tiny(0).stages
     rows = []
     for name, neighbours, sampling in (("crowded", 7, "reference"), ("separate", 0, "separate")):
@@ -214,11 +222,16 @@ def crowding(given: argparse.Namespace) -> list[dict]:
 
 
 def _chosen(
-    whole: ClipSource, places: np.ndarray, captions: np.ndarray, *, by_caption: bool = False
+    whole: ClipSource,
+    places: np.ndarray,
+    captions: np.ndarray,
+    alike: np.ndarray,
+    *,
+    by_caption: bool = False,
 ) -> Chosen:
     words = tuple(captions[places])
     labels = words if by_caption else tuple(str(at) for at in places)
-    return Chosen(whole, tuple(int(at) for at in places), words, labels)
+    return Chosen(whole, tuple(int(at) for at in places), words, labels, tuple(alike[places]))
 
 
 @torch.no_grad()
