@@ -10,7 +10,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from internvid.cli import annotate_verbs, search_verbs, train_verbs
+from internvid.cli import annotate_verbs, compare_verbs, search_verbs, train_verbs
 from internvid.core.errors import InternvidError, MisuseError
 
 app = typer.Typer(
@@ -274,6 +274,7 @@ def evaluate(
 
 
 train_verbs.register(app)
+compare_verbs.register(app)
 
 
 def main(arguments: list[str] | None = None) -> int:

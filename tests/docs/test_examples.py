@@ -15,8 +15,8 @@ import internvid
 from internvid.cli.app import app, main
 from tests.docs.manual import PAGES, ROOT, Block, blocks, commands
 
-# These need weights, or repeat what other tests render.
-ONLY_PARSED = ("internvid demo", "--detector learned", "# needs weights")
+# These need weights or several videos, or repeat what other tests render.
+ONLY_PARSED = ("internvid demo", "internvid compare", "--detector learned", "# needs weights")
 SHOWN = [path for path in PAGES if {b.language for b in blocks(path.read_text("utf-8"))} - {"text"}]
 
 

@@ -128,7 +128,10 @@ class MatchingHead(nn.Module):
         """
         video = self.prepare_video(video_CKV)
         texts, videos = pairs_P2.unbind(1)
-        return self.judge(text_BLW[texts], shown_BL[texts], video[videos])
+        # Backwards, index_select adds whole rows; indexing would sort single places.
+        return self.judge(
+            text_BLW.index_select(0, texts), shown_BL[texts], video.index_select(0, videos)
+        )
 
     def judge(self, text_BLW: Tensor, shown_BL: Tensor, video_BKW: Tensor) -> Tensor:
         """The same of texts beside prepared video tokens, pair by pair. [B, 2]."""
