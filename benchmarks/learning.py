@@ -91,7 +91,9 @@ def run(recipe: TrainRecipe, source: ClipSource) -> tuple[ViCLIP, float]:
         started = time.process_time()
         summary = train(recipe, source, Path(folder) / "run")
         spent = time.process_time() - started
-        return ViCLIP.from_pretrained(summary.model), spent
+        model = ViCLIP.from_pretrained(summary.model)
+        _ = model.tokenizer  # read while its table is there
+        return model, spent
 
 
 def measure(model: ViCLIP, seeds=UNSEEN, **world: tuple[str, ...]) -> dict[str, float]:
