@@ -73,6 +73,11 @@ class MatchingEmbedder(_Headed):
 
     head: MatchingHead = dataclasses.field(kw_only=True)
 
+    @property
+    def scale(self) -> float:
+        """What cosines are multiplied with to be logits."""
+        return float(self.model.logit_scale.detach())
+
     def clip_tokens(self, videos: Sequence[Frames]) -> npt.NDArray[np.float16]:
         """What the head looks at. float16 [N, K, W]."""
         import torch

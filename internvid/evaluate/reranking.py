@@ -2,6 +2,10 @@
 
 Numbers that were re-ranked have names of their own (`reranked_...`) and benchmarks of their own,
 so that they stand in no column of plain ones. 128 candidates are UMT's (paper §7.3).
+
+A head that was trained against wrong partners drawn by the first stage's own chances learns what
+that stage leaves to be said: its logit is the logarithm of (chance of a match / chance of being
+drawn). So the two are added (`first_stage` 1); UMT and ALBEF take the head's alone (0).
 """
 
 from __future__ import annotations
@@ -51,6 +55,7 @@ def rerank(
     clips: ClipTokens,
     matcher: MatchingEmbedder,
     top: int,
+    first_stage: float = 1.0,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Scores in which the best `top` of each query are ordered by the matching head.
 
@@ -62,6 +67,7 @@ def rerank(
         clips: places of videos -> their tokens, see `MatchingEmbedder.clip_tokens`.
         matcher: judges pairs.
         top: candidates of a query, at least 1.
+        first_stage: weight of the first stage's logits beside the head's.
 
     Returns:
         [videos, texts] for text to video, and for video to text.
@@ -85,6 +91,7 @@ def rerank(
                 new = matcher.margins(tokens[asked], shown[asked], clips(videos))
                 judged |= dict(zip(fresh, map(float, new), strict=True))
             margins[query] = [judged[pair] for pair in pairs]
+            margins[query] += first_stage * matcher.scale * scores[query, found]
         matrix = scores.astype(np.float64)
         # All margins above all cosines.
         first = margins - margins.min() + float(matrix.max()) + 1
@@ -99,18 +106,19 @@ def measure_reranked(
     texts: Sequence[str],
     clips: ClipTokens,
     matcher: MatchingEmbedder,
-    top: int,
+    order: tuple[int, float],
 ) -> dict[str, float]:
     """Plain retrieval, and the same re-ranked under names of its own.
 
     Args:
         vectors: of the videos [N, D] and of the texts [M, D].
         pairs: [P, 2] of (video, text) that belong together.
-        texts, clips, matcher, top: see `rerank`.
+        texts, clips, matcher: see `rerank`.
+        order: its `top` and `first_stage`.
     """
     plain = vectors[0] @ vectors[1].T
     numbers = measure_retrieval(MatrixSimilarity(plain), pairs)
-    to_video, to_text = rerank(plain, texts, clips, matcher, top)
+    to_video, to_text = rerank(plain, texts, clips, matcher, *order)
     ranks_of_videos, _ = rank_pairs(MatrixSimilarity(to_video), pairs)
     _, ranks_of_texts = rank_pairs(MatrixSimilarity(to_text), pairs)
     return (
@@ -127,10 +135,12 @@ class RerankedRetrieval(ZeroShotRetrieval):
     Attributes:
         of: the benchmark whose files are read: `msrvtt`, `msvd`, ...
         top: candidates of each query.
+        first_stage: weight of the first stage's logits beside the head's; 0 for the head alone.
     """
 
     of: str = "captions"
     top: int = TOP
+    first_stage: float = 1.0
 
     version: ClassVar[int] = 1
     name: ClassVar[str] = "retrieval-reranked"
@@ -160,7 +170,9 @@ class RerankedRetrieval(ZeroShotRetrieval):
             [tuple(clean(text) for text in clip.texts) for clip in found], shared=self.shared_texts
         )
         vectors = (measured.vectors[:, 0], embed_texts(texts, matcher, run))
-        metrics = measure_reranked(vectors, pairs, texts, lambda at: tokens[at], matcher, self.top)
+        metrics = measure_reranked(
+            vectors, pairs, texts, lambda at: tokens[at], matcher, (self.top, self.first_stage)
+        )
         fields = begin_protocol(self, listed.digest, listed.clips, measured, matcher) | {
             "text_cleaning": self.cleaning,
             "text_mode": self.text_mode,
@@ -170,6 +182,7 @@ class RerankedRetrieval(ZeroShotRetrieval):
             "shared_texts": self.shared_texts,
             "of": self.of,
             "reranked_top": self.top,
+            "first_stage": self.first_stage,
         }
         return finish(metrics, fields, matcher, measured)
 
@@ -197,9 +210,11 @@ class RerankedSyntheticRetrieval(SyntheticRetrieval):
 
     Attributes:
         top: candidates of each query.
+        first_stage: as in `RerankedRetrieval`.
     """
 
     top: int = TOP
+    first_stage: float = 1.0
 
     version: ClassVar[int] = 1
     name: ClassVar[str] = "retrieval-synthetic-reranked"
@@ -223,9 +238,9 @@ class RerankedSyntheticRetrieval(SyntheticRetrieval):
             texts,
             lambda at: everything[at],
             matcher,
-            self.top,
+            (self.top, self.first_stage),
         )
 
     def details(self) -> dict[str, Any]:
-        """The number of candidates belongs to the protocol."""
-        return {"reranked_top": self.top}
+        """How candidates are put into order belongs to the protocol."""
+        return {"reranked_top": self.top, "first_stage": self.first_stage}

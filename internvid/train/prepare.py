@@ -296,6 +296,8 @@ def claim_folder(folder: Path, recipe: TrainRecipe, samples: Samples) -> None:
         OutputExistsError: it holds something else.
     """
     check_folder(folder)
+    # All have looked before the first one writes.
+    wait_for_all()
     facts = run_facts(samples)
     mine = {**_FORMAT, "recipe": recipe.plain(), "fingerprint": recipe.fingerprint, **facts}
     path = folder / RUN

@@ -39,6 +39,7 @@ from internvid.train.sources import ArraySource
 from internvid.train.views import ViewRecipe
 from tests.evaluate.colours import COLOURS, film
 from tests.train.tiny import CONFIG, losses, recipe, source
+from tests.train.together import run_together
 
 
 def tune(*assignments: str, steps: int = 40) -> FineTuneRecipe:
@@ -144,6 +145,21 @@ def test_the_loss_does_not_depend_on_parts_without_mixing(tmp_path: Path) -> Non
         made = tune("model.config.drop_path=0", f"stages.tune.micro_batch={more}", steps=6)
         train(made, labelled(), tmp_path / name)
     assert losses(tmp_path / "one") == pytest.approx(losses(tmp_path / "three"), rel=1e-4)
+
+
+def _alone(folder: Path) -> None:
+    train(tune("model.config.drop_path=0", "stages.tune.peak_lr=1e-4", steps=5), labelled(), folder)
+
+
+def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
+    _alone(tmp_path / "one")
+    run_together(_alone, tmp_path / "two")
+    np.testing.assert_allclose(losses(tmp_path / "two"), losses(tmp_path / "one"), rtol=1e-4)
+    mine, theirs = (
+        load_file(tmp_path / name / "model" / "head.safetensors") for name in ("one", "two")
+    )
+    for name, value in mine.items():
+        torch.testing.assert_close(theirs[name], value, rtol=1e-3, atol=2e-5)
 
 
 def test_learning_rates_fall_with_depth(tmp_path: Path) -> None:

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from internvid.cli.app import main
+from internvid.core import registry
 from internvid.core.errors import ConfigInvalidError, MisuseError, ProtocolMismatchError
 from internvid.dataset.store import Dataset
 from internvid.evaluate.embedders import FakeEmbedder
 from internvid.evaluate.protocol import Protocol, Result
+from internvid.evaluate.synthetic import SyntheticRetrieval
 from internvid.train import compare as module
 from internvid.train.compare import Comparison, run_comparison, with_budget
 from internvid.train.compare_held_out import ChosenSource, choose_held_out, part
@@ -151,7 +153,13 @@ def test_true_captions_beat_permuted_ones(tmp_path: Path, monkeypatch: pytest.Mo
         return replace(plain, captions=texts[text])
 
     monkeypatch.setattr(module, "open_source", open_source)
-    asked = Comparison("data", "captions", ("wrong", "true"), steps=60, metric="true/mean_recall")
+    monkeypatch.setattr(
+        registry, "create", lambda *_: SyntheticRetrieval(clips=4, seeds=(1,), size=16)
+    )
+    asked = Comparison(
+        "data", "captions", ("wrong", "true"), steps=60, metric="true/mean_recall",
+        benchmarks=("retrieval-synthetic",),
+    )  # fmt: skip
     made = recipe("start.temperature=0.07", "loop.checkpoint_steps=0", "loop.log_steps=20")
     told: list[str] = []
     outcome, record = run_comparison(asked, made, tmp_path / "out", told.append)
@@ -159,7 +167,10 @@ def test_true_captions_beat_permuted_ones(tmp_path: Path, monkeypatch: pytest.Mo
     assert outcome.mean("true") > outcome.mean("wrong") + 10
     assert record["clips"]["true"] == record["clips"]["wrong"] == 48
     assert told == [f"{name}, seed {seed}: training" for seed in (0, 1) for name in asked.names]
-    assert record["protocol"]["details"]["columns"] == ["true", "wrong"]
+    details = record["protocol"]["details"]
+    assert details["columns"] == ["true", "wrong"]
+    assert len(details["retrieval-synthetic"]) == 12
+    assert "retrieval-synthetic/text_to_video_r1" in record["variants"]["true"]
 
 
 # The verb

@@ -24,6 +24,7 @@ from internvid.train.matching import wrong_partners
 from internvid.train.recipe import with_assignments
 from internvid.train.step import accumulate_gradients
 from tests.train.tiny import CONFIG, Leaky, losses, recipe, source, weights
+from tests.train.together import run_together
 
 
 def tune(*assignments: str) -> FineTuneRecipe:
@@ -192,6 +193,19 @@ def test_parts_and_unreadable_clips_are_no_trouble(tmp_path: Path) -> None:
     assert found.model is not None
     assert found.skipped > 0
     assert has_head(found.model) == "matching"
+
+
+def _shared(folder: Path) -> None:
+    train(tune("loop.sharding=fsdp", "loop.steps=4"), source(), folder)
+
+
+def test_two_processes_share_the_head(tmp_path: Path) -> None:
+    run_together(_shared, tmp_path / "run")
+    found = losses(tmp_path / "run")
+    assert len(found) == 4
+    assert all(0 < loss < 100 for loss in found)
+    # One process goes on where two stopped.
+    assert train(tune(), source(), tmp_path / "run").model is not None
 
 
 def test_a_frozen_text_tower_has_no_tokens_to_match() -> None:
