@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from internvid.dataset.current import current_clips, gone_videos
 from internvid.dataset.layout import Layout, Record
 from internvid.dataset.tables import ANNOTATION_KEYS
 
@@ -89,11 +90,11 @@ def column_progress(layout: Layout, record: Record, cut: str) -> list[dict[str, 
     names = record.columns.get(cut, {})
     counts = {name: dict.fromkeys(("ok", "skipped", "failed", "staged"), 0) for name in names}
     kept = 0
+    gone = _gone(layout, record)
     for part in (entry["name"] for entry in record.parts):
-        path = layout.clips(cut, part)
-        if not path.exists():
+        clips = current_clips(layout, cut, part, gone, ["clip_id", "kept"])
+        if clips is None:
             continue
-        clips = pq.read_table(path, columns=["clip_id", "kept"])
         ids = set(clips.filter(clips["kept"])["clip_id"].to_pylist())
         kept += len(ids)
         for name, key in names.items():
@@ -103,7 +104,8 @@ def column_progress(layout: Layout, record: Record, cut: str) -> list[dict[str, 
                     counts[name][status] += 1
             staged = statuses(staged_files(layout, cut, key, part))
             counts[name]["staged"] += sum(
-                found.get(clip_id) != status for clip_id, status in staged.items()
+                clip_id in ids and found.get(clip_id) != status
+                for clip_id, status in staged.items()
             )
     return [
         {
@@ -119,16 +121,25 @@ def column_progress(layout: Layout, record: Record, cut: str) -> list[dict[str, 
 def reasons_of(layout: Layout, record: Record, cut: str, key: str) -> list[dict[str, Any]]:
     """Why clips of a column have no value: `status`, `reason`, `clips`, the most frequent first."""
     found: dict[tuple[str, str], int] = {}
+    gone = _gone(layout, record)
     for part in (entry["name"] for entry in record.parts):
         files = layout.column_files(cut, key, part)
         table = latest_rows(files, ["clip_id", "status", "reason"])
-        if table is None:
+        clips = current_clips(layout, cut, part, gone, ["clip_id"])
+        if table is None or clips is None:
             continue
-        pairs = zip(table["status"].to_pylist(), table["reason"].to_pylist(), strict=True)
-        for status, reason in pairs:
-            if status != "ok":
+        ids = set(clips["clip_id"].to_pylist())
+        for row in table.to_pylist():
+            status, reason = row["status"], row["reason"]
+            if status != "ok" and row["clip_id"] in ids:
                 found[status, reason or ""] = found.get((status, reason or ""), 0) + 1
     ordered = sorted(found.items(), key=lambda item: (-item[1], item[0]))
     return [
         {"status": status, "reason": reason, "clips": clips} for (status, reason), clips in ordered
     ]
+
+
+def _gone(layout: Layout, record: Record) -> frozenset[str]:
+    if record.scan is None:
+        return frozenset()
+    return gone_videos(layout, record.scan, [part["name"] for part in record.parts])

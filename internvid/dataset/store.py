@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from internvid.core.errors import DatasetFormatError, MisuseError
 from internvid.dataset.columns import column_schema_of, extras_of
+from internvid.dataset.current import CURRENT_VIDEOS
 from internvid.dataset.layout import Layout, Record
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ class Dataset:
 
     Its SQL views: `videos` (one row a source), `clips` (kept clips with every column joined),
     `all_clips` (rejected ones too), `picks`, `timelines`, and `column_<name>` for each column of
-    captions, scores or vectors (its rows with status, reason and what they were made from).
+    captions, scores or vectors (its rows with status, reason and what they were made from). Clips
+    of videos that no source is any more are in neither view of clips.
     """
 
     layout: Layout
@@ -166,7 +168,8 @@ class Dataset:
             "timelines": f"select * from read_parquet({scanned['timelines']})",
             "picks": f"select * from read_parquet({scanned['picks']})",
             **views,
-            "all_clips": f"select clips.*{columns} from read_parquet({clips}) clips{joins}",
+            "all_clips": f"select clips.*{columns} from read_parquet({clips}) clips{joins} "
+            f"where clips.video_id in ({CURRENT_VIDEOS})",
             "clips": "select * from all_clips where kept",
         }
 

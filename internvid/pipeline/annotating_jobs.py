@@ -20,6 +20,7 @@ from internvid.core.errors import (
 )
 from internvid.core.registry import create
 from internvid.dataset.columns import is_text_column
+from internvid.dataset.current import gone_videos
 from internvid.dataset.layout import Layout, Record
 from internvid.dataset.store import Dataset
 from internvid.dataset.tables import ANNOTATION_KEYS
@@ -77,7 +78,8 @@ def column_job(
         path = Dataset(layout, record).subset_path(request.subset)
         only = frozenset(pq.read_table(path, columns=["clip_id"])["clip_id"].to_pylist())
     key = key_of(request.name, component, inputs)
-    job = ColumnJob(layout, record.scan, record.cut, key, component, parts, only, text)
+    gone = gone_videos(layout, record.scan, parts)
+    job = ColumnJob(layout, record.scan, record.cut, key, component, parts, only, text, gone=gone)
     _check_name(request.name, job, record)
     return job
 
@@ -117,7 +119,10 @@ def _check_name(name: str, job: ColumnJob, record: Record) -> None:
         known = record.column_recipes.get(key, {})
         if other != name:
             taken |= {other, *(f"{other}_{extra}" for extra in known.get("extras", {}))}
-    clash = sorted({name, *(f"{name}_{extra}" for extra in extras)} & taken)
+    # SQL takes names that differ in case alone for the same.
+    lowered = {each.lower() for each in taken}
+    mine = [name, *(f"{name}_{extra}" for extra in extras)]
+    clash = [each for each in mine if each.lower() in lowered]
     if clash:
         raise MisuseError(
             f"the clips have a column {clash[0]!r} already", hint="choose another name with --as"

@@ -16,6 +16,7 @@ from internvid.core.annotators import Traits, traits_of
 from internvid.core.contracts import ClipView, Pick
 from internvid.core.errors import InternvidError
 from internvid.dataset.columns import latest_rows, staged_files, statuses, texts_of
+from internvid.dataset.current import current_clips
 from internvid.dataset.layout import Layout
 from internvid.dataset.picks import SCAN_PICKS, SpanPicks, StoredPicks, span_picks_index
 from internvid.dataset.tables import CLIP_FIELDS, column_schema
@@ -36,6 +37,7 @@ class ColumnJob:
         only: clip ids of a subset, or None for every kept clip.
         text: `name@fingerprint` of the text column that the component reads, if it does.
         pick_set: name of the pick set that it is shown where that holds the clip.
+        gone: videos that no source is any more; nothing is asked about their clips.
     """
 
     layout: Layout
@@ -47,6 +49,7 @@ class ColumnJob:
     only: frozenset[str] | None = None
     text: str | None = None
     pick_set: str | None = None
+    gone: frozenset[str] = frozenset()
 
     @property
     def traits(self) -> Traits:
@@ -92,11 +95,10 @@ class PartWork:
 
 def load_part(job: ColumnJob, part: str) -> PartWork:
     """The clips of a part that a column has no answer for, or a failed one."""
-    path = job.layout.clips(job.cut, part)
-    if not path.exists():
-        return PartWork(part, [], pa.table({"clip_id": pa.array([], pa.string())}))
     names = None if "row" in job.traits.reads else [name for name, _ in CLIP_FIELDS]
-    clips = pq.read_table(path, columns=names)
+    clips = current_clips(job.layout, job.cut, part, job.gone, names)
+    if clips is None:
+        return PartWork(part, [], pa.table({"clip_id": pa.array([], pa.string())}))
     clips = clips.filter(clips["kept"])
     order: list[str] = clips["clip_id"].to_pylist()
     known = statuses(job.layout.column_files(job.cut, job.column, part))

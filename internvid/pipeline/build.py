@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from internvid.core.annotators import set_up, traits_of
 from internvid.core.config import identity, plain
 from internvid.core.errors import ConfigInvalidError
+from internvid.dataset.current import count_clips, gone_videos
 from internvid.dataset.layout import Layout, Record
 from internvid.pipeline.annotating import require, survey, write_column
 from internvid.pipeline.annotating_jobs import key_of, note_column
@@ -205,7 +206,13 @@ class _Run:
             self._refuse_text(name, component)
             key = key_of(name, component, self.recipe.column_inputs())
             job = ColumnJob(
-                self.layout, self.scan_key, self.cut_key, key, component, tuple(self.parts)
+                self.layout,
+                self.scan_key,
+                self.cut_key,
+                key,
+                component,
+                tuple(self.parts),
+                gone=gone_videos(self.layout, self.scan_key, self.parts),
             )
             found = survey(job)
             if found.asked:
@@ -241,18 +248,13 @@ class _Run:
         # A source that was tried again or replaced has several rows; the last one holds.
         latest = {row["uri"]: row["status"] for row in self._video_rows(["uri", "status"])}
         statuses = list(latest.values())
-        kept = [
-            flag
-            for part in self.parts
-            for flag in pq.read_table(self.layout.clips(self.cut_key, part), columns=["kept"])[
-                "kept"
-            ].to_pylist()
-        ]
+        gone = gone_videos(self.layout, self.scan_key, self.parts)
+        kept, rejected = count_clips(self.layout, self.cut_key, self.parts, gone)
         summary = BuildSummary(
             dataset=self.layout.root,
             videos=statuses.count("ok"),
-            clips=sum(kept),
-            rejected=len(kept) - sum(kept),
+            clips=kept,
+            rejected=rejected,
             failures=statuses.count("failed"),
             duplicates=statuses.count("duplicate"),
             clips_files=str(self.layout.clips(self.cut_key, "*")),

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from internvid.dataset.columns import column_progress
+from internvid.dataset.current import count_clips, gone_videos
 from internvid.dataset.layout import Layout
 
 
@@ -33,18 +34,17 @@ def read_status(dataset: Path) -> dict[str, Any]:
         for row in pq.read_table(path, columns=columns).to_pylist():
             latest[row["uri"]] = row
     counts.update(row["status"] for row in latest.values())
-    kept: list[bool] = []
-    if record.cut is not None:
-        for part in record.parts:
-            path = layout.clips(record.cut, part["name"])
-            if path.exists():
-                kept += pq.read_table(path, columns=["kept"])["kept"].to_pylist()
+    kept = rejected = 0
+    if record.scan is not None and record.cut is not None:
+        parts = [part["name"] for part in record.parts]
+        gone = gone_videos(layout, record.scan, parts)
+        kept, rejected = count_clips(layout, record.cut, parts, gone)
     cuts = sorted(path.name for path in (layout.root / "cuts").glob("*"))
     return {
         "dataset": str(layout.root),
         "videos": dict(counts),
-        "clips": sum(kept),
-        "rejected": len(kept) - sum(kept),
+        "clips": kept,
+        "rejected": rejected,
         "scan": scan,
         "cut": record.cut,
         "other_cuts": [cut for cut in cuts if cut != record.cut],

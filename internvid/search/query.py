@@ -146,8 +146,8 @@ class ClipSearch:
     @cached_property
     def store(self) -> VectorStore:
         """The column's vectors, gathered."""
-        files = _column_files(self.dataset, self.key)
-        label = _label(files)
+        # Also of the videos: a source that was replaced takes its clips out of the answers.
+        label = _label([*_column_files(self.dataset, self.key), *_videos_files(self.dataset)])
         store = VectorStore(self.dataset.root / "search" / self.key)
         if (store.facts or {}).get("label") != label:
             store = self._gather(store, label)
@@ -234,8 +234,13 @@ def _column_files(dataset: Dataset, key: str) -> list[Path]:
     return [path for part in dataset.parts for path in dataset.layout.column_files(cut, key, part)]
 
 
+def _videos_files(dataset: Dataset) -> list[Path]:
+    scan = dataset.record.scan or ""
+    return [dataset.layout.scanned(scan, "videos", part) for part in dataset.parts]
+
+
 def _label(files: Sequence[Path]) -> str:
-    # Files of a column are never rewritten: their names and sizes say which they are.
+    # Parts are never rewritten: their names and sizes say which they are.
     digest = hashlib.blake2b(digest_size=16)
     for path in files:
         digest.update(f"{path.name}:{path.stat().st_size}\n".encode())

@@ -9,10 +9,17 @@ from pathlib import Path
 import pytest
 
 import internvid
+from internvid.browse.report import write_report
+from internvid.curate.select import select
+from internvid.curate.statistics import describe
+from internvid.curate.subsets import Where
 from internvid.pipeline import planning
+from internvid.pipeline.annotating import annotate
 from internvid.pipeline.build import build
 from internvid.pipeline.recipe import Recipe
+from internvid.pipeline.status import read_status
 from tests.media import write_video
+from tests.trees import digest_tree
 
 
 @pytest.fixture
@@ -60,3 +67,45 @@ def test_files_that_were_scanned_are_not_hashed_again(
     assert build(inputs, tmp_path / "data", recipe).scanned == 0
     assert build(inputs, tmp_path / "data", recipe).scanned == 0
     assert hashed == [two[0]]  # once: what was learned is kept
+
+
+def test_clips_of_replaced_bytes_no_longer_count_and_their_files_stay(
+    two: tuple[Path, Path], recipe: Recipe, tmp_path: Path
+) -> None:
+    target, copy, data = tmp_path / "video.bin", tmp_path / "copy.bin", tmp_path / "data"
+    shutil.copy(two[0], target)
+    build([str(target)], data, recipe)
+    old = internvid.open(data)
+    gone = old.clips(rejected=True)["clip_id"].to_pylist()
+    annotate(data, "echo", "who")
+    select(old, Where("true"), "then")
+    parts = {name: it for name, it in digest_tree(data).items() if name != "dataset.json"}
+
+    shutil.copy(two[1], target)
+    summary = build([str(target)], data, recipe)
+    new = internvid.open(data)
+    left = new.clips(rejected=True)
+    assert gone
+    assert not set(gone) & set(left["clip_id"].to_pylist())
+    assert summary.clips + summary.rejected == left.num_rows
+    status = read_status(data)
+    assert (status["clips"], status["rejected"]) == (summary.clips, summary.rejected)
+    described = describe(new)
+    assert (described["videos"], described["clips"]) == (1, summary.clips)
+    assert sum(row["clips"] for row in described["funnel"]) == left.num_rows
+    assert select(new, Where("true"), "now").of == summary.clips
+    assert new.clips("then").num_rows == 0
+    report = write_report(new, tmp_path / "report.html").read_text("utf-8")
+    assert not any(clip_id[:12] in report for clip_id in gone)
+
+    progress = {row["column"]: row for row in status["columns"]}
+    assert (progress["who"]["ok"], progress["who"]["pending"]) == (0, summary.clips)
+    assert annotate(data, "echo", "who").asked == summary.clips
+    after = digest_tree(data)
+    assert {name: after[name] for name in parts} == parts
+
+    # The old bytes under another name: the same clips count again, with their answers.
+    shutil.copy(two[0], copy)
+    build([str(copy)], data, recipe)
+    assert set(gone) <= set(internvid.open(data).clips(rejected=True)["clip_id"].to_pylist())
+    assert annotate(data, "echo", "who").asked == 0
