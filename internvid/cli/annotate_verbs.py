@@ -20,6 +20,14 @@ Names = Annotated[
     typer.Option("--as", metavar="COLUMN", help="Name of the column; default: the component's."),
 ]
 Subset = Annotated[Optional[str], typer.Option(help="Only this subset.")]
+Model = Annotated[
+    Optional[str],
+    typer.Option(metavar="NAME_OR_FOLDER", help="Its model; with --server the name there."),
+]
+Server = Annotated[
+    Optional[str],
+    typer.Option(metavar="URL", help="Ask a served model, e.g. http://127.0.0.1:8000/v1."),
+]
 Plan = Annotated[bool, typer.Option("--plan", help="Try a few clips, print what all would cost.")]
 Requests = Annotated[
     int, typer.Option("--max-requests", min=0, help="Most requests to servers; 0: no limit.")
@@ -43,6 +51,8 @@ def caption(
     captioner: Annotated[
         list[str], typer.Option(help="See: internvid list captioners. May be repeated.")
     ],
+    model: Model = None,
+    server: Server = None,
     names: Names = None,
     subset: Subset = None,
     assignments: Set = None,
@@ -63,6 +73,8 @@ def caption(
             names=tuple(names or ()),
             subset=subset,
             assignments=tuple(assignments or ()),
+            model=model,
+            server=server,
             plan=plan,
             max_requests=max_requests,
             max_tokens=max_tokens,
@@ -84,6 +96,8 @@ def score(
     text: Annotated[
         Optional[str], typer.Option(help="The text column to judge, for scorers of texts.")
     ] = None,
+    model: Model = None,
+    server: Server = None,
     names: Names = None,
     subset: Subset = None,
     assignments: Set = None,
@@ -104,6 +118,8 @@ def score(
             text=text,
             words=words,
             assignments=tuple(assignments or ()),
+            model=model,
+            server=server,
             plan=plan,
             workers=workers,
             as_json=as_json,

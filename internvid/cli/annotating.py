@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from internvid.cli.model_options import with_model
 from internvid.cli.output import duration, put, put_json, say
 from internvid.core import registry
-from internvid.core.config import with_values
 from internvid.core.errors import ConfigInvalidError, MisuseError
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ class AnnotateOptions:
     text: str | None = None
     words: str | None = None
     assignments: tuple[str, ...] = ()
+    model: str | None = None
+    server: str | None = None
     plan: bool = False
     max_requests: int = 0
     max_tokens: int = 0
@@ -64,7 +66,8 @@ def make_requests(options: AnnotateOptions) -> list[ColumnRequest]:
     """The columns that the arguments ask for.
 
     Raises:
-        MisuseError: no component, a name too many, a field that none of them has.
+        MisuseError: no component, a name too many, a field that none of them has, a model for
+            one that has none or several.
     """
     from internvid.pipeline.annotating_jobs import ColumnRequest
 
@@ -75,10 +78,15 @@ def make_requests(options: AnnotateOptions) -> list[ColumnRequest]:
         )
     if len(options.names) > len(options.components):
         raise MisuseError(f"--as names {len(options.names)} columns, asked are fewer")
+    if len(options.components) > 1 and not (options.model is None and options.server is None):
+        raise MisuseError(
+            f"--model and --server are for one {options.kind}, asked are {len(options.components)}",
+            hint=f"name each: --set {options.components[0]}.FIELD=MODEL",
+        )
     made = []
     for at, name in enumerate(options.components):
         component = registry.create(options.kind, name)
-        component = with_values(component, _own(options, name))
+        component = with_model(component, name, options.model, options.server, _own(options, name))
         default = name.rpartition(":")[2]
         column = options.names[at] if at < len(options.names) else default
         made.append(ColumnRequest(column, component, options.subset, _text_of(options, component)))
@@ -131,6 +139,20 @@ def _run_dataset(options: AnnotateOptions, requests: list[ColumnRequest]) -> Non
         return
     for summary in summaries:
         _put_summary(summary)
+        if summary.failed:
+            _put_reasons(options.target, summary)
+
+
+def _put_reasons(target: Path, summary: ColumnSummary) -> None:
+    """Why clips have no answer, over all runs of that column."""
+    from internvid.dataset.columns import reasons_of
+    from internvid.dataset.layout import Layout
+
+    layout = Layout(target.absolute())
+    record = layout.read_record()
+    found = reasons_of(layout, record, record.cut or "", summary.key)
+    told = [f"{row['reason']} {row['clips']}" for row in found if row["status"] == "failed"]
+    put("    failed: " + ", ".join(told))
 
 
 def _put_summary(summary: ColumnSummary) -> None:

@@ -21,6 +21,7 @@ from internvid.cli.app import main
 from internvid.curate.select import select
 from internvid.curate.subsets import Random
 from internvid.dataset.store import Dataset
+from tests.captions.servers import Turn, chat, serving
 from tests.models.tiny import TinyModels
 from tests.trees import digest_tree
 
@@ -253,4 +254,55 @@ def test_misuse_changes_nothing(
     assert out == ""
     assert words in err
     assert "Traceback" not in err
+    assert digest_tree(data) == before
+
+
+def test_a_model_is_named_the_short_way(data: Path, capsys: Capture, tiny: TinyModels) -> None:
+    short = ("caption", data, "--captioner", "frame", "--model", tiny["blip"])
+    (made,) = read_json(capsys, *short)
+    long = ("caption", data, "--captioner", "frame", "--set", "local.weights=" + tiny["blip"])
+    (again,) = read_json(capsys, *long)
+    assert again["key"] == made["key"]
+    (scored,) = read_json(
+        capsys, "score", data, "--scorer", "similarity", "--text", "measured",
+        "--model", tiny["clip"],
+    )  # fmt: skip
+    assert scored["answered"] == scored["asked"] > 0
+
+
+def test_a_served_model_is_named_the_short_way(data: Path, capsys: Capture) -> None:
+    with serving(lambda payload, _: Turn(chat("a dog runs"))) as server:
+        address = f"http://127.0.0.1:{server.port}/v1"
+        (made,) = read_json(
+            capsys, "caption", data, "--captioner", "vlm", "--server", address, "--model", "qwen",
+            "--set", "served.cache=",
+        )  # fmt: skip
+        assert {payload["model"] for payload in server.posts} == {"qwen"}
+    assert made["answered"] == made["asked"] > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--captioner", "multiscale", "--model", "x"), "coarse.local.weights, fine.local.weights"),
+        (("--captioner", "summarise", "--model", "x"), "--set fuser.local.weights"),
+        (("--captioner", "multiscale", "--server", "http://h/v1"), "fuser.served.base_url"),
+        (("--captioner", "echo", "--model", "x"), "echo has no model"),
+        (("--captioner", "echo", "--server", "http://h/v1"), "echo has no served model"),
+        (("--captioner", "vlm", "--server", "http://h/v1"), "add --model NAME"),
+        (("--captioner", "vlm", "--server", "h", "--model", "x"), "must begin with http"),
+        (("--captioner", "vlm", "--server", "http://u:sk@h/v1", "--model", "x"), "must not hold"),
+        (("--captioner", "vlm", "--model", "x", "--set", "local.weights=y"), "another model"),
+        (("--captioner", "vlm", "--model", "x", "--set", "served.model=y"), "another model"),
+        (("--captioner", "vlm", "--captioner", "frame", "--model", "x"), "for one captioner"),
+    ],
+)
+def test_a_model_that_cannot_be_meant_is_refused(
+    data: Path, capsys: Capture, arguments: tuple[str, ...], told: str
+) -> None:
+    before = digest_tree(data)
+    code, _, err = spoken(capsys, "caption", data, *arguments)
+    assert code == 2
+    assert told in err
+    assert "sk@" not in err
     assert digest_tree(data) == before
