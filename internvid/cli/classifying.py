@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from internvid.cli.output import put, put_json
+from internvid.cli.searching import is_file
 from internvid.core.config import with_values
 from internvid.core.errors import ConfigInvalidError
 
@@ -47,13 +48,22 @@ def read_labels(text: str) -> list[str]:
     """Labels from a file, one a line, or from a text with commas.
 
     Raises:
-        ConfigInvalidError: none, or one twice.
+        ConfigInvalidError: none, or one twice; or the file is no text.
     """
-    path = Path(text)
-    lines = path.read_text("utf-8").splitlines() if path.is_file() else text.split(",")
+    lines = _lines_of(Path(text)) if is_file(Path(text)) else text.split(",")
     labels = [line.strip() for line in lines if line.strip()]
     if not labels or len(set(labels)) != len(labels):
         raise ConfigInvalidError(
             "--labels needs at least one label, each once", hint="for example --labels dog,cat"
         )
     return labels
+
+
+def _lines_of(path: Path) -> list[str]:
+    try:
+        # Some editors begin a text with a mark.
+        return path.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigInvalidError(
+            f"{path} cannot be read as labels: {error}", hint="UTF-8 text, one label a line"
+        ) from error

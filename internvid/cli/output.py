@@ -5,19 +5,24 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
+_CELL_CHARACTERS = 200
+# What drives a terminal instead of being shown by it, and marks that turn the order of text round.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
 
 def say(text: str = "") -> None:
     """Talk to the person: stderr."""
-    print(text, file=sys.stderr, flush=True)
+    print(_CONTROL.sub("\ufffd", text), file=sys.stderr, flush=True)
 
 
 def put(text: str) -> None:
-    """Data for people: stdout."""
-    print(text, flush=True)
+    """Data for people: stdout. Captions are not ours: no control character of theirs goes out."""
+    print(_CONTROL.sub("\ufffd", text), flush=True)
 
 
 def put_json(value: Any) -> None:
@@ -45,7 +50,7 @@ def jsonable(value: Any) -> Any:
 
 
 def table(rows: list[dict[str, Any]], columns: list[str] | None = None) -> str:
-    """Aligned plain text of rows, numbers to the right."""
+    """Aligned plain text of rows, numbers to the right; long texts lose their end."""
     if not rows:
         return "(nothing)"
     names = columns or list(rows[0])
@@ -72,7 +77,9 @@ def _cell(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.3f}".rstrip("0").rstrip(".") if abs(value) < 1e6 else f"{value:.0f}"
-    return str(value).replace("\n", " ")
+    text = str(value).replace("\n", " ")
+    is_long = len(text) > _CELL_CHARACTERS
+    return text[: _CELL_CHARACTERS - 1] + "…" if is_long else text
 
 
 def duration(seconds: float) -> str:

@@ -49,7 +49,7 @@ def run_search(request: SearchRequest) -> None:
     )
     options = {"subset": request.subset, "exact": request.exact}
     file = Path(request.query)
-    if _is_file(file):
+    if is_file(file):
         hits = search.by_file(file, request.count, **options)
     else:
         hits = search.by_text(request.query, request.count, **options)
@@ -62,10 +62,11 @@ def run_search(request: SearchRequest) -> None:
     put(table([_shortened(row) for row in rows]))
 
 
-def _is_file(path: Path) -> bool:
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; a long sentence is no name of one."""
     try:
         return path.is_file()
-    except OSError:  # a long sentence is no file name
+    except OSError:
         return False
 
 
@@ -83,7 +84,9 @@ def _rows(dataset: Dataset, hits: list[Hit]) -> list[dict[str, Any]]:
     for hit in hits:
         clip = dataset.clip(hit.clip_id)
         found = dataset.connection.execute(
-            "select uri from videos where video_id = ? limit 1", [clip["video_id"]]
+            "select uri from videos where video_id = ? and status in ('ok', 'duplicate') "
+            "order by status = 'duplicate', uri limit 1",
+            [clip["video_id"]],
         ).fetchall()
         rows.append(
             {

@@ -66,9 +66,10 @@ def _numbers(dataset: Dataset, name: str, quoted: str) -> dict[str, Any]:
 
 
 def _words(dataset: Dataset, name: str, quoted: str) -> list[dict[str, Any]]:
+    # By place: a column of captions may be called like anything that is named here.
     rows = dataset.connection.execute(
-        f"select {quoted}::varchar as value, count(*) as clips from described "
-        f"where {quoted} is not null group by value order by clips desc, value limit 12"
+        f"select {quoted}::varchar, count(*) from described "
+        f"where {quoted} is not null group by 1 order by 2 desc, 1 limit 12"
     ).fetchall()
     # Free text (captions, ids) has nearly one value a clip: no distribution to show.
     if len(rows) == 12 and rows[0][1] <= 2:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from internvid.dataset.current import current_clips, gone_videos
 from internvid.dataset.layout import Layout, Record
+from internvid.dataset.parts import read_part, read_part_schema
 from internvid.dataset.tables import ANNOTATION_KEYS
 
 
@@ -23,9 +23,8 @@ def latest_rows(files: Sequence[Path], columns: Sequence[str] | None = None) -> 
     """
     if not files:
         return None
-    names = None if columns is None else list(columns)
     # A column written before seals existed lacks some of the columns.
-    tables = [pq.read_table(path, columns=names) for path in files]
+    tables = [read_part(path, columns) for path in files]
     if len(tables) == 1:
         return tables[0]
     whole = pa.concat_tables(tables, promote_options="default")
@@ -76,7 +75,7 @@ def column_schema_of(layout: Layout, record: Record, cut: str, key: str) -> pa.S
     """Schema of the first file of a column; None where nothing is answered yet."""
     for part in record.parts:
         for path in layout.column_files(cut, key, part["name"])[:1]:
-            return pq.read_schema(path)
+            return read_part_schema(path)
     return None
 
 

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from internvid.dataset.layout import Layout
+from internvid.dataset.parts import read_part
 
 # The same rule in SQL, over the view `videos`.
 CURRENT_VIDEOS = "select video_id from videos where status in ('ok', 'duplicate')"
@@ -27,7 +27,7 @@ def gone_videos(layout: Layout, scan: str, parts: Iterable[str]) -> frozenset[st
         path = layout.scanned(scan, "videos", part)
         if not path.exists():
             continue
-        for row in pq.read_table(path, columns=["uri", "video_id", "status"]).to_pylist():
+        for row in read_part(path, ["uri", "video_id", "status"]).to_pylist():
             latest[row["uri"]] = row["video_id"], row["status"]
             if row["status"] == "ok":
                 scanned.add(row["video_id"])
@@ -49,7 +49,7 @@ def current_clips(
     if not path.exists():
         return None
     names = None if columns is None else list(dict.fromkeys([*columns, "video_id"]))
-    clips = pq.read_table(path, columns=names)
+    clips = read_part(path, names)
     if gone:
         ids = pa.array(sorted(gone), pa.string())
         clips = clips.filter(pc.invert(pc.is_in(clips["video_id"], ids)))

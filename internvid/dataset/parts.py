@@ -10,7 +10,7 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from internvid.core.errors import StorageError
+from internvid.core.errors import DatasetFormatError, StorageError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO}
@@ -33,6 +33,39 @@ def is_storage_trouble(error: BaseException) -> bool:
     """Whether an error means the disk is full or refuses us, or that no such path can be."""
     known = _FULL | _REFUSED | _IMPOSSIBLE
     return isinstance(error, OSError) and error.errno in known
+
+
+def read_part(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """A whole part, or some of its columns.
+
+    Raises:
+        DatasetFormatError: it is damaged; the message names it.
+    """
+    with _whole(path):
+        return pq.read_table(path, columns=None if columns is None else list(columns))
+
+
+def read_part_schema(path: Path) -> pa.Schema:
+    """The columns of a part.
+
+    Raises:
+        DatasetFormatError: it is damaged; the message names it.
+    """
+    with _whole(path):
+        return pq.read_schema(path)
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DatasetFormatError(
+            f"{path} is damaged: {error}",
+            hint="restore it from a copy; an answer's part can be removed, and is made again",
+        ) from error
 
 
 @contextmanager
@@ -141,10 +174,12 @@ def row_group_owners(file: pq.ParquetFile) -> list[str]:
     """The video_id of each row group, from its statistics."""
     index = file.schema_arrow.get_field_index("video_id")
     metadata = file.metadata
-    return [
-        str(metadata.row_group(group).column(index).statistics.min)
+    # A group without rows, as other writers make for an empty table, has no statistics.
+    found = [
+        metadata.row_group(group).column(index).statistics
         for group in range(metadata.num_row_groups)
     ]
+    return ["" if each is None else str(each.min) for each in found]
 
 
 def is_temporary(name: str) -> bool:

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from internvid.captions.check import check_text
 from internvid.core.annotators import set_up, traits_of
@@ -25,6 +24,7 @@ from internvid.core.contracts import ClipView, Pick
 from internvid.core.errors import DatasetFormatError, MisuseError
 from internvid.dataset.columns import latest_rows
 from internvid.dataset.layout import Layout, Record
+from internvid.dataset.parts import read_part
 from internvid.dataset.picks import SCAN_PICKS, SpanPicks, StoredPicks, span_picks_index
 from internvid.dataset.tables import ANNOTATION_KEYS, CLIP_FIELDS
 from internvid.pipeline.annotating_rows import bind, make_view
@@ -151,7 +151,7 @@ class _Column:
         path = self.layout.clips(self._cut, part)
         if not path.exists():
             return {}
-        return {row["clip_id"]: row for row in _rows(pq.read_table(path, columns=names))}
+        return {row["clip_id"]: row for row in _rows(read_part(path, names))}
 
     def _check_row(
         self,

@@ -6,11 +6,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from internvid.dataset.columns import column_progress
 from internvid.dataset.current import count_clips, gone_videos
 from internvid.dataset.layout import Layout
+from internvid.dataset.parts import read_part
 
 
 def read_status(dataset: Path) -> dict[str, Any]:
@@ -31,7 +30,7 @@ def read_status(dataset: Path) -> dict[str, Any]:
             counts["pending"] += part["sources"]
             continue
         columns = ["uri", "status", "reason", "error"]
-        for row in pq.read_table(path, columns=columns).to_pylist():
+        for row in read_part(path, columns).to_pylist():
             latest[row["uri"]] = row
     counts.update(row["status"] for row in latest.values())
     kept = rejected = 0

@@ -306,3 +306,63 @@ def test_a_model_that_cannot_be_meant_is_refused(
     assert told in err
     assert "sk@" not in err
     assert digest_tree(data) == before
+
+
+def test_a_damaged_part_is_named(data: Path, capsys: Capture) -> None:
+    spoken(capsys, "caption", data, "--captioner", "echo")
+    (path,) = data.glob("cuts/*/columns/echo@*/part-00000.parquet")
+    path.write_bytes(path.read_bytes()[:300])
+    for arguments in (("audit",), ("describe",), ("status",), ("caption", "--captioner", "echo")):
+        code, _, err = spoken(capsys, arguments[0], data, *arguments[1:])
+        assert code == 1, arguments
+        assert f"{path} is damaged" in err
+    path.unlink()
+    code, out, _ = spoken(capsys, "caption", data, "--captioner", "echo")
+    assert code == 0
+    assert "clips asked" in out
+
+
+@pytest.mark.parametrize("name", ["value", "clips", "c0", "hours", "select", "described2"])
+def test_a_column_may_be_called_what_queries_call_something(
+    data: Path, capsys: Capture, name: str
+) -> None:
+    assert spoken(capsys, "caption", data, "--captioner", "echo", "--as", name)[0] == 0
+    for verb in ("describe", "status", "report", "audit"):
+        assert spoken(capsys, verb, data)[0] == 0, verb
+
+
+@pytest.mark.parametrize("name", ["Kept", "CLIP_ID", "Measured"])
+def test_names_that_differ_in_case_alone_are_one(data: Path, capsys: Capture, name: str) -> None:
+    code, _, err = spoken(capsys, "caption", data, "--captioner", "echo", "--as", name)
+    assert code == 2
+    assert "already" in err
+
+
+def test_captions_cannot_drive_the_terminal(data: Path, capsys: Capture) -> None:
+    captioner = "tests.pipeline.annotators:Rude"
+    assert spoken(capsys, "caption", data, "--captioner", captioner, "--as", "rude")[0] == 0
+    clip_id = internvid.open(data).clips()["clip_id"][0].as_py()
+    for arguments in (("describe",), ("show", clip_id), ("audit",), ("list",)):
+        code, out, _ = spoken(capsys, arguments[0], data, *arguments[1:])
+        assert code == 0
+        assert not {"\x00", "\x1b", "\u202e"} & set(out)
+        if arguments[0] != "show":
+            assert max(map(len, out.splitlines())) < 2000
+    page = Path(read_json(capsys, "report", data)["report"]).read_text("utf-8")
+    assert "<script>alert" not in page
+
+
+def test_labels_that_are_no_text_are_refused(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_bytes(b"dog\xff\xfe")
+    code, _, err = spoken(capsys, "classify", "film.mp4", "--labels", path, "--model", "x")
+    assert code == 2
+    assert "cannot be read as labels" in err
+
+
+def test_clips_without_pictures_fail_alone(data: Path, capsys: Capture, tiny: TinyModels) -> None:
+    for path in data.glob("scans/*/picks/*.parquet"):
+        pq.write_table(pq.read_table(path).slice(0, 0), path)
+    code, out, _ = spoken(capsys, "caption", data, "--captioner", "frame", "--model", tiny["blip"])
+    assert code == 0
+    assert f"failed: no_picks {internvid.open(data).clips().num_rows}" in out

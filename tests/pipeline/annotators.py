@@ -228,3 +228,19 @@ class Crowd:
         for thread in pool:
             thread.join()
         yield from found
+
+
+@dataclass(frozen=True)
+class Rude:
+    """Texts that no terminal and no page should believe."""
+
+    version: ClassVar[int] = 1
+    texts: ClassVar[tuple[str, ...]] = (
+        "word " * 19_000,
+        "<script>alert(1)</script> a \u202edog\u202c",
+        "a nul \x00 and an escape \x1b[31m",
+    )
+
+    def caption(self, clips: Iterable[ClipView]) -> Iterator[Annotation]:
+        for at, view in enumerate(clips):
+            yield Annotation(view.clip.clip_id, self.texts[at % len(self.texts)])
