@@ -73,7 +73,9 @@ def judge(reply: Reply, *, structured: bool = False) -> Verdict:
     told, code = complaint(reply.body)
     verdict = _refusal(reply.status, told, code)
     if verdict.next == "again":
-        return Verdict("again", "", verdict.failure, told, wait_seconds=_wait(reply.headers))
+        return Verdict(
+            "again", "", verdict.failure, verdict.told, wait_seconds=_wait(reply.headers)
+        )
     return verdict
 
 
@@ -96,9 +98,12 @@ def complaint(body: bytes) -> tuple[str, str]:
 def _refusal(status: int, told: str, code: str) -> Verdict:
     """The verdict over a status that is not 200."""
     said = f"{code} {told}"
+    if 300 <= status < 400:
+        return Verdict("stop", told=f"it redirects (HTTP {status}), which is not followed")
+    told = told or f"HTTP {status}"
     if status == 403 and re.search("moderation|flagged", said, re.IGNORECASE):
         return Verdict("fail", failure="refused", told=told)
-    if status in (401, 402, 403, 404, 407) or 300 <= status < 400 or "insufficient_quota" in said:
+    if status in (401, 402, 403, 404, 407) or "insufficient_quota" in said:
         return Verdict("stop", told=told)
     if status == 429:
         return Verdict("again", failure="rate_limited", told=told)

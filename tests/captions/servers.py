@@ -135,10 +135,13 @@ class ChatServer:
         self._ready.set()
         await self._stop.wait()
         server.close()
+        # A handler that is cancelled before its first step never closes its connection.
+        await _rounds()
         tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await _rounds()
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -212,3 +215,9 @@ def serving(script: Script, encryption: ssl.SSLContext | None = None) -> Iterato
         yield server
     finally:
         server.close()
+
+
+async def _rounds() -> None:
+    """Let the loop do what is due: connections are opened and closed in several rounds."""
+    for _ in range(4):
+        await asyncio.sleep(0)

@@ -275,7 +275,7 @@ def test_an_answer_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> No
             "not available",
         ),
         (Turn({"error": {"code": "insufficient_quota", "message": "pay"}}, 429), "pay"),
-        (Turn(b"", 307, {"Location": "https://elsewhere/v1"}), "refuses"),
+        (Turn(b"", 307, {"Location": "https://elsewhere/v1"}), "(HTTP 307), which is not followed"),
     ],
 )
 def test_what_would_be_the_same_for_every_clip_stops_the_run(turn: Turn, said: str) -> None:
