@@ -80,22 +80,29 @@ def _rows(dataset: Dataset, hits: list[Hit]) -> list[dict[str, Any]]:
         for name, key in sorted(columns.items())
         if is_text_column(dataset.layout, record, record.cut or "", key)
     ]
+    chosen = ", ".join(
+        f'c."{name}"' for name in ("clip_id", "start_seconds", "end_seconds", *texts)
+    )
+    # One query for all hits: each would read the clips' files anew.
+    found = dataset.connection.execute(
+        f"select {chosen}, min(v.uri) filter (v.status = 'ok') as first, min(v.uri) as any_of "
+        "from all_clips c left join videos v on v.video_id = c.video_id "
+        "and v.status in ('ok', 'duplicate') "
+        f"where c.clip_id in (select unnest(?)) group by {chosen}",
+        [[hit.clip_id for hit in hits]],
+    ).fetchall()
+    by_id = {row[0]: row for row in found}
     rows = []
     for hit in hits:
-        clip = dataset.clip(hit.clip_id)
-        found = dataset.connection.execute(
-            "select uri from videos where video_id = ? and status in ('ok', 'duplicate') "
-            "order by status = 'duplicate', uri limit 1",
-            [clip["video_id"]],
-        ).fetchall()
+        _, start, end, *words, first, any_of = by_id[hit.clip_id]
         rows.append(
             {
                 "score": round(hit.score, 4),
                 "clip_id": hit.clip_id,
-                "start_seconds": round(clip["start_seconds"], 3),
-                "end_seconds": round(clip["end_seconds"], 3),
-                "uri": found[0][0] if found else None,
-                **{name: clip.get(name) for name in texts},
+                "start_seconds": round(start, 3),
+                "end_seconds": round(end, 3),
+                "uri": first or any_of,
+                **dict(zip(texts, words, strict=True)),
             }
         )
     return rows

@@ -9,26 +9,7 @@ from collections.abc import Callable, Sequence
 from types import MappingProxyType
 
 from internvid.core.errors import ConfigInvalidError
-
-REFERENCE_TEMPLATES = (
-    "a photo of action {}",
-    "a picture of action {}",
-    "Human action of {}",
-    "{}, an action",
-    "{} this is an action",
-    "{}, a video of action",
-    "Playing action of {}",
-    "{}",
-    "Playing a kind of action, {}",
-    "Doing a kind of action, {}",
-    "Look, the human is {}",
-    "Can you recognize the action of {}?",
-    "Video classification of {}",
-    "A video of {}",
-    "The man is {}",
-    "The woman is {}",
-)
-"""The 16 of the reference evaluation (paper §7.1), in its order."""
+from internvid.models.templates import ACTION_TEMPLATES, clean_text
 
 _MEDIA = ("photo", "video", "example", "demonstration")
 _VERBS = ("", "using ", "doing ", "during ", "performing ", "practicing ")
@@ -51,7 +32,7 @@ CLIP_ACTION_TEMPLATES = tuple(
 
 TEMPLATES = MappingProxyType(
     {
-        "reference": REFERENCE_TEMPLATES,
+        "reference": ACTION_TEMPLATES,
         "clip-kinetics": CLIP_KINETICS_TEMPLATES,
         "clip-action": CLIP_ACTION_TEMPLATES,
         "plain": ("{}",),
@@ -59,19 +40,7 @@ TEMPLATES = MappingProxyType(
 )
 """Sets of templates by name."""
 
-_DELETED = re.compile(r"[,.'!?\"()*#:;~]")
-_SPACED = re.compile(r"[-/]")
-_BLANKS = re.compile(r"\s{2,}")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-
-
-def clean_reference(text: str) -> str:
-    """The reference's `pre_text` (paper §6.3): lower case, marks deleted, `-` and `/` to spaces.
-
-    The same as `internvid.models.viclip.clean_text`, here without torch.
-    """
-    bare = _SPACED.sub(" ", _DELETED.sub("", text.lower())).replace("<person>", "person")
-    return _BLANKS.sub(" ", bare).rstrip("\n").strip(" ")
 
 
 def clean_label(name: str) -> str:
@@ -88,7 +57,7 @@ def _as_it_is(text: str) -> str:
 
 
 CLEANINGS: MappingProxyType[str, Callable[[str], str]] = MappingProxyType(
-    {"reference": clean_reference, "words": clean_label, "none": _as_it_is}
+    {"reference": clean_text, "words": clean_label, "none": _as_it_is}
 )
 """Ways to clean a text by name: `reference`, `words` (class names), `none`."""
 
@@ -136,9 +105,9 @@ def fill_templates(
     Returns:
         len(names) x len(templates) texts.
     """
-    clean_name, clean_text = find_cleaning(labels), find_cleaning(cleaning)
+    clean_name, clean_whole = find_cleaning(labels), find_cleaning(cleaning)
     return [
-        clean_text(template.replace("{}", clean_name(name)))
+        clean_whole(template.replace("{}", clean_name(name)))
         for name in names
         for template in templates
     ]

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from internvid.core.errors import DatasetFormatError, DependencyMissingError
 from internvid.dataset.parts import commit_json, committed
-from internvid.search.vectors import Hit, Matrix, VectorStore, best_rows
+from internvid.search.vectors import Hit, Matrix, VectorStore, best_rows, unit_rows
 
 _INDEX, _FACTS = "index.faiss", "index.json"
 _SEED = 42
@@ -128,9 +128,12 @@ class VectorIndex:
         Returns:
             For each query its hits, best first, with exact scores; a vector in a group that was
             not looked into is missed.
+
+        Raises:
+            ConfigInvalidError: the queries have another width than the vectors.
         """
-        unit = np.atleast_2d(np.asarray(queries, np.float32))
-        unit = np.ascontiguousarray(unit / np.linalg.norm(unit, axis=1, keepdims=True))
+        rows = np.atleast_2d(np.asarray(queries, np.float32))
+        unit = unit_rows(rows, self.store.matrix.shape[1])
         self._made.nprobe = self.options.probes
         _, found = self._made.search(unit, max(count, self.options.candidates))
         return [self._ranked(query, rows, count) for query, rows in zip(unit, found, strict=True)]

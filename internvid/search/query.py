@@ -24,7 +24,6 @@ from internvid.search.vectors import Hit, Matrix, VectorStore, search_exact
 if TYPE_CHECKING:
     from internvid.models.dual_encoder import ClipEncoder
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 INDEX_FROM_VECTORS = 200_000
 _FRAMES = 8
 _ROWS = 16384
@@ -63,6 +62,8 @@ class ClipSearch:
         Raises:
             VideoError: the file cannot be read.
         """
+        from internvid.models.viclip.inputs import IMAGE_SUFFIXES
+
         pictures = [_picture(path)] if path.suffix.lower() in IMAGE_SUFFIXES else None
         if pictures is None:
             pictures = _frames(path, self.encoder.frames or _FRAMES)
@@ -147,7 +148,8 @@ class ClipSearch:
     def store(self) -> VectorStore:
         """The column's vectors, gathered."""
         # Also of the videos: a source that was replaced takes its clips out of the answers.
-        label = _label([*_column_files(self.dataset, self.key), *_videos_files(self.dataset)])
+        files = [*_column_files(self.dataset, self.key), *_videos_files(self.dataset)]
+        label = _label([path.relative_to(self.dataset.layout.root) for path in files], files)
         store = VectorStore(self.dataset.root / "search" / self.key)
         if (store.facts or {}).get("label") != label:
             store = self._gather(store, label)
@@ -184,9 +186,11 @@ class ClipSearch:
         try:
             store.write(batches(), dimension, label)
         except StorageError:
-            # A dataset that cannot be written can still be searched.
-            elsewhere = Path(tempfile.mkdtemp(prefix="internvid-search-"))
-            store = VectorStore(elsewhere)
+            # A dataset that cannot be written can still be searched. The folder goes with this
+            # search; where it can be written neither, that is the error.
+            elsewhere = tempfile.TemporaryDirectory(prefix="internvid-search-")
+            self.__dict__["_elsewhere"] = elsewhere
+            store = VectorStore(Path(elsewhere.name))
             store.write(batches(), dimension, label)
         return store
 
@@ -239,11 +243,12 @@ def _videos_files(dataset: Dataset) -> list[Path]:
     return [dataset.layout.scanned(scan, "videos", part) for part in dataset.parts]
 
 
-def _label(files: Sequence[Path]) -> str:
-    # Parts are never rewritten: their names and sizes say which they are.
+def _label(names: Sequence[Path], files: Sequence[Path]) -> str:
+    # Parts are never rewritten: paths and sizes say which they are. Whole paths, because two cuts
+    # have parts of one name.
     digest = hashlib.blake2b(digest_size=16)
-    for path in files:
-        digest.update(f"{path.name}:{path.stat().st_size}\n".encode())
+    for name, path in zip(names, files, strict=True):
+        digest.update(f"{name}:{path.stat().st_size}\n".encode())
     return digest.hexdigest()
 
 

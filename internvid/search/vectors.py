@@ -101,9 +101,11 @@ class VectorStore:
         with committed(self.folder / _VECTORS) as path, path.open("wb") as file:
             _write_header(file, 0, dimension)
             for names, vectors in batches:
-                rows = _unit_rows(np.asarray(vectors, np.float32), dimension, len(names))
-                digest.update(rows.tobytes())
-                rows.tofile(file)
+                rows = unit_rows(np.asarray(vectors, np.float32), dimension, len(names))
+                data = rows.tobytes()
+                digest.update(data)
+                # Not `tofile`: it hides why a write failed, and a full disk must be told.
+                file.write(data)
                 ids.extend(names)
             # As long as the first one: numpy leaves room for a growing first axis.
             file.seek(0)
@@ -133,7 +135,7 @@ def search_exact(
     Returns:
         For each query its hits, best first; equal scores in the order of the store.
     """
-    unit = _unit_rows(np.atleast_2d(np.asarray(queries, np.float32)), store.matrix.shape[1])
+    unit = unit_rows(np.atleast_2d(np.asarray(queries, np.float32)), store.matrix.shape[1])
     hits = []
     for query in unit:
         # A product with one vector reads the matrix once and is bound by memory: nothing is
@@ -163,7 +165,17 @@ def hits_of(
     return [Hit(store.ids[int(row)].as_py(), float(scores[row])) for row in rows]
 
 
-def _unit_rows(vectors: Matrix, dimension: int, count: int | None = None) -> Matrix:
+def unit_rows(vectors: Matrix, dimension: int, count: int | None = None) -> Matrix:
+    """Rows brought to unit length; rows of zeros stay as they are.
+
+    Args:
+        vectors: float32 [n, D].
+        dimension: D that is wanted.
+        count: n that is wanted; any when None.
+
+    Raises:
+        ConfigInvalidError: another shape, NaN or infinity.
+    """
     if vectors.ndim != 2 or vectors.shape[1] != dimension:
         raise ConfigInvalidError(
             f"vectors must be [n, {dimension}], got {list(vectors.shape)}",

@@ -21,8 +21,8 @@ from internvid.dataset.parts import commit_json, discard
 from internvid.evaluate.embedders import ViCLIPEmbedder
 from internvid.evaluate.embedding import Run
 from internvid.evaluate.protocol import Result, read_result
+from internvid.models.templates import clean_text
 from internvid.models.viclip.model import ViCLIP
-from internvid.models.viclip.templates import clean_text
 from internvid.train.compare_held_out import ChosenSource, HeldOut, part, usable
 from internvid.train.compare_outcome import Outcome
 from internvid.train.loop import train

@@ -15,8 +15,8 @@ from internvid.evaluate.metrics import RECALL_AT, VectorSimilarity, measure_retr
 from internvid.evaluate.protocol import Protocol, Result
 from internvid.evaluate.retrieval import list_queries
 from internvid.evaluate.templates import digest_texts
+from internvid.models.templates import clean_text
 from internvid.models.viclip.preprocess import sample_frames
-from internvid.models.viclip.templates import clean_text
 from internvid.train.samples import LEAST_WORDS, ClipSource, ClipTable, FrameChoice, FramesArray
 
 _PART = 32

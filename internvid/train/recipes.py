@@ -82,8 +82,8 @@ def reference_l14() -> TrainRecipe:
 def viclip_tiny() -> TrainRecipe:
     """Both towers from nothing on the synthetic world, in minutes on a CPU.
 
-    Every other batch is of clips that differ only in their motion, and positions start as sines
-    and cosines: without either, direction is hardly learned.
+    Half of the batches are of clips that differ only in their motion, and positions start as sines
+    and cosines: without either, direction is learned later (docs/design/0015-learning-motion.md).
     """
     config = ViCLIPConfig(
         vision_width=96,

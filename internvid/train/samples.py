@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from internvid.core.errors import MisuseError
-from internvid.models.viclip.templates import clean_text
+from internvid.models.templates import clean_text
 from internvid.train.order import IntArray
 
 FrameChoice = Callable[[int], Sequence[int]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -10,23 +9,21 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 import internvid
-from internvid.cli.app import main
 from internvid.curate.select import select
 from internvid.curate.subsets import Random
 from internvid.dataset.store import Dataset
 from tests.captions.servers import Turn, chat, serving
+from tests.cli.speaking import Capture, read_json, spoken
 from tests.models.tiny import TinyModels
 from tests.trees import digest_tree
 
 ROOT = Path(__file__).resolve().parents[2]
-Capture = pytest.CaptureFixture[str]
 
 
 @pytest.fixture(scope="module")
@@ -38,19 +35,6 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> TinyModels:
 def data(dataset: Dataset, tmp_path: Path) -> Path:
     shutil.copytree(dataset.root, tmp_path / "data")
     return tmp_path / "data"
-
-
-def spoken(capsys: Capture, *arguments: object) -> tuple[int, str, str]:
-    capsys.readouterr()
-    code = main([str(argument) for argument in arguments])
-    caught = capsys.readouterr()
-    return code, caught.out, caught.err
-
-
-def read_json(capsys: Capture, *arguments: object) -> Any:
-    code, out, err = spoken(capsys, *arguments, "--json")
-    assert code == 0, err
-    return json.loads(out)
 
 
 def test_caption_then_score_then_audit(data: Path, capsys: Capture) -> None:

@@ -15,23 +15,9 @@ from typing import Any
 
 import pytest
 
-from internvid.cli.app import main
 from internvid.dataset.store import Dataset
+from tests.cli.speaking import Capture, read_json, spoken
 from tests.media import write_video
-
-Capture = pytest.CaptureFixture[str]
-
-
-def spoken(capsys: Capture, *arguments: object) -> tuple[int, str, str]:
-    code = main([str(argument) for argument in arguments])
-    caught = capsys.readouterr()
-    return code, caught.out, caught.err
-
-
-def read_json(capsys: Capture, *arguments: object) -> Any:
-    code, out, err = spoken(capsys, *arguments, "--json")
-    assert code == 0, err
-    return json.loads(out)
 
 
 def test_every_reading_verb_prints_one_json_value(dataset: Dataset, capsys: Capture) -> None:

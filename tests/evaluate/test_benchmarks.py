@@ -26,8 +26,8 @@ from internvid.evaluate.recognition import (
 )
 from internvid.evaluate.retrieval import MSRVTT, MSVD, DiDeMo, ZeroShotRetrieval, list_queries
 from internvid.evaluate.store import EmbeddingStore
-from internvid.evaluate.templates import REFERENCE_TEMPLATES
 from internvid.evaluate.views import ViewPlan
+from internvid.models.templates import ACTION_TEMPLATES
 from tests.evaluate.colours import COLOURS, ColourEmbedder, change, film
 
 SHADES = (1.0, 0.8, 0.6)
@@ -98,7 +98,7 @@ def test_scores_of_the_reference_are_means_of_similarities() -> None:
     clip = fake.video_vectors([np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), np.uint8)])
     scores = clip @ class_vectors(names, rule, fake, Run()).T
     for at, name in enumerate(names):
-        sentences = [template.replace("{}", name) for template in REFERENCE_TEMPLATES]
+        sentences = [template.replace("{}", name) for template in ACTION_TEMPLATES]
         mean = float(np.mean(clip @ fake.text_vectors(sentences).T))
         assert scores[0, at] == pytest.approx(mean, abs=1e-6)
     means = class_vectors(

@@ -5,48 +5,35 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from internvid.core.errors import ConfigInvalidError
 from internvid.evaluate.templates import (
     CLIP_ACTION_TEMPLATES,
     CLIP_KINETICS_TEMPLATES,
-    REFERENCE_TEMPLATES,
     clean_label,
-    clean_reference,
     digest_texts,
     fill_templates,
     find_cleaning,
     find_templates,
 )
-from internvid.models import viclip
+from internvid.models.templates import ACTION_TEMPLATES, clean_text
 
 
 def test_there_are_as_many_as_published() -> None:
-    counts = [len(set(x)) for x in (REFERENCE_TEMPLATES, CLIP_KINETICS_TEMPLATES)]
+    counts = [len(set(x)) for x in (ACTION_TEMPLATES, CLIP_KINETICS_TEMPLATES)]
     assert counts == [16, 28]
     assert len(set(CLIP_ACTION_TEMPLATES)) == 48
-    for template in (*REFERENCE_TEMPLATES, *CLIP_KINETICS_TEMPLATES, *CLIP_ACTION_TEMPLATES):
+    for template in (*ACTION_TEMPLATES, *CLIP_KINETICS_TEMPLATES, *CLIP_ACTION_TEMPLATES):
         assert template.count("{}") == 1
     assert CLIP_KINETICS_TEMPLATES[:2] == ("a photo of {}.", "a photo of a person {}.")
     assert "a example of the person practicing {}." in CLIP_ACTION_TEMPLATES
 
 
-def test_they_are_those_of_the_model() -> None:
-    assert REFERENCE_TEMPLATES == viclip.ACTION_TEMPLATES
-
-
-@given(st.text(alphabet=st.sampled_from("aB -/.<person>'\n\t()"), max_size=30))
-def test_cleaning_is_that_of_the_model(text: str) -> None:
-    assert clean_reference(text) == viclip.clean_text(text)
-
-
 def test_the_reference_cleans_every_sentence() -> None:
-    assert clean_reference("Look, the human is (not) tai-chi/Yoga?") == (
+    assert clean_text("Look, the human is (not) tai-chi/Yoga?") == (
         "look the human is not tai chi yoga"
     )
-    texts = fill_templates(REFERENCE_TEMPLATES, ["drop kicking"], labels="none",
+    texts = fill_templates(ACTION_TEMPLATES, ["drop kicking"], labels="none",
                            cleaning="reference")  # fmt: skip
     assert texts[11] == "can you recognize the action of drop kicking"
     assert len(texts) == 16
@@ -71,7 +58,7 @@ def test_labels_become_words(name: str, words: str) -> None:
 def test_real_class_names_stay_distinct_when_cleaned(media: Path) -> None:
     for path in sorted((media / "text").glob("*_classes.txt")):
         names = path.read_text("utf-8").splitlines()
-        for clean in (clean_label, clean_reference):
+        for clean in (clean_label, clean_text):
             assert len({clean(name) for name in names}) == len(set(names)), path.name
 
 

@@ -112,8 +112,11 @@ def test_vectors_that_do_not_fit_are_refused(
 
 def test_a_query_of_another_model_is_refused(tmp_path: Path) -> None:
     store = make_store(tmp_path, clustered(2, 4, 16))
-    with pytest.raises(ConfigInvalidError, match="different models"):
-        search_exact(store, np.ones((1, 8), np.float32), 3)
+    index = VectorIndex.build(store)
+    for search in (lambda q: search_exact(store, q, 3), lambda q: index.search(q, 3)):
+        with pytest.raises(ConfigInvalidError, match="different models"):
+            search(np.ones((1, 8), np.float32))
+        assert len(search(np.zeros((1, 16), np.float32))[0]) == 3, "nothing is nearest to nothing"
 
 
 def test_a_damaged_file_says_what_to_do(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ except ModuleNotFoundError as error:
         "ViCLIP needs torch, which is not installed", hint='pip install "internvid[torch]"'
     ) from error
 
+from internvid.models.templates import ACTION_TEMPLATES, clean_text, fill_templates
 from internvid.models.viclip.config import CONFIGS, ViCLIPConfig, find_config
 from internvid.models.viclip.frames import read_frames
 from internvid.models.viclip.masking import draw_kept, kept_count, patchify
@@ -20,7 +21,6 @@ from internvid.models.viclip.preprocess import (
     find_preprocessing,
     sample_frames,
 )
-from internvid.models.viclip.templates import ACTION_TEMPLATES, clean_text, fill_templates
 from internvid.models.viclip.tokenizer import Tokenizer
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Sentences around a label, and the reference's cleaning of texts (paper §6.3, §7.1)."""
+"""Sentences around a label, and the reference's cleaning of texts (paper §6.3, §7.1). No torch."""
 
 from __future__ import annotations
 
