@@ -84,6 +84,7 @@ class VectorIndex:
         made.cp.seed = _SEED
         made.cp.niter = 8
         made.cp.max_points_per_centroid = chosen.training_vectors
+        made.cp.min_points_per_centroid = 1  # few vectors are no reason to warn
         progress("training", 0.0)
         made.train(_sample(store.matrix, groups * chosen.training_vectors))
         step = 65536

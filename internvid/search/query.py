@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -177,7 +179,9 @@ class ClipSearch:
 
         def batches() -> Iterator[tuple[Sequence[str], Matrix]]:
             done = 0
-            rows = self.dataset.sql(f"select clip_id, value {chosen} order by clip_id")
+            # A cursor of its own: one that was left in the middle, by a full disk say, would
+            # hold the connection up.
+            rows = connection.cursor().sql(f"select clip_id, value {chosen} order by clip_id")
             for batch in rows.to_arrow_reader(_ROWS):
                 done += len(batch)
                 self.progress("gathering", done / total)
@@ -188,9 +192,9 @@ class ClipSearch:
         except StorageError:
             # A dataset that cannot be written can still be searched. The folder goes with this
             # search; where it can be written neither, that is the error.
-            elsewhere = tempfile.TemporaryDirectory(prefix="internvid-search-")
-            self.__dict__["_elsewhere"] = elsewhere
-            store = VectorStore(Path(elsewhere.name))
+            elsewhere = Path(tempfile.mkdtemp(prefix="internvid-search-"))
+            weakref.finalize(self, shutil.rmtree, elsewhere, ignore_errors=True)
+            store = VectorStore(elsewhere)
             store.write(batches(), dimension, label)
         return store
 

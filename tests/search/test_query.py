@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +13,10 @@ import torch
 
 import internvid
 from internvid.cli.app import main
-from internvid.core.errors import MisuseError
+from internvid.core.errors import MisuseError, StorageError
 from internvid.dataset.store import Dataset
 from internvid.search.query import open_search, vector_columns
+from internvid.search.vectors import VectorStore
 
 
 @pytest.fixture(scope="module")
@@ -101,3 +103,26 @@ def test_other_weights_are_refused(embedded: Dataset, tmp_path: Path) -> None:
 def test_a_dataset_without_vectors_says_how_to_make_them(dataset: Dataset) -> None:
     with pytest.raises(MisuseError, match="internvid embed"):
         open_search(dataset)
+
+
+def test_a_full_disk_does_not_keep_a_dataset_from_being_searched(
+    embedded: Dataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shutil.copytree(embedded.root, tmp_path / "data", ignore=shutil.ignore_patterns("search"))
+    whole_write = VectorStore.write
+    refused: list[Path] = []
+
+    def write_until_full(store: VectorStore, batches: Any, *rest: Any) -> int:
+        if not refused:
+            next(iter(batches))  # some vectors were read already when the disk was full
+            refused.append(store.folder)
+            raise StorageError("cannot write: no space left on device")
+        return whole_write(store, batches, *rest)
+
+    monkeypatch.setattr(VectorStore, "write", write_until_full)
+    search = open_search(internvid.open(tmp_path / "data"))
+    vector = np.asarray(open_search(embedded).store.matrix[0])
+    refused.clear()
+    assert search.by_vector(vector, 3) == open_search(embedded).by_vector(vector, 3)
+    assert refused == [tmp_path / "data" / "search" / search.key]
+    assert not search.store.folder.is_relative_to(tmp_path)
