@@ -18,7 +18,6 @@ from internvid.core.types import Clip, ColumnSpec, Shot, Timeline, TimeSpan
 
 if TYPE_CHECKING:
     import duckdb
-    import pyarrow as pa
 
 Status = Literal["ok", "failed", "skipped"]
 
@@ -273,10 +272,3 @@ class Exporter(Protocol):
     version: ClassVar[int]
 
     def export(self, items: Iterable[ExportItem], folder: Path) -> dict[str, Any]: ...
-
-
-def table_schema(fields: Mapping[str, str]) -> pa.Schema:
-    """An Arrow schema from name -> Arrow type name ("string", "double", "int64", ...)."""
-    import pyarrow as pa
-
-    return pa.schema([(name, pa.type_for_alias(alias)) for name, alias in fields.items()])

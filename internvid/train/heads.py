@@ -14,6 +14,7 @@ from internvid.models.viclip.classifying import ActionHead
 from internvid.models.viclip.heads import Head, has_head, load_head
 from internvid.models.viclip.matching import MatchingHead
 from internvid.models.viclip.model import ViCLIP
+from internvid.models.viclip.positions import resize_context
 from internvid.train.label_sets import inherit_rows
 from internvid.train.recipe import TrainRecipe
 
@@ -180,8 +181,6 @@ def extend_context(model: ViCLIP, context: int) -> None:
     known = model.text_encoder.positional_embedding
     if context <= len(known):
         return
-    longer = torch.zeros(context, known.shape[1], dtype=known.dtype, device=known.device)
-    longer[: len(known)] = known.detach()
-    model.text_encoder.positional_embedding = nn.Parameter(longer)
+    model.text_encoder.positional_embedding = nn.Parameter(resize_context(known.detach(), context))
     model.config = replace(model.config, context=context)
     model.loaded_tokenizer = None

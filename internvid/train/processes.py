@@ -87,15 +87,6 @@ def sum_scattered(parts_NX: Tensor) -> Tensor:
     return kept
 
 
-def gather_objects(value: Any) -> list[Any]:
-    """A small picklable value of every process, in rank order."""
-    if world_size() == 1:
-        return [value]
-    everyone: list[Any] = [None] * world_size()
-    dist.all_gather_object(everyone, value)
-    return everyone
-
-
 def wait_for_all() -> None:
     """Goes on once every process is here."""
     if world_size() > 1:
