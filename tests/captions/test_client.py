@@ -3,12 +3,6 @@
 from __future__ import annotations
 
 import gc
-import logging
-import shutil
-import sqlite3
-import ssl
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -18,60 +12,23 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from internvid.captions import budget, client
-from internvid.captions.asking import Answer, Request, ask_about
-from internvid.captions.served import ServedModel, check_served, converse
+from internvid.captions.asking import Answer, ask_about
+from internvid.captions.served import check_served, converse
 from internvid.core.contracts import Pick
-from internvid.core.errors import BudgetSpentError, ConfigInvalidError, ServiceError
-from internvid.core.ledger import collecting
-from tests.captions.servers import ChatServer, Turn, chat, fingerprint, mirror, serving
-from tests.models.pretrained.pictures import jpeg
+from internvid.core.errors import ServiceError
+from tests.captions.questions import (
+    KEY,
+    PICTURES,
+    answers,
+    collect,
+    echo,
+    expected,
+    requests,
+    single,
+)
+from tests.captions.servers import ChatServer, Turn, chat, mirror, serving
 
-PICTURES = [jpeg(seed) for seed in range(12)]
-KEY = "sk-verysecret-0123456789"
-
-
-@pytest.fixture(autouse=True)
-def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits between tries are short."""
-    monkeypatch.setattr(client, "_FIRST_WAIT_SECONDS", 0.01)
-    monkeypatch.setattr(client, "_LONGEST_WAIT_SECONDS", 0.05)
-    monkeypatch.delenv("INTERNVID_API_KEY", raising=False)
-
-
-def requests(number: int) -> list[Request]:
-    return [
-        ask_about(f"{at:032x}", [Pick(0, 0.0, PICTURES[at % 12])], f"what is number {at}?")
-        for at in range(number)
-    ]
-
-
-def expected(request: Request) -> str:
-    return fingerprint(request.prompt, [pick.jpeg for pick in request.picks])
-
-
-def echo(payload: dict[str, Any], _: int) -> Turn:
-    return Turn(chat(mirror(payload)))
-
-
-def answers(served: ServedModel, asked: list[Request]) -> dict[str, Answer]:
-    told = list(converse(served, asked, 32))
-    found = {request.clip_id: answer for request, answer in told}
-    assert len(found) == len(told) == len(asked)
-    return found
-
-
-def collect(told: dict[str, Answer], served: ServedModel, asked: list[Request]) -> None:
-    """Keep answers as they come, for streams that end with an error."""
-    for request, answer in converse(served, asked, 32):
-        told[request.clip_id] = answer
-
-
-def single(turn: Turn, **fields: Any) -> Answer:
-    """The answer to one question, the server's turn being always the same."""
-    with serving(lambda _payload, _time: turn) as server:
-        return answers(server.served(retries=1, **fields), requests(1))[f"{0:032x}"]
-
+pytestmark = pytest.mark.usefixtures("hurried")
 
 KINDS = ["answer", "hang", "reset", "cut", "short", "long", "twice", "chunks", "garbage"]
 BODIES = ["good", "429", "500", "503", "html", "empty", "list", "not utf-8", "no choices"]
@@ -363,281 +320,6 @@ def test_no_server_at_all_is_told_at_once() -> None:
         gone = server.served()
     with pytest.raises(ServiceError, match=r"(?s)cannot be reached.*served.base_url"):
         check_served(gone)
-
-
-# Cache, budget, accounting.
-
-
-def test_a_rerun_pays_nothing(tmp_path: Path) -> None:
-    with serving(echo) as server:
-        served = server.served(cache=str(tmp_path))
-        first = answers(served, requests(20))
-        with collecting() as ledger:
-            again = answers(server.served(cache=str(tmp_path), concurrency=2), requests(20))
-        assert again == first
-        assert len(server.posts) == 20
-        assert ledger.counts["cache_hits"] == 20
-        assert ledger.counts["requests"] == 0
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"model": "n"},
-        {"revision": "2"},
-        {"temperature": 0.5},
-        {"extra": '{"seed": 1}'},
-        {"structured": True},
-    ],
-)
-def test_whatever_decides_an_answer_is_part_of_its_key(
-    fields: dict[str, Any], tmp_path: Path
-) -> None:
-    def script(payload: dict[str, Any], _: int) -> Turn:
-        text = mirror(payload)
-        return Turn(chat(f'{{"caption": "{text}"}}' if "response_format" in payload else text))
-
-    with serving(script) as server:
-        answers(server.served(cache=str(tmp_path)), requests(1))
-        answers(server.served(cache=str(tmp_path), **fields), requests(1))
-        assert len(server.posts) == 2
-
-
-def test_failures_are_not_kept(tmp_path: Path) -> None:
-    with serving(lambda _, time: Turn(chat("a", "length" if time < 1 else "stop"))) as server:
-        served = server.served(cache=str(tmp_path))
-        assert answers(served, requests(1))[f"{0:032x}"].failure == "truncated"
-        assert answers(served, requests(1))[f"{0:032x}"].text == "a"
-
-
-def test_a_damaged_cache_is_begun_anew_and_a_damaged_row_is_asked_again(tmp_path: Path) -> None:
-    (tmp_path / "answers.sqlite").write_bytes(b"not a database" * 100)
-    with serving(echo) as server:
-        served = server.served(cache=str(tmp_path))
-        answers(served, requests(2))
-        assert (tmp_path / "answers.damaged").exists()
-        base = sqlite3.connect(tmp_path / "answers.sqlite")
-        base.execute("update answers set answer = 'broken'")
-        base.commit()
-        base.close()
-        found = answers(served, requests(2))
-        assert not any(answer.failure for answer in found.values())
-        assert len(server.posts) == 4
-
-
-def test_two_clients_share_a_cache(tmp_path: Path) -> None:
-    with serving(echo) as server:
-        served = server.served(cache=str(tmp_path))
-        threads = [threading.Thread(target=answers, args=(served, requests(40))) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        before = len(server.posts)
-        answers(served, requests(40))
-        assert len(server.posts) == before
-
-
-_KILLED = """
-import sys
-from internvid.captions.asking import ask_about
-from internvid.captions.served import ServedModel, converse
-
-port, folder = sys.argv[1:]
-served = ServedModel(
-    model="m", base_url=f"http://127.0.0.1:{port}/v1", cache=folder, concurrency=4
-)
-asked = [ask_about(f"{at:032x}", prompt=f"what is number {at}?") for at in range(400)]
-for request, answer in converse(served, asked, 32):
-    print(request.clip_id, answer.text, flush=True)
-"""
-
-
-def test_what_was_answered_before_a_kill_is_not_paid_for_again(tmp_path: Path) -> None:
-    with serving(echo) as server:
-        process = subprocess.Popen(
-            [sys.executable, "-c", _KILLED, str(server.port), str(tmp_path)],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        with process:
-            assert process.stdout is not None
-            before = dict(process.stdout.readline().split() for _ in range(25))
-            process.kill()
-        paid = len(server.posts)
-        asked = [ask_about(f"{at:032x}", prompt=f"what is number {at}?") for at in range(400)]
-        found = answers(server.served(cache=str(tmp_path)), asked)
-        # The four that were under way when it was killed are lost, and what waited to be read.
-        assert 400 <= len(server.posts) <= 400 + 4 + 2
-        assert paid >= 25
-    assert {clip_id: found[clip_id].text for clip_id in before} == before
-    assert all(found[request.clip_id].text == expected(request) for request in asked)
-
-
-def test_a_budget_of_requests_is_never_exceeded_and_a_rerun_goes_on(tmp_path: Path) -> None:
-    with serving(echo) as server:
-        served = server.served(cache=str(tmp_path), max_requests=7, concurrency=3)
-        told: dict[str, Answer] = {}
-        for _ in range(2):
-            with pytest.raises(BudgetSpentError, match="7 requests"):
-                collect(told, served, requests(20))
-        assert len(server.posts) == 14
-        assert len(told) == 14
-        found = answers(served, requests(20))
-        assert len(server.posts) == 20
-        assert not any(answer.failure for answer in found.values())
-
-
-def test_a_budget_of_tokens_stops_before_it_is_exceeded() -> None:
-    with serving(echo) as server:
-        served = server.served(max_tokens=3000, concurrency=2)
-        told: dict[str, Answer] = {}
-        with pytest.raises(BudgetSpentError):
-            collect(told, served, requests(60))
-        # Each costs 107 tokens, and is expected to cost more.
-        assert 10 <= len(told) <= 3000 // 107
-
-
-def test_retries_count_and_do_not_exceed_the_budget() -> None:
-    def script(payload: dict[str, Any], time: int) -> Turn:
-        return Turn(b"", 500) if time % 2 == 0 else echo(payload, 0)
-
-    with serving(script) as server:
-        with pytest.raises(BudgetSpentError):
-            list(converse(server.served(max_requests=9, concurrency=1), requests(20), 32))
-        assert len(server.posts) <= 9
-
-
-def test_a_run_has_one_budget_for_all_its_streams() -> None:
-    with serving(echo) as server:
-        served = server.served(concurrency=2)
-        with budget.run(max_requests=5) as spent:
-            answers(served, requests(3))
-            with pytest.raises(BudgetSpentError):
-                answers(served, requests(20))
-        assert spent.requests == len(server.posts) == 5
-        answers(served, requests(3))
-
-
-def test_work_is_counted() -> None:
-    turns = [Turn(b"", 500), Turn(chat("a dog"))]
-    with serving(lambda _, time: turns[min(time, 1)]) as server, collecting() as ledger:
-        answers(server.served(), requests(3))
-    assert ledger.counts["requests"] == 6
-    assert ledger.counts["retries"] == 3
-    assert (ledger.counts["prompt_tokens"], ledger.counts["completion_tokens"]) == (300, 21)
-    assert ledger.counts["tokens"] == 321
-    assert ledger.seconds["request"] > 0
-
-
-# Keys.
-
-
-def test_keys_stay_in_the_environment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setenv("MY_KEY", KEY)
-    caplog.set_level(logging.DEBUG)
-    told: dict[str, Answer] = {}
-
-    def script(payload: dict[str, Any], time: int) -> Turn:
-        words = payload["messages"][0]["content"][-1]["text"]
-        if "number 5" in words:
-            return Turn({"error": {"message": f"Incorrect key Bearer {KEY}, {KEY}"}}, 401)
-        return Turn(chat(f"the key is {KEY}")) if time else Turn(f"{KEY}".encode(), 500)
-
-    with serving(script) as server:
-        served = server.served(key_variable="MY_KEY", cache=str(tmp_path), concurrency=1)
-        with pytest.raises(ServiceError) as caught:
-            collect(told, served, requests(9))
-    seen = [str(caught.value), repr(caught.value), repr(served), repr(caught.value.__cause__)]
-    seen += [repr(answer) for answer in told.values()]
-    seen += [record.getMessage() for record in caplog.records]
-    files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert len(seen) > 5
-    assert files
-    assert not any(KEY in text or KEY[3:] in text for text in seen)
-    assert not any(KEY.encode() in path.read_bytes() for path in files)
-
-
-@pytest.mark.parametrize("value", ["k\u00e9y", "a\nb", "a\x00b"])
-def test_a_value_that_is_no_key_is_refused_without_showing_it(
-    value: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if "\x00" not in value:
-        monkeypatch.setenv("MY_KEY", value)
-        with pytest.raises(ConfigInvalidError) as caught:
-            ServedModel(model="m", key_variable="MY_KEY").key()
-        assert value not in str(caught.value)
-
-
-@pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    """A key and a certificate for 127.0.0.1 that nobody has signed."""
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed")
-    path = tmp_path / "certificate.pem"
-    command = (
-        f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 "
-        f"-subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 -keyout {path} -out {path}.crt"
-    )
-    subprocess.run(command.split(), check=True, capture_output=True)
-    path.write_text(path.read_text() + Path(f"{path}.crt").read_text())
-    return path
-
-
-def test_servers_are_spoken_to_in_secret_if_their_certificate_is_good(
-    certificate: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    encryption = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    encryption.load_cert_chain(certificate)
-    with serving(echo, encryption) as server:
-        served = server.served(base_url=f"https://127.0.0.1:{server.port}/v1", retries=0)
-        with pytest.raises(ServiceError, match="CERTIFICATE_VERIFY_FAILED"):
-            check_served(served)
-        assert server.requests == []
-        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-        asked = requests(12)
-        found = answers(served, asked)
-        assert [found[r.clip_id].text for r in asked] == [expected(r) for r in asked]
-
-
-def test_a_named_key_must_be_there() -> None:
-    with pytest.raises(ConfigInvalidError, match="MY_MISSING_KEY is not set"):
-        ServedModel(model="m", key_variable="MY_MISSING_KEY").key()
-    assert ServedModel(model="m").key() is None
-    assert ServedModel(model="m", key_variable="").key() is None
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://me:secret@host/v1",
-        "http://host/v1?key=secret",
-        "ftp://host",
-        "host:8000",
-        "http://h:x/",
-    ],
-)
-def test_addresses_that_hold_secrets_or_are_none_are_refused(url: str) -> None:
-    with pytest.raises(ConfigInvalidError) as caught:
-        ServedModel(model="m", base_url=url)
-    assert "secret" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"concurrency": 0},
-        {"retries": -1},
-        {"read_seconds": float("nan")},
-        {"extra": "[1]"},
-        {"extra": "{"},
-    ],
-)
-def test_values_that_make_no_sense_are_refused(fields: dict[str, Any]) -> None:
-    with pytest.raises(ConfigInvalidError):
-        ServedModel(model="m", **fields)
 
 
 # Streams that are left, and pictures that are none.
