@@ -20,6 +20,7 @@ from internvid.evaluate.protocol import MissingClip
 from internvid.evaluate.store import EmbeddingStore, Shelf, make_key
 from internvid.evaluate.views import ViewPlan
 from internvid.run.executor import LocalExecutor, run_here
+from internvid.video.frame_folder import list_pictures
 
 Progress = Callable[[str, int, int], None]
 Encoder = Callable[[Sequence[Frames]], npt.NDArray[np.float32]]
@@ -183,15 +184,22 @@ def _locate(
 
 
 def _content_of(path: Path, files: Shelf, fresh: dict[bytes, bytes]) -> bytes:
-    """Digest of a file's bytes, remembered by place, size and time of change."""
-    facts = path.stat()
-    key = make_key(os.fspath(path.resolve()), facts.st_size, facts.st_mtime_ns)
+    """Digest of a clip's bytes, remembered by place, sizes and times of change."""
+    parts = list_pictures(path) if path.is_dir() else [path]
+    facts = [(part.name, part.stat()) for part in parts]
+    changed = [(name, one.st_size, one.st_mtime_ns) for name, one in facts]
+    key = make_key(os.fspath(path.resolve()), changed)
     if key in files:
         return bytes(files.get([key])[0].tolist())
     if key not in fresh:
-        with path.open("rb") as file:
-            fresh[key] = hashlib.file_digest(file, "blake2b").digest()[:16]
+        digests = [_digest(part) for part in parts]
+        fresh[key] = make_key(*digests) if path.is_dir() else digests[0]
     return fresh[key]
+
+
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "blake2b").digest()[:16]
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from internvid.core.errors import ConfigInvalidError
+from internvid.evaluate.annotations.actions import read_labelled
 from internvid.evaluate.annotations.finding import VideoFolder
-from internvid.evaluate.annotations.labelled import read_kinetics
 from internvid.evaluate.annotations.records import LabelledSet
 from internvid.evaluate.benchmark import FileBenchmark, begin_protocol, finish, optional_classes
 from internvid.evaluate.embedders import Embedder, Vectors, unit
@@ -172,8 +172,8 @@ class _Probe(FileBenchmark):
                 f"{self.name} needs {self.files_wanted}, got {len(paths)} files",
                 hint="name both: --annotations train.csv --annotations test.csv",
             )
-        train = read_kinetics(paths[0], classes=optional_classes(self.classes))
-        return train, read_kinetics(paths[1], classes=train.classes)
+        train = read_labelled(paths[0], classes=optional_classes(self.classes), part="train")
+        return train, read_labelled(paths[1], classes=train.classes)
 
     def measure(
         self, subject: Embedder, run: Run

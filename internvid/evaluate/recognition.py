@@ -11,8 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from internvid.core.errors import ConfigInvalidError
-from internvid.evaluate.annotations.actions import read_hmdb51, read_ssv2, read_ucf101
-from internvid.evaluate.annotations.labelled import read_kinetics
+from internvid.evaluate.annotations.actions import (
+    hmdb51_split,
+    read_hmdb51,
+    read_labelled,
+    read_ssv2,
+    read_ucf101,
+)
 from internvid.evaluate.annotations.records import LabelledSet
 from internvid.evaluate.benchmark import (
     FileBenchmark,
@@ -111,7 +116,7 @@ class ZeroShotRecognition(FileBenchmark):
 
     def read(self) -> LabelledSet:
         """The labelled clips."""
-        return read_kinetics(
+        return read_labelled(
             self.paths()[0], classes=optional_classes(self.classes), split=self.split
         )
 
@@ -212,10 +217,11 @@ class HMDB51(ZeroShotRecognition):
 
     def read(self) -> LabelledSet:
         """The labelled clips."""
-        split = self.split or "1"
-        if split not in ("1", "2", "3"):
-            raise ConfigInvalidError(f"HMDB51 has the splits 1, 2 and 3, not {split!r}")
-        return read_hmdb51(self.paths()[0], split=int(split))
+        return read_hmdb51(
+            self.paths()[0],
+            split=hmdb51_split(self.split),
+            classes=optional_classes(self.classes),
+        )
 
 
 @dataclass(frozen=True)
@@ -249,7 +255,7 @@ class FineTunedRecognition(FileBenchmark):
         wanted = optional_classes(self.classes) or names
         if missing := sorted(set(wanted) - set(names)):
             raise ConfigInvalidError(f"the classifier does not know {missing[0]!r}")
-        listed = read_kinetics(self.paths()[0], classes=wanted, split=self.split)
+        listed = read_labelled(self.paths()[0], classes=wanted, split=self.split)
         about = subject.identity()
         shelf = run.store.shelf(
             "scores",

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from internvid.core.errors import ConfigInvalidError
+from internvid.core.errors import ConfigInvalidError, VideoUnreadableError
 from internvid.core.types import TimeSpan
 from internvid.evaluate.embedders import Frames
+from internvid.video.frame_folder import read_pictures
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class ViewPlan:
         """The views of a file, or of a span of it.
 
         Args:
-            path: a media file.
+            path: a media file, or a folder of numbered pictures.
             span: seconds from the first displayed frame; None is everything.
             usual: frames where the plan leaves them to the model.
 
@@ -68,10 +69,17 @@ class ViewPlan:
             VideoError: the file cannot be used; its reason says why.
         """
         from internvid.models.viclip.frames import read_frames
+        from internvid.models.viclip.preprocess import sample_frames
 
         count = (self.frames or usual) * self.segments
-        frames = read_frames(path, count, sampling=self.sampling, span=span).frames
-        return self.divide(frames)
+        if not path.is_dir():
+            return self.divide(read_frames(path, count, sampling=self.sampling, span=span).frames)
+        if span is not None:
+            raise VideoUnreadableError(
+                f"{path.name} holds pictures without times, and a span of it is asked for",
+                reason="no_times",
+            )
+        return self.divide(read_pictures(path, lambda n: sample_frames(n, count, self.sampling)))
 
     def divide(self, frames: Frames) -> list[Frames]:
         """The views of frames that were read: [T * segments, H, W, 3] each."""

@@ -10,9 +10,14 @@ from typing import Any
 
 import pytest
 
-from internvid.core.errors import AnnotationInvalidError, SourceMissingError
+from internvid.core.errors import AnnotationInvalidError, ConfigInvalidError, SourceMissingError
 from internvid.core.types import TimeSpan
-from internvid.evaluate.annotations.actions import read_hmdb51, read_ssv2, read_ucf101
+from internvid.evaluate.annotations.actions import (
+    read_hmdb51,
+    read_labelled,
+    read_ssv2,
+    read_ucf101,
+)
 from internvid.evaluate.annotations.captioned import (
     read_captions,
     read_lsmdc,
@@ -383,3 +388,26 @@ def test_a_folder_without_videos_is_refused(tmp_path: Path) -> None:
         VideoFolder.scan(tmp_path)
     with pytest.raises(SourceMissingError):
         VideoFolder.scan(tmp_path / "none")
+
+
+# Any form.
+
+
+def test_the_form_of_a_labelled_list_is_told_by_its_content(write: Write, tmp_path: Path) -> None:
+    ssv2 = write("s.json", [{"id": "7", "template": "Moving [something] up", "label": ""}])
+    assert labels(read_labelled(ssv2)) == [("7", "Moving something up")]
+    reference = write("r.json", [{"video": "a.mp4", "caption": "yoga"}])
+    assert labels(read_labelled(reference)) == [("a.mp4", "yoga")]
+    for line in ("Archery/v_Archery_g01_c01.avi", "Archery/v_Archery_g01_c01.avi 1"):
+        assert labels(read_labelled(write("u.txt", line))) == [("v_Archery_g01_c01", "Archery")]
+    assert labels(read_labelled(write("p.csv", "yoga/a.mp4,yoga\n"))) == [("yoga/a.mp4", "yoga")]
+    assert len(read_labelled(write("k.csv", DEEPMIND), split="train").clips) == 1
+    write("h/wave_test_split2.txt", "a.avi 1\nb.avi 2\n")
+    folder = tmp_path / "h"
+    assert labels(read_labelled(folder, split="2")) == [("b.avi", "wave")]
+    assert labels(read_labelled(folder, split="2", part="train")) == [("a.avi", "wave")]
+    with pytest.raises(ConfigInvalidError, match="splits 1, 2 and 3"):
+        read_labelled(folder, split="test")
+    (tmp_path / "tree" / "yoga").mkdir(parents=True)
+    (tmp_path / "tree" / "yoga" / "a.mp4").touch()
+    assert labels(read_labelled(tmp_path / "tree")) == [("yoga/a.mp4", "yoga")]

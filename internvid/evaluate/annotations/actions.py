@@ -6,13 +6,52 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from internvid.core.errors import SourceMissingError
-from internvid.evaluate.annotations.labelled import read_labelled_json, read_path_labels
-from internvid.evaluate.annotations.reading import invalid, read_json, read_lines, read_list, words
+from internvid.core.errors import ConfigInvalidError, SourceMissingError
+from internvid.evaluate.annotations.labelled import (
+    read_kinetics,
+    read_labelled_json,
+    read_path_labels,
+)
+from internvid.evaluate.annotations.reading import (
+    invalid,
+    read_json,
+    read_lines,
+    read_list,
+    read_text,
+    words,
+)
 from internvid.evaluate.annotations.records import LabelledClip, LabelledSet
 
 _HMDB_FILE = re.compile(r"(.+)_test_split([123])\.txt")
+_UCF_LINE = re.compile(r"(?:\S+/)?(\w+)/v_\1_g\d+_c\d+(?:\.avi)?(?:\s+\d+)?", re.IGNORECASE)
 _HMDB_MARK = {"train": "1", "test": "2"}
+
+
+def read_labelled(
+    path: Path,
+    *,
+    classes: Sequence[str] | None = None,
+    split: str | None = None,
+    part: str = "test",
+) -> LabelledSet:
+    """A labelled set in any of the forms that this package knows, told by its content.
+
+    Args:
+        path: a file of Kinetics, Something-Something v2 or UCF101, the folder of HMDB51's splits,
+            or a folder per class.
+        classes: class names in order; by default those that occur.
+        split: of DeepMind's CSV, rows of this split only; of HMDB51, its number.
+        part: of HMDB51, `test` or `train`.
+    """
+    if path.is_dir():
+        if any(_HMDB_FILE.fullmatch(inside.name) for inside in path.iterdir()):
+            return read_hmdb51(path, split=hmdb51_split(split), part=part, classes=classes)
+        return read_kinetics(path, classes=classes)
+    if path.suffix.lower() == ".json":
+        return read_ssv2(path, classes=classes)
+    if _UCF_LINE.fullmatch(read_text(path).partition("\n")[0].strip()):
+        return read_ucf101(path, classes=classes)
+    return read_kinetics(path, classes=classes, split=split)
 
 
 def read_ssv2(path: Path, *, classes: Sequence[str] | None = None) -> LabelledSet:
@@ -63,25 +102,43 @@ def read_ucf101(path: Path, *, classes: Sequence[str] | None = None) -> Labelled
     return LabelledSet(tuple(clips), tuple(names))
 
 
-def read_hmdb51(folder: Path, *, split: int = 1, part: str = "test") -> LabelledSet:
+def hmdb51_split(text: str | None) -> int:
+    """The number of a split; the first where none is named.
+
+    Raises:
+        ConfigInvalidError: there is no such split.
+    """
+    if text not in (None, "1", "2", "3"):
+        raise ConfigInvalidError(f"HMDB51 has the splits 1, 2 and 3, not {text!r}")
+    return int(text or 1)
+
+
+def read_hmdb51(
+    folder: Path,
+    *,
+    split: int = 1,
+    part: str = "test",
+    classes: Sequence[str] | None = None,
+) -> LabelledSet:
     """A split of HMDB51: files CLASS_test_splitN.txt with `name.avi MARK`.
 
     Args:
         folder: where the files of all classes lie.
         split: 1, 2 or 3.
         part: `test` (mark 2) or `train` (mark 1); mark 0 is in neither.
+        classes: class names in order; by default those of the files.
 
     Raises:
         SourceMissingError: no such files.
     """
     if not folder.is_dir():
         raise SourceMissingError(f"there is no folder {str(folder)!r} with HMDB51's split files")
-    clips, classes = [], []
+    clips, names = [], []
     for path in sorted(folder.iterdir()):
         found = _HMDB_FILE.fullmatch(path.name)
         if found is None or int(found[2]) != split:
             continue
-        classes.append(found[1])
+        names.append(found[1])
         for line, row in read_lines(path):
             name, _, mark = row.rpartition(" ")
             if mark not in ("0", "1", "2") or not name.strip():
@@ -89,9 +146,9 @@ def read_hmdb51(folder: Path, *, split: int = 1, part: str = "test") -> Labelled
             if mark == _HMDB_MARK[part]:
                 clip = name.strip()
                 clips.append(LabelledClip(clip, found[1], (f"{found[1]}/{clip}", clip)))
-    if not classes:
+    if not names:
         raise SourceMissingError(
             f"folder {str(folder)!r} holds no CLASS_test_split{split}.txt",
             hint="unpack testTrainMulti_7030_splits there",
         )
-    return LabelledSet(tuple(clips), tuple(classes))
+    return LabelledSet(tuple(clips), tuple(names if classes is None else classes))

@@ -1,14 +1,15 @@
-"""Finds the videos of a benchmark in a folder, by id, whatever their extension."""
+"""Finds the videos of a benchmark in a folder, by id: files of any extension, folders of frames."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from internvid.core.errors import SourceMissingError
 from internvid.pipeline.sources import MEDIA_SUFFIXES
+from internvid.video.frame_folder import is_picture
 
 # Files that lie beside videos and share their names.
 _BESIDE = """
@@ -26,10 +27,12 @@ class VideoFolder:
         folder: the folder.
         paths: every name a file answers to -> the files that do. Names of YouTube videos
             differ by case alone, so case counts.
+        unpacked: the same of folders that hold pictures; asked where no file has the name.
     """
 
     folder: Path
     paths: dict[str, tuple[Path, ...]]
+    unpacked: dict[str, tuple[Path, ...]] = field(default_factory=dict)
 
     @classmethod
     def scan(cls, folder: Path) -> VideoFolder:
@@ -40,36 +43,45 @@ class VideoFolder:
         """
         if not folder.is_dir():
             raise SourceMissingError(f"there is no folder {str(folder)!r}")
-        found: dict[str, list[Path]] = {}
+        files_of: dict[str, list[Path]] = {}
+        folders_of: dict[str, list[Path]] = {}
         for root, folders, files in os.walk(folder, followlinks=True):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
+            here = Path(root)
+            if here != folder and any(map(is_picture, files)):
+                _note(folders_of, here, here.relative_to(folder).as_posix(), is_file=False)
             for name in sorted(files):
                 if name.startswith(".") or Path(name).suffix.lower() in _NOT_VIDEOS:
                     continue
-                path = Path(root) / name
-                for key in _keys(path.relative_to(folder).as_posix(), is_file=True):
-                    found.setdefault(key, []).append(path)
-        if not found:
+                path = here / name
+                _note(files_of, path, path.relative_to(folder).as_posix(), is_file=True)
+        if not files_of and not folders_of:
             raise SourceMissingError(f"folder {str(folder)!r} holds no videos")
-        return cls(folder, {key: tuple(paths) for key, paths in found.items()})
+        return cls(folder, *({key: tuple(paths) for key, paths in each.items()}
+                             for each in (files_of, folders_of)))  # fmt: skip
 
     def find(self, names: Sequence[str]) -> Path | str:
-        """The file of a clip.
+        """The file of a clip, or the folder of its frames.
 
         Args:
             names: names it may have, best first: a file name or stem, alone or with folders.
 
         Returns:
-            The path; or `not_found`, or `ambiguous` where several files have the name.
+            The path; or `not_found`, or `ambiguous` where several have the name.
         """
         for name in names:
             for key in _keys(name.replace("\\", "/").strip("/"), is_file=False):
-                matches = self.paths.get(key, ())
+                matches = self.paths.get(key) or self.unpacked.get(key, ())
                 if len(matches) == 1:
                     return matches[0]
                 if matches:
                     return "ambiguous"
         return "not_found"
+
+
+def _note(known: dict[str, list[Path]], path: Path, name: str, *, is_file: bool) -> None:
+    for key in _keys(name, is_file=is_file):
+        known.setdefault(key, []).append(path)
 
 
 def _keys(name: str, *, is_file: bool) -> list[str]:
