@@ -10,10 +10,11 @@ from __future__ import annotations
 import functools
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import av
 import av.error
@@ -26,6 +27,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
 from internvid.core.errors import DatasetFormatError, VideoUnreadableError
+from internvid.video.picture import rgb_view
 
 INDEX = "index.parquet"
 INDEX_SCHEMA = pa.schema(
@@ -70,8 +72,10 @@ class FrameShards:
     def __len__(self) -> int:
         return int(pq.read_metadata(self.folder / INDEX).num_rows)
 
-    def read(self, clip: int, choose: Callable[[int], Sequence[int]]) -> npt.NDArray[np.uint8]:
-        """Chosen frames of one clip.
+    def read(
+        self, clip: int, choose: Callable[[int], Sequence[int]]
+    ) -> Iterator[npt.NDArray[np.uint8]]:
+        """Chosen frames of one clip, each GOP decoded when its first one is asked for.
 
         Args:
             clip: its row in the index.
@@ -79,15 +83,14 @@ class FrameShards:
                 allowed. Asked once.
 
         Returns:
-            uint8 RGB [T, H, W, 3].
+            uint8 RGB [H, W, 3] for each; one named several times is one object.
 
         Raises:
             VideoUnreadableError: the shard is gone, cut short or damaged.
         """
         place = _index(self.folder).place(clip)
-        wanted = list(choose(len(place.offsets)))
-        found = _decode(self.folder / place.shard, place, set(wanted))
-        return np.stack([found[at] for at in wanted])
+        wanted = choose(len(place.offsets))
+        yield from _decode(self.folder / place.shard, place, wanted)
 
 
 @dataclass(frozen=True)
@@ -131,38 +134,47 @@ def _index(folder: Path) -> _Index:
     return _Index(folder / INDEX)
 
 
-def _decode(shard: Path, place: _Place, wanted: set[int]) -> dict[int, npt.NDArray[np.uint8]]:
+def _decode(shard: Path, place: _Place, wanted: Sequence[int]) -> Iterator[npt.NDArray[np.uint8]]:
     """The wanted frames: of each GOP that holds any, the packets up to the last one."""
-    last = {at // place.gop: at for at in sorted(wanted)}
-    needed = [at for gop, end in last.items() for at in range(gop * place.gop, end + 1)]
-    first = int(place.offsets[needed[0]])
-    stop = int(place.offsets[needed[-1]] + place.lengths[needed[-1]])
-    data = _bytes_of(shard, place.offset + first, stop - first)
-    tools = _tools()
-    context = tools.context(place.header)
-    found: dict[int, npt.NDArray[np.uint8]] = {}
-
-    def take(frames: list[VideoFrame]) -> None:
-        for frame in frames:
-            if frame.pts in wanted:
-                found[frame.pts] = tools.paint(frame)
-
-    try:
-        for at in needed:
+    begin, stop = wanted[0] // place.gop * place.gop, wanted[-1]
+    first = int(place.offsets[begin])
+    end = int(place.offsets[stop] + place.lengths[stop])
+    data = _bytes_of(shard, place.offset + first, end - first)
+    for gop, frames in groupby(wanted, lambda at: at // place.gop):
+        # A GOP at a time, whole: between two of them the thread may read another clip.
+        numbers = list(frames)
+        packets = []
+        for at in range(gop * place.gop, numbers[-1] + 1):
             start = int(place.offsets[at]) - first
             packet = av.Packet(data[start : start + int(place.lengths[at])])
             packet.pts = packet.dts = at
-            take(context.decode(packet))
-        if len(found) < len(wanted):
+            packets.append(packet)
+        found = _pictures(packets, place.header, set(numbers))
+        if found is None:
+            raise VideoUnreadableError(f"{shard.name}: a clip is damaged", reason="no_frames")
+        for at in numbers:
+            yield found[at]
+
+
+def _pictures(
+    packets: Sequence[av.Packet[Any]], header: bytes, wanted: set[int]
+) -> dict[int, npt.NDArray[np.uint8]] | None:
+    """RGB pictures of one GOP by number; None where a wanted one does not come out."""
+    tools = _tools()
+    context = tools.context(header)
+    frames: list[VideoFrame] = []
+    try:
+        for packet in packets:
+            frames += context.decode(packet)
+        if not wanted <= {frame.pts for frame in frames}:
             # A decoder that holds frames back is emptied, and not used again.
-            tools.forget(place.header)
-            take(context.decode(None))
-    except av.error.FFmpegError as error:
-        tools.forget(place.header)
-        raise VideoUnreadableError(f"{shard.name}: a clip is damaged ({error})") from error
-    if len(found) < len(wanted):
-        raise VideoUnreadableError(f"{shard.name}: a clip is damaged", reason="no_frames")
-    return found
+            tools.forget(header)
+            frames += context.decode(None)
+    except av.error.FFmpegError:
+        tools.forget(header)
+        return None
+    found = {frame.pts: tools.paint(frame) for frame in frames if frame.pts in wanted}
+    return found if len(found) == len(wanted) else None
 
 
 class _Tools(threading.local):
@@ -184,8 +196,7 @@ class _Tools(threading.local):
         return self._contexts[header]
 
     def paint(self, frame: VideoFrame) -> npt.NDArray[np.uint8]:
-        picture = self._painter.reformat(frame, format="rgb24", threads=1).to_ndarray()
-        return cast("npt.NDArray[np.uint8]", picture)
+        return rgb_view(self._painter.reformat(frame, format="rgb24", threads=1))
 
     def forget(self, header: bytes) -> None:
         self._contexts.pop(header, None)

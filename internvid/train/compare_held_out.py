@@ -45,7 +45,7 @@ class ChosenSource:
             None if alike is None else [alike[at] for at in self.clips],
         )
 
-    def read(self, clip: int, choose: FrameChoice) -> FramesArray:
+    def read(self, clip: int, choose: FrameChoice) -> Iterable[FramesArray]:
         """Frames of one clip."""
         return self.inner.read(self.clips[clip], choose)
 
@@ -151,7 +151,8 @@ class HeldOut:
         found, clips = [], []
         for at in range(len(self.source.clips)):
             try:
-                clips.append(self.source.read(at, lambda n: sample_frames(n, count)))
+                read = self.source.read(at, lambda n: sample_frames(n, count))
+                clips.append(np.stack(list(read)))
             except VideoError:
                 continue
             found.append(at)

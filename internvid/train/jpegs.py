@@ -5,8 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import threading
-from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import av
 import av.error
@@ -17,31 +16,18 @@ from PIL import Image, UnidentifiedImageError
 
 from internvid.core.errors import VideoUnreadableError
 from internvid.train.samples import FramesArray
+from internvid.video.picture import rgb_view
 
 _PLAIN = frozenset({"yuvj420p", "yuvj422p", "yuvj444p"})
 
 
-def decode_jpegs(files: Sequence[bytes]) -> FramesArray:
-    """Frames of one clip.
-
-    Args:
-        files: JPEG bytes, pictures of equal size; equal objects are decoded once.
-
-    Returns:
-        uint8 RGB [T, H, W, 3].
+def decode_jpeg(file: bytes) -> FramesArray:
+    """uint8 RGB [H, W, 3] of JPEG bytes.
 
     Raises:
-        VideoUnreadableError: one is damaged, or sizes differ.
+        VideoUnreadableError: they are damaged.
     """
-    decoder = _decoder()
-    seen: dict[int, FramesArray] = {}
-    for file in files:
-        if id(file) not in seen:
-            seen[id(file)] = decoder.decode(file)
-    pictures = [seen[id(file)] for file in files]
-    if len({picture.shape for picture in pictures}) != 1:
-        raise VideoUnreadableError("frames of one clip differ in size", reason="sizes_differ")
-    return np.stack(pictures)
+    return _decoder().decode(file)
 
 
 class _Decoder(threading.local):
@@ -64,8 +50,7 @@ class _Decoder(threading.local):
             # Grey or CMYK pictures, or a decoder that met damage: start it anew.
             self._context = None
             return _by_pillow(file)
-        picture = self._painter.reformat(frames[0], format="rgb24", threads=1).to_ndarray()
-        return cast("FramesArray", picture)
+        return rgb_view(self._painter.reformat(frames[0], format="rgb24", threads=1))
 
 
 def _by_pillow(file: bytes) -> FramesArray:

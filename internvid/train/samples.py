@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -48,7 +48,7 @@ class ClipSource(Protocol):
         """All clips, in an order that never changes."""
         ...
 
-    def read(self, clip: int, choose: FrameChoice) -> FramesArray:
+    def read(self, clip: int, choose: FrameChoice) -> Iterable[FramesArray]:
         """Frames of one clip of the table.
 
         Args:
@@ -56,10 +56,12 @@ class ClipSource(Protocol):
             choose: asked once, with the number of frames there are.
 
         Returns:
-            uint8 RGB [T, H, W, 3], one for each frame that `choose` named.
+            uint8 RGB [H, W, 3] of equal size, one for each frame that `choose` named: an array
+            [T, H, W, 3], or pictures that are decoded while one goes through them. A frame named
+            several times may be one object.
 
         Raises:
-            VideoError: the clip cannot be read; training goes on without it.
+            VideoError: the clip cannot be read, now or on the way; training goes on without it.
         """
         ...
 

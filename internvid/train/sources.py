@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -15,6 +15,7 @@ from internvid.core.types import TimeSpan
 from internvid.dataset.frames import FrameShards
 from internvid.synthetic.clips import ClipSpec, render_clip, sample_specs
 from internvid.train.samples import ClipTable, FrameChoice, FramesArray
+from internvid.video.frame_folder import read_pictures
 from internvid.video.span import read_span
 
 
@@ -47,7 +48,7 @@ class ArraySource:
 
 @dataclass(frozen=True)
 class FileClip:
-    """A span of a file with its caption; the whole file where `span` is None."""
+    """A span of a file with its caption; the whole file, or folder of frames, without one."""
 
     path: Path
     caption: str
@@ -80,6 +81,8 @@ class FileSource:
             VideoError: the file cannot be read, or shows nothing of the span.
         """
         asked = self.clips[clip]
+        if asked.span is None and asked.path.is_dir():
+            return read_pictures(asked.path, choose, self.short_side)
         return read_span(asked.path, choose, span=asked.span, short_side=self.short_side).frames
 
 
@@ -114,8 +117,8 @@ class ShardSource:
         sources = [row["source_id"] for row in rows]
         return ClipTable([row["clip_id"] for row in rows], captions, sources)
 
-    def read(self, clip: int, choose: FrameChoice) -> FramesArray:
-        """Frames of one clip.
+    def read(self, clip: int, choose: FrameChoice) -> Iterator[FramesArray]:
+        """Frames of one clip, decoded while one goes through them.
 
         Raises:
             VideoUnreadableError: the shard is gone or damaged.

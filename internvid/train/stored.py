@@ -10,9 +10,10 @@ import functools
 import hashlib
 import json
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ import pyarrow.parquet as pq
 from internvid.core.errors import MisuseError, VideoUnreadableError
 from internvid.dataset.parts import commit_json, committed, row_group_owners
 from internvid.dataset.store import Dataset
-from internvid.train.jpegs import decode_jpegs
+from internvid.train.jpegs import decode_jpeg
 from internvid.train.processes import rank, wait_for_all
 from internvid.train.samples import ClipTable, FrameChoice, FramesArray
 
@@ -48,8 +49,8 @@ class PickSource:
         """All clips."""
         return self.clips
 
-    def read(self, clip: int, choose: FrameChoice) -> FramesArray:
-        """Frames of one clip.
+    def read(self, clip: int, choose: FrameChoice) -> Iterator[FramesArray]:
+        """Frames of one clip, each decoded when it is asked for.
 
         Raises:
             VideoUnreadableError: no picks, or damaged ones.
@@ -58,13 +59,10 @@ class PickSource:
         start, count = pack.clips[clip]
         if not count:
             raise VideoUnreadableError("the clip has no picks", reason="no_picks")
-        files: dict[int, bytes] = {}
-        wanted = [int(start) + at for at in choose(int(count))]
-        for at in wanted:
-            if at not in files:
-                first, end = int(pack.ends[at]), int(pack.ends[at + 1])
-                files[at] = os.pread(pack.descriptor, end - first, first)
-        return decode_jpegs([files[at] for at in wanted])
+        for at, times in Counter(choose(int(count))).items():
+            first, end = pack.ends[start + at : start + at + 2].tolist()
+            picture = decode_jpeg(os.pread(pack.descriptor, end - first, first))
+            yield from repeat(picture, times)
 
     def __getstate__(self) -> dict[str, Any]:
         # Workers read clips by number; captions stay where they are needed.

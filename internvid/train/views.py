@@ -6,6 +6,7 @@ of the pixels is moved between processes and to the device, and nothing is norma
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,11 +15,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from internvid.core.errors import ConfigInvalidError
-from internvid.models.viclip.masking import kept_count, patchify
+from internvid.core.errors import ConfigInvalidError, VideoUnreadableError
+from internvid.models.viclip.masking import kept_count
 from internvid.models.viclip.preprocess import sample_frames
-from internvid.train.order import generator, random_crop, random_frames, random_kept
+from internvid.train.order import IntArray, generator, random_crop, random_frames, random_kept
 from internvid.train.samples import ClipSource, FramesArray
+
+_Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -118,35 +121,91 @@ def show(
             return sample_frames(available, shape.frames)
         return random_frames(rng, available, shape.frames)
 
-    frames = source.read(clip, choose)
-    if recipe.crop:
-        box = random_crop(
-            rng, frames.shape[1], frames.shape[2], (recipe.least_area, recipe.most_area)
-        )
-        frames = frames[:, box[0] : box[0] + box[2], box[1] : box[1] + box[3]]
-    square_TCHW = _resized(frames, shape.resolution, recipe.interpolation)
-    flips = rng.random() < 0.5
-    if flips and may_flip and recipe.flip != "never":
-        square_TCHW = square_TCHW.flip(-1)
-    kept = (
+    def box(height: int, width: int) -> _Box:
+        if not recipe.crop:
+            return 0, 0, height, width
+        return random_crop(rng, height, width, (recipe.least_area, recipe.most_area))
+
+    crops_NHWC, shown_T = _crops(source.read(clip, choose), box, shape.frames)
+    mirrored = rng.random() < 0.5 and may_flip and recipe.flip != "never"
+    kept_K = (
         random_kept(rng, shape.tokens, shape.kept)
         if shape.mask_ratio
         else np.arange(shape.tokens, dtype=np.int64)
     )
-    kept_K = torch.from_numpy(kept)
-    patches_BKP = patchify(square_TCHW[None], shape.patch, kept_K[None])
-    return View(patches_BKP[0], kept_K)
+    squares_NRRC = _resized(crops_NHWC, shape.resolution, recipe.interpolation)
+    patches_KP = _patches(
+        squares_NRRC,
+        shown_T[kept_K % shape.frames],
+        kept_K // shape.frames,
+        shape.patch,
+        mirrored=mirrored,
+    )
+    return View(torch.from_numpy(patches_KP), torch.from_numpy(kept_K))
 
 
-def _resized(frames_THWC: FramesArray, resolution: int, interpolation: str) -> Tensor:
-    """uint8 [T, 3, R, R]; torch's 8-bit resize wants channels last, which decoders give."""
-    images_TCHW = torch.from_numpy(np.ascontiguousarray(frames_THWC)).permute(0, 3, 1, 2)
-    if images_TCHW.shape[-2:] == (resolution, resolution):
-        return images_TCHW
-    return functional.interpolate(
-        images_TCHW,
+def _crops(
+    frames: Iterable[FramesArray], box: Callable[[int, int], _Box], most: int
+) -> tuple[FramesArray, IntArray]:
+    """The box of every distinct frame, and which of them each of `most` frames is.
+
+    Frames come one after another and only their boxes are kept: a decoded frame is still in the
+    processor's cache when it is cut, and its memory serves the next one.
+    """
+    crops = np.empty((0, 0, 0, 3), np.uint8)
+    shown: list[int] = []
+    size, last, distinct = (0, 0), None, 0
+    for frame in frames:
+        if last is None:
+            size = frame.shape[:2]
+            top, left, height, width = box(*size)
+            crops = np.empty((most, height, width, 3), np.uint8)
+        if frame.shape[:2] != size:
+            raise VideoUnreadableError("frames of one clip differ in size", reason="sizes_differ")
+        if frame is not last:
+            crops[distinct] = frame[top : top + height, left : left + width]
+            last, distinct = frame, distinct + 1
+        shown.append(distinct - 1)
+    return crops[:distinct], np.array(shown)
+
+
+def _resized(crops_NHWC: FramesArray, resolution: int, interpolation: str) -> FramesArray:
+    """uint8 [N, R, R, 3]; torch's 8-bit resize wants channels last, which decoders give."""
+    if crops_NHWC.shape[1:3] == (resolution, resolution):
+        return crops_NHWC
+    images_NCHW = torch.from_numpy(crops_NHWC).permute(0, 3, 1, 2)
+    # All of a clip in one call: the weights are computed once.
+    squares_NCRR = functional.interpolate(
+        images_NCHW,
         (resolution, resolution),
         mode=interpolation,
         align_corners=False,
         antialias=True,
     )
+    return np.ascontiguousarray(squares_NCRR.permute(0, 2, 3, 1).numpy())
+
+
+def _patches(
+    squares_NRRC: FramesArray,
+    frame_K: IntArray,
+    place_K: IntArray,
+    patch: int,
+    *,
+    mirrored: bool,
+) -> FramesArray:
+    """What `patchify` gives of the kept patches [K, 3 * patch * patch], and nothing else touched.
+
+    A line of a patch is copied as one item; mirroring takes the patch from the other side and
+    turns it.
+    """
+    across = squares_NRRC.shape[1] // patch
+    line = 3 * patch
+    lines = squares_NRRC.reshape(-1, across, patch, across * line).view(f"V{line}")
+    columns_K = place_K % across
+    if mirrored:
+        columns_K = across - 1 - columns_K
+    found_KL = lines[frame_K, place_K // across, :, columns_K]
+    found_KPPC = found_KL.view(np.uint8).reshape(-1, patch, patch, 3)
+    if mirrored:
+        found_KPPC = found_KPPC[:, :, ::-1]
+    return found_KPPC.transpose(0, 3, 1, 2).reshape(-1, patch * line)

@@ -116,3 +116,10 @@ def decode_jpeg(data: bytes) -> RGBArray:
     """uint8 [H, W, 3] of JPEG bytes."""
     with Image.open(io.BytesIO(data)) as image:
         return np.asarray(image.convert("RGB"))
+
+
+def rgb_view(frame: VideoFrame) -> RGBArray:
+    """uint8 [H, W, 3] of an rgb24 frame, in the frame's own memory; read only."""
+    plane = frame.planes[0]
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(frame.height, plane.line_size)
+    return rows[:, : 3 * frame.width].reshape(frame.height, frame.width, 3)

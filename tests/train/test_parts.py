@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from internvid.core.errors import CheckpointMismatchError, ComponentUnknownError, ConfigInvalidError
+from internvid.core.errors import (
+    CheckpointMismatchError,
+    ComponentUnknownError,
+    ConfigInvalidError,
+    VideoUnreadableError,
+)
 from internvid.models.viclip.config import CONFIGS
 from internvid.models.viclip.masking import patchify
 from internvid.models.viclip.model import ViCLIP
@@ -17,8 +23,10 @@ from internvid.models.viclip.tokenizer import Tokenizer
 from internvid.train import recipes
 from internvid.train.flops import measure_peak, parameter_counts, step_cost, tower_flops
 from internvid.train.optimiser import decays, gradient_norm
+from internvid.train.order import generator, random_crop, random_frames, random_kept
 from internvid.train.recipe import with_assignments
 from internvid.train.report import CsvWriter, TensorBoardWriter, find_writer
+from internvid.train.samples import ClipTable, FrameChoice, FramesArray
 from internvid.train.schedule import learning_rate
 from internvid.train.sources import ArraySource
 from internvid.train.towers import PatchTower
@@ -160,6 +168,65 @@ def test_mirrored_clips_are_mirrored_and_captions_are_minded() -> None:
         for at in range(12)
     ]  # fmt: skip
     assert 0 < sum(not torch.equal(a.patches, free[0].patches) for a in free) < 12
+
+
+def plain_view(source: ArraySource, key: tuple[int, int, int], shape: ViewShape) -> torch.Tensor:
+    """The same view by the usual calls over whole clips."""
+    rng = generator(*key)
+    frames = source.read(0, lambda n: random_frames(rng, n, shape.frames))
+    top, left, height, width = random_crop(rng, *frames.shape[1:3], (0.5, 1.0))
+    crop = torch.from_numpy(frames[:, top : top + height, left : left + width].copy())
+    sides = (shape.resolution, shape.resolution)
+    images = crop.permute(0, 3, 1, 2)
+    square = torch.nn.functional.interpolate(
+        images, sides, mode="bicubic", align_corners=False, antialias=True
+    )
+    square = square.flip(-1) if rng.random() < 0.5 else square
+    kept = random_kept(rng, shape.tokens, shape.kept) if shape.mask_ratio else None
+    chosen = None if kept is None else torch.from_numpy(kept)[None]
+    return patchify(square[None], shape.patch, chosen)[0]
+
+
+@pytest.mark.parametrize("mask", [0.0, 0.75])
+def test_views_equal_the_usual_calls(mask: float) -> None:
+    rng = np.random.default_rng(1)
+    for count in (9, 3, 1):  # with fewer than four, the last is repeated
+        source = ArraySource([rng.integers(0, 255, (count, 40, 56, 3), dtype=np.uint8)], ["text"])
+        shape = replace(SHAPE, mask_ratio=mask)
+        for at in range(6):
+            ours = show(source, 0, (3, 1, at), shape, ViewRecipe()).patches
+            assert torch.equal(ours, plain_view(source, (3, 1, at), shape))
+
+
+def test_frames_of_different_sizes_are_no_clip() -> None:
+    frames = [np.zeros((40, 56, 3), np.uint8), np.zeros((40, 40, 3), np.uint8)]
+    source = ArraySource([frames], ["some text"])  # type: ignore[list-item]
+    uneven = replace(SHAPE, frames=2)
+    with pytest.raises(VideoUnreadableError, match="differ in size"):
+        show(Pictures(source), 0, (0, 0, 0), uneven, ViewRecipe())
+
+
+class Pictures:
+    """A source that hands out pictures one after another."""
+
+    def __init__(self, inner: ArraySource) -> None:
+        self.inner = inner
+
+    def table(self) -> ClipTable:
+        return self.inner.table()
+
+    def read(self, clip: int, choose: FrameChoice) -> Iterator[FramesArray]:
+        frames = self.inner.clips[clip]
+        for at in choose(len(frames)):
+            yield frames[at]
+
+
+def test_pictures_one_after_another_are_a_clip_too() -> None:
+    source = gradient_clip()
+    for at in range(3):
+        whole = show(source, 0, (0, 0, at), SHAPE, ViewRecipe())
+        single = show(Pictures(source), 0, (0, 0, at), SHAPE, ViewRecipe())
+        assert torch.equal(whole.patches, single.patches)
 
 
 def test_the_patch_tower_equals_the_model(tmp_path: Path) -> None:
