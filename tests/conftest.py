@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import internvid
+from internvid.curate.filters import DEFAULT_FILTERS
 from internvid.dataset.store import Dataset
 from internvid.pipeline.recipe import CutRecipe, Recipe
 from internvid.scan.scan import ScanRecipe
@@ -61,7 +62,7 @@ def recipe() -> Recipe:
     return Recipe(
         name="test",
         scan=ScanRecipe(observers=("content", "luma")),
-        cut=CutRecipe(detector=ContentDetector(), signals=("audio",)),
+        cut=CutRecipe(ContentDetector(), signals=("audio",), filters=DEFAULT_FILTERS[:1]),
         captioners={"echo": EchoCaptioner()},
     )
 

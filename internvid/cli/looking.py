@@ -8,6 +8,7 @@ from typing import Any
 
 from internvid.cli.output import put, put_json, table
 from internvid.core import registry
+from internvid.core.config import settings_of, spell
 from internvid.core.errors import MisuseError
 
 
@@ -75,6 +76,7 @@ def run_describe(dataset: Path, subset: str | None, *, as_json: bool) -> None:
     facts = describe(opened, subset)
     cut = opened.record.cut
     facts["columns"] = column_progress(opened.layout, opened.record, cut) if cut else []
+    facts["recipe"] = opened.record.cuts.get(cut or "", {}).get("settings", [])
     if as_json:
         put_json(facts)
         return
@@ -85,6 +87,9 @@ def run_describe(dataset: Path, subset: str | None, *, as_json: bool) -> None:
         if facts[title]:
             put(f"\n{title}")
             put(table(facts[title]))
+    if facts["recipe"]:
+        put("\nrecipe")
+        put("\n".join(f"--set {one['setting']}={one['value']}" for one in facts["recipe"]))
 
 
 def run_list(what: str, subset: str | None, limit: int, *, rejected: bool, as_json: bool) -> None:
@@ -118,14 +123,20 @@ def run_list(what: str, subset: str | None, limit: int, *, rejected: bool, as_js
 def _list_recipes(*, as_json: bool) -> None:
     from internvid import recipes
 
-    rows = [
-        {"name": name, "does": (make.__doc__ or "").strip().splitlines()[0]}
+    rows: list[dict[str, Any]] = [
+        {
+            "name": name,
+            "does": (make.__doc__ or "").strip().splitlines()[0],
+            "fields": settings_of(make()),
+        }
         for name, make in sorted(recipes.RECIPES.items())
     ]
     if as_json:
         put_json(rows)
-    else:
-        put("\n".join(f"{row['name']}\n    {row['does']}" for row in rows))
+        return
+    for row in rows:
+        put(f"{row['name']}\n    {row['does']}")
+        _put_fields(row["fields"])
 
 
 def _list_components(kind: str, *, as_json: bool) -> None:
@@ -142,8 +153,12 @@ def _list_components(kind: str, *, as_json: bool) -> None:
     for row in rows:
         needs = "".join(f"  [internvid[{extra}]]" for extra in row["installs"])
         put(f"{row['name']}{needs}\n    {row['does']}")
-        for field, default in row["fields"].items():
-            put(f"    --set {field}={_shown(default)}")
+        _put_fields(row["fields"])
+
+
+def _put_fields(fields: dict[str, Any]) -> None:
+    for field, default in fields.items():
+        put(f"    --set {field}={spell(default)}")
 
 
 def _settable(component: Any, path: str = "") -> dict[str, Any]:
@@ -155,7 +170,9 @@ def _settable(component: Any, path: str = "") -> dict[str, Any]:
             continue
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             inner = _settable(type(value), f"{path}{field.name}.")
-            found |= {key: _reached(value, key, path + field.name) for key in inner}
+            reached = {key: _reached(value, key, path + field.name) for key in inner}
+            # A required field of a part may hold what text cannot say, fitted numbers for one.
+            found |= {key: at for key, at in reached.items() if isinstance(at, _SETTABLE)}
         elif isinstance(value, _SETTABLE):
             found[path + field.name] = value
     return found
@@ -179,10 +196,6 @@ def _installs(component: Any) -> list[str]:
             if hasattr(value, "base_url"):
                 found.add("client")
     return sorted(found)
-
-
-def _shown(default: Any) -> str:
-    return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
 
 
 # What --set can give; fitted numbers and callbacks are for code.

@@ -17,8 +17,9 @@ def run_plan(videos: Sequence[str], recipe: Recipe, workers: int | None, *, as_j
     from internvid.pipeline.forecast import forecast
 
     found = forecast(videos, recipe, workers or os.cpu_count() or 1)
+    settings = recipe.settings()
     if as_json:
-        put_json(found)
+        put_json({**vars(found), "recipe": settings})
         return
     put(f"sources               {found.sources} ({found.unreadable} of {found.probed} probed "
         "cannot be opened)")  # fmt: skip
@@ -28,3 +29,5 @@ def run_plan(videos: Sequence[str], recipe: Recipe, workers: int | None, *, as_j
     put(f"disk per video hour   {found.bytes_per_hour / 1e6:.1f} MB")
     put(f"expected time         {duration(found.expected_seconds)} with {found.workers} workers")
     put(f"expected size         {found.expected_bytes / 1e6:.1f} MB")
+    put("\nrecipe")
+    put("\n".join(f"--set {one['setting']}={one['value']}" for one in settings))

@@ -10,11 +10,13 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib
+import itertools
 from collections.abc import Iterable
+from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
-from internvid.core.config import with_values
+from internvid.core.config import settings_of, with_values
 from internvid.core.errors import ComponentUnknownError, ConfigInvalidError
 
 COMPONENTS: dict[str, dict[str, str]] = {
@@ -138,6 +140,55 @@ def create(kind: str, name: str, assignments: Iterable[str] = ()) -> Any:
             f"{kind} {name!r} needs values for: {', '.join(missing) or error}"
         ) from error
     return with_values(made, list(assignments))
+
+
+def name_of(kind: str, component: Any) -> str:
+    """The name under which `find` has the class of a component: ours, or "module:Class"."""
+    cls = type(component)
+    target = f"{cls.__module__}:{cls.__qualname__}"
+    ours = (name for name, known in _table(kind).items() if known == target)
+    installed = (point.name for point in _entry_points(kind) if point.value == target)
+    return next(itertools.chain(ours, installed), target)
+
+
+@dataclass(frozen=True)
+class ByName:
+    """How components in a field are named in assignments: by their names here.
+
+    Attributes:
+        kind: of the components.
+        keeps_names: one with its defaults stands as its name in the field, not as an instance.
+    """
+
+    kind: str
+    keeps_names: bool = False
+
+    @property
+    def hint(self) -> str:
+        """How to say which there shall be."""
+        return f"name all that there shall be, or see: internvid list {self.kind}s"
+
+    def name_of(self, member: Any) -> str:
+        """Its name."""
+        return member if isinstance(member, str) else name_of(self.kind, member)
+
+    def make(self, name: str) -> Any:
+        """The component of that name, with its defaults."""
+        return self.closed(create(self.kind, name))
+
+    def begin(self, name: str, path: str) -> None:
+        """A component is chosen before its fields are set."""
+
+    def opened(self, member: Any) -> Any:
+        """An instance."""
+        return create(self.kind, member) if isinstance(member, str) else member
+
+    def closed(self, member: Any) -> Any:
+        """A name where that says it all, so that equal recipes have equal fingerprints."""
+        name = self.name_of(member)
+        if self.keeps_names and settings_of(member) == settings_of(create(self.kind, name)):
+            return name
+        return member
 
 
 def _table(kind: str) -> dict[str, str]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from internvid.core.errors import ConfigInvalidError
+
 
 @dataclass(frozen=True)
 class FilterRule:
@@ -22,6 +24,47 @@ class FilterRule:
     reason: str
     minimum: float | None = None
     maximum: float | None = None
+
+
+class ByReason:
+    """How the rules of a cut are named in assignments: by their reasons.
+
+    A rule of a recipe is chosen by its reason; a new one begins with its column.
+    """
+
+    hint = (
+        "name all that there shall be, or begin a new rule with its column: "
+        "cut.filters.dark.column=brightness, cut.filters.dark.minimum=0.2"
+    )
+
+    def name_of(self, member: FilterRule) -> str:
+        """Its reason."""
+        return member.reason
+
+    def make(self, name: str) -> FilterRule:
+        """The rule that a recipe of ours has for that reason.
+
+        Raises:
+            ConfigInvalidError: none has.
+        """
+        known = {rule.reason: rule for rule in (*DEFAULT_FILTERS, *PAPER_FILTERS)}
+        if name not in known:
+            raise ConfigInvalidError(
+                f"no recipe has a filter {name!r}; known: {', '.join(known)}", hint=self.hint
+            )
+        return known[name]
+
+    def begin(self, name: str, path: str) -> FilterRule | None:
+        """A new rule, if its column is what is about to be set."""
+        return FilterRule("", name) if path == "column" else None
+
+    def opened(self, member: FilterRule) -> FilterRule:
+        """The rule."""
+        return member
+
+    def closed(self, member: FilterRule) -> FilterRule:
+        """The rule."""
+        return member
 
 
 def judge(row: Mapping[str, Any], rules: Sequence[FilterRule]) -> tuple[bool, str, float | None]:

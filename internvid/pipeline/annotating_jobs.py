@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,8 +25,7 @@ from internvid.dataset.store import Dataset
 from internvid.dataset.tables import ANNOTATION_KEYS
 from internvid.pipeline.annotating_parts import ColumnJob
 from internvid.pipeline.recipe import ColumnInputs, column_key
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+from internvid.pipeline.rehearsal import NAME
 
 
 @dataclass(frozen=True)
@@ -105,7 +103,7 @@ def key_of(name: str, component: Any, inputs: ColumnInputs) -> str:
 
 
 def _check_name(name: str, job: ColumnJob, record: Record) -> None:
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise MisuseError(f"{name!r} cannot name a column: use letters, digits, '.', '_' and '-'")
     extras = job.traits.extras
     wrong = sorted(set(extras) & set(ANNOTATION_KEYS))

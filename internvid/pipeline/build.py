@@ -85,7 +85,7 @@ def build(
     count = workers or os.cpu_count() or 1
     # Before the lock file is made, so that a refused folder stays as it was.
     layout.refuse_foreign()
-    recipe.complete_scan()  # a detector that cannot run is refused before anything is written
+    recipe.check()  # what cannot run is refused before anything is written
     with layout.locked():
         record = layout.create()
         plan_sources(layout, record, sources, retry=retry)
@@ -237,6 +237,7 @@ class _Run:
         record.cuts[self.cut_key] = {
             "scan": self.scan_key,
             "signals": self.recipe.cut.signal_fingerprints(),
+            "settings": self.recipe.settings(),
             **identity(self.recipe.cut),
         }
         record.columns.setdefault(self.cut_key, {}).update(self.columns)

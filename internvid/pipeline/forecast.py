@@ -53,6 +53,7 @@ class Forecast:
 
 def forecast(videos: Sequence[str], recipe: Recipe, workers: int) -> Forecast:
     """Probe up to 50 sources, scan up to 20 s of 3, and extrapolate."""
+    recipe.check()
     scan = recipe.complete_scan()
     uris = find_sources(videos).column("uri").to_pylist()
     step = max(1, len(uris) // PROBES)

@@ -8,12 +8,18 @@ from typing import Any
 
 from internvid.core import registry
 from internvid.core.annotators import traits_of
-from internvid.core.config import fingerprint
+from internvid.core.config import fingerprint, named_by, settings_of, spell
 from internvid.core.contracts import Detector, WatchingDetector
-from internvid.curate.filters import DEFAULT_FILTERS, FilterRule
+from internvid.core.errors import ConfigInvalidError
+from internvid.curate.filters import DEFAULT_FILTERS, ByReason, FilterRule
+from internvid.pipeline.rehearsal import NAME, refuse_blind_rules, refuse_names, rehearse
 from internvid.scan.scan import ScanRecipe
 from internvid.shots.stitch import Stitch
 
+_DETECTOR = registry.ByName("detector")
+_CAPTIONERS = registry.ByName("captioner")
+_RULES = ByReason()
+_SIGNALS = registry.ByName("signal", keeps_names=True)
 DEFAULT_SIGNALS = tuple(registry.COMPONENTS["signal"])
 
 
@@ -24,18 +30,19 @@ class CutRecipe:
     Attributes:
         detector: a component that cuts a timeline into shots.
         stitch: how shots become clips.
-        signals: names of the components that measure each clip.
+        signals: components that measure each clip: names, or instances whose fields are their
+            configuration.
         filters: rules that reject clips, the first that fails names the reason.
     """
 
-    detector: Any
+    detector: Any = field(metadata=named_by(_DETECTOR))
     stitch: Stitch = field(default_factory=Stitch)
-    signals: tuple[str, ...] = DEFAULT_SIGNALS
-    filters: tuple[FilterRule, ...] = DEFAULT_FILTERS
+    signals: tuple[Any, ...] = field(default=DEFAULT_SIGNALS, metadata=named_by(_SIGNALS))
+    filters: tuple[FilterRule, ...] = field(default=DEFAULT_FILTERS, metadata=named_by(_RULES))
 
     def signal_components(self) -> list[Any]:
-        """An instance of each signal, with its defaults."""
-        return [registry.create("signal", name) for name in self.signals]
+        """An instance of each signal."""
+        return [_SIGNALS.opened(signal) for signal in self.signals]
 
     def signal_fingerprints(self) -> dict[str, str]:
         """Class name -> fingerprint of each signal."""
@@ -56,7 +63,31 @@ class Recipe:
     name: str
     cut: CutRecipe
     scan: ScanRecipe = field(default_factory=ScanRecipe)
-    captioners: Mapping[str, Any] = field(default_factory=dict)
+    captioners: Mapping[str, Any] = field(default_factory=dict, metadata=named_by(_CAPTIONERS))
+
+    def __post_init__(self) -> None:
+        # It is the name of a folder.
+        if not NAME.fullmatch(self.name):
+            raise ConfigInvalidError(
+                f"{self.name!r} cannot name a recipe: use letters, digits, '.', '_' and '-'"
+            )
+
+    def settings(self) -> list[dict[str, str]]:
+        """Every `setting` of it with its `value`, both as `--set` takes them."""
+        found = settings_of(self)
+        return [{"setting": path, "value": spell(value)} for path, value in found.items()]
+
+    def check(self) -> None:
+        """Find out before anything is read or written what cannot work together.
+
+        Raises:
+            InternvidError: the detector, a signal or a filter cannot work with the rest.
+        """
+        scan = self.complete_scan()
+        signals = self.cut.signal_components()
+        refuse_blind_rules(self.cut.filters, signals)
+        refuse_names(self.captioners, signals)
+        rehearse(self.cut.detector, signals, scan.column_specs())
 
     def complete_scan(self) -> ScanRecipe:
         """The scan with the observers that the detector asks for: what is really run.

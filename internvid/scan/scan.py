@@ -14,6 +14,7 @@ import numpy as np
 from av.audio.frame import AudioFrame
 
 from internvid.core import registry
+from internvid.core.config import named_by
 from internvid.core.contracts import Observer, PickFacts
 from internvid.core.errors import ConfigInvalidError
 from internvid.core.types import LEAD, ColumnSpec, Timeline
@@ -29,6 +30,7 @@ from internvid.video.probe import VideoFacts, hash_file
 
 Progress = Callable[[float, float | None], None]
 Keep = Callable[[StoredPick], None]
+_OBSERVERS = registry.ByName("observer", keeps_names=True)
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class ScanRecipe:
     """
 
     version = 2
-    observers: tuple[Any, ...] = ("content", "luma")
+    observers: tuple[Any, ...] = field(default=("content", "luma"), metadata=named_by(_OBSERVERS))
     picks: PickRule = field(default_factory=PickRule)
     mode: str = "full"
     audio: bool = True

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from internvid.core.errors import ConfigInvalidError
 from internvid.core.types import Shot, Timeline, TimeSpan
 
 
@@ -29,6 +30,16 @@ class Stitch:
     maximum_seconds: float = 60.0
     quiet_seconds: float = 2.0
     guard_frames: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("maximum_seconds", "quiet_seconds", "guard_frames"):
+            value = getattr(self, name)
+            if not 0 <= value < math.inf:
+                raise ConfigInvalidError(f"{name} must be 0 or more, got {value}")
+        if not 0 <= self.join_below_score <= 1:
+            raise ConfigInvalidError(
+                f"join_below_score must lie in [0, 1], got {self.join_below_score}"
+            )
 
     def stitch(self, timeline: Timeline, shots: Sequence[Shot]) -> list[Shot]:
         """Clip spans in order, as shots that no longer tile: transitions are left out.

@@ -15,6 +15,7 @@ import typer.main
 from internvid import recipes
 from internvid.cli.app import app
 from internvid.core import errors, registry
+from internvid.core.config import settings_of
 from internvid.core.types import LEAD, TRANSITIONS, ColumnSpec
 from internvid.curate.filters import DEFAULT_FILTERS, PAPER_FILTERS
 from internvid.dataset.tables import (
@@ -186,24 +187,14 @@ def test_filters_and_their_reasons_are_described() -> None:
         assert in_paper == ("yes" if rule in PAPER_FILTERS else "no")
 
 
-def _flattened(value: Any, path: str = "") -> dict[str, str]:
-    """Dotted path -> text of every setting of a recipe."""
-    if path == "cut.filters":
-        return {path: ", ".join(rule.reason for rule in value)}
-    if path == "captioners" or isinstance(value, tuple):
-        return {path: ", ".join(value)}
-    if not dataclasses.is_dataclass(value):
-        return {path: str(value)}
-    found = {path: type(value).__name__} if path == "cut.detector" else {}
-    for field in dataclasses.fields(value):
-        found |= _flattened(getattr(value, field.name), f"{path}.{field.name}".strip("."))
-    return found
-
-
 def test_every_setting_of_every_recipe_is_listed() -> None:
     listed = list(rows(sections(page("recipes.md"))["Every setting"]))
     for at, name in enumerate(recipes.RECIPES, start=1):
-        real = _flattened(recipes.get(name))
+        real = {
+            path: str(value) if not isinstance(value, tuple) else ", ".join(value)
+            for path, value in settings_of(recipes.get(name)).items()
+            if value is not None
+        }
         assert real.pop("name") == name
         assert {row[0]: row[at] for row in listed if row[at]} == real
         assert f"- `{name}`: " in page("recipes.md")

@@ -6,15 +6,15 @@ import errno
 import os
 import signal
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from internvid.core.contracts import Annotation, ClipView, Planes
+from internvid.core.contracts import Annotation, ClipView, PickFacts, Planes
 from internvid.core.errors import DependencyMissingError
-from internvid.core.types import ColumnSpec
+from internvid.core.types import ColumnSpec, Timeline, TimeSpan
 
 
 @dataclass(frozen=True)
@@ -78,3 +78,17 @@ class Unloadable:
 
     def __reduce__(self) -> tuple[object, ...]:
         return (__import__, ("module_of_a_notebook",))
+
+
+@dataclass(frozen=True)
+class Brightest:
+    """A signal: how many frames are brighter than that."""
+
+    version: ClassVar[int] = 1
+    columns: ClassVar[Mapping[str, str]] = {"bright_frames": "double"}
+    least: float = 200
+
+    def measure(
+        self, timeline: Timeline, span: TimeSpan, picks: Sequence[PickFacts]
+    ) -> dict[str, float]:
+        return {"bright_frames": float((timeline.column("luma_mean") > self.least).sum())}

@@ -66,7 +66,7 @@ def stock(tmp_path_factory: pytest.TempPathFactory) -> Path:
     record = layout.create()
     record.sources_per_part = 2
     layout.write_record(record)
-    cut = CutRecipe(detector=ContentDetector(), signals=("audio",))
+    cut = CutRecipe(detector=ContentDetector(), signals=("audio",), filters=())
     recipe = Recipe("test", cut, ScanRecipe(observers=("content", "luma")))
     build([str(folder / "videos")], folder / "data", small_recipe(recipe), workers=2)
     return folder / "data"

@@ -24,7 +24,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[OddFile, Ro
     root = tmp_path_factory.mktemp("odd")
     made = write_odd_files(root / "files")
     recipe = Recipe(
-        "odd", CutRecipe(ContentDetector(), signals=("audio",)), ScanRecipe(("content", "luma"))
+        "odd", CutRecipe(ContentDetector(), signals=("audio",), filters=()), ScanRecipe()
     )
     build([str(root / "files" / "*")], root / "data", recipe, workers=2)
     rows = {
@@ -80,9 +80,7 @@ def test_real_odd_files_have_the_frames_that_the_list_states(media: Path, tmp_pa
 
     with (media / "MANIFEST.csv").open(newline="", encoding="utf-8") as file:
         stated = {row["file"]: int(row["frames_decoded"] or 0) for row in csv.DictReader(file)}
-    recipe = Recipe(
-        "odd", CutRecipe(ContentDetector(), signals=()), ScanRecipe(("content", "luma"))
-    )
+    recipe = Recipe("odd", CutRecipe(ContentDetector(), signals=(), filters=()), ScanRecipe())
     build([str(media / "odd")], tmp_path / "data", recipe, workers=2)
     rows = internvid.open(tmp_path / "data").videos().to_pylist()
     found = {f"odd/{Path(row['uri']).name}": row["frames"] or 0 for row in rows}
