@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from internvid.core.config import with_values
 from internvid.core.errors import ConfigInvalidError, MisuseError
 
 if TYPE_CHECKING:
-    from internvid.evaluate.protocol import Result
+    from internvid.evaluate.protocol import Protocol, Result
 
 _EVERY_SECONDS = 5.0
 _SHOWN_MISSING = 10
@@ -132,19 +133,29 @@ def _put_result(result: Result, seconds: float, request: EvaluateRequest) -> Non
         put(f"result     {request.output}")
     put(f"took       {duration(seconds)}")
     if result.missing:
-        say(f"\n{len(result.missing)} clips are missing from these numbers, none was replaced:")
-        for one in result.missing[:_SHOWN_MISSING]:
+        count, shown = len(result.missing), result.missing[:_SHOWN_MISSING]
+        are = "clip is" if count == 1 else "clips are"
+        say(f"\n{count:,} {are} missing from these numbers, none was replaced:")
+        for one in shown:
             say(f"  {one.clip}: {one.reason}")
-    if note := _usual(request, protocol.listed):
-        say(note)
+        if count > len(shown):
+            say(f"  and {count - len(shown):,} more; -o FILE keeps all of them")
+    for note in _unusual(registry.find("benchmark", request.benchmark or ""), protocol):
+        say(f"\nnote: {note}")
 
 
-def _usual(request: EvaluateRequest, listed: int) -> str:
-    counts = getattr(registry.find("benchmark", request.benchmark or ""), "usual_clips", ())
-    if not counts or listed in counts:
-        return ""
-    usual = " or ".join(f"{count:,}" for count in counts)
-    return f"\nnote: the file lists {listed:,} clips; the set is usually {usual}"
+def _unusual(kind: Any, protocol: Protocol) -> Iterator[str]:
+    """Where a list is not the one that others measure on."""
+    clips, classes = getattr(kind, "usual_clips", ()), getattr(kind, "usual_classes", None)
+    if clips and protocol.listed not in clips:
+        usual = " or ".join(f"{count:,}" for count in clips)
+        yield f"the file lists {protocol.listed:,} clips; the set is usually {usual}"
+    asked = protocol.details.get("classes")
+    if classes and asked != classes:
+        yield (
+            f"{asked} classes were asked for and the set has {classes}: fewer are easier; "
+            "--set classes=FILE names all"
+        )
 
 
 def _write_page(request: EvaluateRequest) -> None:

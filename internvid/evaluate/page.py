@@ -197,7 +197,7 @@ def name_results(results: Sequence[tuple[str, Result]]) -> list[Named]:
 
 def show_table(table: Table, named: Sequence[Named]) -> ShownTable:
     """A table of the paper with our lines: one per model, and per protocol of a column."""
-    if not table.is_zero_shot:
+    if not table.takes_ours:
         heads = tuple(ColumnHead(column, ()) for column in table.columns)
         return ShownTable(table, heads, (), ())
     own = [one for one in named if any(_has(one, column) for column in table.columns)]
@@ -206,10 +206,10 @@ def show_table(table: Table, named: Sequence[Named]) -> ShownTable:
         mine = [o for o in own if (o.title, str(o.result.model.get("weights"))) == key]
         # A model measured twice on one set, by two protocols, takes two lines.
         while mine:
-            taken: dict[str, Named] = {}
+            taken: dict[_Set, Named] = {}
             for one in list(mine):
-                if one.result.protocol.benchmark not in taken:
-                    taken[one.result.protocol.benchmark] = one
+                if _set_of(one) not in taken:
+                    taken[_set_of(one)] = one
                     mine.remove(one)
             lines.append((key[0], tuple(_cell(taken, column, own) for column in table.columns)))
     heads = tuple(
@@ -222,13 +222,22 @@ def show_table(table: Table, named: Sequence[Named]) -> ShownTable:
     return ShownTable(table, heads, tuple(lines), tuple(_warnings(heads, own)))
 
 
+_Set = tuple[str, str]
+
+
+def _set_of(one: Named) -> _Set:
+    """The benchmark, and whose files it read where it can read several sets'."""
+    protocol = one.result.protocol
+    return protocol.benchmark, str(protocol.details.get("of", ""))
+
+
 def _has(one: Named, column: Column) -> bool:
-    is_of = one.result.protocol.benchmark == column.benchmark
+    is_of = _set_of(one) == (column.benchmark, column.of)
     return is_of and column.metric in one.result.metrics
 
 
-def _cell(taken: dict[str, Named], column: Column, own: Sequence[Named]) -> Cell:
-    one = taken.get(column.benchmark)
+def _cell(taken: dict[_Set, Named], column: Column, own: Sequence[Named]) -> Cell:
+    one = taken.get((column.benchmark, column.of))
     if one is None or not _has(one, column):
         return Cell()
     value = one.result.metrics[column.metric]
@@ -240,8 +249,8 @@ def _cell(taken: dict[str, Named], column: Column, own: Sequence[Named]) -> Cell
 
 def _warnings(heads: Sequence[ColumnHead], own: Sequence[Named]) -> list[str]:
     warnings = []
-    for name in dict.fromkeys(head.column.benchmark for head in heads):
-        head = next(head for head in heads if head.column.benchmark == name)
+    # Two columns a set.
+    for head in heads[::2]:
         first: dict[str, Protocol] = {}
         for one in own:
             if one.mark in head.marks:

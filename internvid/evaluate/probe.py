@@ -197,6 +197,7 @@ def _mean(measured: MeasuredClips) -> Vectors:
 
 def _training(train: LabelledSet, known: MeasuredClips) -> dict[str, Any]:
     return {
+        "classes": len(train.classes),
         "train_annotations": train.digest,
         "train_listed": known.listed,
         "train_found": len(known.indices),

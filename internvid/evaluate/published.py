@@ -8,7 +8,7 @@ where a table says so. Tables are cited by what they are of. What the paper leav
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 PAPER = "arXiv 2307.06942v2"
 
@@ -30,12 +30,14 @@ class Column:
         metric: name of the metric in our results.
         title: of the set.
         words: what the number is.
+        of: whose files that benchmark reads, where it can read several sets' (`--set of=`).
     """
 
     benchmark: str
     metric: str
     title: str
     words: str
+    of: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Table:
         columns: what the numbers are.
         rows: the lines.
         digits: after the point, as printed.
-        is_zero_shot: whether results of ours belong beside it.
+        takes_ours: whether results of ours belong beside it.
     """
 
     key: str
@@ -75,7 +77,7 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     digits: int = 2
-    is_zero_shot: bool = True
+    takes_ours: bool = True
 
     def __post_init__(self) -> None:
         for row in self.rows:
@@ -112,6 +114,14 @@ def _retrieval(*names: str) -> tuple[Column, ...]:
     )
 
 
+def _tuned(benchmark: str, columns: tuple[Column, ...], prefix: str = "") -> tuple[Column, ...]:
+    """The same columns, measured by a benchmark that is told whose files to read."""
+    return tuple(
+        replace(each, benchmark=benchmark, of=each.benchmark, metric=prefix + each.metric)
+        for each in columns
+    )
+
+
 ZERO_SHOT_RECOGNITION = Table(
     key="zero-shot recognition",
     title="Zero-shot action recognition",
@@ -141,7 +151,7 @@ FINE_TUNED_RECOGNITION = Table(
     digits=1,
     source=f"{PAPER}, fine-tuned action recognition on Kinetics-400 and SSv2",
     protocol="Views and recipe are not given",
-    columns=_recognition("k400", "ssv2", second=("top5", "top-5")),
+    columns=_tuned("fine-tuned", _recognition("k400", "ssv2", second=("top5", "top-5"))),
     rows=(
         _row("ViCLIP-L", "CLIP400M", "86.7 97.2 70.1 92.5"),
         _row("ViCLIP-L", "DataComp-1B", "85.6 96.8 68.9 91.8"),
@@ -151,7 +161,6 @@ FINE_TUNED_RECOGNITION = Table(
         _row("ViCLIP-L", "InternVid-200M", "87.9 97.9 73.6 94.9"),
         _row("ViCLIP-L", "InternVid-200M + K710", "88.7 98.2 74.2 95.0"),
     ),
-    is_zero_shot=False,
 )
 
 ZERO_SHOT_RETRIEVAL = Table(
@@ -179,8 +188,8 @@ FINE_TUNED_RETRIEVAL = Table(
     title="Fine-tuned retrieval",
     digits=1,
     source=f"{PAPER}, fine-tuned video retrieval",
-    protocol="12 frames, contrastive and matching losses",
-    columns=_retrieval(*_RETRIEVED),
+    protocol="12 frames, contrastive and matching losses; ours are re-ranked by the matching head",
+    columns=_tuned("retrieval-reranked", _retrieval(*_RETRIEVED), "reranked_"),
     rows=(
         _row("CLIP-L", "CLIP400M", "38.2 38.7 22.5 22.6 32.2 33.9 67.3 69.9 26.1 26.9"),
         _row("CLIP-L", "DataComp-1B", "37.2 37.5 18.7 18.5 33.5 34.2 66.3 70.2 24.5 25.8"),
@@ -192,7 +201,6 @@ FINE_TUNED_RETRIEVAL = Table(
         _row("ViCLIP-L", "InternVid-10M-DIV", "55.0 53.3 32.0 30.0 51.7 52.1 75.8 77.8 50.4 48.9"),
         _row("ViCLIP-L", "InternVid-10M-FLT", "52.5 51.8 33.0 32.5 49.4 50.2 77.2 79.0 49.8 48.1"),
     ),
-    is_zero_shot=False,
 )  # fmt: skip
 
 CAPTION_ABLATION = Table(
@@ -208,7 +216,7 @@ CAPTION_ABLATION = Table(
         _row("ViCLIP-B", "VideoChat captions", "33.9 32.3 54.68 67.74 51.70 64.91 43.67 56.51"),
         _row("ViCLIP-B", "multiscale captions", "38.6 38.5 58.52 71.11 55.37 68.27 47.09 59.98"),
     ),
-    is_zero_shot=False,
+    takes_ours=False,
 )  # fmt: skip
 
 TABLES = (

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
+from internvid.core import registry
 from internvid.core.errors import ConfigInvalidError
 from internvid.evaluate.annotations.actions import (
     hmdb51_split,
@@ -136,6 +137,7 @@ class ZeroShotRecognition(FileBenchmark):
             "label_cleaning": rule.labels,
             "text_cleaning": rule.cleaning,
         }
+        protocol["details"] |= {"classes": len(listed.classes)}
         metrics, classes = score_labels(scores, listed, measured.indices)
         return finish(metrics, protocol, subject, measured, classes)
 
@@ -229,16 +231,42 @@ class FineTunedRecognition(FileBenchmark):
     """A fine-tuned classifier on any labelled set: probabilities averaged over views.
 
     Attributes:
+        of: the benchmark whose files are read, and beside whose numbers these stand: `k400`,
+            `ssv2`, ...
         classes: file of class names in order; empty takes the classifier's.
         split: rows of this split only, where the file has several.
     """
 
+    of: str = "actions"
     classes: str = dataclasses.field(default="", metadata={"setting": True})
     split: str | None = None
 
     version: ClassVar[int] = 1
     name: ClassVar[str] = "fine-tuned"
     files_wanted: ClassVar[str] = "its list of clips and labels"
+
+    def read(self, known: Sequence[str]) -> LabelledSet:
+        """The labelled clips.
+
+        Args:
+            known: class names of the classifier; the set's, where no class list is named.
+
+        Raises:
+            ConfigInvalidError: `of` is no benchmark of recognition, or a class is not known.
+        """
+        kind = registry.find("benchmark", self.of)
+        if not issubclass(kind, ZeroShotRecognition):
+            raise ConfigInvalidError(
+                f"of={self.of} is no benchmark of recognition", hint="for example --set of=ssv2"
+            )
+        self.paths()
+        found: LabelledSet = kind(self.annotations, classes=self.classes, split=self.split).read()
+        if missing := sorted(set(found.classes) - set(known)):
+            raise ConfigInvalidError(
+                f"the classifier does not know {missing[0]!r}",
+                hint=f"it was trained on {len(known)} classes, such as {known[0]!r}",
+            )
+        return found if self.classes else LabelledSet(found.clips, tuple(known))
 
     def evaluate(self, subject: Classifier, run: Run) -> Result:
         """See `Benchmark`; the subject is a `Classifier`.
@@ -252,10 +280,7 @@ class FineTunedRecognition(FileBenchmark):
                 hint="measure it zero-shot, for example with --benchmark k400",
             )
         names = subject.class_names()
-        wanted = optional_classes(self.classes) or names
-        if missing := sorted(set(wanted) - set(names)):
-            raise ConfigInvalidError(f"the classifier does not know {missing[0]!r}")
-        listed = read_labelled(self.paths()[0], classes=wanted, split=self.split)
+        listed = self.read(names)
         about = subject.identity()
         shelf = run.store.shelf(
             "scores",
@@ -271,10 +296,11 @@ class FineTunedRecognition(FileBenchmark):
             listed.clips, self.folder(), chances, (self.views, about.frames, shelf), run
         )
         # Classes that the set does not have are left out: the answer is one of the set's.
-        order = [names.index(name) for name in wanted]
+        order = [names.index(name) for name in listed.classes]
         scores = measured.vectors.mean(axis=1)[:, order]
         metrics, classes = score_labels(scores, listed, measured.indices)
         fields = begin_protocol(self, listed.digest, listed.clips, measured, subject)
+        fields["details"] |= {"of": self.of, "classes": len(listed.classes)}
         if self.views.views > 1:
             fields["views"] = f"{self.views.words}, mean of probabilities"
         return finish(metrics, fields, subject, measured, classes)

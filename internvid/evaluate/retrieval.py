@@ -145,7 +145,7 @@ class DiDeMo(ZeroShotRetrieval):
     """DiDeMo: test_data.json, perhaps with test_list.txt; the first 30 s of each video."""
 
     name = "didemo"
-    usual_clips = (1004,)
+    usual_clips = (1004, 1065)  # test, validation
 
     def read(self) -> CaptionedSet:
         """See `ZeroShotRetrieval`."""

@@ -10,7 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from internvid.core.errors import ConfigInvalidError, ProtocolMismatchError, SourceMissingError
+from internvid.core.errors import (
+    AnnotationInvalidError,
+    ConfigInvalidError,
+    ProtocolMismatchError,
+    SourceMissingError,
+)
 from internvid.evaluate.embedders import FakeEmbedder, Frames, Identity, Vectors
 from internvid.evaluate.embedding import Run
 from internvid.evaluate.probe import LinearProbing, NearestNeighbours
@@ -169,9 +174,33 @@ def test_a_classifier_is_averaged_over_views(films: Path, tmp_path: Path) -> Non
     assert expected.sum() == pytest.approx(1, abs=1e-5)
     with pytest.raises(ConfigInvalidError, match="no classes of its own"):
         benchmark.evaluate(ColourEmbedder(), Run())  # type: ignore[arg-type]
-    (tmp_path / "classes.txt").write_text("red\nyellow\n")
+    (tmp_path / "classes.txt").write_text("red\nblue\nwhite\nyellow\n")
     with pytest.raises(ConfigInvalidError, match="yellow"):
         dataclasses.replace(benchmark, classes=str(tmp_path / "classes.txt")).evaluate(model, Run())
+
+
+def test_a_classifier_is_measured_on_the_files_of_any_set(films: Path, tmp_path: Path) -> None:
+    names = ("white", "green", "blue", "red")
+    (tmp_path / "numbers.csv").write_text(
+        "".join(f"{name}0.mp4 8 {at}\n" for at, name in enumerate(names))
+    )
+    rows = [{"id": f"{name}0", "template": f"[{name}]", "label": ""} for name in names]
+    (tmp_path / "ssv2.json").write_text(json.dumps(rows))
+    (tmp_path / "classes.txt").write_text("\n".join(names))
+    benchmark, model = FineTunedRecognition(videos=str(films), of="ssv2"), ColourClassifier()
+    numbers = dataclasses.replace(benchmark, annotations=(str(tmp_path / "numbers.csv"),))
+    # The order of the classifier is not that of the file: numbers need the file's own list.
+    with pytest.raises(AnnotationInvalidError, match="classes are numbers"):
+        numbers.evaluate(model, Run())
+    numbers = dataclasses.replace(numbers, classes=str(tmp_path / "classes.txt"))
+    own = dataclasses.replace(benchmark, annotations=(str(tmp_path / "ssv2.json"),))
+    for asked, count in ((numbers, 4), (own, 5)):
+        result = asked.evaluate(model, Run())
+        assert result.metrics["top1"] == 100.0
+        assert result.protocol.details["of"] == "ssv2"
+        assert result.protocol.details["classes"] == count
+    with pytest.raises(ConfigInvalidError, match="of=msrvtt is no benchmark of recognition"):
+        dataclasses.replace(own, of="msrvtt").evaluate(model, Run())
 
 
 def test_retrieval_counts_equal_texts_against_the_model(films: Path, listed: Path) -> None:

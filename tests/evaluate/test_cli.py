@@ -45,7 +45,22 @@ def test_a_result_is_written_and_printed(desk: Path, capsys: pytest.CaptureFixtu
     assert run(MODEL, *options) == 0
     printed = capsys.readouterr()
     assert "4 of 5 found" in printed.out
+    assert "1 clip is missing" in printed.err
     assert "gone.mp4: not_found" in printed.err
+    # Four classes are easier than four hundred.
+    assert "4 classes were asked for and the set has 400" in printed.err
+
+
+def test_many_missing_clips_are_counted(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("long.csv").write_text("red.mp4,red\n" + "".join(f"{at}.mp4,red\n" for at in range(1200)))
+    options = ("--videos", "films", "--annotations", "long.csv")
+    assert run(MODEL, "--benchmark", "actions", *options) == 0
+    told = capsys.readouterr().err
+    assert "1,200 clips are missing" in told
+    assert "9.mp4: not_found" in told
+    assert "10.mp4" not in told
+    assert "and 1,190 more" in told
+    assert "note:" not in told
 
 
 def test_options_and_fields_reach_the_benchmark(

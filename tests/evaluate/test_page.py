@@ -15,8 +15,16 @@ import pytest
 from internvid.core.errors import ConfigInvalidError, DatasetFormatError
 from internvid.evaluate.page import name_results, show_groups, show_table, write_page
 from internvid.evaluate.protocol import MissingClip, Protocol, Result
-from internvid.evaluate.published import TABLES, ZERO_SHOT_RECOGNITION, ZERO_SHOT_RETRIEVAL
+from internvid.evaluate.published import (
+    CAPTION_ABLATION,
+    FINE_TUNED_RECOGNITION,
+    FINE_TUNED_RETRIEVAL,
+    TABLES,
+    ZERO_SHOT_RECOGNITION,
+    ZERO_SHOT_RETRIEVAL,
+)
 
+WAYS = ("text_to_video", "video_to_text")
 HOSTILE = "<script>document.title='owned'</script>"
 
 
@@ -93,6 +101,26 @@ def test_dual_softmax_stands_in_no_column_of_the_paper() -> None:
     assert [line.what for line in groups[1].lines] == [
         "dual softmax text to video", "dual softmax video to text",
     ]  # fmt: skip
+
+
+def test_fine_tuned_numbers_stand_in_the_columns_of_their_sets() -> None:
+    tuned = recognised(70.0, benchmark="fine-tuned", details={"of": "ssv2"})
+    foreign = recognised(99.0, benchmark="fine-tuned", details={"of": "actions"})
+    names = [f"{prefix}{way}_r1" for prefix in ("", "reranked_") for way in WAYS]
+    reranked = replace(
+        retrieved(),
+        metrics=dict(zip(names, (1.0, 2.0, 3.0, 4.0), strict=True)),
+        protocol=replace(
+            retrieved().protocol, benchmark="retrieval-reranked", details={"of": "lsmdc"}
+        ),
+    )
+    named = name_results([("a", tuned), ("b", foreign), ("c", reranked), ("d", retrieved())])
+    (line,) = show_table(FINE_TUNED_RECOGNITION, named).ours
+    assert [cell.text for cell in line[1]] == ["–", "–", "70.00", "90.00"]
+    (line,) = show_table(FINE_TUNED_RETRIEVAL, named).ours
+    assert [cell.text for cell in line[1]][:4] == ["–", "–", "3.00", "4.00"]
+    assert show_table(ZERO_SHOT_RECOGNITION, named).ours == ()
+    assert show_table(CAPTION_ABLATION, named).ours == ()
 
 
 def test_numbers_of_other_peoples_benchmarks_are_shown() -> None:
