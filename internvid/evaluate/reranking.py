@@ -4,8 +4,9 @@ Numbers that were re-ranked have names of their own (`reranked_...`) and benchma
 so that they stand in no column of plain ones. 128 candidates are UMT's (paper §7.3).
 
 A head that was trained against wrong partners drawn by the first stage's own chances learns what
-that stage leaves to be said: its logit is the logarithm of (chance of a match / chance of being
-drawn). So the two are added (`first_stage` 1); UMT and ALBEF take the head's alone (0).
+that stage leaves to be said: among the candidates of a query its logit is, but for a constant, the
+logarithm of (chance of a match / chance of being drawn). So the two are added (`first_stage` 1);
+UMT and ALBEF take the head's alone (0).
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ from internvid.evaluate.embedding import (
 from internvid.evaluate.headed import MatchingEmbedder, need_matcher
 from internvid.evaluate.metrics import (
     MatrixSimilarity,
+    Ranks,
     Scores,
-    measure_retrieval,
     rank_pairs,
     summarise_ranks,
 )
@@ -100,15 +101,36 @@ def rerank(
     return lifted[0].T, lifted[1]
 
 
-def measure_reranked(
+@dataclass(frozen=True)
+class RankedTwice:
+    """Ranks of the right answers, one a query in the same order: text to video, video to text.
+
+    Attributes:
+        plain: of the first stage.
+        reranked: with its best put into another order.
+    """
+
+    plain: tuple[Ranks, Ranks]
+    reranked: tuple[Ranks, Ranks]
+
+    def metrics(self) -> dict[str, float]:
+        """Those of plain retrieval, and the same of the second order under names of its own."""
+        numbers: dict[str, float] = {}
+        for prefix, (to_video, to_text) in (("", self.plain), ("reranked_", self.reranked)):
+            numbers |= summarise_ranks(to_video, f"{prefix}text_to_video_")
+            numbers |= summarise_ranks(to_text, f"{prefix}video_to_text_")
+        return numbers
+
+
+def rank_twice(
     vectors: tuple[Vectors, Vectors],
     pairs: npt.ArrayLike,
     texts: Sequence[str],
     clips: ClipTokens,
     matcher: MatchingEmbedder,
     order: tuple[int, float],
-) -> dict[str, float]:
-    """Plain retrieval, and the same re-ranked under names of its own.
+) -> RankedTwice:
+    """Plain retrieval, and the same re-ranked.
 
     Args:
         vectors: of the videos [N, D] and of the texts [M, D].
@@ -117,14 +139,11 @@ def measure_reranked(
         order: its `top` and `first_stage`.
     """
     plain = vectors[0] @ vectors[1].T
-    numbers = measure_retrieval(MatrixSimilarity(plain), pairs)
     to_video, to_text = rerank(plain, texts, clips, matcher, *order)
     ranks_of_videos, _ = rank_pairs(MatrixSimilarity(to_video), pairs)
     _, ranks_of_texts = rank_pairs(MatrixSimilarity(to_text), pairs)
-    return (
-        numbers
-        | summarise_ranks(ranks_of_videos, "reranked_text_to_video_")
-        | summarise_ranks(ranks_of_texts, "reranked_video_to_text_")
+    return RankedTwice(
+        rank_pairs(MatrixSimilarity(plain), pairs), (ranks_of_videos, ranks_of_texts)
     )
 
 
@@ -170,7 +189,7 @@ class RerankedRetrieval(ZeroShotRetrieval):
             [tuple(clean(text) for text in clip.texts) for clip in found], shared=self.shared_texts
         )
         vectors = (measured.vectors[:, 0], embed_texts(texts, matcher, run))
-        metrics = measure_reranked(
+        ranked = rank_twice(
             vectors, pairs, texts, lambda at: tokens[at], matcher, (self.top, self.first_stage)
         )
         fields = begin_protocol(self, listed.digest, listed.clips, measured, matcher) | {
@@ -184,7 +203,7 @@ class RerankedRetrieval(ZeroShotRetrieval):
             "reranked_top": self.top,
             "first_stage": self.first_stage,
         }
-        return finish(metrics, fields, matcher, measured)
+        return finish(ranked.metrics(), fields, matcher, measured)
 
     def _encode(
         self, listed: CaptionedSet, matcher: MatchingEmbedder, run: Run
@@ -221,6 +240,10 @@ class RerankedSyntheticRetrieval(SyntheticRetrieval):
 
     def measure(self, specs: Sequence[ClipSpec], subject: Embedder, run: Run) -> dict[str, float]:
         """Both directions, plain and `reranked_...`."""
+        return self.rank(specs, subject, run).metrics()
+
+    def rank(self, specs: Sequence[ClipSpec], subject: Embedder, run: Run) -> RankedTwice:
+        """The ranks behind the metrics of one seed; the subject has a matching head."""
         matcher = need_matcher(subject)
         about = matcher.identity()
         frames, size = self.frames or about.frames, self.size or matcher.model.config.resolution
@@ -232,7 +255,7 @@ class RerankedSyntheticRetrieval(SyntheticRetrieval):
             run.progress("clips", start + len(videos), len(specs))
         everything = np.concatenate(tokens)
         texts = self.texts(specs)
-        return measure_reranked(
+        return rank_twice(
             (np.concatenate(vectors), matcher.text_vectors(texts)),
             [(at, at) for at in range(len(specs))],
             texts,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import nn
@@ -28,12 +29,15 @@ class MatchingRecipe:
         weight: of the matching loss.
         rate: learning rate of the head, as a multiple of the towers'.
         hard_negatives: whether wrong partners are drawn by similarity, else evenly.
+        loss: `ranking`: a pair against its own wrong ones, which is what re-ranking asks;
+            `binary`: match or not, each pair by itself, as in ALBEF and UMT.
     """
 
     layers: int = 2
     weight: float = 1.0
     rate: float = 1.0
     hard_negatives: bool = True
+    loss: Literal["ranking", "binary"] = "ranking"
 
     def __post_init__(self) -> None:
         if self.layers < 1 or self.weight <= 0 or self.rate <= 0:
@@ -41,6 +45,8 @@ class MatchingRecipe:
                 f"matching: layers {self.layers}, weight {self.weight} and rate {self.rate} "
                 "must be above 0"
             )
+        if self.loss not in ("ranking", "binary"):
+            raise ConfigInvalidError(f"matching: loss is ranking or binary, not {self.loss!r}")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,10 @@
 
 For each pair two wrong ones are made: its text with another clip, its clip with another text. The
 others are drawn by similarity, the more alike the likelier (ALBEF, arXiv 2107.07651, and UMT).
+
+The head will order candidates of one query, so it learns to order them: a right pair's logit
+against those of its two wrong ones. The usual loss, match or not for each pair alone, has it learn
+besides how easily a text or a clip matches anything, which no order depends on.
 """
 
 from __future__ import annotations
@@ -20,7 +24,24 @@ from internvid.train.processes import all_sum
 from internvid.train.sharding import quiet
 from internvid.train.step import Stepper, accumulate_gradients
 
-_LEAST_CHANCE = 1e-4
+
+def matching_loss(logits_P2: Tensor, rule: str) -> Tensor:
+    """The loss of each place of a batch.
+
+    Args:
+        logits_P2: [3 B, 2], no match and match: of the right pairs, then of each clip with a wrong
+            text, then of each text with a wrong clip.
+        rule: see `MatchingRecipe.loss`.
+
+    Returns:
+        float32 [B].
+    """
+    no, match = logits_P2.float().unbind(1)
+    right_B, wrong_text_B, wrong_video_B = (match - no).view(3, -1)
+    losses = [wrong_text_B - right_B, wrong_video_B - right_B]
+    if rule == "binary":
+        losses = [-right_B, wrong_text_B, wrong_video_B]
+    return torch.stack([functional.softplus(each) for each in losses]).mean(0)
 
 
 def wrong_partners(
@@ -57,15 +78,17 @@ def wrong_partners(
             allowed &= labels_B2[:, label, None] != labels_B2[:, label]
     # An equal caption is no wrong answer, whatever the loss makes of it.
     allowed &= labels_B2[:, 1, None] != labels_B2[:, 1]
+    possible = allowed.any(1)
+    # Where nothing is allowed, anything is drawn and passed over.
+    shut = ~allowed & possible[:, None]
     drawn = []
     for matrix in (similar_BB, similar_BB.T):
-        # The matrix of what is allowed is its own transpose.
-        chances = matrix.softmax(1) + _LEAST_CHANCE if hard else torch.ones_like(matrix)
-        chances = chances * allowed
-        possible = allowed.any(1)
-        chances[~possible] = 1.0
+        logits = matrix if hard else torch.zeros_like(matrix)
+        # Right pairs are shut before the softmax: a sure first stage would leave the others no
+        # chance that float32 can tell apart. The matrix of what is allowed is its own transpose.
+        chances = logits.masked_fill(shut, -torch.inf).softmax(1)
         drawn.append(chances.multinomial(1)[:, 0])
-    return drawn[0], drawn[1], held & allowed.any(1)
+    return drawn[0], drawn[1], held & possible
 
 
 @dataclass(frozen=True)
@@ -115,10 +138,8 @@ class MatchingStepper(Stepper):
                 logits = towers.shared_head(
                     text_tokens, shown_tokens(ids[rows]), video_tokens, pairs
                 )
-            truth = (torch.arange(len(pairs), device=held.device) < len(held)).long()
-            each = functional.cross_entropy(logits.float(), truth, reduction="none")
-            total = (each * held.repeat(3)).sum()
-            return wanted.weight * total / (3 * everyone)
+            each = matching_loss(logits, wanted.loss)
+            return wanted.weight * (each * held).sum() / everyone
 
         return accumulate_gradients(
             encode,

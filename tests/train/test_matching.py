@@ -20,7 +20,7 @@ from internvid.models.viclip.model import ViCLIP
 from internvid.train.heads import FineTuneRecipe, MatchingRecipe
 from internvid.train.loop import train
 from internvid.train.loss import EMPTY, ContrastiveLoss
-from internvid.train.matching import wrong_partners
+from internvid.train.matching import matching_loss, wrong_partners
 from internvid.train.recipe import with_assignments
 from internvid.train.step import accumulate_gradients
 from tests.train.tiny import CONFIG, Leaky, losses, recipe, source, weights
@@ -79,6 +79,44 @@ def test_places_without_a_wrong_partner_are_passed_over() -> None:
         torch.tensor([[0, 0], [0, 1]]), hard=False,
     )[2]  # fmt: skip
     assert not alone.any()
+
+
+def test_a_sure_first_stage_still_names_the_hardest_partners() -> None:
+    # Each text is its own clip's, and next to it, far behind, the next clip's.
+    video = torch.eye(6)
+    text = video + 0.5 * video.roll(1, 0)
+    labels = torch.arange(6)[:, None].expand(6, 2)
+    for _ in range(20):
+        texts, videos, held = wrong_partners(
+            video, text, torch.tensor(0.01), ContrastiveLoss(), labels
+        )
+        assert held.all()
+        assert videos.tolist() == [5, 0, 1, 2, 3, 4]
+        assert texts.tolist() == [1, 2, 3, 4, 5, 0]
+
+
+def test_the_ranking_loss_is_that_of_order_alone() -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(12, 2)
+    found = matching_loss(logits, "ranking")
+    margins = (logits[:, 1] - logits[:, 0]).view(3, 4)
+    for at in range(4):
+        right = margins[0, at]
+        lists = torch.stack([torch.stack([right, wrong]) for wrong in margins[1:, at]])
+        expected = torch.nn.functional.cross_entropy(lists, torch.tensor([0, 0]))
+        assert torch.isclose(found[at], expected)
+    # How well a place's pairs match anything changes no order, and no loss.
+    raised = logits + torch.stack([torch.zeros(12), torch.randn(4).repeat(3)], 1)
+    assert torch.allclose(matching_loss(raised, "ranking"), found, atol=1e-6)
+    assert not torch.allclose(matching_loss(raised, "binary"), matching_loss(logits, "binary"))
+
+
+def test_the_binary_loss_is_the_cross_entropy_of_each_pair() -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(12, 2)
+    truth = (torch.arange(12) < 4).long()
+    each = torch.nn.functional.cross_entropy(logits, truth, reduction="none")
+    assert torch.allclose(matching_loss(logits, "binary"), each.view(3, 4).mean(0), atol=1e-6)
 
 
 # The head
@@ -213,3 +251,5 @@ def test_a_frozen_text_tower_has_no_tokens_to_match() -> None:
         tune("start.freeze_text=true")
     with pytest.raises(ConfigInvalidError, match="must be above 0"):
         MatchingRecipe(layers=0)
+    with pytest.raises(ConfigInvalidError, match="ranking or binary"):
+        MatchingRecipe(loss="hinge")  # type: ignore[arg-type]

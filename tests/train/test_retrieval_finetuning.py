@@ -18,7 +18,7 @@ from internvid.evaluate.loading import load_embedder
 from internvid.evaluate.reranking import (
     RerankedRetrieval,
     RerankedSyntheticRetrieval,
-    measure_reranked,
+    rank_twice,
     rerank,
 )
 from internvid.models.viclip.heads import save_head
@@ -99,14 +99,14 @@ def test_a_judge_who_knows_raises_the_first_stage() -> None:
     rng = np.random.default_rng(1)
     videos = rng.normal(size=(40, 8)).astype(np.float32)
     texts = (videos + rng.normal(size=(40, 8)) * 0.8).astype(np.float32)
-    numbers = measure_reranked(
+    numbers = rank_twice(
         (videos, texts),
         [(at, at) for at in range(40)],
         [str(at) for at in range(40)],
         lambda at: at[:, None, None].astype(np.float16),
         Oracle(),  # type: ignore[arg-type]
         (10, 0.0),
-    )
+    ).metrics()
     assert numbers["text_to_video_r1"] < 80
     # What is among the candidates comes first; nothing else can.
     for way in ("text_to_video", "video_to_text"):
