@@ -93,7 +93,7 @@ def first_of_shot(opened: VideoPass, gap: Gap) -> int:
             continue
         sampler.add(frame, 0.0)
         times.append(frame.pts)
-        if frame.pts >= gap.after_pts or sampler.full:
+        if frame.pts >= gap.after_pts or not sampler.room:
             break
     batch = sampler.take()
     if batch is None or times[0] != gap.before_pts or times[-1] != gap.after_pts:

@@ -30,6 +30,11 @@ from internvid.video.probe import VideoFacts, hash_file
 
 Progress = Callable[[float, float | None], None]
 Keep = Callable[[StoredPick], None]
+
+# Frames that are held and then looked at in one go. Decoding one frame drives what looks at it out
+# of the processor's caches, so that each small step alone costs several times as much.
+_WAITING_FRAMES = 8
+_WAITING_PIXELS = 16 << 20  # two frames of 4K
 _OBSERVERS = registry.ByName("observer", keeps_names=True)
 
 
@@ -161,27 +166,44 @@ class _Watch:
         self.sampler: PlaneSampler | None = None
         self.maker: PickMaker | None = None
         self.before: Any = None
+        self.tick = 0.0
+        self.waiting: list[Picture] = []
+        self.pixels = 0
 
     def see(self, picture: Picture, facts: VideoFacts) -> None:
-        if self.sampler is None or self.maker is None:
+        if self.sampler is None:
             self.sampler = PlaneSampler(facts.rotation_degrees)
             self.maker = PickMaker(self.recipe.picks, facts, self.keep)
-        seconds = picture.ticks * float(facts.time_base)
-        luma = self.sampler.add(picture.frame, seconds)
-        coarse = luma[::4, ::4].astype(np.int16)
-        change = 0.0
-        if self.before is not None:
-            # The sampler hands out four times the level.
-            change = int(np.abs(coarse - self.before).sum()) / (4 * coarse.size)
-        self.before = coarse
-        if self.clock.wants(seconds, change):
-            self.maker.add(picture.frame, len(self.ticks), picture.ticks)
-        self.ticks.append(picture.ticks)
-        if self.recipe.mode == "fast":
-            self.keys.append(bool(picture.frame.key_frame))
-        if self.sampler.full:
+            self.tick = float(facts.time_base)
+        self.waiting.append(picture)
+        self.pixels += picture.frame.width * picture.frame.height
+        most = min(_WAITING_FRAMES, self.sampler.room)
+        if len(self.waiting) >= most or self.pixels >= _WAITING_PIXELS:
+            self.settle()
+        if self.sampler.room == 0:
             self.flush()
-            self.progress(seconds, facts.claimed_seconds)
+            self.progress(picture.ticks * self.tick, facts.claimed_seconds)
+
+    def settle(self) -> None:
+        """Sample the waiting frames, paint those that are picks, let go of them."""
+        if self.sampler is None or self.maker is None:
+            return
+        for picture in self.waiting:
+            self.sampler.add(picture.frame, picture.ticks * self.tick)
+        coarse = self.sampler.latest(len(self.waiting))[:, ::4, ::4].astype(np.int16)
+        before = coarse[:1] if self.before is None else self.before
+        steps = np.abs(np.diff(coarse, axis=0, prepend=before)).sum(axis=(1, 2))
+        self.before = coarse[-1:]
+        for picture, step in zip(self.waiting, steps.tolist(), strict=True):
+            # The sampler hands out four times the level.
+            change = step / (4 * coarse[0].size)
+            if self.clock.wants(picture.ticks * self.tick, change):
+                self.maker.add(picture.frame, len(self.ticks), picture.ticks)
+            self.ticks.append(picture.ticks)
+            if self.recipe.mode == "fast":
+                self.keys.append(bool(picture.frame.key_frame))
+        self.waiting.clear()
+        self.pixels = 0
 
     def flush(self) -> None:
         batch = self.sampler.take() if self.sampler else None
@@ -190,6 +212,7 @@ class _Watch:
                 observer.observe(batch)
 
     def result(self, video_id: str, facts: VideoFacts, report: DecodeReport) -> ScanResult:
+        self.settle()
         self.flush()
         assert self.maker is not None  # read() raised if no frame came
         pts = np.frombuffer(self.ticks, np.int64)

@@ -25,7 +25,7 @@ _EIGHT_BIT = {
     "yuv444p": (1, 1), "yuvj444p": (1, 1), "yuva420p": (2, 2), "yuv411p": (4, 1),
     "yuv440p": (1, 2), "yuvj440p": (1, 2), "yuv410p": (4, 4),
 }  # fmt: skip
-_BYTE, _DEEP = np.dtype(np.uint8), np.dtype(np.uint16)
+_BYTE, _DEEP, _DEEPER = np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.uint32)
 _TEN_BIT = {"yuv420p10le": (2, 2), "yuv422p10le": (2, 1), "yuv444p10le": (1, 1)}
 
 
@@ -93,6 +93,12 @@ def _positions(length: int, count: int) -> Index:
     return np.clip(np.floor(centres), 0, last).astype(np.intp)
 
 
+def _listed(index: Index) -> npt.NDArray[np.intp]:
+    if isinstance(index, slice):
+        return np.arange(index.start, index.stop, index.step)
+    return index
+
+
 def _shifted(index: Index, by: int, length: int) -> Index:
     if isinstance(index, slice):
         return slice(index.start + by, index.stop + by, index.step)
@@ -111,13 +117,23 @@ def _divided(index: Index, by: int, length: int) -> Index:
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where the samples of one picture size and pixel format lie."""
+    """Where the samples of one picture size and pixel format lie.
 
-    rows: tuple[Index, Index]
-    columns: tuple[Index, Index]
-    chroma_rows: Index
+    Attributes:
+        width: of the luma plane.
+        rows: the two rows of each sample, one behind the other: [2 R].
+        columns: the left pixel of each sample's two.
+        chroma_rows, chroma_columns: of each sample: [R], and C in number.
+        bytes: of one value.
+        turns: of the samples, by 90 degrees.
+    """
+
+    width: int
+    rows: npt.NDArray[np.intp]
+    columns: Index
+    chroma_rows: npt.NDArray[np.intp]
     chroma_columns: Index
-    shift: int
+    bytes: int
     turns: int
 
 
@@ -144,12 +160,16 @@ class PlaneSampler:
         self._seconds = np.empty(self.batch_frames, np.float64)
 
     @property
-    def full(self) -> bool:
-        """Whether the batch must be taken before another frame is added."""
-        return self._count == self.batch_frames
+    def room(self) -> int:
+        """How many frames may be added before the batch must be taken."""
+        return self.batch_frames - self._count
 
-    def add(self, frame: VideoFrame, pts_seconds: float) -> npt.NDArray[np.uint16]:
-        """Sample one frame; returns its luma, uint16 [72, 128], four times the level."""
+    def latest(self, count: int) -> npt.NDArray[np.uint16]:
+        """Luma of the last frames added: uint16 [count, 72, 128], four times the level."""
+        return self._luma[self._count - count : self._count]
+
+    def add(self, frame: VideoFrame, pts_seconds: float) -> None:
+        """Sample one frame."""
         name = frame.format.name
         if name not in _EIGHT_BIT and name not in _TEN_BIT:
             frame = self._as_yuv(frame)
@@ -158,18 +178,15 @@ class PlaneSampler:
         at = self._count
         planes = frame.planes  # a new list at each access
         target: npt.NDArray[np.uint16] = self._luma[at]
-        self._gather(_view(planes[0], layout.shift), layout, target)
+        luma = _gather_luma(planes[0], layout)
+        target[...] = np.rot90(luma, layout.turns) if layout.turns else luma
         for store, plane in ((self._u[at], planes[1]), (self._v[at], planes[2])):
-            view = _view(plane, layout.shift)
-            samples = view[layout.chroma_rows][:, layout.chroma_columns]
-            if layout.shift:
-                samples = samples >> layout.shift
-            store[...] = np.rot90(samples, layout.turns) if layout.turns else samples
+            chroma = _gather_chroma(plane, layout)
+            store[...] = np.rot90(chroma, layout.turns) if layout.turns else chroma
         if name.startswith("yuvj") or int(frame.color_range) == 2:
             _limit_range(target, self._u[at], self._v[at])
         self._seconds[at] = pts_seconds
         self._count += 1
-        return target
 
     def take(self) -> PlaneBatch | None:
         """The frames since the last call, or None when there are none."""
@@ -186,22 +203,6 @@ class PlaneSampler:
             pts_seconds=self._seconds[:count].copy(),
         )
 
-    def _gather(
-        self, luma: npt.NDArray[Any], layout: _Layout, target: npt.NDArray[np.uint16]
-    ) -> None:
-        total = np.zeros(0, np.uint16)
-        for number, rows in enumerate(layout.rows):
-            band = luma[rows]
-            left = band[:, layout.columns[0]].astype(np.uint16)
-            left += band[:, layout.columns[1]]
-            if number == 0:
-                total = left
-            else:
-                total += left
-        if layout.shift:
-            total >>= layout.shift
-        target[...] = np.rot90(total, layout.turns) if layout.turns else total
-
     def _as_yuv(self, frame: VideoFrame) -> VideoFrame:
         # A rare pixel format (rgb, grey, palette, packed): let the scaler make planes of it.
         return self._reformatter.reformat(frame, format="yuv444p", interpolation="POINT", threads=1)
@@ -211,27 +212,62 @@ class PlaneSampler:
         if key not in self._layouts:
             divide_x, divide_y = _EIGHT_BIT.get(name) or _TEN_BIT[name]
             turned = self.rotation_degrees % 180 != 0
-            columns = _positions(width, GRID_HEIGHT if turned else GRID_WIDTH)
-            rows = _positions(height, GRID_WIDTH if turned else GRID_HEIGHT)
+            grid = (GRID_WIDTH, GRID_HEIGHT) if turned else (GRID_HEIGHT, GRID_WIDTH)
+            rows, columns = _positions(height, grid[0]), _positions(width, grid[1])
             layout = VideoFormat(name, width, height)
             chroma_width = layout.components[1].width
             chroma_height = layout.components[1].height
+            both = (_listed(rows), _listed(_shifted(rows, 1, height)))
             self._layouts[key] = _Layout(
-                rows=(rows, _shifted(rows, 1, height)),
-                columns=(columns, _shifted(columns, 1, width)),
-                chroma_rows=_divided(rows, divide_y, chroma_height),
+                width=width,
+                rows=np.stack(both, axis=1).reshape(-1),
+                columns=columns,
+                chroma_rows=_listed(_divided(rows, divide_y, chroma_height)),
                 chroma_columns=_divided(columns, divide_x, chroma_width),
-                shift=2 if name in _TEN_BIT else 0,
+                bytes=2 if name in _TEN_BIT else 1,
                 turns=self.rotation_degrees // 90,
             )
         return self._layouts[key]
 
 
-def _view(plane: VideoPlane, shift: int) -> npt.NDArray[Any]:
-    # Rows are padded to the line size; the layout's indices stay inside the picture.
-    dtype = _DEEP if shift else _BYTE
-    samples = np.frombuffer(memoryview(plane), dtype)
-    return samples.reshape(plane.height, plane.line_size // dtype.itemsize)
+def _gather_luma(plane: VideoPlane, layout: _Layout) -> npt.NDArray[Any]:
+    """Sums [R, C] of 2 x 2 neighbouring pixels, in quarters of an 8-bit level."""
+    lines, columns = _lines(plane, layout.rows, layout.bytes), layout.columns
+    if isinstance(columns, slice):
+        # Two neighbours are read as one number: half as many steps through memory.
+        wide = _DEEP if layout.bytes == 1 else _DEEPER
+        pairs: npt.NDArray[Any] = np.ndarray(
+            (len(lines), layout.width - 1), wide, lines, strides=lines.strides
+        )[:, columns].copy()
+        both = pairs & wide.type(255 if layout.bytes == 1 else 65535)
+        pairs >>= 8 * layout.bytes
+        both += pairs
+    else:
+        right = np.minimum(columns + 1, layout.width - 1)
+        both = lines.take(columns, axis=1).astype(_DEEP)
+        both += lines.take(right, axis=1)
+    total: npt.NDArray[Any] = both[::2] + both[1::2]
+    if layout.bytes == 2:
+        total >>= 2
+    return total
+
+
+def _gather_chroma(plane: VideoPlane, layout: _Layout) -> npt.NDArray[Any]:
+    lines, columns = _lines(plane, layout.chroma_rows, layout.bytes), layout.chroma_columns
+    samples = lines[:, columns] if isinstance(columns, slice) else lines.take(columns, axis=1)
+    return samples >> 2 if layout.bytes == 2 else samples
+
+
+def _lines(plane: VideoPlane, rows: npt.NDArray[np.intp], size: int) -> npt.NDArray[Any]:
+    """Whole rows of a plane, padded to the line size, copied.
+
+    The processor fetches a row ahead of a copy, but not ahead of samples picked from it: a decoded
+    frame has left its near caches, and picking at once takes twice as long.
+    """
+    dtype = _BYTE if size == 1 else _DEEP
+    shape = (plane.height, plane.line_size // size)
+    whole: npt.NDArray[Any] = np.ndarray(shape, dtype, plane)  # type: ignore[arg-type]
+    return whole.take(rows, axis=0)
 
 
 def _limit_range(
