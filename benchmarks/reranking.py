@@ -1,6 +1,6 @@
 """What a matching head adds to retrieval: a tiny model trained from nothing on the synthetic world.
 
-    python -m benchmarks.reranking [--seeds 0 1 2] [--steps 1200] [--embedding 48] [--loss ranking]
+    python -m benchmarks.reranking [--seeds 0 1 2] [--steps 2400] [--embedding 48] [--loss ranking]
 
 Contrastive loss and video-text matching together, from fresh weights. The embedding is as wide as
 the text tower (48) unless `--embedding` says otherwise. Measured on held-out combinations of worlds
@@ -145,7 +145,7 @@ def main() -> None:
     """Train, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--steps", type=int, default=2400)
     parser.add_argument("--embedding", type=int, default=48)
     parser.add_argument("--loss", choices=("ranking", "binary"), default="ranking")
     parser.add_argument("--top", type=int, default=128)

@@ -35,6 +35,7 @@ from internvid.evaluate.metrics import (
     MatrixSimilarity,
     Ranks,
     Scores,
+    VectorSimilarity,
     rank_pairs,
     summarise_ranks,
 )
@@ -138,13 +139,11 @@ def rank_twice(
         texts, clips, matcher: see `rerank`.
         order: its `top` and `first_stage`.
     """
-    plain = vectors[0] @ vectors[1].T
-    to_video, to_text = rerank(plain, texts, clips, matcher, *order)
+    plain = VectorSimilarity(*vectors)
+    to_video, to_text = rerank(vectors[0] @ vectors[1].T, texts, clips, matcher, *order)
     ranks_of_videos, _ = rank_pairs(MatrixSimilarity(to_video), pairs)
     _, ranks_of_texts = rank_pairs(MatrixSimilarity(to_text), pairs)
-    return RankedTwice(
-        rank_pairs(MatrixSimilarity(plain), pairs), (ranks_of_videos, ranks_of_texts)
-    )
+    return RankedTwice(rank_pairs(plain, pairs), (ranks_of_videos, ranks_of_texts))
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,28 @@ def test_recall_agrees_with_torchmetrics() -> None:
         assert float(np.mean(1 / mine)) == pytest.approx(float(reciprocal))
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_ties_agree_with_scikit_learn_and_scipy(seed: int) -> None:
+    metrics = pytest.importorskip("sklearn.metrics")
+    stats = pytest.importorskip("scipy.stats")
+    rng = np.random.default_rng(seed)
+    # Five levels for thirty answers: every rank is a tie.
+    scores = rng.integers(0, 5, (30, 30)).astype(float) + np.eye(30)
+    numbers = measure_retrieval(MatrixSimilarity(scores), [(i, i) for i in range(30)])
+    for name, matrix in (("text_to_video", scores.T), ("video_to_text", scores)):
+        # How far one goes down a list to meet the right answer, ties against it.
+        theirs = metrics.coverage_error(np.eye(30), matrix)
+        assert numbers[f"{name}_mean_rank"] == pytest.approx(theirs)
+        ranks = np.diag(stats.rankdata(-matrix, method="max", axis=1))
+        assert numbers[f"{name}_median_rank"] == np.median(ranks)
+        for k in (1, 5, 10):
+            assert numbers[f"{name}_r{k}"] == pytest.approx(100 * (ranks <= k).mean())
+    labels = rng.integers(0, 30, 30)
+    assert rank_labels(scores, labels).mean() == pytest.approx(
+        metrics.coverage_error(np.eye(30)[labels], scores)
+    )
+
+
 def test_several_captions_take_the_best_of_a_video_and_each_ask_alone() -> None:
     scores = np.array([[0.1, 0.9, 0.5], [0.8, 0.2, 0.6]])
     to_video, to_text = rank_pairs(MatrixSimilarity(scores), [(0, 0), (0, 1), (1, 2)])
@@ -107,6 +129,19 @@ def test_a_model_that_says_the_same_of_everything_scores_last() -> None:
     assert numbers["text_to_video_r1"] == numbers["video_to_text_r10"] == 0.0
     assert numbers["text_to_video_median_rank"] == 30
     assert list(rank_labels(np.zeros((2, 5)), [0, 4])) == [5, 5]
+
+
+def test_products_that_differ_by_rounding_alone_are_ties() -> None:
+    rng = np.random.default_rng(6)
+    texts = rng.normal(size=(8, 64)).astype(np.float32)
+    # The right clip of a text is a hair nearer than its copy: less than rounding may make of it.
+    videos = np.concatenate([texts * np.float32(1 + 2e-7), texts])
+    to_video, _ = rank_pairs(VectorSimilarity(videos, texts), [(at, at) for at in range(8)])
+    assert set(to_video) == {2}
+    # Much farther apart, they are told apart.
+    videos = np.concatenate([texts * np.float32(1 + 1e-4), texts])
+    to_video, _ = rank_pairs(VectorSimilarity(videos, texts), [(at, at) for at in range(8)])
+    assert set(to_video) == {1}
 
 
 def test_dual_softmax_is_the_formula_and_has_its_own_names() -> None:
