@@ -42,7 +42,8 @@ def write_report(dataset: Dataset, output: Path) -> Path:
         DatasetFormatError: no build of the dataset was finished.
     """
     _refuse_foreign(output)
-    html = render(gather(dataset), dataset_name(dataset, output))
+    with dataset.reading():
+        html = render(gather(dataset), dataset_name(dataset, output))
     commit_bytes(output, html.encode("utf-8", "replace"))
     return output
 

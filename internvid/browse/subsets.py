@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 from internvid.dataset.store import Dataset
+from internvid.dataset.subsets import subset_facts as read_facts
 
 MOST_SUBSETS = 50
 
@@ -27,11 +27,10 @@ def subset_facts(dataset: Dataset) -> tuple[SubsetFact, ...]:
     """Every subset that has its facts beside it, in name order."""
     found = []
     for name in dataset.subsets()[:MOST_SUBSETS]:
-        path = dataset.layout.subset(name).with_suffix(".json")
-        if not path.exists():
+        facts = read_facts(dataset.layout, name)
+        if not facts:
             continue
-        facts = json.loads(path.read_text("utf-8"))
-        recipe = facts.get("recipe", {})
+        recipe = facts["recipe"]
         selector = recipe.get("selector", {})
         fields = selector.get("fields", {})
         found.append(

@@ -23,6 +23,8 @@ app = typer.Typer(
 )
 
 _INTERRUPTED = 130
+# Modules whose errors mean a damaged table, wherever it is met.
+_READERS = ("_duckdb", "duckdb", "pyarrow.lib")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Set = Annotated[
@@ -307,12 +309,25 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except Exception as error:
-        # Wrong options: the command-line library shows them itself, as every tool does.
-        show = getattr(error, "show", None)
-        if show is None:
+        code = _tell(error)
+        if code is None:
             raise
+        return code
+
+
+def _tell(error: Exception) -> int | None:
+    """Tell what is no error of ours, and give its exit code; None where it cannot be told."""
+    # Wrong options: the command-line library shows them itself, as every tool does.
+    show = getattr(error, "show", None)
+    if show is not None:
         show()
         return 2
+    if type(error).__module__ not in _READERS:
+        return None
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    print(f"error: a table cannot be read: {reason}", file=sys.stderr)
+    print("hint: if a file is damaged, restore it from a copy", file=sys.stderr)
+    return 1
 
 
 def run() -> None:

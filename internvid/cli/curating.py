@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from internvid.cli.looking import tell_of_subset
 from internvid.cli.output import put, put_json
 from internvid.core import registry
 from internvid.core.errors import MisuseError
@@ -53,7 +54,9 @@ def run_publish(
     from internvid.publish.publish import publish
 
     component = registry.create("exporter", exporter, assignments)
-    manifest = publish(open_dataset(dataset), folder, component, subset)
+    opened = open_dataset(dataset)
+    manifest = publish(opened, folder, component, subset)
+    tell_of_subset(opened, subset)
     if as_json:
         put_json({"folder": folder, **manifest})
         return

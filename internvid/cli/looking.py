@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from internvid.cli.output import put, put_json, table
+from internvid.cli.output import put, put_json, say, table
 from internvid.core import registry
 from internvid.core.config import settings_of, spell
 from internvid.core.errors import MisuseError
+
+if TYPE_CHECKING:
+    from internvid.dataset.store import Dataset
 
 
 def run_shots(video: Path, detector: str, assignments: list[str], *, as_json: bool) -> None:
@@ -46,15 +49,30 @@ def run_status(dataset: Path, *, as_json: bool) -> None:
     put(f"dataset   {status['dataset']}")
     counts = status["videos"]
     put("videos    " + ", ".join(f"{counts[key]} {key}" for key in counts))
-    put(f"clips     {status['clips']} kept, {status['rejected']} rejected")
+    uncut = f"; {status['uncut']} videos not cut yet" if status["uncut"] else ""
+    put(f"clips     {status['clips']} kept, {status['rejected']} rejected{uncut}")
     put(f"cut       {status['cut'] or 'none yet'}" + _others(status["other_cuts"]))
     if status["columns"]:
         put(f"columns   {', '.join(map(_column_line, status['columns']))}")
     if status["subsets"]:
-        put(f"subsets   {', '.join(status['subsets'])}")
+        put(f"subsets   {', '.join(map(_subset_line, status['subsets']))}")
     if status["failures"]:
         put("\nfailed")
         put(table(status["failures"], ["reason", "error", "uri"]))
+
+
+def _subset_line(one: dict[str, Any]) -> str:
+    clips = "?" if one["clips"] is None else one["clips"]
+    return f"{one['subset']} ({clips} clips" + (
+        ")" if one["is_current"] else f" of {one['cut'] or 'an unknown cut'})"
+    )
+
+
+def tell_of_subset(opened: Dataset, subset: str | None) -> None:
+    """Say on stderr that a subset belongs to another cut, where it does."""
+    note = None if subset is None else opened.subset_note(subset)
+    if note:
+        say(f"note: {note}")
 
 
 def _column_line(column: dict[str, Any]) -> str:
@@ -74,6 +92,7 @@ def run_describe(dataset: Path, subset: str | None, *, as_json: bool) -> None:
 
     opened = open_dataset(dataset)
     facts = describe(opened, subset)
+    tell_of_subset(opened, subset)
     cut = opened.record.cut
     facts["columns"] = column_progress(opened.layout, opened.record, cut) if cut else []
     facts["recipe"] = opened.record.cuts.get(cut or "", {}).get("settings", [])
@@ -108,8 +127,11 @@ def run_list(what: str, subset: str | None, limit: int, *, rejected: bool, as_js
         raise MisuseError(f"{what!r} is no dataset and no kind of component; kinds: {kinds}")
     from internvid.dataset.store import open as open_dataset
 
-    relation = open_dataset(Path(what)).clips_relation(subset, rejected=rejected).limit(limit)
-    rows = relation.to_arrow_table().to_pylist()
+    opened = open_dataset(Path(what))
+    with opened.reading():
+        relation = opened.clips_relation(subset, rejected=rejected).limit(limit)
+        rows = relation.to_arrow_table().to_pylist()
+    tell_of_subset(opened, subset)
     if as_json:
         put_json(rows)
         return

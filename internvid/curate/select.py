@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from internvid.core.contracts import Selector
 from internvid.core.errors import ConfigInvalidError, MisuseError
 from internvid.dataset.parts import commit_json, commit_table
 from internvid.dataset.store import Dataset
+from internvid.dataset.subsets import subset_facts
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -42,8 +42,8 @@ def select(dataset: Dataset, selector: Selector, name: str) -> SubsetSummary:
     recipe = {"cut": dataset.record.cut, "selector": identity(selector)}
     with dataset.layout.locked():
         facts_path = path.with_suffix(".json")
-        if facts_path.exists() and path.exists():
-            facts = json.loads(facts_path.read_text("utf-8"))
+        facts = subset_facts(dataset.layout, name)
+        if facts and path.exists():
             if facts["recipe"] != recipe:
                 raise MisuseError(
                     f"the subset {name!r} exists and was made by another recipe",
@@ -52,7 +52,8 @@ def select(dataset: Dataset, selector: Selector, name: str) -> SubsetSummary:
             return SubsetSummary(name, facts["clips"], facts["of"], facts["hours"])
         relation = dataset.clips_relation()
         try:
-            ids = selector.select(relation).to_arrow_table()
+            with dataset.reading():
+                ids = selector.select(relation).to_arrow_table()
         except duckdb.Error as error:
             # Relations are lazy: a condition that reads well may still fail on the values.
             raise ConfigInvalidError(

@@ -18,6 +18,11 @@ def describe(dataset: Dataset, subset: str | None = None) -> dict[str, Any]:
         `videos`, `clips`, `hours`; `funnel` (reason, clips, hours; "kept" first); `numbers`
         (column, mean and quantiles); `words` (column, value, clips) for words and flags.
     """
+    with dataset.reading():
+        return _describe(dataset, subset)
+
+
+def _describe(dataset: Dataset, subset: str | None) -> dict[str, Any]:
     relation = dataset.clips_relation(subset)
     connection = dataset.connection
     connection.execute("drop view if exists described")

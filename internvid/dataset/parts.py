@@ -35,37 +35,67 @@ def is_storage_trouble(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in known
 
 
-def read_part(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """A whole part, or some of its columns.
+def read_part(
+    path: Path, columns: Sequence[str] | None = None, schema: pa.Schema | None = None
+) -> pa.Table:
+    """A whole part, or some of its columns, or with the columns of a schema.
 
     Raises:
-        DatasetFormatError: it is damaged; the message names it.
+        DatasetFormatError: it is missing or damaged; the message names it.
     """
-    with _whole(path):
-        return pq.read_table(path, columns=None if columns is None else list(columns))
+    with reading_part(path):
+        return pq.read_table(
+            path, columns=None if columns is None else list(columns), schema=schema
+        )
 
 
 def read_part_schema(path: Path) -> pa.Schema:
     """The columns of a part.
 
     Raises:
-        DatasetFormatError: it is damaged; the message names it.
+        DatasetFormatError: it is missing or damaged; the message names it.
     """
-    with _whole(path):
+    with reading_part(path):
         return pq.read_schema(path)
 
 
+def refuse_damaged(path: Path) -> None:
+    """Read a part through, keeping nothing.
+
+    Raises:
+        DatasetFormatError: it is missing or damaged; the message names it.
+    """
+    with reading_part(path), pq.ParquetFile(path) as file:
+        for _ in file.iter_batches():
+            pass
+
+
 @contextmanager
-def _whole(path: Path) -> Iterator[None]:
+def reading_part(path: Path) -> Iterator[None]:
+    """Turns trouble with reading a part into a DatasetFormatError that names it."""
     try:
         yield
-    except FileNotFoundError:
-        raise
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DatasetFormatError(
-            f"{path} is damaged: {error}",
-            hint="restore it from a copy; an answer's part can be removed, and is made again",
-        ) from error
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, PermissionError):
+            what = "may not be read"
+        else:
+            what = f"is damaged: {_first_line(error)}" if path.exists() else "is missing"
+        raise DatasetFormatError(f"{path} {what}", hint=_way_back(path)) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _way_back(path: Path) -> str:
+    """How a part can be had again; by the folder that it lies in."""
+    table = path.parent.name
+    if table in ("timelines", "picks"):
+        removed = path.parent.with_name("videos") / path.name
+        return f"restore it from a copy, or remove {removed} and build again: it is scanned anew"
+    if "columns" in path.parts or "pick_sets" in path.parts or table in ("videos", "clips"):
+        return "restore it from a copy, or remove it and run again what made it"
+    return "restore it from a copy"
 
 
 @contextmanager
@@ -165,9 +195,25 @@ def rows_to_table(rows: Iterable[dict[str, Any]], schema: pa.Schema) -> pa.Table
 
 def read_rows_of(path: Path, video_id: str, columns: list[str] | None = None) -> pa.Table:
     """The rows of one video in a part whose row groups each belong to one video."""
-    with pq.ParquetFile(path) as file:
+    with reading_part(path), pq.ParquetFile(path) as file:
         wanted = [group for group, owner in enumerate(row_group_owners(file)) if owner == video_id]
         return file.read_row_groups(wanted, columns=columns)
+
+
+def read_groups(path: Path) -> Iterator[pa.Table]:
+    """The row groups of a part, one after another.
+
+    Raises:
+        DatasetFormatError: it is missing or damaged; the message names it.
+    """
+    with reading_part(path):
+        file = pq.ParquetFile(path)
+    # What is done with a group is not this part's trouble.
+    with file:
+        for group in range(file.metadata.num_row_groups):
+            with reading_part(path):
+                table = file.read_row_group(group)
+            yield table
 
 
 def row_group_owners(file: pq.ParquetFile) -> list[str]:

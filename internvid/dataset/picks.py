@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from internvid.core.contracts import Pick
-from internvid.dataset.parts import row_group_owners
+from internvid.dataset.parts import reading_part, row_group_owners
 
 SCAN_PICKS = "scan"
 """What the picks are called that the scan itself kept."""
@@ -116,7 +116,7 @@ def span_picks_index(files: Sequence[Path]) -> dict[str, tuple[tuple[Path, int],
     """clip_id -> where its picks lie, over the generations of one part of a pick set."""
     found: dict[str, tuple[tuple[Path, int], ...]] = {}
     for path in files:
-        with pq.ParquetFile(path) as file:
+        with reading_part(path), pq.ParquetFile(path) as file:
             for group in range(file.metadata.num_row_groups):
                 ids = file.read_row_group(group, columns=["clip_id"])["clip_id"].to_pylist()
                 for clip_id in dict.fromkeys(ids):
@@ -169,7 +169,7 @@ def _span_group(path: Path, group: int) -> list[dict[str, Any]]:
 
 @functools.lru_cache(maxsize=_INDEXES_KEPT)
 def _cached_groups(path: Path, video_id: str, stamp: _Stamp) -> tuple[_Group, ...]:
-    with pq.ParquetFile(path, metadata=_footer(path, stamp)) as file:
+    with reading_part(path), pq.ParquetFile(path, metadata=_footer(path, stamp)) as file:
         return tuple(
             _Group(group, file.read_row_group(group, columns=["frame"])["frame"].to_numpy())
             for group, owner in enumerate(row_group_owners(file))
@@ -179,14 +179,14 @@ def _cached_groups(path: Path, video_id: str, stamp: _Stamp) -> tuple[_Group, ..
 
 @functools.lru_cache(maxsize=_GROUPS_KEPT)
 def _cached_pictures(path: Path, group: int, stamp: _Stamp) -> tuple[list[int], list[float], Any]:
-    with pq.ParquetFile(path, metadata=_footer(path, stamp)) as file:
+    with reading_part(path), pq.ParquetFile(path, metadata=_footer(path, stamp)) as file:
         table = file.read_row_group(group, columns=["frame", "pts_seconds", "jpeg"])
     return table["frame"].to_pylist(), table["pts_seconds"].to_pylist(), table["jpeg"]
 
 
 @functools.lru_cache(maxsize=_GROUPS_KEPT)
 def _cached_span_group(path: Path, group: int, stamp: _Stamp) -> list[dict[str, Any]]:
-    with pq.ParquetFile(path, metadata=_footer(path, stamp)) as file:
+    with reading_part(path), pq.ParquetFile(path, metadata=_footer(path, stamp)) as file:
         columns = ["clip_id", "frame", "pts_seconds", "jpeg"]
         rows: list[dict[str, Any]] = file.read_row_group(group, columns=columns).to_pylist()
     return rows

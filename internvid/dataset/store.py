@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,8 @@ from internvid.core.errors import DatasetFormatError, MisuseError
 from internvid.dataset.columns import column_schema_of, extras_of
 from internvid.dataset.current import CURRENT_VIDEOS
 from internvid.dataset.layout import Layout, Record
+from internvid.dataset.parts import refuse_damaged
+from internvid.dataset.subsets import subset_facts, subset_names
 
 if TYPE_CHECKING:
     import duckdb
@@ -30,7 +33,8 @@ class Dataset:
     Its SQL views: `videos` (one row a source), `clips` (kept clips with every column joined),
     `all_clips` (rejected ones too), `picks`, `timelines`, and `column_<name>` for each column of
     captions, scores or vectors (its rows with status, reason and what they were made from). Clips
-    of videos that no source is any more are in neither view of clips.
+    of videos that no source is any more are in neither view of clips. What a build is just adding
+    is in none until its part is whole.
     """
 
     layout: Layout
@@ -48,8 +52,14 @@ class Dataset:
 
     @property
     def parts(self) -> list[str]:
-        """Names of all parts, in order."""
-        return [part["name"] for part in self.record.parts]
+        """Names of the parts that are whole, in order: those of videos being added are not."""
+        scan, cut = self.record.scan or "", self.record.cut or ""
+        return [
+            part["name"]
+            for part in self.record.parts
+            if self.layout.clips(cut, part["name"]).exists()
+            and self.layout.scanned(scan, "videos", part["name"]).exists()
+        ]
 
     @cached_property
     def connection(self) -> duckdb.DuckDBPyConnection:
@@ -58,9 +68,38 @@ class Dataset:
 
         connection = duckdb.connect(":memory:", config={"threads": os.cpu_count() or 1})
         connection.execute("set enable_progress_bar = false")
-        for name, statement in self._view_statements().items():
-            connection.execute(f"create view {name} as {statement}")
+        with self.reading():
+            for name, statement in self._view_statements().items():
+                connection.execute(f"create view {name} as {statement}")
         return connection
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Says which part is missing or damaged when a query in the block fails for that.
+
+        Raises:
+            DatasetFormatError: one is; otherwise the query's own error goes on.
+        """
+        import duckdb
+
+        try:
+            yield
+        except duckdb.Error:
+            for path in self._files():
+                refuse_damaged(path)
+            raise
+
+    def _files(self) -> Iterator[Path]:
+        scan, cut = self.record.scan, self.record.cut
+        assert scan is not None
+        assert cut is not None
+        for part in self.parts:
+            for table in ("videos", "timelines", "picks"):
+                yield self.layout.scanned(scan, table, part)
+            yield self.layout.clips(cut, part)
+            for key in self.record.columns.get(cut, {}).values():
+                yield from self.layout.column_files(cut, key, part)
+        yield from (self.layout.subset(name) for name in self.subsets())
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
         """Any query over the views, as a DuckDB relation (`.df()`, `.pl()`, `.arrow()`)."""
@@ -68,7 +107,8 @@ class Dataset:
 
     def videos(self) -> pa.Table:
         """One row a source, failed ones too."""
-        return self.sql("select * from videos order by uri").to_arrow_table()
+        with self.reading():
+            return self.sql("select * from videos order by uri").to_arrow_table()
 
     def clips(self, subset: str | None = None, *, rejected: bool = False) -> pa.Table:
         """Clips with every column, in video and time order.
@@ -77,7 +117,8 @@ class Dataset:
             subset: only the clips of that subset.
             rejected: also clips that the filters rejected.
         """
-        return self.clips_relation(subset, rejected=rejected).to_arrow_table()
+        with self.reading():
+            return self.clips_relation(subset, rejected=rejected).to_arrow_table()
 
     def clips_relation(
         self, subset: str | None = None, *, rejected: bool = False
@@ -107,7 +148,20 @@ class Dataset:
 
     def subsets(self) -> list[str]:
         """Names of the subsets."""
-        return sorted(path.stem for path in (self.root / "subsets").glob("*.parquet"))
+        return subset_names(self.layout)
+
+    def subset_note(self, name: str) -> str | None:
+        """What to know of a subset that was chosen from another cut than the current one."""
+        facts = subset_facts(self.layout, name)
+        cut = facts["recipe"].get("cut") if facts else None
+        if cut is None or cut == self.record.cut:
+            return None
+        with self.reading():
+            ((here,),) = self.clips_relation(name).aggregate("count(*)").fetchall()
+        return (
+            f"the subset {name!r} was chosen from {cut}; "
+            f"{here} of its {facts.get('clips')} clips are in the current cut, {self.record.cut}"
+        )
 
     def clip(self, clip_id: str) -> dict[str, Any]:
         """Every column of one clip. A unique beginning of the id is enough.
@@ -118,8 +172,9 @@ class Dataset:
         if not clip_id or set(clip_id) - set("0123456789abcdef"):
             raise MisuseError(f"{clip_id!r} is not a clip id (32 hex digits, or their beginning)")
         # The id is hexadecimal, checked above: it can stand in the statement.
-        found = self.sql(f"select * from all_clips where starts_with(clip_id, '{clip_id}') limit 2")
-        rows = found.to_arrow_table().to_pylist()
+        wanted = f"select * from all_clips where starts_with(clip_id, '{clip_id}') limit 2"
+        with self.reading():
+            rows = self.sql(wanted).to_arrow_table().to_pylist()
         if len(rows) != 1:
             what = "several clips begin" if rows else "no clip begins"
             raise MisuseError(
@@ -141,12 +196,13 @@ class Dataset:
     def jpegs(self, clip_id: str) -> Iterator[tuple[float, bytes]]:
         """The stored frames of a clip as JPEG bytes, in time order."""
         row = self.clip(clip_id)
-        found = self.connection.execute(
-            "select pts_seconds, jpeg from picks where video_id = ? and frame >= ? and frame < ? "
-            "order by frame",
-            [row["video_id"], row["start_frame"], row["end_frame"]],
-        )
-        yield from found.fetchall()
+        with self.reading():
+            found = self.connection.execute(
+                "select pts_seconds, jpeg from picks where video_id = ? and frame >= ? "
+                "and frame < ? order by frame",
+                [row["video_id"], row["start_frame"], row["end_frame"]],
+            ).fetchall()
+        yield from found
 
     def _view_statements(self) -> dict[str, str]:
         scan, cut = self.record.scan, self.record.cut
@@ -155,11 +211,18 @@ class Dataset:
                 f"{self.root} has no finished build yet",
                 hint="run internvid build again to finish it; see internvid status",
             )
+        parts = self.parts
+        if not parts:
+            raise DatasetFormatError(
+                f"{self.root} has no part that is cut by {cut}",
+                hint="run internvid build again to finish it; see internvid status",
+            )
         scanned = {
-            table: _quoted(self._present(table)) for table in ("videos", "timelines", "picks")
+            table: _quoted([self.layout.scanned(scan, table, part) for part in parts])
+            for table in ("videos", "timelines", "picks")
         }
         columns, joins, views = self._column_statements(cut)
-        clips = _quoted([self.layout.clips(cut, part) for part in self.parts])
+        clips = _quoted([self.layout.clips(cut, part) for part in parts])
         return {
             # Tables of sources may have a column `filename` of their own.
             "videos": f"select * exclude ({_PART}) from read_parquet({scanned['videos']}, "
@@ -199,10 +262,6 @@ class Dataset:
                 f" where status = 'ok') c{at} using (clip_id)"
             )
         return columns, joins, views
-
-    def _present(self, table: str) -> list[Path]:
-        assert self.record.scan is not None
-        return [self.layout.scanned(self.record.scan, table, part) for part in self.parts]
 
 
 def open(path: str | os.PathLike[str]) -> Dataset:

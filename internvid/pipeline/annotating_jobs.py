@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from internvid.core.annotators import set_up, traits_of
 from internvid.core.config import fingerprint, identity, plain
 from internvid.core.errors import (
@@ -21,6 +19,7 @@ from internvid.core.registry import create
 from internvid.dataset.columns import is_text_column
 from internvid.dataset.current import gone_videos
 from internvid.dataset.layout import Layout, Record
+from internvid.dataset.parts import read_part, read_part_schema
 from internvid.dataset.store import Dataset
 from internvid.dataset.tables import ANNOTATION_KEYS
 from internvid.pipeline.annotating_parts import ColumnJob
@@ -74,7 +73,7 @@ def column_job(
     only = None
     if request.subset is not None:
         path = Dataset(layout, record).subset_path(request.subset)
-        only = frozenset(pq.read_table(path, columns=["clip_id"])["clip_id"].to_pylist())
+        only = frozenset(read_part(path, columns=["clip_id"])["clip_id"].to_pylist())
     key = key_of(request.name, component, inputs)
     gone = gone_videos(layout, record.scan, parts)
     job = ColumnJob(layout, record.scan, record.cut, key, component, parts, only, text, gone=gone)
@@ -112,7 +111,7 @@ def _check_name(name: str, job: ColumnJob, record: Record) -> None:
     taken: set[str] = set()
     for part in job.parts[:1]:
         path = job.layout.clips(job.cut, part)
-        taken |= set(pq.read_schema(path).names) if path.exists() else set()
+        taken |= set(read_part_schema(path).names) if path.exists() else set()
     for other, key in record.columns.get(job.cut, {}).items():
         known = record.column_recipes.get(key, {})
         if other != name:

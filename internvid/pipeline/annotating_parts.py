@@ -10,7 +10,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from internvid.core.annotators import Traits, traits_of
 from internvid.core.contracts import ClipView, Pick
@@ -18,6 +17,7 @@ from internvid.core.errors import InternvidError
 from internvid.dataset.columns import latest_rows, staged_files, statuses, texts_of
 from internvid.dataset.current import current_clips
 from internvid.dataset.layout import Layout
+from internvid.dataset.parts import read_part
 from internvid.dataset.picks import SCAN_PICKS, SpanPicks, StoredPicks, span_picks_index
 from internvid.dataset.tables import CLIP_FIELDS, column_schema
 from internvid.dataset.uris import uri_to_path
@@ -270,7 +270,7 @@ def find_sources_of(layout: Layout, scan: str, parts: Sequence[str]) -> dict[str
         path = layout.scanned(scan, "videos", part)
         if path.exists():
             columns = ["video_id", "uri", "status", "file_bytes"]
-            rows += pq.read_table(path, columns=columns).to_pylist()
+            rows += read_part(path, columns=columns).to_pylist()
     # A duplicate's row does not state its size, the first one's does.
     sizes = {row["video_id"]: row["file_bytes"] for row in rows if row["status"] == "ok"}
     found: dict[str, Path] = {}

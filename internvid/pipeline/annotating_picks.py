@@ -17,7 +17,6 @@ from typing import Any
 
 import av.error
 import numpy as np
-import pyarrow.parquet as pq
 
 from internvid.core.contracts import ClipView, Needs
 from internvid.core.errors import VideoError
@@ -25,6 +24,8 @@ from internvid.dataset.layout import Layout
 from internvid.dataset.parts import (
     discard,
     part_writer,
+    read_groups,
+    read_part,
     read_rows_of,
     rows_to_table,
 )
@@ -120,7 +121,7 @@ def tried_pick_set(job: ColumnJob, views: Sequence[ClipView], folder: Path) -> l
     ]
     for part in job.parts:
         path = job.layout.clips(job.cut, part)
-        ids = set(pq.read_table(path, columns=names[:1])["clip_id"].to_pylist())
+        ids = set(read_part(path, columns=names[:1])["clip_id"].to_pylist())
         inside = [row for row in clips if row["clip_id"] in ids]
         for number, task in enumerate(_tasks(job, name, part, inside, sources)):
             stage = folder / f"{part}-{number}.parquet"
@@ -199,7 +200,7 @@ def _tasks(
         return
     videos = {
         row["video_id"]: row
-        for row in pq.read_table(layout.scanned(scan, "videos", part)).to_pylist()
+        for row in read_part(layout.scanned(scan, "videos", part)).to_pylist()
         if row["status"] == "ok"
     }
     frames, side = map(int, name.split("x"))
@@ -349,7 +350,7 @@ def _seek_before(opened: VideoPass, pts: int) -> None:
 def _is_staged(task: SpansTask) -> bool:
     if not task.stage.exists():
         return False
-    held = set(pq.read_table(task.stage, columns=["clip_id"])["clip_id"].to_pylist())
+    held = set(read_part(task.stage, columns=["clip_id"])["clip_id"].to_pylist())
     return {span.clip_id for span in task.spans} <= held
 
 
@@ -358,17 +359,15 @@ def _seal(job: ColumnJob, name: str, part: str, tasks: Sequence[SpansTask]) -> N
     layout, scan = job.layout, job.scan
     folder = layout.staged_picks(scan, name, part)
     there = [task.stage for task in tasks if task.stage.exists()]
-    if any(pq.read_metadata(path).num_rows for path in there):
+    if any(read_part(path, ["clip_id"]).num_rows for path in there):
         generation = 0
         while layout.span_picks(scan, name, part, generation).exists():
             generation += 1
         path = layout.span_picks(scan, name, part, generation)
         with part_writer(path, SPAN_PICK_SCHEMA) as writer:
             for staged in there:
-                with pq.ParquetFile(staged) as file:
-                    for group in range(file.metadata.num_row_groups):
-                        table = file.read_row_group(group)
-                        writer.write_table(table, row_group_size=max(1, table.num_rows))
+                for table in read_groups(staged):
+                    writer.write_table(table, row_group_size=max(1, table.num_rows))
     discard(folder)
     while folder.parent != layout.root and not any(folder.parent.iterdir()):
         folder = folder.parent

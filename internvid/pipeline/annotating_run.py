@@ -9,13 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from internvid.core.contracts import Annotation
 from internvid.core.errors import InternvidError
 from internvid.core.ledger import stage
 from internvid.dataset.columns import latest_rows, staged_files
-from internvid.dataset.parts import commit_table, discard, rows_to_table
+from internvid.dataset.parts import commit_table, discard, read_part, rows_to_table
 from internvid.pipeline.annotating_parts import ClipStream, ColumnJob, PartWork
 from internvid.pipeline.annotating_rows import answer_row, no_answer
 
@@ -163,7 +162,7 @@ class Stage:
         number = int(there[-1].stem) + 1 if there else 0
         if len(there) >= _MOST_STAGED_FILES:
             # A slow model would leave a file for each answer.
-            table = pa.concat_tables([*(pq.read_table(path) for path in there), table])
+            table = pa.concat_tables([*(read_part(path) for path in there), table])
         commit_table(folder / f"{number:06d}.parquet", table)
         if len(there) >= _MOST_STAGED_FILES:
             for path in there:
@@ -203,7 +202,7 @@ class Stage:
         schema = job.schema
         tables = [] if work.carried is None else [work.carried]
         tables += [
-            pq.read_table(path, schema=schema)
+            read_part(path, schema=schema)
             for path in staged_files(job.layout, job.cut, job.column, work.part)
         ]
         tables.append(rows_to_table([*work.ready, *fresh], schema))

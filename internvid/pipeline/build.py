@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from internvid.core.annotators import set_up, traits_of
 from internvid.core.config import identity, plain
 from internvid.core.errors import ConfigInvalidError
 from internvid.dataset.current import count_clips, gone_videos
 from internvid.dataset.layout import Layout, Record
+from internvid.dataset.parts import read_part
 from internvid.pipeline.annotating import require, survey, write_column
 from internvid.pipeline.annotating_jobs import key_of, note_column
 from internvid.pipeline.annotating_parts import ColumnJob
@@ -124,7 +124,7 @@ class _Run:
         stages = {}
         for part in self.parts:
             if not self.layout.scanned(self.scan_key, "videos", part).exists():
-                sources = pq.read_table(self.layout.sources(part))
+                sources = read_part(self.layout.sources(part))
                 stages[part] = PartStage(self.layout, self.scan_key, part, sources)
             else:
                 PartStage(self.layout, self.scan_key, part, pa.table({})).clear()
@@ -183,7 +183,7 @@ class _Run:
         for part in self.parts:
             path = self.layout.scanned(self.scan_key, "videos", part)
             if path.exists():
-                rows.extend(pq.read_table(path, columns=columns).to_pylist())
+                rows.extend(read_part(path, columns=columns).to_pylist())
         return rows
 
     def cut(self) -> None:

@@ -15,7 +15,9 @@ from internvid.curate.filters import judge
 from internvid.dataset.layout import Layout
 from internvid.dataset.parts import (
     commit_table,
+    read_part,
     read_rows_of,
+    reading_part,
     row_group_owners,
     rows_to_table,
 )
@@ -43,11 +45,11 @@ def cut_part(task: CutTask, report: Any) -> int:
     """Write the clips of one part; returns how many."""
     signals = task.recipe.signal_components()
     columns = {name: kind for signal in signals for name, kind in signal.columns.items()}
-    videos = pq.read_table(task.layout.scanned(task.scan, "videos", task.part)).to_pylist()
+    videos = read_part(task.layout.scanned(task.scan, "videos", task.part)).to_pylist()
     timelines = task.layout.scanned(task.scan, "timelines", task.part)
     picks = task.layout.scanned(task.scan, "picks", task.part)
     facts = [name for name in PICK_SCHEMA.names if name not in ("video_id", "jpeg")]
-    with pq.ParquetFile(timelines) as file:
+    with reading_part(timelines), pq.ParquetFile(timelines) as file:
         owners = set(row_group_owners(file))
         # The id would take more room than all numbers of a frame.
         numbers = [name for name in file.schema_arrow.names if name != "video_id"]

@@ -8,11 +8,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from internvid.core.errors import InternvidError
+from internvid.core.errors import DatasetFormatError, InternvidError
 from internvid.dataset.layout import Layout, Record
-from internvid.dataset.parts import commit_table
+from internvid.dataset.parts import commit_table, read_part
 from internvid.dataset.uris import uri_to_path
 from internvid.video.probe import FileStamp, hash_file, stamp_file
 
@@ -56,7 +55,7 @@ def recorded_sources(layout: Layout, record: Record) -> set[str]:
     """Every uri the dataset has on record."""
     uris: set[str] = set()
     for part in record.parts:
-        table = pq.read_table(layout.sources(part["name"]), columns=["uri"])
+        table = read_part(layout.sources(part["name"]), columns=["uri"])
         uris.update(table.column("uri").to_pylist())
     return uris
 
@@ -69,7 +68,7 @@ def _recorded_videos(layout: Layout, record: Record) -> dict[str, tuple[str | No
     for part in record.parts:
         path = layout.scanned(record.scan, "videos", part["name"])
         if path.exists():
-            rows = pq.read_table(path, columns=["uri", "video_id", "status"]).to_pylist()
+            rows = read_part(path, columns=["uri", "video_id", "status"]).to_pylist()
             videos.update((row["uri"], (row["video_id"], row["status"])) for row in rows)
     return videos
 
@@ -102,10 +101,9 @@ class _Seen:
         self.path: Path = folder / "seen.parquet"
         self.hashes: dict[tuple[str, FileStamp], str] = {}
         for path in [*sorted(folder.glob("seen-*.parquet")), self.path]:
-            if path.exists():
-                for row in pq.read_table(path).to_pylist():
-                    stamp = FileStamp(row["size"], row["mtime_ns"], row.get("inode") or 0)
-                    self.hashes[row["uri"], stamp] = row["video_id"]
+            for row in _rows_or_none(path):
+                stamp = FileStamp(row["size"], row["mtime_ns"], row.get("inode") or 0)
+                self.hashes[row["uri"], stamp] = row["video_id"]
         self.learned: dict[tuple[str, FileStamp], str] = {}
 
     def changed(self, uri: str, video_id: str | None) -> bool:
@@ -125,9 +123,16 @@ class _Seen:
         """Keep what was learned."""
         if not self.learned:
             return
-        known = pq.read_table(self.path).to_pylist() if self.path.exists() else []
-        rows = {row["uri"]: row for row in known}
+        rows = {row["uri"]: row for row in _rows_or_none(self.path)}
         for (uri, stamp), video_id in self.learned.items():
             rows[uri] = {"uri": uri, "video_id": video_id, **vars(stamp)}
         table = pa.Table.from_pylist(list(rows.values()), schema=SEEN_SCHEMA)
         commit_table(self.path, table.take(pc.sort_indices(table, [("uri", "ascending")])))
+
+
+def _rows_or_none(path: Path) -> list[dict[str, Any]]:
+    try:
+        rows: list[dict[str, Any]] = read_part(path).to_pylist() if path.exists() else []
+    except DatasetFormatError:
+        return []  # what it says can be found out again
+    return rows

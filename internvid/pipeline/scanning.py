@@ -25,6 +25,8 @@ from internvid.dataset.parts import (
     commit_table,
     discard,
     part_writer,
+    read_groups,
+    read_part,
     rows_to_table,
     storage_errors,
 )
@@ -148,7 +150,7 @@ def discard_stage(stage: Path) -> None:
 def _known_ids(parts: tuple[Path, ...]) -> frozenset[str]:
     ids: set[str] = set()
     for part in parts:
-        table = pq.read_table(part, columns=["video_id", "status"])
+        table = read_part(part, columns=["video_id", "status"])
         rows = zip(table["video_id"].to_pylist(), table["status"].to_pylist(), strict=True)
         ids.update(video_id for video_id, status in rows if status == "ok")
     return frozenset(ids)
@@ -285,7 +287,7 @@ class PartStage:
             return row
         videos = self.layout.scanned(self.scan, "videos", "part-*")
         for path in sorted(videos.parent.glob(videos.name)):
-            for before in pq.read_table(path).to_pylist():
+            for before in read_part(path).to_pylist():
                 if before["video_id"] == row["video_id"] and before["status"] == "ok":
                     return {**before, **source, "source_id": row["source_id"]}
         return row
@@ -300,10 +302,8 @@ class PartStage:
 
 
 def _copy_groups(path: Path, writer: pq.ParquetWriter) -> None:
-    with pq.ParquetFile(path) as file:
-        for group in range(file.metadata.num_row_groups):
-            table = file.read_row_group(group)
-            writer.write_table(table, row_group_size=max(1, table.num_rows))
+    for table in read_groups(path):
+        writer.write_table(table, row_group_size=max(1, table.num_rows))
 
 
 def _merged(row: dict[str, Any], source: Mapping[str, Any], seen: Mapping[str, str]) -> Any:

@@ -35,7 +35,7 @@ def publish(
         raise OutputExistsError(
             f"{folder} exists and is not empty", hint="choose a new folder for the export"
         )
-    with storage_errors(folder):
+    with storage_errors(folder), dataset.reading():
         folder.mkdir(parents=True, exist_ok=True)
         manifest = exporter.export(export_items(dataset, subset), folder)
         manifest["exporter"] = identity(exporter)

@@ -194,3 +194,22 @@ def test_help_needs_little_and_imports_nothing_heavy() -> None:
     assert done.stderr.strip() == "[]"
     for panel in ("Build", "Look", "Curate", "Publish"):
         assert panel in done.stdout
+
+
+def test_a_subset_of_an_earlier_cut_is_told_apart(tmp_path: Path, capsys: Capture) -> None:
+    write_video(tmp_path / "in" / "a.mp4")
+    data = tmp_path / "data"
+    build = ("build", tmp_path / "in", "-o", data, "--no-report", "--workers", 1, "--set")
+    assert spoken(capsys, *build, "cut.filters=")[0] == 0
+    assert spoken(capsys, "select", data, "random", 5, "--as", "all")[0] == 0
+    assert "note" not in spoken(capsys, "list", data, "--subset", "all")[2]
+    cut = read_json(capsys, "status", data)["cut"]
+    assert spoken(capsys, *build, "cut.filters.dark.column=brightness", "--set",
+                  "cut.filters.dark.minimum=2")[0] == 0  # fmt: skip
+    (subset,) = read_json(capsys, "status", data)["subsets"]
+    assert subset == {"subset": "all", "clips": 1, "cut": cut, "is_current": False}
+    assert f"all (1 clips of {cut})" in spoken(capsys, "status", data)[1]
+    for verb in ("list", "describe"):
+        code, _, err = spoken(capsys, verb, data, "--subset", "all")
+        assert code == 0
+        assert f"chosen from {cut}; 0 of its 1 clips are in the current cut" in err
