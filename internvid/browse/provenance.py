@@ -128,11 +128,14 @@ def provenance(record: Record, program_version: str) -> tuple[Fact, ...]:
     cut = record.cuts.get(record.cut or "", {})
     scan = record.scans.get(record.scan or "", {})
     cut_fields = _fields(cut)
+    signals = ", ".join(map(_name_and_fields, cut_fields.get("signals") or ()))
     facts = [
         Fact("Cut", record.cut or "none", ()),
         _component("Detector", cut_fields.get("detector")),
         _component("Clips from shots", cut_fields.get("stitch")),
-        Fact("Signals", ", ".join(map(_name, cut_fields.get("signals") or ())) or "none"),
+        Fact(
+            "Signals", ", ".join(map(_name_and_fields, cut_fields.get("signals") or ())) or "none"
+        ),
         Fact(
             "Filters",
             "; ".join(f"{rule.reason} if {rule.says}" for rule in rules(record)) or "none",
@@ -156,6 +159,12 @@ def _name(entry: Any) -> str:
     if isinstance(entry, Mapping):
         return str(entry.get("component", "")).rpartition(":")[2] or "unnamed"
     return str(entry)
+
+
+def _name_and_fields(entry: Any) -> str:
+    """A component that stands by its name has its defaults; of another its fields are shown."""
+    fields = ", ".join(f"{name} {value}" for name, value in _plain_fields(entry))
+    return f"{_name(entry)} ({fields})" if fields else _name(entry)
 
 
 def _component(term: str, entry: Any, key: str = "") -> Fact:

@@ -48,7 +48,8 @@ def run_status(dataset: Path, *, as_json: bool) -> None:
         return
     put(f"dataset   {status['dataset']}")
     counts = status["videos"]
-    put("videos    " + ", ".join(f"{counts[key]} {key}" for key in counts))
+    staged = f" ({status['staged']} of them scanned)" if status["staged"] else ""
+    put("videos    " + ", ".join(f"{counts[key]} {key}" for key in counts) + staged)
     uncut = f"; {status['uncut']} videos not cut yet" if status["uncut"] else ""
     put(f"clips     {status['clips']} kept, {status['rejected']} rejected{uncut}")
     put(f"cut       {status['cut'] or 'none yet'}" + _others(status["other_cuts"]))

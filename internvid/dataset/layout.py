@@ -72,6 +72,11 @@ class Layout:
         """Sources of an unsealed part that are done."""
         return self.root / "staged" / scan / part
 
+    def staged_scans(self) -> list[Path]:
+        """Folders of `staged` that belong to scans."""
+        others = ("columns", "pick_sets")
+        return [path for path in (self.root / "staged").glob("*") if path.name not in others]
+
     def clips(self, cut: str, part: str) -> Path:
         """A part of a cut's clips."""
         return self.root / "cuts" / cut / "clips" / f"{part}.parquet"

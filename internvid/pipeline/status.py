@@ -21,14 +21,15 @@ def read_status(dataset: Path) -> dict[str, Any]:
     """
     layout = Layout(dataset.absolute())
     record = layout.read_record()
-    scans = sorted(path.name for path in (layout.root / "scans").glob("*"))
-    scan = record.scan or (scans[0] if scans else None)
+    scan = record.scan or _only_scan(layout)
+    staged = 0
     counts: Counter[str] = Counter(ok=0, failed=0, duplicate=0, pending=0)
     latest: dict[str, tuple[str, dict[str, Any]]] = {}
     for part in record.parts:
         path = layout.scanned(scan, "videos", part["name"]) if scan else None
         if path is None or not path.exists():
             counts["pending"] += part["sources"]
+            staged += _staged(layout, scan, part["name"])
             continue
         columns = ["uri", "status", "reason", "error"]
         for row in read_part(path, columns).to_pylist():
@@ -47,6 +48,7 @@ def read_status(dataset: Path) -> dict[str, Any]:
     return {
         "dataset": str(layout.root),
         "videos": dict(counts),
+        "staged": staged,
         "clips": kept,
         "rejected": rejected,
         "uncut": uncut,
@@ -61,3 +63,15 @@ def read_status(dataset: Path) -> dict[str, Any]:
             if row["status"] == "failed"
         ],
     }
+
+
+def _only_scan(layout: Layout) -> str | None:
+    """The scan of a first build that is not done: its sealed parts, or what it has staged."""
+    found = [path.name for path in (layout.root / "scans").glob("*")]
+    found += [path.name for path in layout.staged_scans()]
+    return min(found, default=None)
+
+
+def _staged(layout: Layout, scan: str | None, part: str) -> int:
+    """Sources of a part that are scanned, though the part is not whole yet."""
+    return sum(1 for _ in layout.staged(scan, part).glob("*.json")) if scan else 0

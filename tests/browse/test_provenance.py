@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from internvid.browse.provenance import Rule, authors, provenance, rules, thresholds
+from internvid.core.config import identity
 from internvid.dataset.layout import Record
+from internvid.signals.stillness import StillnessSignal
 
 
 @pytest.mark.parametrize(
@@ -46,3 +48,11 @@ def test_a_strange_record_does_no_harm() -> None:
     assert rules(record) == ()
     assert thresholds(record) == {}
     assert provenance(record, "1.0")[0].value == "cut@0"
+
+
+def test_a_signal_with_fields_of_its_own_shows_them() -> None:
+    own = identity(StillnessSignal(least_share=0.8))
+    record = Record(cut="c@0", cuts={"c@0": {"fields": {"signals": ["motion", own]}}})
+    (fact,) = (fact for fact in provenance(record, "1.0") if fact.term == "Signals")
+    assert fact.value.startswith("motion, StillnessSignal (")
+    assert "least_share 0.8" in fact.value

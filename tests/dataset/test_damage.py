@@ -14,6 +14,7 @@ from internvid.cli.app import main
 from internvid.core.errors import DatasetFormatError
 from internvid.pipeline.build import build
 from internvid.pipeline.recipe import Recipe
+from internvid.pipeline.status import read_status
 from tests.media import write_video, write_videos
 
 
@@ -142,14 +143,17 @@ def test_a_dataset_can_be_read_while_videos_are_added(
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    for step in ("scan", "cut"):
-        monkeypatch.setattr(f"internvid.pipeline.build._Run.{step}", stop)
+    steps = {"build._Run.scan": (1, 0, 0), "scanning.PartStage.seal": (1, 1, 0),
+             "build._Run.cut": (0, 0, 1)}  # fmt: skip
+    for step, counts in steps.items():
+        monkeypatch.setattr(f"internvid.pipeline.{step}", stop)
         with pytest.raises(KeyboardInterrupt):
             build([str(tmp_path / "videos")], tmp_path / "data", recipe, workers=1)
         monkeypatch.undo()
         data = internvid.open(tmp_path / "data")
         assert data.clips(rejected=True).to_pylist() == before
         assert data.videos().num_rows == 1
-        assert main(["status", str(data.root)]) == 0
+        found = read_status(data.root)
+        assert (found["videos"]["pending"], found["staged"], found["uncut"]) == counts
     build([str(tmp_path / "videos")], tmp_path / "data", recipe, workers=1)
     assert internvid.open(tmp_path / "data").videos().num_rows == 2
