@@ -133,9 +133,7 @@ def provenance(record: Record, program_version: str) -> tuple[Fact, ...]:
         Fact("Cut", record.cut or "none", ()),
         _component("Detector", cut_fields.get("detector")),
         _component("Clips from shots", cut_fields.get("stitch")),
-        Fact(
-            "Signals", ", ".join(map(_name_and_fields, cut_fields.get("signals") or ())) or "none"
-        ),
+        Fact("Signals", signals or "none"),
         Fact(
             "Filters",
             "; ".join(f"{rule.reason} if {rule.says}" for rule in rules(record)) or "none",
