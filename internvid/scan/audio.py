@@ -18,7 +18,12 @@ Float64 = npt.NDArray[np.float64]
 
 SILENCE_DBFS = -100.0
 _FRAMES_AT_ONCE = 1 << 16
-_FULL_SCALE = {"u8": 128.0, "s16": 32768.0, "s32": 2147483648.0, "flt": 1.0, "dbl": 1.0}
+_WAITING_FRAMES = 32  # measured in one go: alone, each costs several times as much
+# Numbers of each sample format, and which of them is full scale.
+_FORMATS = {
+    "u8": (np.uint8, 128.0), "s16": (np.int16, 32768.0), "s32": (np.int32, 2147483648.0),
+    "flt": (np.float32, 1.0), "dbl": (np.float64, 1.0),
+}  # fmt: skip
 
 
 @dataclass
@@ -36,21 +41,21 @@ class LoudnessMeter:
     }
     _seconds: array[float] = field(default_factory=lambda: array("d"), repr=False)
     _power: array[float] = field(default_factory=lambda: array("d"), repr=False)
+    _waiting: list[AudioFrame] = field(default_factory=list, repr=False)
 
     def hear(self, frame: AudioFrame) -> None:
         """Take one audio frame, in stream order."""
-        if frame.time is None or frame.samples == 0:
-            return
-        name = frame.format.name.removesuffix("p")
-        if name not in _FULL_SCALE:
-            return
-        samples = frame.to_ndarray().astype(np.float32)
-        if name == "u8":
-            samples -= 128
-        flat = samples.reshape(-1) / np.float32(_FULL_SCALE[name])
-        power = float(np.dot(flat, flat)) / flat.size
-        self._seconds.append(frame.time)
-        self._power.append(power if np.isfinite(power) else 0.0)
+        self._waiting.append(frame)
+        if len(self._waiting) >= _WAITING_FRAMES:
+            self._measure()
+
+    def _measure(self) -> None:
+        for frame in self._waiting:
+            power = _power(frame)
+            if power is not None and frame.time is not None:
+                self._seconds.append(frame.time)
+                self._power.append(power if np.isfinite(power) else 0.0)
+        self._waiting.clear()
 
     def finish(self, ticks: npt.NDArray[np.int64], clock: tuple[float, float]) -> Stored:
         """The loudness column as it is stored.
@@ -59,6 +64,7 @@ class LoudnessMeter:
             ticks: int64 [N], time of each video frame.
             clock: seconds a tick, and the container's time, in seconds, of tick 0.
         """
+        self._measure()
         spec = self.columns["loudness"]
         stored = np.full(len(ticks), spec.encode(SILENCE_DBFS), spec.dtype)
         if self._seconds:
@@ -71,6 +77,24 @@ class LoudnessMeter:
                 count = min(_FRAMES_AT_ONCE, len(ticks) - at)
                 stored[at : at + count] = spec.encode(_levels(part, count, starts, total))
         return {"loudness": stored}
+
+
+def _power(frame: AudioFrame) -> float | None:
+    """Mean square of a frame, full scale 1; None without samples, or of an unknown format."""
+    name = frame.format.name.removesuffix("p")
+    if name not in _FORMATS or frame.samples == 0:
+        return None
+    kind, full_scale = _FORMATS[name]
+    channels = frame.layout.nb_channels
+    # A plane may be longer than what it holds.
+    count = frame.samples * (1 if frame.format.is_planar else channels)
+    power = 0.0
+    for plane in frame.planes:
+        samples = np.frombuffer(memoryview(plane), kind, count).astype(np.float32, copy=False)
+        if name == "u8":
+            samples = samples - np.float32(128)
+        power += float(np.dot(samples, samples))
+    return power / (frame.samples * channels * full_scale**2)
 
 
 def _levels(seconds: Float64, count: int, starts: Float64, total: Float64) -> Float64:

@@ -41,6 +41,7 @@ class CameraObserver:
     content moves left. A step over a cut has confidence 0 and no velocity.
     """
 
+    version: ClassVar[int] = 2
     columns: ClassVar[Mapping[str, ColumnSpec]] = {
         "camera_x": ColumnSpec("int8", _SPEED, unit="widths/s", meaning="view moves right"),
         "camera_y": ColumnSpec("int8", _SPEED, unit="heights/s", meaning="view moves down"),

@@ -19,6 +19,7 @@ from internvid.video.picture import Painter, encode_jpeg
 from internvid.video.probe import VideoFacts
 
 HASH_BITS = 64
+_WAITING_PICKS = 8
 
 
 @dataclass(frozen=True)
@@ -76,26 +77,39 @@ class PickLedger(Sequence[PickFacts]):
 
 @dataclass
 class PickMaker:
-    """Paints, measures and encodes chosen frames of one source, then lets go of them.
+    """Paints, measures and encodes chosen frames of one source.
+
+    A frame is scaled down and let go of at once. The rest is done for several together, so that
+    its code is fetched into the processor's caches once for all of them.
 
     Attributes:
         keep: takes each pick; without it nothing is encoded.
-        facts_of_picks: what was measured, one entry per chosen frame.
+        facts_of_picks: what was measured, one entry per chosen frame that was developed.
     """
 
     rule: PickRule
     facts: VideoFacts
     keep: Callable[[StoredPick], None] | None = None
     facts_of_picks: PickLedger = field(default_factory=PickLedger)
+    _waiting: list[tuple[VideoFrame, int, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._painter = Painter(self.facts, self.rule.short_side)
 
     def add(self, frame: VideoFrame, index: int, ticks: int) -> None:
-        """Handle one chosen frame."""
-        small = self._painter.shrink(frame)
+        """Take one chosen frame."""
+        self._waiting.append((self._painter.shrink(frame), index, ticks))
+        if len(self._waiting) >= _WAITING_PICKS:
+            self.develop()
+
+    def develop(self) -> None:
+        """Measure and encode what waits."""
+        for small, index, ticks in self._waiting:
+            self._develop(small, index, ticks)
+        self._waiting.clear()
+
+    def _develop(self, small: VideoFrame, index: int, ticks: int) -> None:
         luma = self._painter.luma(small)
-        image = self._painter.colour(small)
         measured = PickFacts(
             frame=index,
             pts_seconds=ticks * float(self.facts.time_base),
@@ -105,6 +119,7 @@ class PickMaker:
         )
         self.facts_of_picks.append(measured)
         if self.keep is not None:
+            image = self._painter.colour(small)
             jpeg = encode_jpeg(image, self.rule.quality)
             self.keep(StoredPick(measured, ticks, image.width, image.height, jpeg))
 

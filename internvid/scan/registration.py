@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 Float = npt.NDArray[np.float32]
+Complex = npt.NDArray[np.complex64]
 Masks = tuple[Float, Float]
 
 DOWN, ACROSS = 6, 8
@@ -31,9 +32,17 @@ _BAR_MARGIN = 2
 # Pulls undetermined values to zero: worth as much as this many cells of evidence.
 _RIDGE = np.diag([1.0, 1.0, 100.0, 1000.0, 0.1]).astype(np.float32)
 _FAINT = np.float32(1.0)  # squared slope, levels a cell, at which a tile's vote counts half
-_CACHED_CELLS = 3 * 36 * 64
+_CACHED_CELLS = 6 * 36 * 64
 _LEAST_TILES = 3  # tiles with visible detail without which nothing is certain
+# Pairs of (slope across, slope down, luma, 1, change) whose products are summed over each tile.
+_PRODUCTS = tuple((one, other) for one in range(5) for other in range(one, 5))
 _NOISE = np.float32(0.04)  # squared levels: rounding and coding noise of a smoothed cell
+
+
+def _place(one: int, other: int) -> int:
+    """Where the product of two of the five stands in `_PRODUCTS`."""
+    low, high = min(one, other), max(one, other)
+    return low * 5 - low * (low - 1) // 2 + high - low
 
 
 @dataclass(frozen=True)
@@ -110,16 +119,11 @@ def _shrunk(inside: Float) -> Float:
 def _coarse_shift(pictures: Float, inside: Masks) -> Float:
     """Motion [K, 3] by phase correlation to a whole cell, or none where that fits better."""
     rows, columns = pictures.shape[1:]
-    windows = (inside[0] * _hann(rows))[:, :, None] * (inside[1] * _hann(columns))[:, None, :]
-    # Bars differ from pair to pair, so every pair has its own window and its own two spectra.
-    spectra = []
-    total = np.maximum(windows.sum(axis=(1, 2), keepdims=True), 1)
-    for part in (pictures[:-1], pictures[1:]):
-        seen = part * windows
-        mean = seen.sum(axis=(1, 2), keepdims=True) / total
-        spectra.append(np.fft.rfft2(seen - windows * mean))
-    cross = spectra[1] * np.conj(spectra[0])
-    cross *= _low_pass(rows, columns) / (np.abs(cross) + np.float32(1.0))
+    before, after = _spectra(pictures, inside)
+    cross = after * np.conj(before)
+    # The root of squares: ten times quicker than the absolute value, which minds overflow.
+    size = np.sqrt(np.square(cross.real) + np.square(cross.imag))
+    cross *= _low_pass(rows, columns) / (size + np.float32(1.0))
     peak = np.fft.irfft2(cross, s=(rows, columns)).reshape(len(cross), -1).argmax(axis=1)
     down, right = peak // columns, peak % columns
     motion = np.zeros((len(cross), 3), np.float32)
@@ -132,6 +136,23 @@ def _coarse_shift(pictures: Float, inside: Masks) -> Float:
         worse = _misfit(pairs, masks, motion[moved]) >= _misfit(pairs, masks, 0 * motion[moved])
         motion[moved[worse]] = 0
     return motion
+
+
+def _spectra(pictures: Float, inside: Masks) -> tuple[Complex, Complex]:
+    """Fourier transforms of both pictures of each pair, faded out towards bars and edges."""
+    rows, columns = pictures.shape[1:]
+    if all((mask == mask[0]).all() for mask in inside):  # mostly: no bars, or ones that stay
+        parts, inside = [pictures], (inside[0][:1], inside[1][:1])
+    else:
+        parts = [pictures[:-1], pictures[1:]]
+    windows = (inside[0] * _hann(rows))[:, :, None] * (inside[1] * _hann(columns))[:, None, :]
+    total = np.maximum(windows.sum(axis=(1, 2), keepdims=True), 1)
+    spectra = []
+    for part in parts:
+        seen = part * windows
+        mean = seen.sum(axis=(1, 2), keepdims=True) / total
+        spectra.append(np.asarray(np.fft.rfft2(seen - windows * mean), np.complex64))
+    return (spectra[0][:-1], spectra[0][1:]) if len(spectra) == 1 else (spectra[0], spectra[1])
 
 
 def _misfit(pairs: Float, inside: Masks, motion: Float) -> Float:
@@ -211,45 +232,73 @@ def _all_products(pictures: Float, inside: Masks, motion: Float) -> Float:
         )
         for at in range(0, len(motion), portion)
     ]
-    return np.concatenate(parts)
+    return np.concatenate(parts, axis=1)
 
 
 def _tile_products(pictures: Float, inside: Masks, motion: Float) -> Float:
-    """Per pair and tile, all products of (slope x, slope y, luma, 1, change): [K, 48, 5, 5]."""
+    """Sums over each pair's tiles of `_PRODUCTS`: [15, K, 48]."""
     target, source, mask = _aligned(pictures[:-1], pictures[1:], inside, motion)
     count, rows, columns = target.shape
     # Slopes at the rim are one-sided; leave the rim out.
     mask[:, [0, -1]] = 0
     mask[:, :, [0, -1]] = 0
-    change = source - target
-    middle = np.add(source, target, out=source)
+    products = np.empty((len(_PRODUCTS), *target.shape), np.float32)
+    across, down, middle, shown, change = (products[_place(k, 3)] for k in range(5))
+    shown[...] = mask
+    np.subtract(source, target, out=change)
+    np.add(source, target, out=middle)
     middle *= np.float32(0.5)
+    across[:, :, [0, -1]] = 0
+    down[:, [0, -1]] = 0
+    np.subtract(middle[:, :, 2:], middle[:, :, :-2], out=across[:, :, 1:-1])
+    np.subtract(middle[:, 2:], middle[:, :-2], out=down[:, 1:-1])
     mean = np.einsum("kij,kij->k", middle, mask) / np.maximum(mask.sum(axis=(1, 2)), 1)
-    slope = np.zeros((2, *target.shape), np.float32)
-    np.subtract(middle[:, :, 2:], middle[:, :, :-2], out=slope[0][:, :, 1:-1])
-    np.subtract(middle[:, 2:], middle[:, :-2], out=slope[1][:, 1:-1])
-    slope *= np.float32(0.5)
     middle -= mean[:, None, None].astype(np.float32)
-    high, wide = rows // DOWN, columns // ACROSS
-    tiles = np.empty((count, DOWN, ACROSS, 5, high, wide), np.float32)
-    for at, values in enumerate((slope[0], slope[1], middle, None, change)):
-        masked = mask if values is None else np.multiply(values, mask, out=values)
-        tiles[:, :, :, at] = masked.reshape(count, DOWN, high, ACROSS, wide).swapaxes(2, 3)
-    flat = tiles.reshape(count, TILES, 5, high * wide)
-    gram: Float = flat @ flat.swapaxes(2, 3)
-    return gram
+    middle *= mask
+    change *= mask
+    mask *= np.float32(0.5)
+    across *= mask
+    down *= mask
+    for at, (one, other) in enumerate(_PRODUCTS):
+        if other != 3 and one != 3:
+            np.multiply(products[_place(one, 3)], products[_place(other, 3)], out=products[at])
+    high = rows // DOWN
+    lines = np.add.reduce(products.reshape(-1, DOWN, high, columns), axis=2)
+    sums: Float = lines.reshape(-1, columns) @ _columns_of_tiles(columns)
+    return sums.reshape(len(_PRODUCTS), count, TILES)
 
 
 @cache
-def _basis(rows: int, columns: int) -> tuple[Float, Float]:
-    """(right, down, zoom, gain, offset) to each tile's field weights [48, 4, 5]; its square."""
+def _columns_of_tiles(columns: int) -> Float:
+    """Which of the tiles across a column lies in: [columns, ACROSS]."""
+    return np.repeat(np.eye(ACROSS, dtype=np.float32), columns // ACROSS, axis=0)
+
+
+@cache
+def _centres(rows: int, columns: int) -> tuple[Float, Float]:
+    """Places of the tiles [48] across and down, in cells from the middle of the picture."""
     high, wide = rows // DOWN, columns // ACROSS
-    basis = np.zeros((TILES, 4, 5), np.float32)
-    basis[:, 0, 0] = basis[:, 1, 1] = basis[:, 2, 3] = basis[:, 3, 4] = 1
-    basis[:, 0, 2] = np.tile(np.arange(ACROSS), DOWN) * wide + (wide - columns) / 2
-    basis[:, 1, 2] = np.repeat(np.arange(DOWN), ACROSS) * high + (high - rows) / 2
-    square = np.einsum("tia,tjb->tijab", basis, basis).reshape(TILES * 16, 25)
-    return basis.reshape(TILES * 4, 5), np.ascontiguousarray(square, np.float32)
+    across = np.tile(np.arange(ACROSS), DOWN) * wide + (wide - columns) / 2
+    down = np.repeat(np.arange(DOWN), ACROSS) * high + (high - rows) / 2
+    return across.astype(np.float32), down.astype(np.float32)
+
+
+@cache
+def _basis(rows: int, columns: int) -> Float:
+    """From tile sums to the normal equations of (right, down, zoom, gain, offset).
+
+    [15 * 48, 30]: 25 of the matrix, 5 of the side that the change is on.
+    """
+    fields = np.zeros((TILES, 5, 6), np.float32)  # what each of the five values is a slope of
+    fields[:, 0, 0] = fields[:, 1, 1] = fields[:, 2, 3] = fields[:, 3, 4] = fields[:, 4, 5] = 1
+    fields[:, 0, 2], fields[:, 1, 2] = _centres(rows, columns)
+    basis = np.zeros((len(_PRODUCTS), TILES, 6, 6), np.float32)
+    for at, (one, other) in enumerate(_PRODUCTS):
+        for i, j in {(one, other), (other, one)}:
+            basis[at] += fields[:, i, :, None] * fields[:, j, None, :]
+    flat = basis.reshape(-1, 6, 6)
+    sides = (flat[:, :5, :5].reshape(-1, 25), flat[:, :5, 5])
+    return np.ascontiguousarray(np.concatenate(sides, axis=1))
 
 
 def _votes(gram: Float) -> tuple[Float, Float]:
@@ -257,21 +306,20 @@ def _votes(gram: Float) -> tuple[Float, Float]:
 
     A colourful thing that moves before a pale backdrop would otherwise win by its slopes.
     """
-    texture: Float = gram[:, :, 0, 0] + gram[:, :, 1, 1]
-    vote = np.asarray(1 / (texture / np.maximum(gram[:, :, 3, 3], 1) + _FAINT), np.float32)
+    texture: Float = gram[_place(0, 0)] + gram[_place(1, 1)]
+    vote = np.asarray(1 / (texture / np.maximum(gram[_place(3, 3)], 1) + _FAINT), np.float32)
     return vote, texture
 
 
 def _solve(gram: Float, size: tuple[int, ...], reweightings: int) -> _Fit:
     """The step that explains most tiles best; tiles that disagree lose their weight."""
-    basis, square = _basis(size[0], size[1])
-    count = len(gram)
+    basis = _basis(size[0], size[1])
+    count = gram.shape[1]
     vote, texture = _votes(gram)
-    floor = _NOISE * gram[:, :, 3, 3]
+    floor = _NOISE * gram[_place(3, 3)]
     certain = np.maximum(texture, floor + np.float32(1e-3))
-    slopes = np.ascontiguousarray(gram[:, :, :4, :4]).reshape(count, TILES, 16)
-    against = np.ascontiguousarray(gram[:, :, :4, 4])
-    left = gram[:, :, 4, 4] + floor
+    by_pair = np.ascontiguousarray(gram.swapaxes(0, 1))
+    left = gram[_place(4, 4)] + floor
     fit = _Fit(np.zeros((count, 5), np.float32), vote, np.zeros((count, 5, 5), np.float32))
     for turn in range(reweightings + 1):
         # Squared cells of motion of its own that a tile would need; its typical value is the scale.
@@ -280,39 +328,49 @@ def _solve(gram: Float, size: tuple[int, ...], reweightings: int) -> _Fit:
         weight = vote / (1 + np.square(own / scale[:, None]))
         if turn == reweightings:
             return _Fit(fit.step, weight, fit.inverse)
-        normal = (slopes * weight[:, :, None]).reshape(count, -1) @ square
-        inverse = np.linalg.inv(normal.reshape(count, 5, 5) + _RIDGE)
-        right = (against * weight[:, :, None]).reshape(count, -1) @ basis
-        step = -(inverse @ right[:, :, None])[:, :, 0]
+        equations = (by_pair * weight[:, None]).reshape(count, -1) @ basis
+        inverse = np.linalg.inv(equations[:, :25].reshape(count, 5, 5) + _RIDGE)
+        step = -(inverse @ equations[:, 25:, None])[:, :, 0]
         fit = _Fit(step, weight, inverse)
-        left = _tile_misfit(gram, step, basis) + floor
+        left = _tile_misfit(gram, step, size) + floor
     return fit
 
 
-def _tile_misfit(gram: Float, step: Float, basis: Float) -> Float:
+def _tile_misfit(gram: Float, step: Float, size: tuple[int, ...]) -> Float:
     """Sum of squares [K, 48] that is left of the change once a step is taken."""
-    field = np.empty((len(step), TILES, 5), np.float32)
-    field[:, :, :4] = (step @ basis.T).reshape(-1, TILES, 4)
-    field[:, :, 4] = 1
-    left = ((field[:, :, None, :] @ gram)[:, :, 0, :] * field).sum(axis=2)
-    return np.asarray(np.maximum(left, 0))
+    across, down = _centres(size[0], size[1])
+    right, below, zoom, gain, offset = (step[:, k, None] for k in range(5))
+    factors = (right + zoom * across, below + zoom * down, gain, offset)
+    left: Float = gram[_place(4, 4)].copy()
+    for one, factor in enumerate(factors):
+        twice = gram[_place(one, 4)].copy()
+        for other in range(one + 1, 4):
+            twice += gram[_place(one, other)] * factors[other]
+        twice *= 2
+        twice += gram[_place(one, one)] * factor
+        twice *= factor
+        left += twice
+    np.maximum(left, 0, out=left)
+    return left
 
 
 def _weighted_median(values: Float, weights: Float) -> Float:
-    """Median [K] of values [K, N] that carry weights [K, N]."""
-    order = np.argsort(values, axis=1)
-    running = np.cumsum(np.take_along_axis(weights, order, 1), axis=1)
-    at = (running < running[:, -1:] * np.float32(0.5)).sum(axis=1)
-    at = np.minimum(at, values.shape[1] - 1)
-    picked = np.take_along_axis(values, np.take_along_axis(order, at[:, None], 1), 1)
-    return np.asarray(picked[:, 0])
+    """Median [K] of values [K, N] that carry weights [K, N].
+
+    All N^2 comparisons are quicker than sorting rows of 48 and following the order.
+    """
+    below = (values[:, None, :] <= values[:, :, None]).astype(np.float32)
+    reached = (below @ weights[:, :, None])[:, :, 0]
+    is_far = reached < weights.sum(axis=1, keepdims=True) * np.float32(0.5)
+    median = np.where(is_far, np.float32(np.inf), values).min(axis=1)
+    return np.asarray(np.minimum(median, values.max(axis=1)))
 
 
 def _judged(gram: Float, fit: _Fit, motion: Float, size: tuple[int, ...]) -> Motion:
-    left = _tile_misfit(gram, fit.step, _basis(size[0], size[1])[0])
-    count = gram[:, :, 3, 3]
+    left = _tile_misfit(gram, fit.step, size)
+    count = gram[_place(3, 3)]
     vote, texture = _votes(gram)
-    detail = (gram[:, :, 2, 2] * fit.weight).sum(axis=1)
+    detail = (gram[_place(2, 2)] * fit.weight).sum(axis=1)
     residue = (left * fit.weight).sum(axis=1)
     explained = np.clip(1 - residue / np.maximum(detail, 1e-3), 0, 1)
     followed = (texture * fit.weight).sum(axis=1) / np.maximum((texture * vote).sum(axis=1), 1e-3)

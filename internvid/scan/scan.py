@@ -53,7 +53,7 @@ class ScanRecipe:
         maximum_frame_bytes: larger pictures are refused, so that memory stays bounded.
     """
 
-    version = 2
+    version = 3
     observers: tuple[Any, ...] = field(default=("content", "luma"), metadata=named_by(_OBSERVERS))
     picks: PickRule = field(default_factory=PickRule)
     mode: str = "full"
@@ -215,6 +215,7 @@ class _Watch:
         self.settle()
         self.flush()
         assert self.maker is not None  # read() raised if no frame came
+        self.maker.develop()
         pts = np.frombuffer(self.ticks, np.int64)
         time_base = Fraction(facts.time_base)
         specs = self.recipe.column_specs()

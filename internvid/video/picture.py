@@ -62,12 +62,14 @@ class Painter:
 
     def colour(self, small: VideoFrame) -> Image.Image:
         """The upright image (mode RGBX) of a frame that `shrink` made."""
+        width = small.width
+        small = _widened(small)
         # Four bytes a pixel are how Pillow holds pictures, so that nothing is copied.
         colours = self._colourer.reformat(
             small, format="rgb0", src_colorspace=self._matrix(small), threads=1
         )
         plane = colours.planes[0]
-        size = (colours.width, colours.height)
+        size = (width, colours.height)
         pixels = np.frombuffer(memoryview(plane), np.uint8)
         image = Image.frombuffer("RGBX", size, pixels, "raw", "RGBX", plane.line_size, 1)
         turn = _TURNS.get(self.facts.rotation_degrees)
@@ -103,6 +105,24 @@ class Painter:
     def _matrix(self, small: VideoFrame) -> int:
         # Untagged streams are BT.601 to every decoder; swscale's own default is the same.
         return int(small.colorspace)
+
+
+def _widened(small: VideoFrame) -> VideoFrame:
+    """The picture on planes whose width is a multiple of eight.
+
+    FFmpeg converts eight columns at a time and leaves out the last of them where the rows it
+    writes to have no room for eight: up to four columns would hold whatever was in memory.
+    """
+    if small.width % 8 == 0:
+        return small
+    wide = VideoFrame(small.width + -small.width % 8, small.height, small.format.name)
+    wide.colorspace, wide.color_range = small.colorspace, small.color_range
+    for source, target in zip(small.planes, wide.planes, strict=True):
+        room = np.frombuffer(memoryview(target), np.uint8).reshape(-1, target.line_size)
+        rows = np.frombuffer(memoryview(source), np.uint8).reshape(-1, source.line_size)
+        room[:, : source.width] = rows[:, : source.width]
+        room[:, source.width : target.width] = rows[:, source.width - 1 : source.width]
+    return wide
 
 
 def encode_jpeg(image: Image.Image, quality: int) -> bytes:

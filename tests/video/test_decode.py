@@ -18,7 +18,8 @@ from internvid.scan.scan import ScanRecipe, scan_video
 from internvid.video.cut import CutOptions, cut_span
 from internvid.video.decode import DecodeOptions, Picture, open_video
 from internvid.video.pick import PickRule
-from internvid.video.probe import check_frame_bytes, hash_file
+from internvid.video.picture import Painter
+from internvid.video.probe import VideoFacts, check_frame_bytes, hash_file
 from tests.media import write_video
 
 
@@ -159,3 +160,19 @@ def test_a_source_of_mostly_damaged_frames_is_refused(
     with pytest.raises(VideoUnreadableError) as caught:
         scan_video(path, recipe)
     assert caught.value.reason == "damaged"
+
+
+@pytest.mark.parametrize("width", [50, 337, 340, 346, 351, 455])
+def test_every_column_is_painted_whatever_the_width(width: int) -> None:
+    """FFmpeg leaves up to four columns unwritten where rows have no room for eight."""
+    facts = VideoFacts(
+        container="mp4", codec="h264", pixel_format="yuv420p", width=width, height=64,
+        rotation_degrees=0, sample_aspect=Fraction(1), fps=25.0, claimed_seconds=None,
+        time_base=Fraction(1, 25), has_audio=False, file_bytes=1,
+    )  # fmt: skip
+    levels = np.random.default_rng(0).integers(30, 220, 40)
+    for level in levels.tolist():  # each frame takes the memory of the one before
+        frame = VideoFrame.from_ndarray(np.full((96, width), level, np.uint8), format="gray")
+        picture = Painter(facts, 64).paint(frame.reformat(format="yuv420p"))
+        assert picture.shape[1] == width
+        assert np.ptp(picture.astype(int), axis=(0, 1)).max() <= 1, level
