@@ -1,6 +1,6 @@
 """What a matching head adds to retrieval: a tiny model trained from nothing on the synthetic world.
 
-    python -m benchmarks.reranking [--seeds 0 1 2] [--steps 2400] [--embedding 48] [--loss ranking]
+    python -m benchmarks.reranking [--seeds 0 1 2] [--steps 1200] [--embedding 48] [--loss ranking]
 
 Contrastive loss and video-text matching together, from fresh weights. The embedding is as wide as
 the text tower (48) unless `--embedding` says otherwise. Measured on held-out combinations of worlds
@@ -75,14 +75,13 @@ def tiny(seed: int, steps: int, embedding: int, head: MatchingRecipe) -> FineTun
     )
 
 
-def train_one(recipe: FineTuneRecipe, cache: Path) -> tuple[MatchingEmbedder, float]:
+def train_one(recipe: FineTuneRecipe, cache: Path, folder: Path) -> tuple[MatchingEmbedder, float]:
     """A trained model, and the CPU seconds it took."""
     clips = WorldSource(count=TRAINING_CLIPS, frames=2, size=32, cache=cache)
-    with tempfile.TemporaryDirectory() as place:
-        started = time.process_time()
-        train(recipe, clips, Path(place) / "run")
-        seconds = time.process_time() - started
-        subject = load_embedder(str(Path(place) / "run"), device="cpu")
+    started = time.process_time()
+    train(recipe, clips, folder)
+    seconds = time.process_time() - started
+    subject = load_embedder(str(folder), device="cpu")
     assert isinstance(subject, MatchingEmbedder)
     return subject, seconds
 
@@ -145,7 +144,7 @@ def main() -> None:
     """Train, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, default=2400)
+    parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--embedding", type=int, default=48)
     parser.add_argument("--loss", choices=("ranking", "binary"), default="ranking")
     parser.add_argument("--top", type=int, default=128)
@@ -157,7 +156,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         for seed in asked.seeds:
             recipe = tiny(seed, asked.steps, asked.embedding, MatchingRecipe(loss=asked.loss))
-            subject, seconds = train_one(recipe, asked.cache or Path(place))
+            subject, seconds = train_one(
+                recipe, asked.cache or Path(place) / "world", Path(place) / f"seed{seed}"
+            )
             print(f"seed {seed}, {asked.steps} steps in {seconds:.0f} s", flush=True)
             for weight, cells in found.items():
                 print(f" first stage {weight:g}, {asked.top} candidates")
