@@ -10,12 +10,12 @@ from typing import Annotated, Optional
 
 import typer
 
+from internvid import __version__
 from internvid.cli import annotate_verbs, compare_verbs, search_verbs, train_verbs
 from internvid.core.errors import InternvidError, MisuseError
 
 app = typer.Typer(
     name="internvid",
-    help="Raw videos in, a browsable video-text dataset out.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -35,6 +35,22 @@ DatasetPath = Annotated[Path, typer.Argument(metavar="DATASET", help="A dataset 
 Workers = Annotated[
     Optional[int], typer.Option("--workers", min=1, help="Processes; default: all cores.")
 ]
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"internvid {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def top(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print it, exit."),
+    ] = False,
+) -> None:
+    """Raw videos in, a browsable video-text dataset out."""
 
 
 @app.command(rich_help_panel="Build")
@@ -322,6 +338,10 @@ def _tell(error: Exception) -> int | None:
     if show is not None:
         show()
         return 2
+    if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("internvid"):
+        print(f"error: this needs the package {error.name!r}", file=sys.stderr)
+        print('hint: pip install "internvid[all]", or the extra it belongs to', file=sys.stderr)
+        return 1
     if type(error).__module__ not in _READERS:
         return None
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -45,6 +45,14 @@ def collecting() -> Iterator[Ledger]:
             _ledgers[:] = [each for each in _ledgers if each is not ledger]
 
 
+def carry_over(other: Ledger) -> None:
+    """Report here what another process collected."""
+    with _lock:
+        for ledger in _ledgers:
+            ledger.seconds.update(other.seconds)
+            ledger.counts.update(other.counts)
+
+
 @contextmanager
 def stage(name: str) -> Iterator[None]:
     """Report the wall time of the block under that name. Nested stages count twice."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from internvid.core.annotators import set_up
 from internvid.core.errors import BudgetSpentError, InternvidError
-from internvid.core.ledger import Ledger, collecting
+from internvid.core.ledger import Ledger, carry_over, collecting
 from internvid.dataset.columns import column_schema_of, staged_files
 from internvid.dataset.layout import Layout, Record
 from internvid.dataset.store import Dataset
@@ -210,6 +210,7 @@ def _in_workers(job: ColumnJob, found: Survey, executor: Executor, told: Annotat
     tasks = [PartTask(job, (part,)) for part in found.parts]
     for result in executor.map(annotate_parts, tasks, told.reached_in_part):
         require(result.failure)
+        carry_over(result.value)
 
 
 def require(failure: Failure | None) -> None:

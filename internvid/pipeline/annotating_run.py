@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from internvid.core.contracts import Annotation
 from internvid.core.errors import InternvidError
-from internvid.core.ledger import stage
+from internvid.core.ledger import Ledger, collecting, stage
 from internvid.dataset.columns import latest_rows, staged_files
 from internvid.dataset.parts import commit_table, discard, read_part, rows_to_table
 from internvid.pipeline.annotating_parts import ClipStream, ColumnJob, PartWork
@@ -31,10 +31,14 @@ class PartTask:
     parts: tuple[str, ...]
 
 
-def annotate_parts(task: PartTask, report: Any) -> int:
-    """Answer for some parts; returns how many clips. `report` is told (answered, failed) so far."""
-    run = ColumnRun(task.job, task.parts, lambda answered, failed: report((answered, failed)))
-    return run.run()
+def annotate_parts(task: PartTask, report: Any) -> Ledger:
+    """Answer for some parts; returns what was reported meanwhile, of this process.
+
+    `report` is told (answered, failed) so far.
+    """
+    with collecting() as ledger:
+        ColumnRun(task.job, task.parts, lambda answered, failed: report((answered, failed))).run()
+    return ledger
 
 
 @dataclass

@@ -13,8 +13,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
+import internvid
 from internvid.dataset.store import Dataset
 from tests.cli.speaking import Capture, read_json, spoken
 from tests.media import write_video
@@ -213,3 +215,27 @@ def test_a_subset_of_an_earlier_cut_is_told_apart(tmp_path: Path, capsys: Captur
         code, _, err = spoken(capsys, verb, data, "--subset", "all")
         assert code == 0
         assert f"chosen from {cut}; 0 of its 1 clips are in the current cut" in err
+
+
+def test_it_says_its_version(capsys: Capture) -> None:
+    assert spoken(capsys, "--version")[:2] == (0, f"internvid {internvid.__version__}\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (ModuleNotFoundError("No module named 'torch'", name="torch"), "needs the package 'torch'"),
+        (pa.ArrowInvalid("bad page\nand more"), "a table cannot be read: bad page\n"),
+    ],
+)
+def test_what_a_command_did_not_expect_is_told_in_two_lines(
+    error: Exception, says: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("internvid.cli.looking.run_status", fail)
+    code, _, err = spoken(capsys, "status", "data")
+    assert code == 1
+    assert says in err
+    assert "\nhint: " in err

@@ -196,6 +196,7 @@ class SourceSize:
 
     def score(self, clips: Iterable[ClipView]) -> Iterator[Annotation]:
         for view in clips:
+            count("asked")
             if view.source is None:
                 yield Annotation(view.clip.clip_id, None, "failed", "source_gone")
             else:
