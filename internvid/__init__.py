@@ -20,7 +20,7 @@ _EXPORTS = {
     "Timeline": "internvid.core.types",
     "ViCLIP": "internvid.models.viclip",
     "build": "internvid.recipes",
-    "detect_shots": "internvid.pipeline.single",
+    "detect_shots": "internvid.scan.detect",
     "open": "internvid.dataset.store",
     "select": "internvid.curate.select",
 }

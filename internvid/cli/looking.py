@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def run_shots(video: Path, detector: str, assignments: list[str], *, as_json: bool) -> None:
     """`internvid shots`."""
-    from internvid.pipeline.single import detect_shots
+    from internvid.scan.detect import detect_shots
 
     component = registry.create("detector", detector, assignments)
     rows = [

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from internvid.core import registry
 from internvid.core.annotators import traits_of
 from internvid.core.config import fingerprint, named_by, settings_of, spell
-from internvid.core.contracts import Detector, WatchingDetector
 from internvid.core.errors import ConfigInvalidError
 from internvid.curate.filters import DEFAULT_FILTERS, ByReason, FilterRule
 from internvid.pipeline.rehearsal import NAME, refuse_blind_rules, refuse_names, rehearse
+from internvid.scan.detect import scan_for
 from internvid.scan.scan import ScanRecipe
 from internvid.shots.stitch import Stitch
 
@@ -154,15 +154,3 @@ def column_key(name: str, component: Any, inputs: ColumnInputs) -> str:
     if "text" in reads and inputs.text is not None:
         read["text"] = inputs.text
     return f"{name}@{fingerprint(component, read)}"
-
-
-def scan_for(detector: Detector, scan: ScanRecipe) -> ScanRecipe:
-    """The scan with the observers that a detector asks for added.
-
-    Raises:
-        InternvidError: the detector cannot run as it is configured.
-    """
-    if not isinstance(detector, WatchingDetector):
-        return scan
-    asked = tuple(made for made in detector.observers() if made not in scan.observers)
-    return replace(scan, observers=scan.observers + asked)

@@ -1,4 +1,4 @@
-"""One video, no dataset: its shots, and what captioners and scorers say about its clips."""
+"""One video, no dataset: what captioners and scorers say about its clips."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from internvid.core import registry
 from internvid.core.annotators import set_up, traits_of
-from internvid.core.contracts import ClipView, Detector, Needs
-from internvid.core.errors import MisuseError, SourceMissingError, VideoError, VideoUnreadableError
-from internvid.core.types import Shot
+from internvid.core.contracts import ClipView, Needs
+from internvid.core.errors import MisuseError, SourceMissingError, VideoUnreadableError
 from internvid.dataset.layout import Layout
 from internvid.dataset.store import Dataset
 from internvid.pipeline.annotating_jobs import ColumnRequest, column_job
@@ -23,38 +21,11 @@ from internvid.pipeline.annotating_parts import load_part, part_views, source_pa
 from internvid.pipeline.annotating_picks import tried_pick_set
 from internvid.pipeline.annotating_rows import bind
 from internvid.pipeline.build import build
-from internvid.pipeline.recipe import Recipe, scan_for
-from internvid.scan.scan import ScanRecipe, scan_video
+from internvid.pipeline.recipe import Recipe
 from internvid.scores.embedding import EmbeddingScorer
 from internvid.scores.similarity import encoder_of
 
 _SCALE = 100.0
-
-
-def detect_shots(video: str | Path, detector: Detector | str = "default") -> list[Shot]:
-    """The shots of one video.
-
-    Args:
-        video: a media file.
-        detector: a detector or the name of one.
-
-    Raises:
-        SourceMissingError: there is no such file.
-        VideoError: the video cannot be read.
-    """
-    if not Path(video).exists():
-        raise SourceMissingError(f"there is no file {video}")
-    chosen: Detector = (
-        registry.create("detector", detector) if isinstance(detector, str) else detector
-    )
-    scan = scan_for(chosen, ScanRecipe(observers=("content", "luma", "transitions"), audio=False))
-    try:
-        timeline = scan_video(Path(video), scan).timeline
-    except VideoError as error:
-        raise type(error)(
-            f"{video}: {error.message}", reason=error.reason, hint=error.hint
-        ) from error
-    return chosen.detect(timeline)
 
 
 def annotate_video(

@@ -20,7 +20,7 @@ from internvid.core.errors import ConfigInvalidError
 from internvid.core.types import Shot, Timeline
 from internvid.dataset.store import open as open_dataset
 from internvid.pipeline.recipe import Recipe
-from internvid.pipeline.single import detect_shots
+from internvid.scan.detect import detect_shots
 from internvid.scan.learned import LearnedObserver, shrink
 from internvid.scan.scan import ScanRecipe
 from internvid.shots import transnet
