@@ -92,10 +92,12 @@ def _listed(text: str) -> tuple[str, ...]:
 
 def _put_outcome(outcome: Outcome, record: dict[str, Any], folder: Path) -> None:
     budget, held = record["budget"], record["held_out"]
-    put(f"each run   {budget['steps']} steps, {budget['samples_seen']} samples seen, "
-        f"{len(record['seeds'])} seeds")  # fmt: skip
+    seeds = ", ".join(str(seed) for seed in record["seeds"])
+    put(f"each run   {budget['steps']} steps, {budget['samples_seen']} samples seen")
+    put(f"seeds      {seeds}")
     put(
-        f"held out   {held['clips']} clips of {held['videos']} of {held['of_videos']} source videos"
+        f"held out   {held['clips']} clips of {held['videos']} of {held['of_videos']} source "
+        f"videos; by chance R@1 is {100 / held['clips']:.1f}"
     )
     for name, count in record["clips"].items():
         put(f"{name:<10} {count} clips to train on")

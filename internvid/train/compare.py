@@ -16,24 +16,25 @@ from pathlib import Path
 from typing import Any
 
 from internvid.core import registry
-from internvid.core.errors import ConfigInvalidError, MisuseError, ProtocolMismatchError
-from internvid.dataset.parts import commit_json, discard
+from internvid.core.errors import MisuseError, ProtocolMismatchError
+from internvid.dataset.parts import commit_json
 from internvid.evaluate.embedders import ViCLIPEmbedder
 from internvid.evaluate.embedding import Run
 from internvid.evaluate.protocol import Result, read_result
 from internvid.models.templates import clean_text
 from internvid.models.viclip.model import ViCLIP
+from internvid.train.compare_budget import measure_steps, with_budget
 from internvid.train.compare_held_out import ChosenSource, HeldOut, part, usable
 from internvid.train.compare_outcome import Outcome
 from internvid.train.loop import train
 from internvid.train.opening import open_source
-from internvid.train.recipe import Stage, TrainRecipe
+from internvid.train.recipe import TrainRecipe
+from internvid.train.report import LogLine, Progress
 from internvid.train.samples import ClipSource
 from internvid.train.vocabulary import learn_merges
 
 PLAN, RESULT, MERGES, TABLE = "comparison.json", "result.json", "merges.txt", "table.md"
-_TRIAL_STEPS = (2, 8)
-_WARMUP_SHARE = 0.05
+_TELL_SECONDS = 15.0
 
 Told = Callable[[str], None]
 
@@ -250,28 +251,6 @@ def _adapted(recipe: TrainRecipe, batch: int) -> TrainRecipe:
     return dataclasses.replace(recipe, stages=stages, loop=loop)
 
 
-def with_budget(recipe: TrainRecipe, steps: int) -> TrainRecipe:
-    """The recipe's stages in so many steps together, in their proportions.
-
-    Raises:
-        ConfigInvalidError: fewer steps than stages.
-    """
-    lengths = [_length(stage) for stage in recipe.stages]
-    if steps < len(lengths):
-        raise ConfigInvalidError(f"{steps} steps are too few for {len(lengths)} stages")
-    shares = [max(1, round(steps * length / sum(lengths))) for length in lengths]
-    shares[0] = max(1, steps - sum(shares[1:]))
-    stages = tuple(
-        dataclasses.replace(stage, steps=share, warmup_steps=round(_WARMUP_SHARE * share))
-        for stage, share in zip(recipe.stages, shares, strict=True)
-    )
-    return dataclasses.replace(recipe, stages=stages)
-
-
-def _length(stage: Stage) -> float:
-    return float(stage.steps or stage.epochs)
-
-
 def _steps(
     asked: Comparison,
     recipe: TrainRecipe,
@@ -296,23 +275,9 @@ def _steps(
     if steps is None:
         assert asked.seconds is not None
         tell("measuring how long a step takes")
-        steps = _measure_steps(recipe, source, folder / "trial", asked.seconds)
+        steps = measure_steps(recipe, source, folder / "trial", asked.seconds)
     commit_json(path, {**plan, "steps": steps})
     return steps
-
-
-def _measure_steps(recipe: TrainRecipe, source: ClipSource, folder: Path, seconds: float) -> int:
-    """Steps that fit, by the difference of a longer and a shorter trial."""
-    took = []
-    for steps in _TRIAL_STEPS:
-        discard(folder)
-        trial = with_budget(recipe, max(steps, len(recipe.stages)))
-        started = time.monotonic()
-        train(trial, source, folder)
-        took.append(time.monotonic() - started)
-    discard(folder)
-    each = max(1e-3, (took[1] - took[0]) / (_TRIAL_STEPS[1] - _TRIAL_STEPS[0]))
-    return max(len(recipe.stages), int(seconds / each))
 
 
 def _run(
@@ -333,7 +298,9 @@ def _run(
     loop = dataclasses.replace(ready.recipe.loop, seed=seed)
     start = dataclasses.replace(ready.recipe.start, seed=seed)
     recipe = dataclasses.replace(ready.recipe, loop=loop, start=start)
-    summary = train(recipe, ready.variants[name], place)
+    summary = train(
+        recipe, ready.variants[name], place, progress=_teller(f"{name}, seed {seed}", tell)
+    )
     if summary.model is None:
         raise MisuseError(
             f"the run ended after {summary.step} of {summary.total} steps",
@@ -349,6 +316,22 @@ def _run(
         result = dataclasses.replace(result, metrics={**result.metrics, **more}, protocol=protocol)
     result.write(path)
     return result
+
+
+def _teller(title: str, tell: Told) -> Progress:
+    """Says now and then how far a run is."""
+    told_at = time.monotonic()
+
+    def progress(line: LogLine) -> None:
+        nonlocal told_at
+        if time.monotonic() - told_at >= _TELL_SECONDS:
+            told_at = time.monotonic()
+            tell(
+                f"{title}: step {line.step} of {line.total}, loss {line.loss:.2f}, about "
+                f"{line.eta_seconds:.0f} s left"
+            )
+
+    return progress
 
 
 def _markdown(outcome: Outcome) -> str:

@@ -69,6 +69,10 @@ class Outcome:
     def verdict(self) -> str:
         """In words."""
         best, second = self.ranking[:2]
+        if not self.difference:
+            return (
+                f"{best} and {second} are level at {self.mean(best):.2f} {self.metric}: no winner"
+            )
         said = f"{best} is ahead of {second} by {self.difference:.2f} {self.metric}"
         if self.is_clear is None:
             return f"{said}; one seed tells nothing of the spread: add --seeds 0,1,2"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,13 @@ from internvid.evaluate.embedders import FakeEmbedder
 from internvid.evaluate.protocol import Protocol, Result
 from internvid.evaluate.synthetic import SyntheticRetrieval
 from internvid.train import compare as module
-from internvid.train.compare import Comparison, run_comparison, with_budget
+from internvid.train import compare_budget
+from internvid.train.compare import Comparison, run_comparison
+from internvid.train.compare_budget import measure_steps, with_budget
 from internvid.train.compare_held_out import ChosenSource, choose_held_out, part
 from internvid.train.compare_outcome import Outcome
+from internvid.train.recipe import TrainRecipe
+from internvid.train.report import LogLine
 from internvid.train.sources import ArraySource
 from tests.train.tiny import recipe, source
 
@@ -96,6 +101,31 @@ def test_a_budget_keeps_the_proportions_of_stages() -> None:
         with_budget(recipe(), 1)
 
 
+def test_seconds_become_steps_by_the_usual_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, clock = recipe(), [0.0]
+
+    def trial(told: TrainRecipe, *_: object, progress: Callable[[LogLine], None]) -> None:
+        for stage in told.stages:
+            for step in range(stage.steps):
+                # A slow start, and one step that another program delayed.
+                usual = 2.0 if stage.name == "masked" else 4.0
+                clock[0] += {0: 60.0, 3: 30.0}.get(step, usual)
+                progress(LogLine(step, 0, stage.name, *[0.0] * 7, skipped=0, eta_seconds=0.0))
+
+    monkeypatch.setattr(compare_budget, "train", trial)
+    monkeypatch.setattr(compare_budget.time, "perf_counter", lambda: clock[0])
+    # 60 % of the steps take 2 s, 40 % take 4 s: 2.8 s a step.
+    assert measure_steps(made, source(), tmp_path / "trial", 280.0) == 100
+    assert measure_steps(made, source(), tmp_path / "trial", 1.0) == len(made.stages)
+
+
+def test_a_trial_is_a_real_run(tmp_path: Path) -> None:
+    assert measure_steps(recipe(), source(), tmp_path / "trial", 1e4) > len(recipe().stages)
+    assert not (tmp_path / "trial").exists()
+
+
 def test_a_winner_is_one_only_beyond_the_spread() -> None:
     def outcome(first: list[float], second: list[float], metric: str = "m") -> Outcome:
         return Outcome(
@@ -115,6 +145,9 @@ def test_a_winner_is_one_only_beyond_the_spread() -> None:
     assert (far.is_clear, far.describe()["winner"]) == (True, "a")
     assert far.difference == pytest.approx(10)
     assert far.spread("a") == pytest.approx(0.5**0.5)
+    level = outcome([60, 61], [60, 61])
+    assert "a and b are level at 60.50 m" in level.verdict
+    assert level.describe()["winner"] is None
     single = outcome([60], [50])
     assert single.is_clear is None
     assert "add --seeds" in single.verdict
