@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import random
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +11,17 @@ import pytest
 
 import internvid
 from internvid.core.binding import origin_of, seal
-from internvid.core.errors import BudgetSpentError, InternvidError, MisuseError, StorageError
+from internvid.core.errors import MisuseError
 from internvid.curate.select import select
 from internvid.curate.subsets import Random
-from internvid.dataset import parts as storing
-from internvid.dataset.layout import Layout
-from internvid.dataset.store import Dataset
 from internvid.pipeline import annotating_run
 from internvid.pipeline.annotating import ColumnRequest, annotate, annotate_columns
 from internvid.pipeline.build import build
 from internvid.pipeline.recipe import Recipe
 from internvid.pipeline.status import read_status
 from internvid.shots.stitch import Stitch
-from tests.media import write_video
 from tests.pipeline.annotators import (
     Crowd,
-    DeadlyCaptioner,
     Embedder,
     Narrator,
     OddScorer,
@@ -41,64 +30,17 @@ from tests.pipeline.annotators import (
     TextLength,
     Wrong,
 )
+from tests.pipeline.answers import (
+    asked,
+    columns_of,
+    dataset_picks,
+    files,
+    kept,
+    rows,
+    small_recipe,
+    sources,
+)
 from tests.trees import digest_tree
-
-
-def small_recipe(recipe: Recipe, name: str = "test") -> Recipe:
-    """Clips of a second or so, no captions."""
-    stitch = Stitch(maximum_seconds=1.0)
-    cut = dataclasses.replace(recipe.cut, stitch=stitch, filters=())
-    return dataclasses.replace(recipe, name=name, cut=cut, captioners={})
-
-
-@pytest.fixture(scope="module")
-def stock(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A dataset of five videos in three parts, forty clips or so, without any column."""
-    from internvid.pipeline.recipe import CutRecipe
-    from internvid.scan.scan import ScanRecipe
-    from internvid.shots.content import ContentDetector
-
-    folder = tmp_path_factory.mktemp("stock")
-    for number in range(5):
-        path = folder / "videos" / f"v{number}.mp4"
-        write_video(path, level=40 + 20 * number, frames=60 + 20 * number, seed=number)
-    layout = Layout(folder / "data")
-    record = layout.create()
-    record.sources_per_part = 2
-    layout.write_record(record)
-    cut = CutRecipe(detector=ContentDetector(), signals=("audio",), filters=())
-    recipe = Recipe("test", cut, ScanRecipe(observers=("content", "luma")))
-    build([str(folder / "videos")], folder / "data", small_recipe(recipe), workers=2)
-    return folder / "data"
-
-
-@pytest.fixture
-def data(stock: Path, tmp_path: Path) -> Path:
-    shutil.copytree(stock, tmp_path / "data")
-    return tmp_path / "data"
-
-
-def rows(dataset: Path, name: str) -> dict[str, dict[str, Any]]:
-    table = internvid.open(dataset).sql(f'select * from "column_{name}"').to_arrow_table()
-    found = {row["clip_id"]: row for row in table.to_pylist()}
-    assert len(found) == table.num_rows
-    return found
-
-
-def kept(dataset: Path) -> list[str]:
-    return list(internvid.open(dataset).clips()["clip_id"].to_pylist())
-
-
-def files(dataset: Path, name: str) -> list[str]:
-    return sorted(path.name for path in dataset.glob(f"cuts/*/columns/{name}@*/*.parquet"))
-
-
-def columns_of(dataset: Path) -> dict[str, str]:
-    return {name: digest for name, digest in digest_tree(dataset).items() if "columns" in name}
-
-
-def asked(log: Path) -> list[str]:
-    return [line for line in log.read_text().split() if line != "setup"] if log.exists() else []
 
 
 def test_every_answer_lies_on_its_clip_with_what_it_was_made_from(data: Path) -> None:
@@ -122,19 +64,6 @@ def test_every_answer_lies_on_its_clip_with_what_it_was_made_from(data: Path) ->
     clips = dataset.clips()
     assert {"told", "told_words", "told_lines"} <= set(clips.column_names)
     assert files(data, "told") == ["part-00000.parquet", "part-00001.parquet", "part-00002.parquet"]
-
-
-def dataset_picks(dataset: Dataset, clip_id: str) -> Any:
-    from internvid.dataset.picks import StoredPicks
-
-    row = dataset.clip(clip_id)
-    assert dataset.record.scan is not None
-    for part in dataset.parts:
-        stored = StoredPicks(dataset.layout.scanned(dataset.record.scan, "picks", part))
-        picks = stored.of(row["video_id"], row["start_frame"], row["end_frame"])
-        if len(picks):
-            return picks[:]
-    return []
 
 
 @pytest.mark.parametrize(
@@ -213,7 +142,7 @@ def test_equal_spans_of_another_cut_keep_their_texts(
     small = small_recipe(recipe, "other")
     cut = dataclasses.replace(small.cut, stitch=Stitch(maximum_seconds=1.7))
     build(
-        _sources(data),
+        sources(data),
         data,
         dataclasses.replace(small, cut=cut),
     )
@@ -228,10 +157,6 @@ def test_equal_spans_of_another_cut_keep_their_texts(
     assert all(new[clip_id] == old[clip_id] for clip_id in carried)
 
 
-def _sources(data: Path) -> list[str]:
-    return list(internvid.open(data).videos()["uri"].to_pylist())
-
-
 def test_another_configuration_is_another_column_beside_the_old(data: Path) -> None:
     one = annotate(data, Narrator(), "told")
     two = annotate(data, Narrator(word="sung"), "told")
@@ -240,102 +165,6 @@ def test_another_configuration_is_another_column_beside_the_old(data: Path) -> N
     back = annotate(data, Narrator(), "told")
     assert (back.key, back.asked) == (one.key, 0)
     assert rows(data, "told")[kept(data)[0]]["value"].startswith("narrated")
-
-
-def test_a_spent_budget_keeps_what_was_paid_for_and_a_rerun_goes_on(
-    data: Path, tmp_path: Path
-) -> None:
-    shutil.copytree(data, tmp_path / "whole")
-    annotate(tmp_path / "whole", Narrator(), "told")
-    log = tmp_path / "log"
-    for _ in range(2):
-        with pytest.raises(BudgetSpentError, match=r"used up; 11 of \d+ clips were answered"):
-            annotate(data, Narrator(budget=11, log=str(log)), "told")
-    (column,) = read_status(data)["columns"]
-    assert column["ok"] + column["staged"] == 22
-    annotate(data, Narrator(log=str(log)), "told")
-    assert sorted(asked(log)) == sorted(kept(data)), "nothing was paid for twice"
-    assert digest_tree(data) == digest_tree(tmp_path / "whole")
-
-
-_RUN = (
-    "import sys; from internvid.pipeline.annotating import annotate; "
-    "from tests.pipeline.annotators import Narrator; "
-    "from internvid.pipeline import annotating_run as run; "
-    "run.STAGE_ANSWERS = int(sys.argv[3]); run.STAGE_SECONDS = 0.1; "
-    "annotate(sys.argv[1], Narrator(order=int(sys.argv[2]), seconds=0.01, fails=0.1), 'told')"
-)
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_killed_at_any_moment_it_ends_in_the_same_bytes(
-    seed: int, data: Path, tmp_path: Path
-) -> None:
-    shutil.copytree(data, tmp_path / "whole")
-    annotate(tmp_path / "whole", Narrator(fails=0.1), "told")
-    draw = random.Random(seed)
-    for _ in range(3):
-        command = [sys.executable, "-c", _RUN, str(data), str(draw.randrange(99)), "4"]
-        process = subprocess.Popen(command)
-        deadline = time.monotonic() + draw.uniform(0.5, 1.6)
-        while time.monotonic() < deadline and process.poll() is None:
-            time.sleep(0.01)
-        process.kill()
-        process.wait()
-    annotate(data, Narrator(fails=0.1, order=seed), "told")
-    assert digest_tree(data) == digest_tree(tmp_path / "whole")
-
-
-def test_killed_between_the_parts_it_seals_it_adds_nothing_twice(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shutil.copytree(data, tmp_path / "whole")
-    annotate(tmp_path / "whole", Narrator(), "told")
-    for moment in range(1, 9):
-        calls = {"left": moment}
-
-        def dying(path: Path, calls: dict[str, int] = calls) -> None:
-            calls["left"] -= 1
-            if calls["left"] <= 0:
-                raise KeyboardInterrupt
-            storing.discard(path)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(annotating_run, "discard", dying)
-            patch.setattr(annotating_run, "STAGE_ANSWERS", 2)
-            try:
-                annotate(data, Narrator(), "told")
-            except KeyboardInterrupt:
-                continue
-            break
-    annotate(data, Narrator(), "told")
-    assert digest_tree(data) == digest_tree(tmp_path / "whole")
-
-
-@pytest.mark.parametrize(
-    ("harm", "words"),
-    [
-        ("foreign", "which was not asked"),
-        ("twice", "two answers came"),
-        ("crash", "fell over"),
-        ("row", "not an Annotation"),
-        ("status", "has the status 'fine'"),
-    ],
-)
-def test_a_faulty_component_stops_the_run_and_what_it_said_before_is_kept(
-    harm: str, words: str, data: Path
-) -> None:
-    with pytest.raises((InternvidError, RuntimeError), match=words):
-        annotate(data, Wrong(harm), "wrong")
-    assert len(list(data.glob("staged/columns/*/wrong@*/part-00000/*.parquet"))) == 1
-
-
-def test_what_is_staged_alone_is_already_told(data: Path) -> None:
-    with pytest.raises(BudgetSpentError):
-        annotate(data, Narrator(budget=2), "told")
-    (column,) = read_status(data)["columns"]
-    assert (column["ok"], column["staged"]) == (0, 2)
-    assert internvid.open(data).clips().num_rows == column["pending"]
 
 
 def test_silence_is_a_failure_with_a_reason(data: Path) -> None:
@@ -350,12 +179,6 @@ def test_silence_is_a_failure_with_a_reason(data: Path) -> None:
     stopped = rows(data, "stopped").values()
     assert sum(row["status"] == "ok" for row in stopped) == 5
     assert len(stopped) == len(kept(data))
-
-
-def test_a_component_that_kills_its_process_kills_no_other(data: Path) -> None:
-    with pytest.raises(InternvidError, match="SIGKILL"):
-        annotate(data, DeadlyCaptioner(), "deadly", workers=1)
-    annotate(data, SilentCaptioner(), "silent", workers=1)
 
 
 def test_values_that_cannot_be_stored_fail_with_a_reason(data: Path) -> None:
@@ -417,7 +240,7 @@ def test_names_that_cannot_be_columns_are_refused(name: str, data: Path) -> None
 
 
 def test_sources_are_given_to_those_who_read_them(data: Path) -> None:
-    moved = Path(_sources(data)[0])
+    moved = Path(sources(data)[0])
     away = moved.with_suffix(".away")
     moved.rename(away)
     try:
@@ -431,36 +254,6 @@ def test_sources_are_given_to_those_who_read_them(data: Path) -> None:
     assert {row["status"] for row in rows(data, "bytes").values()} == {"ok"}
     # It has no models to hold and runs in other processes; what it counts there comes home.
     assert summary.counts == {"asked": summary.asked}
-
-
-def test_a_full_disk_stops_with_a_hint_and_a_rerun_goes_on(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shutil.copytree(data, tmp_path / "whole")
-    annotate(tmp_path / "whole", Narrator(), "told")
-
-    def full(path: Path, table: Any) -> None:
-        raise StorageError(f"cannot write {path}: no space left", hint="free space")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(annotating_run, "commit_table", full)
-        with pytest.raises(StorageError, match="no space left"):
-            annotate(data, Narrator(), "told")
-    annotate(data, Narrator(), "told")
-    assert digest_tree(data) == digest_tree(tmp_path / "whole")
-
-
-def test_a_dead_slow_model_loses_nothing_to_a_kill(data: Path) -> None:
-    code = _RUN.replace("seconds=0.01", "seconds=0.4").replace(
-        "STAGE_SECONDS = 0.1", "STAGE_SECONDS = 0.2"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code, str(data), "0", "999"])
-    deadline = time.monotonic() + 30
-    while not list(data.glob("staged/columns/*/*/*/*.parquet")) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    assert list(data.glob("staged/columns/*/*/*/*.parquet"))
 
 
 def test_several_columns_in_one_run(data: Path) -> None:
