@@ -18,9 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from internvid.core.errors import CheckpointFormatError
+from internvid.core.errors import CheckpointFormatError, StorageError
 from internvid.dataset.parts import commit_json, discard, storage_errors
-from internvid.models.viclip.checkpoint import safetensors
+from internvid.models.viclip.checkpoint import safetensors, save_tensors
 from internvid.models.viclip.classifying import ActionHead
 from internvid.models.viclip.heads import WEIGHTS as HEAD
 from internvid.models.viclip.heads import save_head
@@ -156,15 +156,18 @@ def save_checkpoint(
                 save_model(model, weights, temporary)
                 if isinstance(head, (MatchingHead, ActionHead)):
                     save_head(head, head_weights, temporary)
-                safetensors().save_file(moments, temporary / OPTIMISER)
+                save_tensors(moments, temporary / OPTIMISER)
                 commit_json(temporary / RECIPE, recipe.plain())
                 commit_json(temporary / STATE, state)
                 _flush(temporary)
                 discard(path)
                 os.replace(temporary, path)
                 _flush_folder(path.parent)
-            except BaseException:
+            except BaseException as error:
                 discard(temporary)
+                if isinstance(error, StorageError) and isinstance(error.__cause__, OSError):
+                    # Told of the checkpoint, with the way to go on, not of a file that vanished.
+                    raise error.__cause__ from None
                 raise
     wait_for_all()
     return path

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from internvid.dataset.parts import storage_errors
 from internvid.models.viclip.classifying import ActionHead
 from internvid.models.viclip.heads import save_head
 from internvid.models.viclip.matching import MatchingHead
@@ -116,13 +117,15 @@ def train(
             towers = make_towers(recipe, model, samples, folder / CACHE)
             watch = make_watch(recipe, planned, towers, progress)
             run = _Run(recipe, source, samples, planned, towers, folder, watch, validate)
-            try:
-                run.resume()
-                for at in range(len(planned)):
-                    run.train_stage(at)
-                return run.finish()
-            finally:
-                watch.close()
+            # Checkpoints name their own path; this is for the logs and ledgers beside them.
+            with storage_errors(folder):
+                try:
+                    run.resume()
+                    for at in range(len(planned)):
+                        run.train_stage(at)
+                    return run.finish()
+                finally:
+                    watch.close()
 
 
 def make_watch(

@@ -90,26 +90,42 @@ def _listed(path: Path) -> list[FileClip]:
         raise MisuseError(
             f"{path} is no list of clips", hint=f"a list ends in {' or '.join(_LISTS)}"
         )
-    clips = []
-    for number, row in enumerate(_rows(path), start=1):
+    clips: list[FileClip] = []
+    rows = _rows(path)
+    while True:
+        number = len(clips) + 1
         try:
-            span = None
-            if row.get("end_seconds") not in (None, ""):
-                span = TimeSpan(float(row.get("start_seconds") or 0), float(row["end_seconds"]))
-            clips.append(
-                FileClip(
-                    path.parent / row["path"], row["caption"] or "", span, row.get("source") or ""
-                )
-            )
-        except (KeyError, TypeError, ValueError) as error:
+            clips.append(_clip(path.parent, next(rows)))
+        except StopIteration:
+            return clips
+        except (KeyError, TypeError, ValueError, csv.Error, ConfigInvalidError) as error:
             raise MisuseError(
-                f"{path}, clip {number}: {error!r}",
+                f"{path}, clip {number}: {_fault(error)}",
                 hint="each needs path and caption; start_seconds, end_seconds and source may be",
             ) from error
-    return clips
 
 
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
+def _clip(folder: Path, row: Any) -> FileClip:
+    if not isinstance(row, dict):
+        raise TypeError("it is no object with names and values")
+    span = None
+    if row.get("end_seconds") not in (None, ""):
+        span = TimeSpan(float(row.get("start_seconds") or 0), float(row["end_seconds"]))
+    path, caption = row["path"], row["caption"] or ""
+    if not isinstance(path, str) or not isinstance(caption, str):
+        raise TypeError("path and caption must be texts")
+    return FileClip(folder / path, caption, span, str(row.get("source") or ""))
+
+
+def _fault(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"it has no {error}"
+    if isinstance(error, UnicodeDecodeError):
+        return f"the file is not UTF-8 (byte {error.object[error.start]:#x})"
+    return str(error)
+
+
+def _rows(path: Path) -> Iterator[Any]:
     with path.open(encoding="utf-8", newline="") as file:
         if path.suffix == ".csv":
             yield from csv.DictReader(file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 from internvid.core.errors import MisuseError
 from internvid.core.types import TimeSpan
 from internvid.dataset.frames import FrameShards
+from internvid.dataset.parts import storage_errors
 from internvid.synthetic.clips import ClipSpec, render_clip, sample_specs
 from internvid.train.samples import ClipTable, FrameChoice, FramesArray
 from internvid.video.frame_folder import read_pictures
@@ -195,7 +197,8 @@ class WorldSource:
     def _files(self, cache: Path) -> tuple[FramesArray, FramesArray]:
         found = self._state.get("files")
         if found is None:
-            cache.mkdir(parents=True, exist_ok=True)
+            with storage_errors(cache):
+                cache.mkdir(parents=True, exist_ok=True)
             what = f"{self.seed}-{self.count}-{self.frames}x{self.size}-{int(self.held_out)}"
             name = f"world-{what}-{'-'.join(self.cameras)}-{self.paths}"
             shape = (self.count, self.frames, self.size, self.size, 3)
@@ -216,9 +219,18 @@ class WorldSource:
 
 
 def _mapped(path: Path, shape: tuple[int, ...]) -> FramesArray:
-    """A file of bytes, mapped; made sparse if it is not there."""
+    """A file of bytes, mapped; made if it is not there.
+
+    Its room is taken at once where the system can do that: a write into mapped pages that find no
+    room on the disk would end the process.
+
+    Raises:
+        StorageError: there is no room for it.
+    """
     size = int(np.prod(shape))
-    with path.open("ab") as file:
+    with storage_errors(path), path.open("ab") as file:
         if file.tell() < size:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)
             file.truncate(size)
     return np.memmap(path, dtype=np.uint8, mode="r+", shape=shape)

@@ -95,6 +95,7 @@ def pack_picks(dataset: Dataset, text: str, subset: str | None, folder: Path) ->
     if rank() == 0 and not _is_there(folder, what):
         _write(dataset, rows, folder)
         commit_json(folder / WHAT, what)
+        _open_pack.cache_clear()  # what this process knows of the folder was another pack
     wait_for_all()
     return source
 
@@ -117,9 +118,18 @@ def _rows(dataset: Dataset, text: str, subset: str | None) -> pa.Table:
 
 def _is_there(folder: Path, what: dict[str, Any]) -> bool:
     try:
-        return bool(json.loads((folder / WHAT).read_text("utf-8")) == what)
-    except (OSError, ValueError):
+        if json.loads((folder / WHAT).read_text("utf-8")) != what:
+            return False
+        _, ends = _read_places(folder)
+        return (folder / PACK).stat().st_size == int(ends[-1])
+    except (OSError, ValueError, EOFError):
         return False
+
+
+def _read_places(folder: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Of each clip its first picture and how many there are; where each picture begins."""
+    with (folder / PLACES).open("rb") as file:
+        return np.load(file), np.load(file)
 
 
 def _write(dataset: Dataset, rows: pa.Table, folder: Path) -> None:
@@ -172,6 +182,4 @@ class _Pack:
 
 @functools.lru_cache(maxsize=4)
 def _open_pack(folder: Path, _process: int) -> _Pack:
-    with (folder / PLACES).open("rb") as file:
-        clips, ends = np.load(file), np.load(file)
-    return _Pack(os.open(folder / PACK, os.O_RDONLY), clips, ends)
+    return _Pack(os.open(folder / PACK, os.O_RDONLY), *_read_places(folder))

@@ -103,6 +103,11 @@ class Watch:
         """
         if not all(math.isfinite(loss) for loss in reading.losses):
             self._stop(window, reading, position, samples, ledger.path.parent)
+        if position.skipped == position.shown:
+            raise TrainingStoppedError(
+                f"not one of the {position.shown} clips shown could be read",
+                hint=f"the reasons are in {ledger.path}",
+            )
         if position.skipped > max(_FEW_SKIPPED, self.skip_share * position.shown):
             raise TrainingStoppedError(
                 f"{position.skipped} of {position.shown} clips shown could not be read, more than "

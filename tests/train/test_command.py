@@ -94,11 +94,31 @@ def test_what_cannot_be_opened_is_refused(dataset: Dataset, tmp_path: Path) -> N
     with pytest.raises(MisuseError, match="has no subset 'none-such'"):
         open_source(str(dataset.root), recipe, tmp_path, subset="none-such")
     (tmp_path / "list.csv").write_text("file\nx.mp4\n")
-    with pytest.raises(MisuseError, match=r"clip 1: KeyError\('path'\)"):
+    with pytest.raises(MisuseError, match="clip 1: it has no 'path'"):
         open_source(str(tmp_path / "list.csv"), recipe, tmp_path)
     (tmp_path / "letter.txt").write_text("dear")
     with pytest.raises(MisuseError, match="is no list of clips"):
         open_source(str(tmp_path / "letter.txt"), recipe, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.jsonl", b'{"path": "a.mp4", "caption": "a b"}\nno json\n', "clip 2: Expecting value"),
+        ("a.jsonl", b'["a.mp4", "a b"]\n', "clip 1: it is no object"),
+        ("a.jsonl", b'{"path": "a.mp4", "caption": 5}\n', "clip 1: path and caption must be texts"),
+        ("a.csv", b"path,caption\na.mp4,caf\xe9\n", r"the file is not UTF-8 \(byte 0xe9\)"),
+        ("a.csv", b"path,caption,end_seconds\na.mp4,a b,soon\n", "clip 1: could not convert"),
+        ("a.csv", b"path,caption,start_seconds,end_seconds\na.mp4,a b,5,2\n",
+         "clip 1: a time span cannot end before it starts"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_list_is_told_with_its_place(
+    tmp_path: Path, name: str, content: bytes, told: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(MisuseError, match=told):
+        open_source(str(tmp_path / name), viclip_tiny(), tmp_path)
 
 
 def test_refusals_reach_the_shell(

@@ -5,9 +5,12 @@ from __future__ import annotations
 import errno
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +28,7 @@ from internvid.core.errors import (
 )
 from internvid.models.viclip.model import ViCLIP
 from internvid.train import checkpoint as checkpoints
+from internvid.train.ledger import Ledger
 from internvid.train.loop import TrainSummary, train
 from internvid.train.report import LogLine
 from internvid.train.sources import ArraySource
@@ -81,6 +85,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import torch
+from internvid.train.ledger import Ledger
 from internvid.train.loop import train
 from tests.train.tiny import recipe, source
 
@@ -195,6 +200,13 @@ def test_unreadable_clips_leave_their_place_empty(tmp_path: Path) -> None:
     assert {row["reason"] for row in rows} == {"gone"}
 
 
+def test_clips_none_of_which_can_be_read_stop_the_run(tmp_path: Path) -> None:
+    leaky = Leaky(source(), frozenset(range(48)))
+    few = recipe("stages.masked.batch=4", "loop.log_steps=1", "data.skip_share=1.0")
+    with pytest.raises(TrainingStoppedError, match="not one of the 4 clips shown could be read"):
+        train(few, leaky, tmp_path / "run")
+
+
 def test_too_many_unreadable_clips_stop_the_run(tmp_path: Path) -> None:
     leaky = Leaky(source(), frozenset(range(40)))
     with pytest.raises(TrainingStoppedError, match="could not be read"):
@@ -212,32 +224,47 @@ def test_a_loss_that_is_no_number_stops_with_the_clips(tmp_path: Path) -> None:
     assert names == ["step-000000001"]
 
 
+@contextmanager
+def no_room() -> Iterator[None]:
+    """Files cannot grow beyond a page: what a full disk is to a writer."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("full", ["save_model", "save_tensors"])
 def test_a_full_disk_leaves_the_last_checkpoint(
-    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: str
 ) -> None:
-    class Full:
-        written = 0
+    real, written = getattr(checkpoints, full), []
 
-        def __getattr__(self, name: str) -> Any:
-            return getattr(real, name)
+    def write(*arguments: Any) -> None:
+        written.append(arguments)
+        with no_room() if len(written) > 1 else nullcontext():
+            real(*arguments)
 
-        def save_file(self, *arguments: Any) -> None:
-            Full.written += 1
-            if Full.written > 1:
-                real.save_file({}, arguments[1])
-                raise OSError(errno.ENOSPC, "full")
-            real.save_file(*arguments)
-
-    real = checkpoints.safetensors()
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoints, "safetensors", Full)
-        with pytest.raises(StorageError, match="no space left"):
+        patch.setattr(checkpoints, full, write)
+        with pytest.raises(StorageError, match="step-000000006: file too large") as told:
             train(recipe(), source(), tmp_path / "run")
+    assert "it goes on where it stopped" in str(told.value.hint)
     assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == [
         "step-000000003"
     ]
     train(recipe(), source(), tmp_path / "run")
     assert_same(tmp_path / "run", whole)
+
+
+def test_a_full_disk_under_the_log_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Ledger, *_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Ledger, "note", full)
+    with pytest.raises(StorageError, match="run: no space left"):
+        train(recipe(), source(), tmp_path / "run")
 
 
 def test_old_checkpoints_go_and_the_best_stays(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import pickle
 from pathlib import Path
 
@@ -9,7 +11,12 @@ import numpy as np
 import pytest
 
 import internvid
-from internvid.core.errors import DatasetFormatError, MisuseError, VideoUnreadableError
+from internvid.core.errors import (
+    DatasetFormatError,
+    MisuseError,
+    StorageError,
+    VideoUnreadableError,
+)
 from internvid.core.types import TimeSpan
 from internvid.curate.subsets import Random
 from internvid.dataset.frames import FrameShards
@@ -83,6 +90,14 @@ def test_a_pack_is_made_once(dataset: Dataset, packed: PickSource) -> None:
     again = pack_picks(dataset, "measured", None, packed.folder)
     assert (packed.folder / "picks.bin").stat().st_mtime_ns == before
     assert again.table() == packed.table()
+
+
+@pytest.mark.parametrize("lost", ["picks.bin", "picks.npy"])
+def test_a_pack_that_lost_a_file_is_made_again(dataset: Dataset, tmp_path: Path, lost: str) -> None:
+    first = frames_of(pack_picks(dataset, "measured", None, tmp_path / "pack"), 0)
+    (tmp_path / "pack" / lost).write_bytes(b"")
+    again = pack_picks(dataset, "measured", None, tmp_path / "pack")
+    assert (frames_of(again, 0) == first).all()
 
 
 def test_a_subset_is_packed_alone(dataset: Dataset, tmp_path: Path) -> None:
@@ -261,6 +276,17 @@ def test_the_world_is_rendered_once_and_the_same(tmp_path: Path) -> None:
     again = pickle.loads(pickle.dumps(kept))
     assert (again.read(2, all_of) == fresh.read(2, all_of)).all()
     assert again.table() == fresh.table()
+
+
+def test_a_world_that_the_disk_has_no_room_for_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    with pytest.raises(StorageError, match=r"\.frames: no space left"):
+        WorldSource(count=2, frames=2, size=16, cache=tmp_path).read(0, all_of)
 
 
 def test_hard_neighbours_of_the_world_differ_in_motion() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import json
 import logging
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -266,6 +268,23 @@ def safetensors() -> Any:
         raise DependencyMissingError(
             "safetensors is not installed", hint='pip install "internvid[torch]"'
         ) from error
+
+
+def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Write tensors as a safetensors file.
+
+    Raises:
+        OSError: the disk is full or refuses. The library wraps it in an error of its own, which
+            keeps the number in its text alone.
+    """
+    library = safetensors()
+    try:
+        library.save_file(dict(tensors), path, {"format": "pt"})
+    except Exception as error:
+        number = re.search(r"\(os error (\d+)\)", str(error))
+        if isinstance(error, OSError) or number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
 
 
 def _read_json(path: Path) -> dict[str, Any]:

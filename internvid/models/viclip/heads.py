@@ -10,7 +10,7 @@ from typing import TypeAlias
 from torch import Tensor
 
 from internvid.core.errors import CheckpointFormatError
-from internvid.models.viclip.checkpoint import check_fit, read_weights, safetensors
+from internvid.models.viclip.checkpoint import check_fit, read_weights, save_tensors
 from internvid.models.viclip.classifying import KIND as ACTION
 from internvid.models.viclip.classifying import ActionHead
 from internvid.models.viclip.config import ViCLIPConfig
@@ -33,7 +33,7 @@ def save_head(head: Head, state: Mapping[str, Tensor], folder: Path) -> None:
         state: its tensors, whole and on the CPU.
         folder: where the model is.
     """
-    safetensors().save_file(dict(state), folder / WEIGHTS, {"format": "pt"})
+    save_tensors(state, folder / WEIGHTS)
     (folder / ABOUT).write_text(json.dumps(head.describe(), indent=2) + "\n", "utf-8")
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from internvid.core.errors import ConfigInvalidError, OutputExistsError, StorageError
-from internvid.models.viclip.checkpoint import CONFIG_FILE, FORMAT, WEIGHTS_FILE, safetensors
+from internvid.models.viclip.checkpoint import CONFIG_FILE, FORMAT, WEIGHTS_FILE, save_tensors
 from internvid.models.viclip.layouts import HEAD_CHANNELS
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ def save_folder(model: ViCLIP, folder: Path) -> None:
         StorageError: it cannot be written.
     """
     _check_ours(folder)
-    library = safetensors()
     tokenizer = model.loaded_tokenizer
     described = {
         "format": FORMAT,
@@ -44,14 +43,16 @@ def save_folder(model: ViCLIP, folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         state = _state(model)
-        _placed(
-            folder / WEIGHTS_FILE, lambda path: library.save_file(state, path, {"format": "pt"})
-        )
+        _placed(folder / WEIGHTS_FILE, lambda path: save_tensors(state, path))
         if tokenizer is not None:
             _placed(folder / MERGES_FILE, tokenizer.merges.write)
         _placed(folder / CONFIG_FILE, lambda path: path.write_text(text, "utf-8"))
     except OSError as error:
-        raise StorageError(f"{str(folder)!r} cannot be written: {error}") from error
+        # The temporary name of the file that did not fit says nothing.
+        raise StorageError(
+            f"{str(folder)!r} cannot be written: {(error.strerror or str(error)).lower()}",
+            hint="free space, or choose another folder",
+        ) from error
 
 
 def export_public(model: ViCLIP, path: Path) -> None:
