@@ -31,6 +31,7 @@ _COLUMNS = {
     "r10": "R@10",
     "median_rank": "median rank",
     "mean_rank": "mean rank",
+    "mean_recall": "mean recall",
 }
 _LONGEST_FIRST = sorted(_COLUMNS, key=len, reverse=True)
 _MAIN = ("top1", "text_to_video_r1", "video_to_text_r1")
@@ -107,7 +108,7 @@ class Line:
     Attributes:
         one: the result.
         what: which numbers; empty for the main ones.
-        values: one per column of the group.
+        values: one per column of the group; empty where it has no such number.
     """
 
     one: Named
@@ -289,8 +290,10 @@ def _split_metrics(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:
     """What the numbers are of -> column -> number; the main ones first."""
     parts: dict[str, dict[str, float]] = {}
     for name in sorted(metrics, key=lambda name: ("middle_frame" in name, name)):
-        found = next((c for c in _LONGEST_FIRST if name == c or name.endswith(f"_{c}")), name)
-        what = name.removesuffix(found).strip("_").replace("_", " ")
+        found = next(
+            (c for c in _LONGEST_FIRST if name == c or name.endswith((f"_{c}", f"/{c}"))), name
+        )
+        what = name.removesuffix(found).strip("_/").replace("_", " ").replace("/", ", ")
         parts.setdefault(what, {})[found] = metrics[name]
     order = sorted(parts, key=lambda what: ("middle frame" in what, what != "", what))
     return {what: parts[what] for what in order}
@@ -298,7 +301,7 @@ def _split_metrics(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:
 
 def _number(column: str, value: float | None) -> str:
     if value is None:
-        return "–"
+        return ""
     text = f"{value:.2f}"
     return text.removesuffix(".00") if column in ("median_rank", "strength") else text
 

@@ -110,7 +110,7 @@ class HeldOut:
         vectors = np.concatenate(
             [subject.video_vectors(clips[at : at + _PART]) for at in range(0, len(clips), _PART)]
         )
-        metrics: dict[str, float] = {}
+        by_column: dict[str, dict[str, float]] = {}
         queries = {}
         for column, every in self.texts.items():
             texts, pairs = list_queries([(clean_text(every[at]),) for at in found], shared=True)
@@ -118,10 +118,16 @@ class HeldOut:
                 measure_retrieval(VectorSimilarity(vectors, subject.text_vectors(texts)), pairs)
             )
             queries[column] = len(texts)
-            metrics |= {f"{column}/{name}": value for name, value in numbers.items()}
-        for name in numbers:
-            values = [metrics[f"{column}/{name}"] for column in self.texts]
-            metrics[name] = float(np.mean(values))
+            by_column[column] = numbers
+        metrics = {
+            name: float(np.mean([one[name] for one in by_column.values()])) for name in numbers
+        }
+        if len(by_column) > 1:
+            metrics |= {
+                f"{column}/{name}": value
+                for column, one in by_column.items()
+                for name, value in one.items()
+            }
         table = self.source.table()
         protocol = Protocol(
             benchmark="held-out",

@@ -130,6 +130,17 @@ def test_numbers_of_other_peoples_benchmarks_are_shown() -> None:
     assert group.lines[0].values == ("3.00",)
 
 
+def test_numbers_of_columns_of_captions_stand_in_lines_of_their_own() -> None:
+    names = ("mean_recall", "vlm/mean_recall", "text_to_video_r1", "vlm/text_to_video_r1")
+    held = replace(recognised(60.0), metrics=dict(zip(names, (1.0, 2.0, 3.0, 4.0), strict=True)))
+    (group,) = show_groups(name_results([("a", held)]))
+    assert group.columns == ("R@1", "mean recall")
+    assert {line.what: line.values for line in group.lines} == {
+        "": ("", "1.00"), "vlm": ("", "2.00"),
+        "text to video": ("3.00", ""), "vlm, text to video": ("4.00", ""),
+    }  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("page")
