@@ -25,6 +25,7 @@ def run_select(
 
     if not name:
         raise MisuseError("a subset needs a name", hint="add --as NAME")
+    registry.find("selector", selector)
     if condition is not None:
         field = {"where": "condition", "random": "count"}.get(selector)
         if field is None:

@@ -235,6 +235,7 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 
 def run_show(dataset: Path, clip_id: str, pictures: Path | None, *, as_json: bool) -> None:
     """`internvid show`."""
+    from internvid.dataset.parts import commit_bytes
     from internvid.dataset.store import open as open_dataset
 
     opened = open_dataset(dataset)
@@ -242,9 +243,8 @@ def run_show(dataset: Path, clip_id: str, pictures: Path | None, *, as_json: boo
     stored = list(opened.jpegs(row["clip_id"]))
     row["picks"] = [round(seconds, 3) for seconds, _ in stored]
     if pictures is not None:
-        pictures.mkdir(parents=True, exist_ok=True)
         for seconds, jpeg in stored:
-            (pictures / f"{row['clip_id'][:12]}_{seconds:09.3f}.jpg").write_bytes(jpeg)
+            commit_bytes(pictures / f"{row['clip_id'][:12]}_{seconds:09.3f}.jpg", jpeg)
     if as_json:
         put_json(row)
     else:

@@ -22,7 +22,14 @@ from internvid.core.errors import DatasetFormatError, StorageError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO}
-_IMPOSSIBLE = {errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG}
+_IMPOSSIBLE = {
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+}
 TEMPORARY_SUFFIX = ".writing"
 # Columns that grow by a nearly constant step: stored as differences they take almost nothing.
 _GROWING = frozenset({"ticks", "frame"})

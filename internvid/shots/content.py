@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from internvid.core.errors import ConfigInvalidError
 from internvid.core.types import Shot, Timeline, TimeSpan
 
 
@@ -26,6 +27,14 @@ class ContentDetector:
     version: ClassVar[int] = 1
     threshold: float = 27.0
     minimum_frames: int = 15
+
+    def __post_init__(self) -> None:
+        if not 0 < self.threshold < np.inf:
+            raise ConfigInvalidError(f"threshold must be above 0, got {self.threshold}")
+        if self.minimum_frames < 0:
+            raise ConfigInvalidError(
+                f"minimum_frames cannot be negative, got {self.minimum_frames}"
+            )
 
     def detect(self, timeline: Timeline) -> list[Shot]:
         """Shots that tile the timeline."""
