@@ -2,11 +2,12 @@
 
     python -m benchmarks.scan --media FOLDER [--work FOLDER] [--rounds 3] [--json FILE]
 
-For each file, interleaved: `ffmpeg -threads 1 -i F -f null -`; our scan with every observer and
-JPEG picks, full and fast, in one process, imports aside; `scenedetect -q -i F detect-content`, the
-command line program with its defaults, from which its own start-up is taken off as well: what the
-same command takes for the first frame of F alone. User + system time, minima over the rounds;
-printed as ratios to FFmpeg's decode.
+For each file, interleaved: `ffmpeg -threads 1 -i F -f null -`; the frames alone, as our scan reads
+them, with nobody looking; our scan with every observer and JPEG picks, full and fast, in one
+process, imports aside; `scenedetect -q -i F detect-content`, the command line program with its
+defaults, from which its own start-up is taken off as well: what the same command takes for the
+first frame of F alone. Then both command line programs as a user runs them, start-up and all:
+`internvid shots F` and PySceneDetect's. User + system time, minima over the rounds.
 """
 
 from __future__ import annotations
@@ -41,6 +42,19 @@ print(time.process_time() - started, len(result.timeline), size, len(shots))
 """
 
 
+_FRAMES = """
+import sys, time
+from pathlib import Path
+from internvid.recipes import default
+from internvid.video.decode import open_video
+options = default().scan.decode_options()
+started = time.process_time()
+with open_video(Path(sys.argv[1]), options) as opened:
+    for frame in opened.read():
+        pass
+print(time.process_time() - started, opened.report.frames)
+"""
+
 _WORK = Path(tempfile.gettempdir()) / "internvid-footage"
 
 
@@ -55,9 +69,9 @@ def child_seconds(command: list[str]) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def scan_seconds(path: Path, mode: str) -> tuple[float, int]:
-    """CPU seconds of our scan after imports, and frames seen."""
-    command = [sys.executable, "-c", _SCAN, str(path), mode]
+def inside_seconds(program: str, *arguments: str) -> tuple[float, int]:
+    """CPU seconds of one of the programs above after its imports, and frames seen."""
+    command = [sys.executable, "-c", program, *arguments]
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
     answer = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     seconds, frames, *_ = answer.stdout.split()
@@ -71,7 +85,10 @@ def detect_seconds(scenedetect: str, path: Path) -> float:
 
 
 def measure(path: Path, rounds: int, scenedetect: str | None) -> dict[str, float]:
-    """Minima over interleaved rounds; `scenedetect` without its `scenedetect_start`."""
+    """Minima over interleaved rounds; `scenedetect` without its `scenedetect_start`.
+
+    `shots` and `scenedetect_whole` are whole processes.
+    """
     best: dict[str, float] = {}
 
     def note(name: str, seconds: float) -> None:
@@ -83,16 +100,37 @@ def measure(path: Path, rounds: int, scenedetect: str | None) -> dict[str, float
     for _ in range(rounds):
         command = ["ffmpeg", "-v", "error", "-threads", "1", "-i", str(path), "-f", "null", "-"]
         note("ffmpeg", child_seconds(command))
+        note("frames_alone", inside_seconds(_FRAMES, str(path))[0])
         for mode in ("full", "fast"):
-            seconds, frames = scan_seconds(path, mode)
+            seconds, frames = inside_seconds(_SCAN, str(path), mode)
             note(mode, seconds)
             best["frames" if mode == "full" else "fast_frames"] = frames
+        program = os.path.join(os.path.dirname(sys.executable), "internvid")
+        note("shots", child_seconds([program, "shots", str(path)]))
         if scenedetect:
-            note("scenedetect", detect_seconds(scenedetect, path))
+            note("scenedetect_whole", detect_seconds(scenedetect, path))
             note("scenedetect_start", detect_seconds(scenedetect, one))
     if scenedetect:
-        best["scenedetect"] -= best["scenedetect_start"]
+        best["scenedetect"] = best["scenedetect_whole"] - best["scenedetect_start"]
     return best
+
+
+_HEAD = (
+    "file               frames  ffmpeg  alone   full   fast fast/full    psd full/psd"
+    "  shots/psd as whole programs"
+)
+
+
+def line(name: str, best: dict[str, float]) -> str:
+    """One line of the table."""
+    base = best["ffmpeg"]
+    psd, whole = (best.get(key, float("nan")) for key in ("scenedetect", "scenedetect_whole"))
+    return (
+        f"{name:18} {best['frames']:6.0f} {base:7.2f} {best['frames_alone'] / base:6.3f} "
+        f"{best['full'] / base:6.3f} {best['fast'] / base:6.3f} "
+        f"{best['fast'] / best['full']:9.3f} {psd / base:6.2f} {best['full'] / psd:8.3f}"
+        f"  {best['shots'] / whole:9.3f}"
+    )
 
 
 def main() -> None:
@@ -107,7 +145,8 @@ def main() -> None:
         "scenedetect"
     )
     rows = []
-    print("file               frames  ffmpeg s   full   fast fast/full    psd full/psd", flush=True)
+    print("seconds of FFmpeg's decode, then ratios to it", flush=True)
+    print(_HEAD, flush=True)
     for footage in FOOTAGE:
         if arguments.only not in footage.name:
             continue
@@ -116,16 +155,9 @@ def main() -> None:
             print(f"{footage.name:18} source absent")
             continue
         best = measure(path, arguments.rounds, scenedetect)
-        base = best["ffmpeg"]
-        psd = best.get("scenedetect", float("nan"))
         made_by = " ".join(footage.command(Path("MEDIA"), Path("WORK")))
         rows.append({"file": footage.name, "command": made_by, **best})
-        print(
-            f"{footage.name:18} {best['frames']:6.0f} {base:9.2f} {best['full'] / base:6.3f} "
-            f"{best['fast'] / base:6.3f} {best['fast'] / best['full']:9.3f} {psd / base:6.2f} "
-            f"{best['full'] / psd:8.3f}",
-            flush=True,
-        )
+        print(line(footage.name, best), flush=True)
     if arguments.json:
         arguments.json.write_text(json.dumps(rows, indent=2) + "\n")
 
