@@ -34,7 +34,7 @@ Keep = Callable[[StoredPick], None]
 # Frames that are held and then looked at in one go. Decoding one frame drives what looks at it out
 # of the processor's caches, so that each small step alone costs several times as much.
 _WAITING_FRAMES = 8
-_WAITING_PIXELS = 16 << 20  # two frames of 4K
+_WAITING_PIXELS = 16_000_000  # two frames of 4K
 _OBSERVERS = registry.ByName("observer", keeps_names=True)
 
 

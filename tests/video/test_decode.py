@@ -11,6 +11,7 @@ import av
 import numpy as np
 import pytest
 from av.video.frame import VideoFrame
+from av.video.reformatter import Colorspace
 
 from internvid.core.errors import ConfigInvalidError, VideoTooLargeError, VideoUnreadableError
 from internvid.core.types import Clip, TimeSpan
@@ -176,3 +177,19 @@ def test_every_column_is_painted_whatever_the_width(width: int) -> None:
         picture = Painter(facts, 64).paint(frame.reformat(format="yuv420p"))
         assert picture.shape[1] == width
         assert np.ptp(picture.astype(int), axis=(0, 1)).max() <= 1, level
+
+
+@pytest.mark.parametrize("matrix", [Colorspace.ITU709, Colorspace.ITU601])
+def test_colours_come_out_by_the_matrix_that_the_stream_names(matrix: Colorspace) -> None:
+    facts = VideoFacts(
+        container="mp4", codec="h264", pixel_format="yuv420p", width=340, height=64,
+        rotation_degrees=0, sample_aspect=Fraction(1), fps=25.0, claimed_seconds=None,
+        time_base=Fraction(1, 25), has_audio=False, file_bytes=1,
+    )  # fmt: skip
+    red = np.full((128, 680, 3), (200, 30, 30), np.uint8)
+    frame = VideoFrame.from_ndarray(red, format="rgb24").reformat(
+        format="yuv420p", dst_colorspace=matrix
+    )
+    frame.colorspace = matrix
+    picture = Painter(facts, 64).paint(frame).astype(int)
+    assert np.abs(picture - (200, 30, 30)).max() <= 4
