@@ -13,6 +13,9 @@ import numpy as np
 from internvid.core.errors import ConfigInvalidError
 from internvid.core.types import Shot, Timeline, TimeSpan
 
+# The faint ends of a dissolve or wipe are measured as none: two frames at 25 per second.
+_FAINT_SECONDS = 0.08
+
 
 @dataclass(frozen=True)
 class Stitch:
@@ -25,7 +28,7 @@ class Stitch:
         guard_frames: frames left out at each side of a cut, for footage whose cuts blend.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     join_below_score: float = 0.0
     maximum_seconds: float = 60.0
     quiet_seconds: float = 2.0
@@ -68,10 +71,10 @@ class Stitch:
         return joined
 
     def _trim(self, timeline: Timeline, shot: Shot, following: Shot | None) -> Shot | None:
-        start = shot.span.start_seconds + shot.transition_seconds / 2
+        start = shot.span.start_seconds + _reach(shot)
         end = shot.span.end_seconds
         if following is not None:
-            end -= following.transition_seconds / 2
+            end -= _reach(following)
         if end <= start:
             return None
         frames = timeline.frames_in(TimeSpan(start, end))
@@ -108,6 +111,12 @@ class Stitch:
         ]
         first = replace(shot, span=spans[0])
         return [first, *(Shot(span, "split", 1.0) for span in spans[1:])]
+
+
+def _reach(shot: Shot) -> float:
+    """Seconds from a boundary to the first frame that shows one shot alone."""
+    length = shot.transition_seconds
+    return length / 2 + _FAINT_SECONDS if length else 0.0
 
 
 def _frames_span(timeline: Timeline, first: int, stop: int) -> TimeSpan:

@@ -13,6 +13,9 @@ from internvid.core.types import Timeline, TimeSpan
 
 NO_SOUND_DBFS = -100.0
 
+# A packet of sound crosses the cut, and its codec smears it: the ends may hear the neighbours.
+_EDGE_SECONDS = 0.1
+
 
 @dataclass(frozen=True)
 class AudioSignal:
@@ -25,7 +28,7 @@ class AudioSignal:
         silent_dbfs: a clip whose peak stays below this is silent.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     columns: ClassVar[Mapping[str, str]] = {
         "loudness_mean": "double",
         "loudness_peak": "double",
@@ -39,7 +42,7 @@ class AudioSignal:
         """The columns of one clip; levels are null where it has no sound."""
         if "loudness" not in timeline.stored:
             return dict.fromkeys(self.columns)
-        levels = timeline.column("loudness")[timeline.frames_in(span)]
+        levels = timeline.column("loudness")[timeline.frames_in(_inside(span))]
         if not (levels > NO_SOUND_DBFS).any():
             return {"loudness_mean": None, "loudness_peak": None, "is_silent": True}
         peak = float(levels.max())
@@ -48,3 +51,8 @@ class AudioSignal:
             "loudness_peak": peak,
             "is_silent": peak < self.silent_dbfs,
         }
+
+
+def _inside(span: TimeSpan) -> TimeSpan:
+    edge = min(_EDGE_SECONDS, span.duration_seconds / 4)
+    return TimeSpan(span.start_seconds + edge, span.end_seconds - edge)

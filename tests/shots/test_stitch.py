@@ -31,9 +31,10 @@ def test_a_gradual_transition_belongs_to_no_clip() -> None:
         Shot(TimeSpan(0, 5), "start", 1.0),
         Shot(TimeSpan(5, 10), "dissolve", 0.9, transition_seconds=1.0),
     ]
-    first, second = Stitch().stitch(still_timeline(10), shots)
-    assert first.span.end_seconds <= 4.5 + 1e-9
-    assert second.span.start_seconds >= 5.5 - 1e-9
+    first, second = Stitch().stitch(still_timeline(10, fps=50), shots)
+    # Nor do its faint ends, which the measured length leaves out.
+    assert 4.4 < first.span.end_seconds <= 4.5 - 0.08 + 1e-9
+    assert 5.5 + 0.08 - 1e-9 <= second.span.start_seconds < 5.6
 
 
 def test_a_cut_loses_no_frame() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
 from internvid.core import registry
 from internvid.core.contracts import PickFacts, Signal
-from internvid.core.types import TimeSpan
+from internvid.core.types import ColumnSpec, Timeline, TimeSpan
 from internvid.signals.audio import AudioSignal
 from internvid.signals.borders import BordersSignal
 from internvid.signals.camera import CameraSignal
@@ -216,3 +218,16 @@ def test_audio_says_nothing_without_a_track() -> None:
     timeline = observe(make_frames(lambda t: (0, 0, 0), times), times)
     row = AudioSignal().measure(timeline, TimeSpan(0, 1), ())
     assert set(row.values()) == {None}
+
+
+def test_the_sound_of_a_neighbour_is_not_heard() -> None:
+    spec = ColumnSpec("uint8", 0.5, -100.0)
+    levels = np.full(100, -20.0)
+    levels[32:68] = -100.0  # the packet that the cut at frame 30 falls into lasts two frames more
+    stored = {"loudness": spec.encode(levels)}
+    frames = np.arange(100, dtype=np.int64)
+    timeline = Timeline("0" * 32, frames, Fraction(1, 25), 4.0, stored, {"loudness": spec})
+    row = AudioSignal().measure(timeline, TimeSpan(30 / 25, 70 / 25), ())
+    assert (row["is_silent"], row["loudness_peak"]) == (True, None)
+    row = AudioSignal().measure(timeline, TimeSpan(0, 30 / 25), ())
+    assert row["loudness_mean"] == pytest.approx(-20)
