@@ -11,6 +11,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from internvid.core.errors import ConfigInvalidError
 from internvid.models.viclip.blocks import ResidualBlock
 from internvid.train.processes import world_size
 
@@ -27,12 +28,20 @@ def share_tower(tower: nn.Module, sharding: str, device: torch.device) -> nn.Mod
 
     Returns:
         What to call in its place; the tower itself keeps the parameters' names.
+
+    Raises:
+        ConfigInvalidError: `fsdp` on a CPU with a PyTorch that cannot.
     """
     if world_size() == 1:
         return tower
     if sharding == "ddp":
         ids = [device] if device.type == "cuda" else None
         return DistributedDataParallel(tower, device_ids=ids, broadcast_buffers=False)
+    if device.type == "cpu" and not shards_on_cpu():
+        raise ConfigInvalidError(
+            f"PyTorch {torch.__version__} shares weights on GPUs only",
+            hint="--set loop.sharding=ddp, or install a newer PyTorch",
+        )
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
@@ -42,6 +51,11 @@ def share_tower(tower: nn.Module, sharding: str, device: torch.device) -> nn.Mod
             fully_shard(block, mesh=mesh)
     fully_shard(tower, mesh=mesh)
     return tower
+
+
+def shards_on_cpu() -> bool:
+    """Whether this PyTorch can run FSDP2 without a GPU; 2.6 cannot: its CPU stream lacks events."""
+    return hasattr(torch.cpu.current_stream(), "record_event")
 
 
 def quiet(towers: Sequence[nn.Module]) -> Quiet:

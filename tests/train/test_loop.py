@@ -33,7 +33,7 @@ from internvid.train.loop import TrainSummary, train
 from internvid.train.report import LogLine
 from internvid.train.sources import ArraySource
 from tests.train.tiny import Leaky, curve, losses, recipe, source, weights, without_drop_path
-from tests.train.together import run_together
+from tests.train.together import needs_fsdp, run_together
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -143,7 +143,7 @@ def _together(folder: Path, assignments: list[str]) -> None:
     train(without_drop_path(recipe(*assignments)), source(), folder)
 
 
-@pytest.mark.parametrize("sharding", ["ddp", "fsdp"])
+@pytest.mark.parametrize("sharding", ["ddp", pytest.param("fsdp", marks=needs_fsdp)])
 def test_two_processes_make_the_model_of_one(tmp_path: Path, sharding: str) -> None:
     plain = without_drop_path(recipe("stages.masked.peak_lr=1e-4", "stages.unmasked.peak_lr=1e-4"))
     train(plain, source(), tmp_path / "one")

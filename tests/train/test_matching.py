@@ -24,7 +24,7 @@ from internvid.train.matching import matching_loss, wrong_partners
 from internvid.train.recipe import with_assignments
 from internvid.train.step import accumulate_gradients
 from tests.train.tiny import CONFIG, Leaky, losses, recipe, source, weights
-from tests.train.together import run_together
+from tests.train.together import needs_fsdp, run_together
 
 
 def tune(*assignments: str) -> FineTuneRecipe:
@@ -237,6 +237,7 @@ def _shared(folder: Path) -> None:
     train(tune("loop.sharding=fsdp", "loop.steps=4"), source(), folder)
 
 
+@needs_fsdp
 def test_two_processes_share_the_head(tmp_path: Path) -> None:
     run_together(_shared, tmp_path / "run")
     found = losses(tmp_path / "run")

@@ -8,9 +8,13 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import torch
 
 from internvid.train.processes import process_group
+from internvid.train.sharding import shards_on_cpu
+
+needs_fsdp = pytest.mark.skipif(not shards_on_cpu(), reason="this PyTorch runs FSDP2 on GPUs only")
 
 
 def run_together(function: Callable[..., None], *arguments: Any, world: int = 2) -> None:
