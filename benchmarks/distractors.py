@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from benchmarks.casting import make_take
 from benchmarks.joints import Change
 from benchmarks.takes import Planes, Stretch
-from benchmarks.transition_world import make_take
 
 # Light changes most often of all these in life, and looks most like a dissolve.
 NAMES = (
@@ -24,6 +24,7 @@ NAMES = (
     "light",
     "noise",
     "glitch",
+    "smear",
     "blur",
     "ramp",
     "tint",
@@ -228,6 +229,21 @@ def _glitch(random: np.random.Generator) -> tuple[str, Change, float]:
     return "glitch", change, float(random.choice([0.03, 0.07, 0.1]))
 
 
+def _smear(random: np.random.Generator) -> tuple[str, Change, float]:
+    """A damaged stream: one row runs down over all that is below it, then all is well again."""
+    first, sway = int(random.integers(0, 26)) * 2, float(random.normal(0, 15))
+
+    def change(picture: Planes, t: float) -> Planes:
+        shown = []
+        for plane, k in zip(picture, (1, 2, 2), strict=True):
+            damaged = plane.copy()
+            damaged[first // k :] = damaged[first // k] + sway / k
+            shown.append(damaged)
+        return shown[0], shown[1], shown[2]
+
+    return "smear", change, float(random.uniform(0.04, 0.4))
+
+
 def _blur(random: np.random.Generator) -> tuple[str, Change, float]:
     seconds = random.uniform(0.4, 2)
 
@@ -309,6 +325,7 @@ MAKERS: dict[str, Callable[[np.random.Generator], tuple[str, Change, float]]] = 
     "light": _light,
     "noise": _noise,
     "glitch": _glitch,
+    "smear": _smear,
     "blur": _blur,
     "ramp": _ramp,
     "tint": _tint,

@@ -11,6 +11,7 @@ from benchmarks.takes import Planes
 
 FloatArray = npt.NDArray[np.float32]
 Change = Callable[[Planes, float], Planes]
+Mix = Callable[[Planes, Planes, float], Planes]
 
 
 def blend(one: Planes, other: Planes, weight: float | FloatArray, power: float = 1.0) -> Planes:
@@ -70,7 +71,7 @@ def _wipe_weight(random: np.random.Generator) -> Callable[[float], FloatArray]:
     return lambda progress: np.clip((progress * (1 + soft) - order) / soft, 0, 1).astype(np.float32)
 
 
-def _slide(random: np.random.Generator) -> Callable[[Planes, Planes, float], Planes]:
+def _slide(random: np.random.Generator) -> Mix:
     """Push or cover from one side."""
     axis, sign, is_push = (
         int(random.integers(2)),
@@ -97,25 +98,64 @@ def _slide(random: np.random.Generator) -> Callable[[Planes, Planes, float], Pla
     return show
 
 
+def _magnify(picture: Planes, size: float) -> Planes:
+    """The middle of a picture, `size` (0 to 1) of it, blown up to the whole."""
+    shown = []
+    for plane in picture:
+        rows, columns = (
+            ((np.arange(n) + 0.5 - n / 2) * size + n / 2).astype(np.int64) for n in plane.shape
+        )
+        shown.append(plane[rows[:, None], columns[None, :]])
+    return shown[0], shown[1], shown[2]
+
+
+def _zoom(random: np.random.Generator) -> Mix:
+    """The old picture rushes at the viewer, the new one comes out of it."""
+    reach, sharpness = random.uniform(0.3, 0.8), random.uniform(1.0, 5.0)
+
+    def show(old: Planes, new: Planes, progress: float) -> Planes:
+        weight = float(np.clip((progress - 0.5) * sharpness + 0.5, 0, 1))
+        one = _magnify(old, 1 - reach * progress)
+        return blend(one, _magnify(new, 1 - reach * (1 - progress)), weight)
+
+    return show
+
+
+def _flare(random: np.random.Generator) -> Mix:
+    """Light floods the picture, unevenly, and another is there when it goes."""
+    angle, strength = random.uniform(0, 2 * np.pi), random.uniform(0.5, 1.3)
+    y, x = np.mgrid[0:72, 0:128].astype(np.float32)
+    slope = random.uniform(0, 0.8)
+    place = ((x / 64 - 1) * np.cos(angle) + (y / 36 - 1) * np.sin(angle)) * slope
+    luma, u, v = make_tone(235.0)
+    tone = luma, u + random.normal(0, 15), v + random.normal(0, 15)
+    width = random.uniform(0.1, 0.8)
+
+    def show(old: Planes, new: Planes, progress: float) -> Planes:
+        mixed = blend(old, new, float(np.clip((progress - 0.5) / width + 0.5, 0, 1)))
+        light = np.clip(strength * (1 - abs(2 * progress - 1)) * (1 + place), 0, 1)
+        return blend(mixed, tone, light.astype(np.float32))
+
+    return show
+
+
 def _ease(random: np.random.Generator) -> Callable[[float], float]:
     return (lambda p: p) if random.random() < 0.6 else (lambda p: p * p * (3 - 2 * p))
 
 
-def make_joint(
-    random: np.random.Generator, kind: str
-) -> tuple[Callable[[Planes, Planes, float], Planes], float]:
+def make_joint(random: np.random.Generator, kind: str) -> tuple[Mix, float]:
     """How two takes are mixed at progress 0 to 1, and for how many seconds."""
     ease = _ease(random)
     seconds = float(np.exp(random.uniform(np.log(0.15), np.log(2.0))))
     if kind == "short dissolve":
         seconds = random.uniform(0.06, 0.2)
-    if kind in ("dissolve", "short dissolve"):
+    if kind in ("dissolve", "near dissolve", "short dissolve"):
         power = float(random.choice([1.0, 1.0, 2.2, 1.6]))
         return lambda old, new, p: blend(old, new, ease(p), power), seconds
     if kind == "fade":
         tone = make_tone(float(random.choice([16.0, 16.0, 235.0])))
         hold = random.uniform(0.02, 0.5)
-        seconds = random.uniform(0.35, 2.2)
+        seconds = float(np.exp(random.uniform(np.log(0.15), np.log(2.2))))
 
         def fade(old: Planes, new: Planes, p: float) -> Planes:
             half = (1 - hold) / 2
@@ -126,6 +166,9 @@ def make_joint(
             )
 
         return fade, seconds
+    if kind in ("zoom", "flare"):
+        show = _zoom(random) if kind == "zoom" else _flare(random)
+        return lambda old, new, p: show(old, new, ease(p)), float(random.uniform(0.12, 0.8))
     seconds = max(0.2, min(seconds, 1.6))
     if kind == "slide":
         slide = _slide(random)

@@ -8,20 +8,21 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.takes import draw_stretch, sample_positions
+from benchmarks.drawings import draw_stretch
+from benchmarks.takes import sample_positions
 from benchmarks.transition_world import World
 from internvid.evaluate.shots import Mark
 
 
-def compress(world: World, crf: int) -> World:
-    """The same video after x264, one generation."""
+def compress(world: World, crf: int, key_interval: int = 250) -> World:
+    """The same video after x264, one generation; short key intervals make its quality pump."""
     import av
 
     encoder = av.CodecContext.create("libx264", "w")
     encoder.width, encoder.height, encoder.pix_fmt = 128, 72, "yuv420p"
     encoder.time_base, encoder.framerate = Fraction(1, 90000), Fraction(30)
     encoder.thread_count = 1
-    encoder.options = {"crf": str(crf), "preset": "veryfast"}
+    encoder.options = {"crf": str(crf), "preset": "veryfast", "g": str(key_interval)}
     packets = []
     for i in range(len(world.seconds)):
         frame = av.VideoFrame(128, 72, "yuv420p")
@@ -161,10 +162,23 @@ def age(random: np.random.Generator, world: World) -> World:
     return dataclasses.replace(world, luma=planes[0], u=planes[1], v=planes[2])
 
 
+def darken(random: np.random.Generator, world: World) -> World:
+    """Low light: little contrast, noise in brightness and colour that changes with every frame."""
+    share, strength = random.uniform(0.15, 0.5), random.uniform(2, 9)
+    planes = []
+    for plane, level, scale in ((world.luma, 16, 1.0), (world.u, 128, 0.6), (world.v, 128, 0.6)):
+        dark = level + (plane.astype(np.float32) - level) * share
+        dark += random.normal(0, strength * scale, plane.shape).astype(np.float32)
+        planes.append(np.clip(np.rint(dark), 0, 255).astype(np.uint8))
+    return dataclasses.replace(world, luma=planes[0], u=planes[1], v=planes[2])
+
+
 def record(random: np.random.Generator, world: World) -> World:
     """The video as it would reach a scan: some of all this, in the order of real life."""
     if random.random() < 0.05:
         world = age(random, world)
+    if random.random() < 0.06:
+        world = darken(random, world)
     if random.random() < 0.1:
         world = soften(world)
     if random.random() < 0.1:
@@ -172,7 +186,8 @@ def record(random: np.random.Generator, world: World) -> World:
     if random.random() < 0.1:
         world = repeat(random, world)
     if random.random() < 0.55:
-        world = compress(world, int(random.integers(20, 40)))
+        interval = int(random.choice([12, 30, 60, 250]))
+        world = compress(world, int(random.integers(20, 46)), interval)
     if random.random() < 0.25:
         world = thin(random, world)
     return world

@@ -137,6 +137,7 @@ class Take:
         path: float [K, 3], crop centre x, y (0 to 1) and size (1 = all) at even instants.
         seconds: how long `path` lasts.
         held_fps: rate at which the picture changes, 0 for every frame.
+        updates: the only instants at which it changes, the first 0; empty for all.
         shake: float [J, 2], offsets of the crop at 30 a second.
     """
 
@@ -150,6 +151,7 @@ class Take:
     gamma: float = 1.0
     chroma: tuple[float, float, float] = (1.0, 0.0, 0.0)
     held_fps: float = 0.0
+    updates: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     shake: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros((1, 2)))
 
     def show(self, seconds: float) -> Planes:
@@ -157,6 +159,8 @@ class Take:
         moment = seconds
         if self.held_fps:
             moment = float(np.floor(seconds * self.held_fps + 1e-6) / self.held_fps)
+        if len(self.updates):
+            moment = float(self.updates[np.searchsorted(self.updates, moment, "right") - 1])
         count = len(self.stretch.luma)
         place = int((self.start_seconds + moment * self.speed) * self.stretch.fps + 1e-6)
         # Back and forth: short clips last as long as asked without a jump.
@@ -192,78 +196,3 @@ def _crop(plane: UInt8, window: tuple[float, float, float], rows: int, columns: 
     at_x = np.clip(((np.arange(columns) + 0.5) / columns - 0.5) * size + x, 0, 0.9999) * width
     cropped: Plane = plane[at_y.astype(np.int64)[:, None], at_x.astype(np.int64)].astype(np.float32)
     return cropped
-
-
-def draw_stretch(random: np.random.Generator, kind: str) -> Stretch:
-    """A drawn stretch: `page` (text and boxes), `shapes` (moving, 3 s) or `texture`."""
-    if kind == "shapes":
-        frames = _draw_shapes(random)
-    else:
-        frames = [_draw_page(random) if kind == "page" else _draw_texture(random)] * 2
-    luma, u, v = (np.stack([f[k] for f in frames]).astype(np.uint8) for k in (0, 1, 2))
-    return Stretch(f"{kind}-drawn", luma, u, v, fps=24.0 if kind == "shapes" else 4.0)
-
-
-def _flat(luma: float, u: float, v: float) -> list[Plane]:
-    shapes = ((144, 256), (72, 128), (72, 128))
-    return [np.full(s, level, np.float32) for s, level in zip(shapes, (luma, u, v), strict=True)]
-
-
-def _draw_page(random: np.random.Generator) -> list[Plane]:
-    planes = _flat(float(random.choice([235.0, 225.0, 200.0, 40.0])), 128.0, 128.0)
-    ink = 30.0 if planes[0][0, 0] > 128 else 210.0
-    y = 4
-    while y < 138:
-        x0 = int(random.integers(4, 200))
-        x1 = int(random.integers(x0 + 4, 252))
-        if random.random() < 0.15:
-            height = int(random.integers(10, 40))
-            planes[0][y : y + height, x0:x1] = random.uniform(16, 235)
-            for plane in planes[1:]:
-                plane[y // 2 : (y + height) // 2, x0 // 2 : x1 // 2] = random.uniform(70, 190)
-            y += height + 4
-        else:
-            letters = random.random((2, x1 - x0)) < 0.6
-            planes[0][y : y + 2, x0:x1][letters] = ink
-            y += int(random.integers(4, 9))
-    return planes
-
-
-def _draw_texture(random: np.random.Generator) -> list[Plane]:
-    planes = _flat(random.uniform(40, 200), random.uniform(90, 166), random.uniform(90, 166))
-    for k, plane in enumerate(planes):
-        for size in (4, 9, 18, 36, 72):
-            noise = random.normal(size=(size, size * 2)).astype(np.float32)
-            y = (np.arange(plane.shape[0]) * size // plane.shape[0])[:, None]
-            x = (np.arange(plane.shape[1]) * size * 2 // plane.shape[1])[None]
-            plane[...] += noise[y, x] * ((22.0 if k == 0 else 6.0) / size**0.35)
-        np.clip(plane, 16, 235, out=plane)
-    return planes
-
-
-def _draw_shapes(random: np.random.Generator) -> list[list[Plane]]:
-    ground = _draw_texture(random)
-    if random.random() < 0.6:
-        ground = _flat(random.uniform(30, 235), *random.uniform(80, 176, 2))
-    shapes = []
-    for _ in range(int(random.integers(2, 8))):
-        born = int(random.integers(0, 72)) if random.random() < 0.4 else 0
-        at, way, size = (
-            random.uniform(0, 1, 2),
-            random.normal(0, 0.012, 2),
-            random.uniform(0.05, 0.3),
-        )
-        shapes.append((at, way, size, (random.uniform(16, 235), *random.uniform(60, 200, 2)), born))
-    frames = []
-    for t in range(72):
-        planes = [plane.copy() for plane in ground]
-        for at, way, size, tones, born in shapes:
-            for plane, tone in zip(planes, tones, strict=True):
-                rows, columns = plane.shape
-                y = np.abs(np.arange(rows) / rows - (at[1] + way[1] * t) % 1.2)[:, None]
-                x = np.abs(np.arange(columns) / columns - (at[0] + way[0] * t) % 1.2)[None] * 1.6
-                inside = np.hypot(x, y) < size if tones[0] > 120 else np.maximum(x, y) < size
-                if t >= born:
-                    plane[inside] = tone
-        frames.append(planes)
-    return frames

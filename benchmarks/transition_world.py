@@ -13,14 +13,27 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.joints import Change, blend, make_joint, make_tone, make_whip
-from benchmarks.takes import Planes, Stretch, Take, draw_stretch, group_of
+from benchmarks.casting import keep_moving, make_take
+from benchmarks.joints import Change, Mix, blend, make_joint, make_tone, make_whip
+from benchmarks.takes import Planes, Stretch, Take
 from internvid.evaluate.shots import Mark
 
 FloatArray = npt.NDArray[np.float32]
 RATES = (5.0, 8.0, 10.0, 12.0, 15.0, 20.0, 23.976, 24.0, 25.0, 25.0, 29.97, 30.0, 30.0, 50.0, 59.94)
-KINDS = ("cut", "jump", "dissolve", "short dissolve", "fade", "wipe", "slide")
-KIND_WEIGHTS = (0.36, 0.12, 0.2, 0.07, 0.07, 0.12, 0.06)
+KIND_SHARES = {
+    "cut": 0.34,
+    "jump": 0.1,
+    "dissolve": 0.19,
+    "near dissolve": 0.05,
+    "short dissolve": 0.07,
+    "fade": 0.07,
+    "wipe": 0.09,
+    "slide": 0.05,
+    "zoom": 0.02,
+    "flare": 0.02,
+}
+KINDS, KIND_WEIGHTS = tuple(KIND_SHARES), tuple(KIND_SHARES.values())
+NEAR = ("jump", "near dissolve")
 
 
 @dataclass
@@ -42,115 +55,64 @@ class World:
     events: list[tuple[str, float, float]] = field(default_factory=list)
 
 
-def _make_path(random: np.random.Generator, seconds: float) -> npt.NDArray[np.float64]:
-    """Crop path: mostly still, else slow pan or zoom, else one fast pan or zoom."""
-    size = float(random.choice([1.0, random.uniform(0.5, 0.95)], p=[0.45, 0.55]))
-    start = np.array([*random.uniform(size / 2, 1 - size / 2 + 1e-6, 2), size])
-    chance = random.random()
-    if chance < 0.5:
-        return np.stack([start, start])
-    end = start.copy()
-    if random.random() < 0.6:
-        size = min(size, 0.6)
-        start[2] = end[2] = size
-        end[:2] = random.uniform(size / 2, 1 - size / 2, 2)
-    else:
-        end[2] = np.clip(size * random.uniform(0.5, 1.6), 0.35, 1)
-    if chance < 0.72:
-        return np.stack([start, end])
-    steps = max(8, int(seconds * 30))
-    begin = int(random.uniform(0.1, 0.7) * steps)
-    length = max(3, int(random.uniform(0.12, 0.7) * 30))
-    weight = np.clip((np.arange(steps) - begin) / length, 0, 1)
-    weight = weight * weight * (3 - 2 * weight)
-    return np.asarray(start + (end - start) * weight[:, None])
+@dataclass
+class _Script:
+    """A video as it is drawn up, shot by shot.
 
+    Attributes:
+        takes: (take, begin, end), in seconds. joints: (begin, end, mix or None), one fewer.
+        marks: true boundaries.
+        changes: (name, change, begin, end) of what else happens around joints.
+        clock: seconds drawn up so far.
+    """
 
-def make_take(
-    random: np.random.Generator, pool: list[Stretch], seconds: float, near: Take | None = None
-) -> Take:
-    """A random take; with `near`, one of the same scene that is visibly another shot."""
-    if near is not None:
-        stretch = near.stretch
-    elif random.random() < 0.14:
-        stretch = draw_stretch(
-            random, str(random.choice(["page", "shapes", "texture"], p=[0.4, 0.35, 0.25]))
-        )
-    else:
-        groups = sorted({group_of(f.name) for f in pool})
-        group = groups[int(random.integers(len(groups)))]
-        scene = [f for f in pool if group_of(f.name) == group]
-        stretch = scene[int(random.integers(len(scene)))]
-    length = len(stretch.luma) / stretch.fps
-    take = Take(stretch, random.uniform(0, length), seconds, _make_path(random, seconds))
-    take.is_mirrored = bool(random.random() < 0.4)
-    chance = random.random()
-    take.speed = float(
-        1.0
-        if chance < 0.75
-        else 0.0
-        if chance < 0.83
-        else random.uniform(0.3, 3)
-        if chance < 0.95
-        else random.uniform(4, 9)
-    )
-    if stretch.fps < 12:
-        take.speed = min(take.speed, 1.0)
-    if random.random() < 0.4:
-        take.gain, take.gamma = random.uniform(0.6, 1.15), random.uniform(0.7, 1.6)
-    if random.random() < 0.13:
-        take.gain = random.uniform(0.15, 0.4)
-    if random.random() < 0.3:
-        take.chroma = (random.uniform(0.0, 1.5), random.normal(0, 5), random.normal(0, 5))
-    if random.random() < 0.08:
-        take.held_fps = float(random.choice([5, 8, 10, 12, 15]))
-        if random.random() < 0.4 and take.held_fps > 8:
-            take.speed = float(random.uniform(1.5, 3))
-    if random.random() < 0.15:
-        take.shake = np.cumsum(random.normal(0, 0.012, (97, 2)), axis=0) * 0.6 + random.normal(
-            0, 0.012, (97, 2)
-        )
-        take.shake -= take.shake.mean(axis=0)
-    if near is not None:
-        _set_apart(random, take, near)
-    return take
+    fps: float
+    takes: list[tuple[Take, float, float]] = field(default_factory=list)
+    joints: list[tuple[float, float, Mix | None]] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
+    changes: list[tuple[str, Change, float, float]] = field(default_factory=list)
+    clock: float = 0.0
 
+    def cut(self, random: np.random.Generator, kind: str) -> float:
+        """End a shot at the next frame; seconds at which the new take begins."""
+        begin = float(np.ceil(self.clock * self.fps) / self.fps)
+        mix, late = _blend_cut(random) if random.random() < 0.12 else (None, 0)
+        end = begin + (1 / self.fps - 2e-4 if mix else 0)
+        self.joints.append((begin - 1e-4, end, mix))
+        at = begin + late / self.fps
+        self.marks.append(Mark("cut", at, at, kind))
+        self.clock = begin
+        return begin
 
-def _set_apart(random: np.random.Generator, take: Take, near: Take) -> None:
-    """Give a take the light of another and a visibly different crop: a jump cut."""
-    take.gain, take.gamma, take.chroma = near.gain, near.gamma, near.chroma
-    take.is_mirrored = not near.is_mirrored if random.random() < 0.3 else near.is_mirrored
-    if random.random() < 0.3:
-        # The same lines in other colours: luma alone would not show this cut.
-        angle, reach = random.uniform(0, 2 * np.pi), random.uniform(18, 60)
-        take.chroma = (
-            random.choice([-1.0, 0.3, 1.0]),
-            np.cos(angle) * reach,
-            np.sin(angle) * reach,
-        )
-        if random.random() < 0.5:
-            take.path, take.is_mirrored = np.stack([near.path[-1]] * 2), near.is_mirrored
-            take.start_seconds = near.start_seconds + near.seconds * near.speed
-            return
-    last = near.path[-1]
-    for _ in range(20):
-        take.path = _make_path(random, take.seconds)
-        is_moved = np.abs(take.path[0, :2] - last[:2]).max() > 0.2 * last[2]
-        if is_moved or abs(take.path[0, 2] - last[2]) > 0.25:
-            break
+    def change_over(self, random: np.random.Generator, kind: str) -> float:
+        """Let one shot turn into another; seconds at which the new take begins."""
+        begin = self.clock
+        mix, seconds = make_joint(random, kind)
+        end = begin + max(seconds, 2.2 / self.fps)
+        self.joints.append((begin, end, mix))
+        label = {"fade": "fade", "wipe": "wipe", "slide": "wipe"}.get(kind, "dissolve")
+        self.marks.append(Mark(label, begin, end, kind))
+        self.clock = end
+        return begin
 
-
-def _keep_moving(random: np.random.Generator, take: Take) -> None:
-    """Let the crop travel all through the take, so that joints fall into motion."""
-    size = random.uniform(0.35, 0.65)
-    places = random.uniform(size / 2, 1 - size / 2, (int(random.integers(2, 5)), 2))
-    take.path = np.column_stack([places, random.uniform(0.8, 1.2, len(places)) * size])
+    def disturb(self, random: np.random.Generator, kind: str) -> None:
+        """Sometimes a whip pan across a joint that begins now, or a flash before it."""
+        at = self.clock
+        if kind in ("short dissolve", "cut") and random.random() < 0.15:
+            reach = random.uniform(0.08, 0.3)
+            pace = random.choice([-1.0, 1.0]) * random.uniform(0.5, 3)
+            self.changes.append(("whip_joint", make_whip(reach, pace), at - reach, at + reach))
+        if kind == "cut" and random.random() < 0.08:
+            lasted, change = _flash_cut(random, self.fps)
+            self.changes.append(("flash_cut", change, at - lasted, at + 1e-6))
 
 
 def make_world(
     random: np.random.Generator,
     pool: list[Stretch],
     events: Callable[..., tuple[str, Change, float]],
+    *,
+    is_eventful: bool = False,
 ) -> World:
     """One video of 6 to 16 s.
 
@@ -158,72 +120,53 @@ def make_world(
         random: source of everything.
         pool: footage to draw from.
         events: makes one (name, change of a picture at seconds since its start, length).
+        is_eventful: few boundaries, long shots, and much that is no boundary.
     """
-    fps = float(random.choice(RATES))
-    marks: list[Mark] = []
-    takes: list[tuple[Take, float, float]] = []
-    joints = []
-    flashes: list[tuple[float, float, Change]] = []
-    whips: list[tuple[float, float, float]] = []
-    clock = 0.0
+    script = _Script(float(random.choice(RATES)))
     # A take that holds each picture for long is a slide show: its steps look like jump cuts.
-    pool = [stretch for stretch in pool if stretch.fps >= min(12.0, 0.6 * fps)]
-    take = make_take(random, pool, 4.0)
-    begin, burst = 0.0, 0
+    pool = [stretch for stretch in pool if stretch.fps >= min(12.0, 0.6 * script.fps)]
+    take, begin, burst = make_take(random, pool, 4.0), 0.0, 0
     while True:
-        if random.random() < 0.06:
-            burst = int(random.integers(3, 10))
-        burst -= 1
-        is_burst = burst > 0
-        clock += (
-            max(2 / fps, random.uniform(0.12, 0.5))
-            if is_burst
-            else _choose_length(random, fps, not takes)
-        )
-        takes.append((take, begin, clock))
-        if len(takes) > 1 and clock > random.uniform(5, 14):
-            break
-        kind = "cut" if is_burst else str(random.choice(KINDS, p=KIND_WEIGHTS))
-        new = make_take(random, pool, 4.0, near=take if kind == "jump" else None)
-        while kind != "jump" and new.stretch is take.stretch:
-            # The same picture in another light is what a boundary is not.
-            new = make_take(random, pool, 4.0)
-        if kind in ("dissolve", "short dissolve", "cut") and random.random() < 0.3:
-            _keep_moving(random, new)
-        if kind in ("short dissolve", "cut") and random.random() < 0.15:
-            whips.append(
-                (
-                    clock,
-                    random.uniform(0.08, 0.3),
-                    random.choice([-1.0, 1.0]) * random.uniform(0.5, 3),
-                )
-            )
-        if kind in ("cut", "jump"):
-            if kind == "cut" and random.random() < 0.08:
-                flashes.append((clock, *_flash_cut(random, fps)))
-            begin = clock = np.ceil(clock * fps) / fps
-            mix, late = _blend_cut(random) if random.random() < 0.12 else (None, 0)
-            joints.append((clock - 1e-4, clock + (1 / fps - 2e-4 if mix else 0), mix))
-            marks.append(Mark("cut", clock + late / fps, clock + late / fps, kind))
+        burst = int(random.integers(3, 10)) if random.random() < 0.06 else burst - 1
+        if is_eventful:
+            burst = 0
+            script.clock += float(random.uniform(2, 7))
         else:
-            mix, seconds = make_joint(random, kind)
-            seconds = max(seconds, 2.2 / fps)
-            joints.append((clock, clock + seconds, mix))
-            label = {"fade": "fade", "wipe": "wipe", "slide": "wipe"}.get(kind, "dissolve")
-            marks.append(Mark(label, clock, clock + seconds, kind))
-            begin, clock = clock, clock + seconds
+            script.clock += _choose_length(random, script.fps, len(script.takes), burst > 0)
+        script.takes.append((take, begin, script.clock))
+        if len(script.takes) > 1 and script.clock > random.uniform(5, 14):
+            break
+        kind = "cut" if burst > 0 else str(random.choice(KINDS, p=KIND_WEIGHTS))
+        if kind in NEAR and take.stretch.name.startswith("scroll"):
+            kind = "cut"  # another place of a page that scrolls is no other shot
+        new = _choose_next(random, pool, take, kind)
+        script.disturb(random, kind)
+        begin = (script.cut if kind in ("cut", "jump") else script.change_over)(random, kind)
         take = new
-    changes = _place_events(random, clock, joints, events)
-    changes += _open_and_close(random, clock, marks)
-    changes += [("whip_joint", make_whip(r, p), at - r, at + r) for at, r, p in whips]
-    changes += [("flash_cut", change, at - n, at + 1e-6) for at, n, change in flashes]
-    return _render(random, fps, clock, takes, joints, changes, marks)
+    script.changes += _place_events(random, script, events, is_eventful=is_eventful)
+    script.changes += _open_and_close(random, script.clock, script.marks)
+    return _render(random, script)
 
 
-def _choose_length(random: np.random.Generator, fps: float, is_first: bool) -> float:
+def _choose_next(random: np.random.Generator, pool: list[Stretch], take: Take, kind: str) -> Take:
+    """The take that follows another by some joint."""
+    near = take if kind in NEAR else None
+    # In a dissolve, other colours alone are what a change of light is.
+    new = make_take(random, pool, 4.0, near, may_recolour=kind == "jump")
+    while kind not in NEAR and new.stretch is take.stretch:
+        # The same picture in another light is what a boundary is not.
+        new = make_take(random, pool, 4.0)
+    if kind in ("dissolve", "short dissolve", "cut") and random.random() < 0.3:
+        keep_moving(random, new)
+    return new
+
+
+def _choose_length(random: np.random.Generator, fps: float, place: int, is_burst: bool) -> float:
     """Seconds of a shot: mostly 1 to 4, some of less than one, a few of single frames."""
+    if is_burst:
+        return float(max(2 / fps, random.uniform(0.12, 0.5)))
     chance = random.random()
-    if chance < (0.1 if is_first else 0.03):
+    if chance < (0.03 if place else 0.1):
         return float(random.integers(1, 9)) / fps
     return float(random.uniform(0.3, 1.0) if chance < 0.22 else random.uniform(1, 4))
 
@@ -252,20 +195,25 @@ def _flash_cut(random: np.random.Generator, fps: float) -> tuple[float, Change]:
 
 def _place_events(
     random: np.random.Generator,
-    end: float,
-    joints: list,
+    script: _Script,
     events: Callable[..., tuple[str, Change, float]],
+    *,
+    is_eventful: bool,
 ) -> list[tuple[str, Change, float, float]]:
-    placed = []
-    for _ in range(int(random.poisson(1.6))):
+    """Things that are no boundary, at random places; some find none and are left out."""
+    placed, end = [], script.clock
+    for _ in range(int(random.poisson(5.0 if is_eventful else 1.6))):
         name, change, seconds = events(random)
-        start = random.uniform(0, max(0.1, end - seconds))
-        is_free = all(
-            stop + 0.3 < start or begin > start + seconds + 0.3 for begin, stop, _ in joints
-        )
-        # Titles and insets may lie across a boundary, as they do in films; sudden light may not.
-        if is_free or name in ("title", "inset", "noise", "bars"):
-            placed.append((name, change, start, start + seconds))
+        for _ in range(6 if is_eventful else 1):
+            start = random.uniform(0, max(0.1, end - seconds))
+            is_free = all(
+                stop + 0.3 < start or begin > start + seconds + 0.3
+                for begin, stop, _ in script.joints
+            )
+            # Titles and insets may lie across a boundary, as in films; sudden light may not.
+            if is_free or name in ("title", "inset", "noise", "bars"):
+                placed.append((name, change, start, start + seconds))
+                break
     return placed
 
 
@@ -303,48 +251,42 @@ def _open_and_close(
     return placed
 
 
-def _render(
-    random: np.random.Generator,
-    fps: float,
-    end: float,
-    takes: list,
-    joints: list,
-    changes: list,
-    marks: list[Mark],
-) -> World:
-    count = max(12, int(end * fps))
-    seconds = np.arange(count) / fps
-    luma, u, v = (
-        np.empty((count, 72, 128), np.float32),
-        np.empty((count, 36, 64), np.float32),
-        np.empty((count, 36, 64), np.float32),
-    )
+def _render(random: np.random.Generator, script: _Script) -> World:
+    """The pictures of a script, with grain and black bars as footage may have them."""
+    count = max(12, int(script.clock * script.fps))
+    seconds = np.arange(count) / script.fps
+    shapes = ((count, 72, 128), (count, 36, 64), (count, 36, 64))
+    planes = [np.empty(shape, np.float32) for shape in shapes]
     grain = random.choice([0.0, random.uniform(0.5, 5)], p=[0.6, 0.4])
-    bars = int(random.choice([0, random.integers(4, 14)], p=[0.8, 0.2]))
+    bars = 2 * int(random.choice([0, random.integers(2, 8)], p=[0.8, 0.2]))
     for i, t in enumerate(seconds):
-        k = 0
-        while k < len(joints) and t + 1e-6 >= joints[k][1]:
-            k += 1
-        take, begin, _ = takes[k]
-        picture = take.show(t - begin)
-        if k < len(joints) and joints[k][2] is not None and t > joints[k][0]:
-            new, new_begin, _ = takes[k + 1]
-            progress = (t - joints[k][0]) / (joints[k][1] - joints[k][0])
-            picture = joints[k][2](picture, new.show(t - new_begin), float(progress))
-        for _, change, start, stop in changes:
-            if start <= t < stop:
-                picture = change(picture, t - start)
-        luma[i], u[i], v[i] = picture
-        if grain:
-            luma[i] += random.normal(0, grain, (72, 128))
-        if bars:
-            luma[i, :bars], luma[i, -bars:] = 16, 16
-            (
-                u[i, : bars // 2],
-                u[i, -(bars // 2) or 64 :],
-                v[i, : bars // 2],
-                v[i, -(bars // 2) or 64 :],
-            ) = 128, 128, 128, 128
-    planes = [np.clip(np.rint(plane), 0, 255).astype(np.uint8) for plane in (luma, u, v)]
-    events = [(name, start, stop) for name, _, start, stop in changes]
-    return World(planes[0], planes[1], planes[2], seconds, marks, events)
+        for plane, values in zip(planes, _show(script, float(t)), strict=True):
+            plane[i] = values
+    if grain:
+        planes[0] += random.normal(0, grain, shapes[0])
+    if bars:
+        for plane, level, size in zip(
+            planes, (16, 128, 128), (bars, bars // 2, bars // 2), strict=True
+        ):
+            plane[:, :size] = plane[:, -size:] = level
+    luma, u, v = (np.clip(np.rint(plane), 0, 255).astype(np.uint8) for plane in planes)
+    events = [(name, start, stop) for name, _, start, stop in script.changes]
+    return World(luma, u, v, seconds, script.marks, events)
+
+
+def _show(script: _Script, t: float) -> Planes:
+    """The picture of a script at an instant."""
+    joints, k = script.joints, 0
+    while k < len(joints) and t + 1e-6 >= joints[k][1]:
+        k += 1
+    take, begin, _ = script.takes[k]
+    picture = take.show(t - begin)
+    if k < len(joints):
+        start, stop, mix = joints[k]
+        if mix is not None and t > start:
+            new, new_begin, _ = script.takes[k + 1]
+            picture = mix(picture, new.show(t - new_begin), (t - start) / (stop - start))
+    for _, change, start, stop in script.changes:
+        if start <= t < stop:
+            picture = change(picture, t - start)
+    return picture

@@ -67,6 +67,7 @@ class TransitionObserver:
             candidate measured; for fitting the judges, None otherwise.
     """
 
+    version: ClassVar[int] = 2
     columns: ClassVar[Mapping[str, ColumnSpec]] = {
         "jump": ColumnSpec(
             "uint8", 0.5, unit="levels", meaning="mean |YUV difference| to the frame before"

@@ -42,8 +42,8 @@ class DefaultDetector:
 
     version: ClassVar[int] = 1
 
-    cut_threshold: float = 0.6
-    gradual_threshold: float = 0.6
+    cut_threshold: float = 0.45
+    gradual_threshold: float = 0.45
     shortest_seconds: float = 0.1
 
     def __post_init__(self) -> None:
