@@ -223,7 +223,7 @@ def held_out(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--media", type=Path, required=True)
-    parser.add_argument("--overfit-steps", type=int, default=200)
+    parser.add_argument("--overfit-steps", type=int, default=500)
     parser.add_argument("--steps", type=int, default=100, help="Of a held-out run.")
     parser.add_argument("--folds", type=int, default=4)
     parser.add_argument("--weights", type=Path, help="A folder of a trained viclip_tiny.")
