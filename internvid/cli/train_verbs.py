@@ -18,17 +18,28 @@ def train(
         Path, typer.Option("--output", "-o", metavar="RUN", help="The run's folder.")
     ],
     data: Annotated[
-        str,
+        list[str],
         typer.Option(
             metavar="DATA",
-            help="A dataset, frame shards, a .jsonl or .csv of files, or world[:SEED].",
+            help="A dataset, frame shards, a list of files, world[:SEED]; see --videos.",
         ),
     ],
     recipe: Annotated[
         str,
-        typer.Option(help="viclip_b16, viclip_l14, reference_b16, reference_l14, or viclip_tiny."),
+        typer.Option(metavar="NAME", help="viclip_b16, viclip_l14, viclip_action, ..."),
     ] = "viclip_tiny",
-    subset: Annotated[Optional[str], typer.Option(help="Only this subset of a dataset.")] = None,
+    videos: Annotated[
+        Optional[list[Path]],
+        typer.Option(
+            metavar="FOLDER",
+            help="DATA is one or more labelled lists (Kinetics, SSv2, ...) of videos in here.",
+        ),
+    ] = None,
+    held_out: Annotated[
+        Optional[list[Path]],
+        typer.Option(metavar="LIST", help="A test list whose videos are not trained on."),
+    ] = None,
+    subset: Annotated[Optional[str], typer.Option(help="Only clips of this subset.")] = None,
     text: Annotated[str, typer.Option(metavar="COLUMN", help="The captions.")] = "measured",
     resume: Annotated[
         bool, typer.Option("--resume/--no-resume", help="Go on where the folder's run stands.")
@@ -50,7 +61,9 @@ def train(
     run_train(
         TrainRequest(
             output=output,
-            data=data,
+            data=tuple(data),
+            videos=tuple(videos or ()),
+            held_out=tuple(held_out or ()),
             recipe=recipe,
             subset=subset,
             text=text,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from internvid.cli.output import duration, put, put_json, say, table
-from internvid.core.errors import OutputExistsError
+from internvid.core.errors import MisuseError, OutputExistsError
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from internvid.train.prepare import Validate
     from internvid.train.recipe import TrainRecipe
     from internvid.train.report import LogLine
+    from internvid.train.samples import ClipSource
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,9 @@ class TrainRequest:
     """The arguments of `internvid train`."""
 
     output: Path
-    data: str
+    data: tuple[str, ...]
+    videos: tuple[Path, ...] = ()
+    held_out: tuple[Path, ...] = ()
     recipe: str = "viclip_tiny"
     subset: str | None = None
     text: str = "measured"
@@ -41,7 +44,6 @@ def run_train(request: TrainRequest) -> None:
     """`internvid train`."""
     from internvid.train import recipes
     from internvid.train.loop import train
-    from internvid.train.opening import open_source
     from internvid.train.prepare import CACHE, RUN, check_folder, find_device
     from internvid.train.processes import process_group
     from internvid.train.recipe import with_assignments
@@ -57,9 +59,7 @@ def run_train(request: TrainRequest) -> None:
             hint="leave --no-resume out to go on with it, or choose another folder",
         )
     with process_group(find_device(recipe)), Display() as display:
-        source = open_source(
-            request.data, recipe, request.output / CACHE, text=request.text, subset=request.subset
-        )
+        source = _open(request, recipe, request.output / CACHE)
         summary = train(
             recipe,
             source,
@@ -71,10 +71,29 @@ def run_train(request: TrainRequest) -> None:
         _put_summary(summary, as_json=request.as_json)
 
 
+def _open(request: TrainRequest, recipe: TrainRecipe, cache: Path) -> ClipSource:
+    from internvid.train.opening import open_labelled, open_source
+
+    if request.videos:
+        if request.subset is not None:
+            raise MisuseError("labelled lists have no subsets", hint="leave --subset out")
+        lists = [Path(name) for name in request.data]
+        source, missing = open_labelled(lists, request.videos, request.held_out)
+        if missing and int(os.environ.get("RANK", "0")) == 0:
+            say(f"{missing} of {missing + len(source.clips)} listed clips are not there")
+        return source
+    if len(request.data) > 1 or request.held_out:
+        raise MisuseError(
+            "several --data and --held-out are for labelled lists",
+            hint="name the folder of their videos with --videos",
+        )
+    return open_source(request.data[0], recipe, cache, text=request.text, subset=request.subset)
+
+
 def _validation(request: TrainRequest, recipe: TrainRecipe) -> Validate | None:
     """Models of the synthetic world are measured on its held-out combinations."""
     world = recipe.data.world
-    if request.data.partition(":")[0] != "world" or not world.validation:
+    if request.data[0].partition(":")[0] != "world" or not world.validation:
         return None
     from internvid.train.validation import WorldValidation
 
@@ -84,14 +103,11 @@ def _validation(request: TrainRequest, recipe: TrainRecipe) -> Validate | None:
 
 
 def _plan(request: TrainRequest, recipe: TrainRecipe) -> None:
-    from internvid.train.opening import open_source
     from internvid.train.planning import forecast
     from internvid.train.prepare import choose_samples, plan_stages
 
     with tempfile.TemporaryDirectory() as cache:
-        source = open_source(
-            request.data, recipe, Path(cache), text=request.text, subset=request.subset
-        )
+        source = _open(request, recipe, Path(cache))
         samples = choose_samples(recipe, source)
         found = forecast(recipe, source, samples, plan_stages(recipe, samples))
     if request.as_json:

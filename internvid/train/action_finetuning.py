@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -93,26 +94,28 @@ def smoothed(labels_B: Tensor, classes: int, smoothing: float) -> Tensor:
     return right * (1 - smoothing) + smoothing / classes
 
 
-def labelled_source(listed: LabelledSet, videos: VideoFolder, short_side: int = 256) -> FileSource:
+def labelled_source(
+    listed: LabelledSet, videos: Sequence[VideoFolder], short_side: int = 256
+) -> FileSource:
     """The clips of a training list that are there, as a source whose captions are class names.
 
     Args:
         listed: for example of `merge_training_lists`.
-        videos: where the files are.
+        videos: where the files are; the first folder that has a clip gives it.
         short_side: pixels of the shorter side of the frames.
 
     Raises:
         MisuseError: not one of the clips is there.
     """
-    found = [(clip, videos.find(clip.names)) for clip in listed.clips]
-    clips = [
-        FileClip(path, clip.label, clip.span, clip.clip)
-        for clip, path in found
-        if not isinstance(path, str)
-    ]
+    clips = []
+    for clip in listed.clips:
+        found = [path for folder in videos if isinstance(path := folder.find(clip.names), Path)]
+        if found:
+            clips.append(FileClip(found[0], clip.label, clip.span, clip.clip))
     if not clips:
         raise MisuseError(
-            f"none of the {len(listed.clips)} listed clips is below {videos.folder}",
+            f"none of the {len(listed.clips)} listed clips is below "
+            f"{', '.join(str(each.folder) for each in videos)}",
             hint="is it the folder that belongs to the training list?",
         )
     return FileSource(clips, short_side)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,10 @@ from internvid.core.errors import ConfigInvalidError, MisuseError, SourceMissing
 from internvid.core.types import TimeSpan
 from internvid.dataset.frames import INDEX, FrameShards
 from internvid.dataset.store import open as open_dataset
+from internvid.evaluate.annotations.actions import read_labelled
+from internvid.evaluate.annotations.finding import VideoFolder
+from internvid.train.action_finetuning import labelled_source
+from internvid.train.label_sets import merge_training_lists
 from internvid.train.recipe import TrainRecipe
 from internvid.train.samples import ClipSource
 from internvid.train.sources import FileClip, FileSource, ShardSource, WorldSource
@@ -59,6 +63,34 @@ def open_source(
         _no_subset(subset, "frame shards")
         return ShardSource(FrameShards(path.absolute()), text)
     return pack_picks(open_dataset(path), text, subset, (cache / "picks").absolute())
+
+
+def open_labelled(
+    lists: Sequence[Path], folders: Sequence[Path], held_out: Sequence[Path] = ()
+) -> tuple[FileSource, int]:
+    """The clips of labelled training lists, with class names for captions.
+
+    Several lists are merged: classes of one cleaned name are one, and each video comes once, as
+    K710 is made of Kinetics-400, 600 and 700.
+
+    Args:
+        lists: training lists in any form that `evaluate` reads.
+        folders: where their videos are.
+        held_out: test lists; none of their videos is trained on.
+
+    Returns:
+        The clips that are there, and how many listed ones are not.
+
+    Raises:
+        InternvidError: a list cannot be read, or none of its clips is there.
+    """
+    read = {f"{at}:{path.name}": read_labelled(path, part="train") for at, path in enumerate(lists)}
+    if len(read) == 1 and not held_out:
+        (listed,) = read.values()
+    else:
+        listed = merge_training_lists(read, [read_labelled(path) for path in held_out])
+    source = labelled_source(listed, [VideoFolder.scan(folder) for folder in folders])
+    return source, len(listed.clips) - len(source.clips)
 
 
 def _no_subset(subset: str | None, what: str) -> None:

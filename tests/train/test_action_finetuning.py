@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from internvid.cli.app import main
 from internvid.core.errors import ConfigInvalidError, MisuseError
 from internvid.evaluate.annotations.finding import VideoFolder
 from internvid.evaluate.annotations.labelled import read_classes, read_kinetics
@@ -32,6 +34,7 @@ from internvid.train.label_sets import (
     video_of,
 )
 from internvid.train.loop import train
+from internvid.train.opening import open_labelled
 from internvid.train.prepare import make_model, make_towers
 from internvid.train.recipe import DataRecipe, Stage, with_assignments
 from internvid.train.samples import make_samples
@@ -53,6 +56,15 @@ def tune(*assignments: str, steps: int = 40) -> FineTuneRecipe:
     found = with_assignments(made, assignments)
     assert isinstance(found, FineTuneRecipe)
     return found
+
+
+SMALL = (
+    "start.weights= start.merges=learn model.config.vision_heads=2 model.config.text_heads=2 "
+    "model.config.vision_width=32 model.config.text_width=32 model.config.vision_layers=2 "
+    "model.config.text_layers=1 model.config.patch=16 model.config.resolution=32 "
+    "model.config.frames=2 model.config.embedding=16 stages.tune.batch=8 stages.tune.epochs=1 "
+    "stages.tune.warmup_epochs=0.5 data.loader.workers=0 loop.writers=csv"
+)
 
 
 def labelled(count: int = 48) -> ArraySource:
@@ -203,7 +215,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_classifier_goes_from_files_to_accuracy_over_views(films: Path, tmp_path: Path) -> None:
     listed = read_kinetics(films / "train.csv")
-    clips = labelled_source(listed, VideoFolder.scan(films / "videos"))
+    clips = labelled_source(listed, [VideoFolder.scan(films / "videos")])
     summary = train(tune("head.mixup=0.4"), clips, tmp_path / "run")
     assert summary.samples == 24
     subject = load_subject(str(tmp_path / "run"), device="cpu")
@@ -221,12 +233,42 @@ def test_a_classifier_goes_from_files_to_accuracy_over_views(films: Path, tmp_pa
     other = dataclasses.replace(subject, head=ActionHead(subject.model.config, listed.classes))
     assert other.identity().weights != subject.identity().weights
     with pytest.raises(MisuseError, match="none of the 24 listed clips"):
-        labelled_source(listed, VideoFolder.scan(_empty(tmp_path)))
+        labelled_source(listed, [VideoFolder.scan(_empty(tmp_path))])
 
 
 def _empty(folder: Path) -> Path:
     film(folder / "other" / "else.mp4", "red")
     return folder / "other"
+
+
+def test_labelled_lists_are_merged_by_the_command(
+    films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    second = tmp_path / "second.csv"
+    # Another spelling of a class, a video that both lists have, one that is not there.
+    second.write_text("red2.mp4,Red\nred0.mp4,Red\ngone.mp4,blue\n")
+    lists = [films / "train.csv", second]
+    source, missing = open_labelled(lists, [films / "videos"])
+    captions = [clip.caption for clip in source.clips]
+    assert (len(captions), missing) == (25, 1)
+    assert set(captions) == set(COLOURS)
+    assert captions.count("red") == 7
+    # `red2` is a test video.
+    kept, _ = open_labelled(lists, [_empty(tmp_path), films / "videos"], [films / "test.csv"])
+    assert len(kept.clips) == 24
+    command = ["train", "-o", str(tmp_path / "run"), "--recipe", "viclip_action_merged", "--json"]
+    command += [word for each in lists for word in ("--data", str(each))]
+    command += [word for each in SMALL.split() for word in ("--set", each)]
+    assert main(command) == 2
+    assert "--videos" in capsys.readouterr().err
+    assert main([*command, "--videos", str(films / "videos")]) == 0
+    told = capsys.readouterr()
+    assert "1 of 26 listed clips are not there" in told.err
+    summary = json.loads(told.out)
+    assert summary["samples"] == 25
+    subject = load_subject(summary["model"], device="cpu")
+    assert isinstance(subject, Classifier)
+    assert set(subject.class_names()) == set(COLOURS)
 
 
 def test_a_merged_classifier_is_where_the_next_one_starts(tmp_path: Path) -> None:
