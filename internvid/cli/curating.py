@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from internvid.cli.annotating import shown_progress
 from internvid.cli.looking import tell_of_subset
 from internvid.cli.output import put, put_json
 from internvid.core import registry
@@ -56,7 +57,14 @@ def run_publish(
 
     component = registry.create("exporter", exporter, assignments)
     opened = open_dataset(dataset)
-    manifest = publish(opened, folder, component, subset)
+    with shown_progress() as shown:
+
+        def told(done: int, total: int) -> None:
+            if not done:
+                shown.begin("writing clips", total, None)
+            shown.reached(done, 0)
+
+        manifest = publish(opened, folder, component, subset, told)
     tell_of_subset(opened, subset)
     if as_json:
         put_json({"folder": folder, **manifest})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +18,8 @@ from av.video.frame import VideoFrame
 from internvid.core.contracts import ExportItem
 from internvid.core.errors import ConfigInvalidError, VideoError
 from internvid.dataset.frames import INDEX, INDEX_SCHEMA
-from internvid.dataset.parts import commit_table, committed, rows_to_table
+from internvid.dataset.parts import commit_table, rows_to_table
+from internvid.publish.shards import add_file, write_shards
 from internvid.video.span import read_span
 
 _IDS = frozenset({"clip_id", "video_id", "source_id", "transition", "reason"})
@@ -55,45 +56,37 @@ class FramesExporter:
         """Write every clip whose source can be read; the others are listed with their reason."""
         manifest: dict[str, Any] = {"files": [], "clips": 0, "missing": []}
         rows: list[dict[str, Any]] = []
-        written = self._written(items, manifest)
-        following = next(written, None)
-        while following is not None:
-            name = f"shard-{len(manifest['files']):06d}.tar"
-            with committed(folder / name) as temporary, tarfile.open(temporary, "w") as shard:
-                for _ in range(self.clips_per_shard):
-                    if following is None:
-                        break
-                    row, data = following
-                    rows.append(row | {"shard": name, "offset": _add(shard, row, data)})
-                    following = next(written, None)
-            manifest["files"].append(name)
+        for shard in write_shards(items, folder, self.clips_per_shard, self._add):
+            manifest["files"] += [shard.name] if shard.name else []
+            manifest["missing"] += shard.missing
+            for row in shard.clips:
+                # Notes are JSON, which has no bytes and no pairs.
+                values = {
+                    "shard": shard.name,
+                    "texts": sorted(row["texts"].items()),
+                    "codec_header": bytes.fromhex(row["codec_header"]),
+                }
+                rows.append(row | values)
         manifest["clips"] = len(rows)
         commit_table(folder / INDEX, rows_to_table(rows, INDEX_SCHEMA))
         manifest["files"].append(INDEX)
         return manifest
 
-    def _written(
-        self, items: Iterable[ExportItem], manifest: dict[str, Any]
-    ) -> Iterator[tuple[dict[str, Any], bytes]]:
-        for item in items:
-            try:
-                clip = self._encode(item)
-            except VideoError as error:
-                reason = "source_gone" if item.source is None else error.reason
-                manifest["missing"].append({"clip_id": item.clip.clip_id, "reason": reason})
-                continue
-            texts = {
-                name: value
-                for name, value in item.row.items()
-                if isinstance(value, str) and name not in _IDS
-            }
-            row = {
-                "clip_id": item.clip.clip_id,
-                "source_id": item.row.get("source_id") or item.clip.video_id,
-                "texts": sorted(texts.items()),
-                "gop": self.gop,
-            }
-            yield row | clip.facts, clip.data
+    def _add(self, shard: tarfile.TarFile, item: ExportItem) -> dict[str, Any]:
+        clip = self._encode(item)
+        texts = {
+            name: value
+            for name, value in item.row.items()
+            if isinstance(value, str) and name not in _IDS
+        }
+        return {
+            "clip_id": item.clip.clip_id,
+            "source_id": item.row.get("source_id") or item.clip.video_id,
+            "texts": texts,
+            "gop": self.gop,
+            "offset": add_file(shard, f"{item.clip.clip_id}.mp4", clip.data),
+            **clip.facts,
+        }
 
     def _encode(self, item: ExportItem) -> EncodedClip:
         if item.source is None:
@@ -161,18 +154,8 @@ def encode_clip(frames: npt.NDArray[np.uint8], gop: int, crf: int) -> EncodedCli
         "frames": len(packets),
         "width": width,
         "height": height,
-        "codec_header": header,
+        "codec_header": header.hex(),
         "packet_offsets": [packet.pos for packet in packets],
         "packet_bytes": [packet.size for packet in packets],
     }
     return EncodedClip(data, facts)
-
-
-def _add(shard: tarfile.TarFile, row: dict[str, Any], data: bytes) -> int:
-    """Add a clip and tell where its bytes begin."""
-    # No clock, user or mode of this machine: equal clips make equal shards.
-    entry = tarfile.TarInfo(f"{row['clip_id']}.mp4")
-    entry.size = len(data)
-    start = shard.offset
-    shard.addfile(entry, io.BytesIO(data))
-    return start + tarfile.BLOCKSIZE

@@ -2,47 +2,96 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from internvid.core.config import identity
 from internvid.core.contracts import Exporter, ExportItem
 from internvid.core.errors import OutputExistsError
-from internvid.dataset.parts import commit_json, storage_errors
+from internvid.dataset.parts import TEMPORARY_SUFFIX, commit_json, storage_errors
 from internvid.dataset.store import Dataset
 from internvid.dataset.tables import row_to_clip
 from internvid.dataset.uris import uri_to_path
+from internvid.publish.shards import NOTES
 
 MANIFEST = "manifest.json"
+ASKED = "asked.json"
+
+Progress = Callable[[int, int], None]
+"""Is told how many clips are done, and of how many."""
 
 
 def publish(
-    dataset: Dataset, folder: Path, exporter: Exporter, subset: str | None = None
+    dataset: Dataset,
+    folder: Path,
+    exporter: Exporter,
+    subset: str | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Write clips in a public format, with a manifest that says where they came from.
 
+    An export that was interrupted goes on when the same one is asked for again: shards that are
+    there are not written anew, and the end is the same to the byte.
+
     Args:
         dataset: what to publish from.
-        folder: new or empty; the manifest, written last, says the export is whole.
+        folder: new, empty, or of such an export; the manifest, written last, says it is whole.
         exporter: the format.
         subset: only its clips; every kept clip when None.
+        progress: is told how many clips are done, and of how many.
 
     Raises:
         OutputExistsError: the folder holds something else.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    asked = {"exporter": identity(exporter), "cut": dataset.record.cut, "subset": subset}
+    _claim(folder, asked)
+    with storage_errors(folder), dataset.reading():
+        folder.mkdir(parents=True, exist_ok=True)
+        commit_json(folder / NOTES / ASKED, asked)
+        total = dataset.clips_relation(subset).count("*").fetchall()[0][0]
+        items = _counted(export_items(dataset, subset), total, progress)
+        manifest = exporter.export(items, folder) | asked
+        commit_json(folder / MANIFEST, manifest)
+        shutil.rmtree(folder / NOTES)
+    return manifest
+
+
+def _claim(folder: Path, asked: dict[str, Any]) -> None:
+    """Makes sure that the folder is free, or holds this very export, unfinished."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    path = folder / NOTES / ASKED
+    if not path.is_file():
         raise OutputExistsError(
             f"{folder} exists and is not empty", hint="choose a new folder for the export"
         )
-    with storage_errors(folder), dataset.reading():
-        folder.mkdir(parents=True, exist_ok=True)
-        manifest = exporter.export(export_items(dataset, subset), folder)
-        manifest["exporter"] = identity(exporter)
-        manifest["cut"] = dataset.record.cut
-        manifest["subset"] = subset
-        commit_json(folder / MANIFEST, manifest)
-    return manifest
+    if (folder / MANIFEST).is_file():
+        # Whole but for its last step.
+        shutil.rmtree(folder / NOTES)
+        raise OutputExistsError(
+            f"{folder} holds a finished export", hint="choose a new folder for the export"
+        )
+    if json.loads(path.read_text("utf-8")) != json.loads(json.dumps(asked)):
+        raise OutputExistsError(
+            f"{folder} holds an unfinished export of other clips or settings",
+            hint="ask for the same to go on with it, or remove it, or choose a new folder",
+        )
+    for left in folder.rglob(f"*{TEMPORARY_SUFFIX}"):
+        left.unlink()
+
+
+def _counted(
+    items: Iterator[ExportItem], total: int, progress: Progress | None
+) -> Iterator[ExportItem]:
+    for at, item in enumerate(items):
+        if progress is not None:
+            progress(at, total)
+        yield item
+    if progress is not None:
+        progress(total, total)
 
 
 def export_items(dataset: Dataset, subset: str | None) -> Iterator[ExportItem]:

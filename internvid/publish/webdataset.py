@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import json
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 from internvid.core.contracts import ExportItem
-from internvid.core.errors import VideoError
-from internvid.dataset.parts import committed
+from internvid.core.errors import ConfigInvalidError, VideoError
+from internvid.publish.shards import add_file, write_shards
 from internvid.video.cut import CutOptions, cut_span
 
 
@@ -33,49 +32,31 @@ class WebDatasetExporter:
     short_side: int = 360
     crf: int = 23
 
+    def __post_init__(self) -> None:
+        for name in ("clips_per_shard", "short_side"):
+            if getattr(self, name) < 1:
+                raise ConfigInvalidError(f"{name} must be at least 1, got {getattr(self, name)}")
+
     def export(self, items: Iterable[ExportItem], folder: Path) -> dict[str, Any]:
         """Write every clip whose source can be read; the others are listed with their reason."""
         manifest: dict[str, Any] = {"files": [], "clips": 0, "missing": []}
-        samples = self._samples(items, manifest)
-        sample = next(samples, None)
-        while sample is not None:
-            name = f"shard-{len(manifest['files']):06d}.tar"
-            with committed(folder / name) as temporary, tarfile.open(temporary, "w") as shard:
-                for _ in range(self.clips_per_shard):
-                    if sample is None:
-                        break
-                    for file_name, data in sample:
-                        _add(shard, file_name, data)
-                    manifest["clips"] += 1
-                    sample = next(samples, None)
-            manifest["files"].append(name)
+        for shard in write_shards(items, folder, self.clips_per_shard, self._add):
+            manifest["files"] += [shard.name] if shard.name else []
+            manifest["clips"] += len(shard.clips)
+            manifest["missing"] += shard.missing
         return manifest
 
-    def _samples(
-        self, items: Iterable[ExportItem], manifest: dict[str, Any]
-    ) -> Iterator[list[tuple[str, bytes]]]:
+    def _add(self, shard: tarfile.TarFile, item: ExportItem) -> dict[str, Any]:
+        if item.source is None:
+            raise VideoError("the source is gone")
+        frames = item.row["end_frame"] - item.row["start_frame"]
         options = CutOptions(short_side=self.short_side, crf=self.crf)
-        for item in items:
-            clip_id = item.clip.clip_id
-            if item.source is None:
-                manifest["missing"].append({"clip_id": clip_id, "reason": "source_gone"})
-                continue
-            try:
-                frames = item.row["end_frame"] - item.row["start_frame"]
-                video = cut_span(item.source, item.clip, options, frames)
-            except VideoError as error:
-                manifest["missing"].append({"clip_id": clip_id, "reason": error.reason})
-                continue
-            facts = json.dumps(dict(item.row), sort_keys=True, ensure_ascii=False, default=str)
-            sample = [(f"{clip_id}.mp4", video), (f"{clip_id}.json", facts.encode("utf-8"))]
-            text = item.row.get(self.caption)
-            if text:
-                sample.append((f"{clip_id}.txt", str(text).encode("utf-8")))
-            yield sample
-
-
-def _add(shard: tarfile.TarFile, name: str, data: bytes) -> None:
-    # No clock, user or mode of this machine: equal clips make equal shards.
-    entry = tarfile.TarInfo(name)
-    entry.size = len(data)
-    shard.addfile(entry, io.BytesIO(data))
+        video = cut_span(item.source, item.clip, options, frames)
+        facts = json.dumps(dict(item.row), sort_keys=True, ensure_ascii=False, default=str)
+        name = item.clip.clip_id
+        add_file(shard, f"{name}.mp4", video)
+        add_file(shard, f"{name}.json", facts.encode("utf-8"))
+        text = item.row.get(self.caption)
+        if text:
+            add_file(shard, f"{name}.txt", str(text).encode("utf-8"))
+        return {"clip_id": name}
