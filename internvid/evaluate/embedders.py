@@ -38,6 +38,7 @@ class Identity:
         resolution: side of the square input in pixels; None where any size will do.
         frame_aggregation: how frames become one vector; empty where the model sees them all.
         wise_ft: share of the trained weights in a blend; None where nothing says so.
+        head: `action` or `matching` where fine-tuning put a head on the towers.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Identity:
     resolution: int | None = None
     frame_aggregation: str = ""
     wise_ft: float | None = None
+    head: str = ""
 
     def describe(self) -> dict[str, Any]:
         """As plain JSON."""

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -31,13 +31,16 @@ class _Headed(ViCLIPEmbedder):
         head: on the model's device, in evaluation mode.
     """
 
+    kind: ClassVar[str]
     head: Any = None
 
     def identity(self) -> Identity:
         """See `Embedder`; the head's weights count too."""
         state = {f"head.{name}": value for name, value in self.head.state_dict().items()}
         return dataclasses.replace(
-            super().identity(), weights=digest_state(self.model.state_dict() | state)
+            super().identity(),
+            weights=digest_state(self.model.state_dict() | state),
+            head=self.kind,
         )
 
 
@@ -45,6 +48,7 @@ class _Headed(ViCLIPEmbedder):
 class ViCLIPClassifier(_Headed):
     """A fine-tuned classifier; an embedder like any ViCLIP too."""
 
+    kind: ClassVar[str] = "action"
     head: ActionHead = dataclasses.field(kw_only=True)
 
     def class_names(self) -> tuple[str, ...]:
@@ -71,6 +75,7 @@ class ViCLIPClassifier(_Headed):
 class MatchingEmbedder(_Headed):
     """An embedder whose matching head judges pairs of a text and a clip."""
 
+    kind: ClassVar[str] = "matching"
     head: MatchingHead = dataclasses.field(kw_only=True)
 
     @property

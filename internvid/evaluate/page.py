@@ -202,6 +202,8 @@ def show_table(table: Table, named: Sequence[Named]) -> ShownTable:
         heads = tuple(ColumnHead(column, ()) for column in table.columns)
         return ShownTable(table, heads, (), ())
     own = [one for one in named if any(_has(one, column) for column in table.columns)]
+    tuned = [one for one in own if table.zero_shot and one.result.model.get("head")]
+    own = [one for one in own if one not in tuned]
     lines: list[tuple[str, tuple[Cell, ...]]] = []
     for key in dict.fromkeys((one.title, str(one.result.model.get("weights"))) for one in own):
         mine = [o for o in own if (o.title, str(o.result.model.get("weights"))) == key]
@@ -220,7 +222,11 @@ def show_table(table: Table, named: Sequence[Named]) -> ShownTable:
         )
         for column in table.columns
     )
-    return ShownTable(table, heads, tuple(lines), tuple(_warnings(heads, own)))
+    left_out = [
+        f"{one.title} on {one.result.protocol.benchmark} is left out: the model is fine-tuned"
+        for one in tuned
+    ]
+    return ShownTable(table, heads, tuple(lines), (*_warnings(heads, own), *left_out))
 
 
 _Set = tuple[str, str]

@@ -68,6 +68,7 @@ class Table:
         rows: the lines.
         digits: after the point, as printed.
         takes_ours: whether results of ours belong beside it.
+        zero_shot: whether those of fine-tuned models do not.
     """
 
     key: str
@@ -78,6 +79,7 @@ class Table:
     rows: tuple[Row, ...]
     digits: int = 2
     takes_ours: bool = True
+    zero_shot: bool = False
 
     def __post_init__(self) -> None:
         for row in self.rows:
@@ -124,6 +126,7 @@ def _tuned(benchmark: str, columns: tuple[Column, ...], prefix: str = "") -> tup
 
 ZERO_SHOT_RECOGNITION = Table(
     key="zero-shot recognition",
+    zero_shot=True,
     title="Zero-shot action recognition",
     source=f"{PAPER}, zero-shot action recognition on Kinetics; ViCLIP-B: repository README",
     protocol="8 frames, middle of equal intervals, one view, 16 templates, mean of similarities; "
@@ -165,6 +168,7 @@ FINE_TUNED_RECOGNITION = Table(
 
 ZERO_SHOT_RETRIEVAL = Table(
     key="zero-shot retrieval",
+    zero_shot=True,
     title="Zero-shot retrieval",
     digits=1,
     source=f"{PAPER}, zero-shot video retrieval",

@@ -123,6 +123,20 @@ def test_fine_tuned_numbers_stand_in_the_columns_of_their_sets() -> None:
     assert show_table(CAPTION_ABLATION, named).ours == ()
 
 
+def test_fine_tuned_models_stand_in_no_zero_shot_table() -> None:
+    plain = recognised(60.0)
+    tuned = replace(
+        recognised(90.0, "tuned"), model={"name": "tuned", "weights": "x", "head": "action"}
+    )
+    named = name_results([("a", plain), ("b", tuned)])
+    shown = show_table(ZERO_SHOT_RECOGNITION, named)
+    assert [name for name, _ in shown.ours] == ["mine"]
+    (warning,) = shown.warnings
+    assert "tuned on k400 is left out" in warning
+    (group,) = show_groups(named)
+    assert len(group.lines) == 2
+
+
 def test_numbers_of_other_peoples_benchmarks_are_shown() -> None:
     odd = replace(recognised(60.0), metrics={"my_score": 3.0})
     (group,) = show_groups(name_results([("a", odd)]))

@@ -232,6 +232,7 @@ def test_a_classifier_goes_from_files_to_accuracy_over_views(films: Path, tmp_pa
     # Its head is part of what it is.
     other = dataclasses.replace(subject, head=ActionHead(subject.model.config, listed.classes))
     assert other.identity().weights != subject.identity().weights
+    assert subject.identity().head == "action"
     with pytest.raises(MisuseError, match="none of the 24 listed clips"):
         labelled_source(listed, [VideoFolder.scan(_empty(tmp_path))])
 
