@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+# No column says how wide the picture is: this is a height in widths, of common pictures.
+_HEIGHT_WIDTHS = 0.6
+
 
 @dataclass(frozen=True)
 class Certainty:
@@ -14,10 +17,12 @@ class Certainty:
     Attributes:
         camera: least `camera_confidence`.
         slow_widths, fast_widths: pans, tilts and zooms up to this, or from this, in the unit of
-            `camera_speed`, are called slow or fast; those between get no word.
+            `camera_speed`, are called slow or fast; those between get no word. A tilt must be fast
+            in widths as well as in heights: a wide picture has few widths to its height.
         dark_below, bright_above: `brightness` so far out that nobody would doubt it.
         main_share: share of the picture from which a colour is what the scene mostly is.
-        colour_share: smallest share of a colour that is named beside another.
+        colour_share: smallest share of a colour that is named at all; smaller areas are often
+            the shades between two names.
         loud_dbfs, quiet_dbfs: mean loudness from or up to which sound is loud or quiet.
         busy_levels: `object_motion_mean` from which much moves.
         steady_light: largest `brightness_range` at which the light is one and the same.
@@ -30,7 +35,7 @@ class Certainty:
     dark_below: float = 0.24
     bright_above: float = 0.67
     main_share: float = 0.4
-    colour_share: float = 0.28
+    colour_share: float = 0.33
     loud_dbfs: float = -20.0
     quiet_dbfs: float = -28.0
     busy_levels: float = 14.0
@@ -121,7 +126,8 @@ def _camera(
     pace = None
     if move in ("pan", "tilt", "zoom") and speed is not None:
         pace = "slow" if speed <= certainty.slow_widths else None
-        pace = "fast" if speed >= certainty.fast_widths else pace
+        least = speed * _HEIGHT_WIDTHS if move == "tilt" else speed
+        pace = "fast" if least >= certainty.fast_widths else pace
     return move, row.get("camera_direction"), pace
 
 

@@ -15,6 +15,8 @@ from internvid.signals.path import AXIS_WIDTHS, GRID_SECONDS, CameraPath, camera
 MOVES = ("static", "pan", "tilt", "zoom", "shake", "mixed")
 # Slower swings than this are the camera's course, quicker ones its shake.
 _SHAKE_SECONDS = 1.2
+# A clip is compared with its own parts: few enough that each is measured well.
+_PARTS, _PART_SECONDS = 4, 0.7
 _AXES = ("pan", "tilt", "zoom")
 _DIRECTIONS = (("left", "right"), ("up", "down"), ("out", "in"))
 
@@ -28,6 +30,10 @@ class CameraSignal:
     for a tilt, growth per second for a zoom (0.1: 1.1 times after a second), and the deviation of
     the position in widths for a shake. All four are null where too little could be measured.
 
+    `camera_confidence` is low where little was measured well, where the move is barely one, and
+    where parts of the clip move unlike the whole: a camera that starts, stops or turns round, or
+    two shots whose boundary nobody found.
+
     Attributes:
         pan_widths, tilt_heights, zoom_growth: slowest move that is one, per second.
         shake_widths: smallest deviation of the position that is a shake.
@@ -37,7 +43,7 @@ class CameraSignal:
         least_confidence: share of the clip that must have been measured well.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     columns: ClassVar[Mapping[str, str]] = {
         "camera_move": "string",
         "camera_direction": "string",
@@ -68,6 +74,7 @@ class CameraSignal:
         scores = np.append(np.abs(drift) / limits, shake / self.shake_widths)
         move, axis = self._named(drift, shake, scores, len(path.seconds) * GRID_SECONDS)
         sure = measured * float(np.median(path.confidence)) * _margin(move, axis, scores)
+        sure *= self._evenness(path, move, axis, drift)
         return {
             "camera_move": move,
             "camera_direction": None if axis is None else _DIRECTIONS[axis][int(drift[axis] > 0)],
@@ -92,6 +99,24 @@ class CameraSignal:
             return "mixed", None
         return _AXES[axis], axis
 
+    def _evenness(self, path: CameraPath, move: str, axis: int | None, drift: FloatArray) -> float:
+        """1 where every part of the clip moves like the whole, 0 where one does not at all."""
+        count = min(_PARTS, int(len(path.seconds) * GRID_SECONDS / _PART_SECONDS))
+        if count < 2 or move == "mixed":
+            return 1.0
+        if move == "shake":
+            parts = np.array_split(_wander(path), count)
+            levels = np.sqrt(np.asarray([np.median(part) for part in parts]))
+            return float(np.clip(2 * levels.min() / max(np.median(levels), 1e-9), 0.0, 1.0))
+        parts = np.array_split(path.velocity, count)
+        off_widths = np.abs(np.stack([part.mean(axis=0) for part in parts]) - drift) * AXIS_WIDTHS
+        at = axis or 0
+        least = (self.pan_widths, self.tilt_heights, self.zoom_growth)[at]
+        # What a standing camera drifts has no size to compare with; the least moves have.
+        size = 2 * least if axis is None else max(float(abs(drift[at])), 2 * least)
+        off = float(off_widths.max() / (size * AXIS_WIDTHS[at]))
+        return float(np.clip(2 * (1 - off), 0.0, 1.0))
+
 
 def _drift(path: CameraPath) -> FloatArray:
     """Steady velocity [3]: the slope of the straight line through the positions."""
@@ -104,13 +129,18 @@ def _drift(path: CameraPath) -> FloatArray:
 
 def _shake(path: CameraPath) -> float:
     """Deviation of the position from its own smooth course, in widths."""
+    square = np.sort(_wander(path))
+    kept = square[: max(1, round(0.9 * len(square)))]
+    return float(np.sqrt(kept.mean())) if len(kept) else 0.0
+
+
+def _wander(path: CameraPath) -> FloatArray:
+    """Squared deviation of the position from its own smooth course, in widths squared [N - 2]."""
     position = path.position[:, :2] * AXIS_WIDTHS[:2]
     reach = max(1, round(_SHAKE_SECONDS / GRID_SECONDS / 2))
     off = position - rolling_mean(position, reach)
     # At the ends the smooth course is the position itself.
-    square = np.sort((off[1:-1] ** 2).sum(axis=1) / 2)
-    kept = square[: max(1, round(0.9 * len(square)))]
-    return float(np.sqrt(kept.mean())) if len(kept) else 0.0
+    return np.asarray((off[1:-1] ** 2).sum(axis=1) / 2)
 
 
 def _margin(move: str, axis: int | None, scores: FloatArray) -> float:

@@ -20,7 +20,7 @@ ROW: dict[str, Any] = {
     "brightness": 0.1,
     "brightness_range": 0.01,
     "colour_names": ["blue", "grey"],
-    "colour_shares": [0.5, 0.3],
+    "colour_shares": [0.5, 0.35],
     "loudness_mean": -12.0,
     "is_silent": False,
 }
@@ -46,7 +46,7 @@ def test_what_is_measured_is_said() -> None:
         ("camera_speed", 0.15, "slowly"),
         ("brightness", 0.4, "dark"),
         ("brightness_range", 0.5, "dark"),
-        ("colour_shares", [0.2, 0.1], "blue"),
+        ("colour_shares", [0.3, 0.1], "blue"),
         ("loudness_mean", -24.0, "sound"),
         ("loudness_mean", None, "sound"),
     ],
@@ -54,6 +54,22 @@ def test_what_is_measured_is_said() -> None:
 def test_what_is_not_certain_is_not_said(column: str, value: Any, word: str) -> None:
     (answer,) = MeasuredCaptioner().caption([make_view({**ROW, column: value})])
     assert word not in answer.value
+
+
+@pytest.mark.parametrize(
+    ("move", "direction", "speed", "pace"),
+    [
+        ("pan", "left", 0.26, "fast"),
+        ("tilt", "up", 0.26, None),
+        ("tilt", "up", 0.45, "fast"),
+        ("tilt", "up", 0.08, "slow"),
+    ],
+)
+def test_a_tilt_is_fast_in_widths_as_well(
+    move: str, direction: str, speed: float, pace: str | None
+) -> None:
+    row = {"camera_move": move, "camera_direction": direction, "camera_speed": speed}
+    assert state({**ROW, **row}, Certainty()).pace == pace
 
 
 def test_silence_about_everything_is_skipped_with_a_reason() -> None:

@@ -84,6 +84,22 @@ def test_a_neighbouring_shot_does_not_leak_in() -> None:
     assert not StillnessSignal().measure(timeline, TimeSpan(0, 2), ())["is_still"]
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (lambda t: (0.3 * t, 0, 0), lambda t: (0, 0, 0)),
+        (lambda t: (0.1 * t, 0, 0), lambda t: (-0.3 * t, 0, 0)),
+        (lambda t: (0, -0.4 * t, 0), lambda t: (0.1 * t, 0, 0)),
+        (lambda t: (0.01 * np.sin(11 * t), 0.01 * np.sin(13 * t), 0), lambda t: (0, 0, 0)),
+    ],
+)
+def test_two_shots_in_one_clip_leave_no_sure_move(first: Way, second: Way) -> None:
+    times = make_times(4, 25)
+    luma = np.concatenate([make_frames(first, times[:50]), make_frames(second, times[50:], seed=4)])
+    row = CameraSignal().measure(observe(luma, times), TimeSpan(0, 4), ())
+    assert row["camera_move"] == "mixed" or row["camera_confidence"] < 0.5
+
+
 def test_a_small_thing_that_moves_is_not_still() -> None:
     times = make_times(2, 25)
     luma = make_frames(lambda t: (0, 0, 0), times)
