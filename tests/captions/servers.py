@@ -96,6 +96,7 @@ class ChatServer:
         self._now = 0
         self._seen: Counter[bytes] = Counter()
         self._loop = asyncio.new_event_loop()
+        self._transports: list[asyncio.WriteTransport] = []
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -141,9 +142,13 @@ class ChatServer:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        # A close that waits for a client to read is not waited for.
+        for transport in self._transports:
+            transport.abort()
         await _rounds()
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._transports.append(writer.transport)
         try:
             while await self._one(reader, writer):
                 pass
