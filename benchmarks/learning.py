@@ -135,13 +135,12 @@ def learn(given: argparse.Namespace) -> list[dict]:
 
 
 def masking(given: argparse.Namespace) -> list[dict]:
-    """Each ratio with a tenth of its time unmasked at the end, in half the unmasked run's time."""
+    """Each ratio with a fifth of its time unmasked at the end, in half the unmasked run's time."""
     rows = []
     source = world(given.cache, tiny(0))
     (usual,) = tiny(0).stages
-    # Runs this short would spend half their steps on the usual warm-up, and all of them, masked
-    # or not, learn more at a lower rate.
-    whole = replace(usual, warmup_steps=25, peak_lr=0.7 * usual.peak_lr)
+    # Runs this short would spend half their steps on the usual warm-up.
+    whole = replace(usual, warmup_steps=25)
     open_stage = replace(whole, name="unmasked", mask_ratio=0.0)
     masked = [replace(whole, mask_ratio=ratio) for ratio in given.ratios]
     costs = dict(zip(given.ratios, step_seconds(masked, source), strict=True))
@@ -151,10 +150,10 @@ def masking(given: argparse.Namespace) -> list[dict]:
         _, spent = once(rows, tiny(seed, replace(open_stage, steps=steps)), source)
         # Long runs cost more a step than short ones: half of what was spent, not of what was meant.
         half, open_step = spent / 2, spent / steps
-        last = round(0.1 * half / open_step)
-        finish = replace(open_stage, steps=last, warmup_steps=5, peak_lr=whole.peak_lr / 4)
+        last = round(0.2 * half / open_step)
+        finish = replace(open_stage, steps=last, warmup_steps=10, peak_lr=whole.peak_lr / 4)
         for stage in masked:
-            first = round(0.9 * half / costs[stage.mask_ratio])
+            first = round(0.8 * half / costs[stage.mask_ratio])
             once(rows, tiny(seed, replace(stage, steps=first), finish), source)
     return rows
 
