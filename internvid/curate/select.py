@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +10,10 @@ import duckdb
 from internvid.core.config import identity
 from internvid.core.contracts import Selector
 from internvid.core.errors import ConfigInvalidError, MisuseError
+from internvid.dataset.layout import NAME
 from internvid.dataset.parts import commit_json, commit_table
 from internvid.dataset.store import Dataset
 from internvid.dataset.subsets import subset_facts
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ def select(dataset: Dataset, selector: Selector, name: str) -> SubsetSummary:
     Raises:
         MisuseError: a bad name, a name taken by another recipe, or nothing fits.
     """
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise MisuseError(f"{name!r} cannot name a subset: use letters, digits, '.', '_' and '-'")
     path = dataset.layout.subset(name)
     recipe = {"cut": dataset.record.cut, "selector": identity(selector)}

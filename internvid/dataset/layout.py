@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +15,7 @@ from internvid.core.errors import DatasetBusyError, DatasetFormatError, OutputEx
 from internvid.dataset.parts import (
     commit_json,
     discard_temporaries,
+    held,
     is_temporary,
     storage_errors,
 )
@@ -23,6 +24,8 @@ FORMAT = "internvid-dataset"
 FORMAT_VERSION = 1
 RECORD = "dataset.json"
 SOURCES_PER_PART = 64
+# Of recipes, columns and subsets: all are names of folders or files.
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass
@@ -199,21 +202,13 @@ class Layout:
         Raises:
             DatasetBusyError: another process holds it.
         """
-        with storage_errors(self.root):
-            self.root.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise DatasetBusyError(
-                    f"another process is writing to {self.root}",
-                    hint="wait until it ends; nothing was changed",
-                ) from error
+        busy = DatasetBusyError(
+            f"another process is writing to {self.root}",
+            hint="wait until it ends; nothing was changed",
+        )
+        with held(self.root / "lock", busy):
             discard_temporaries(self.root)
             yield
-        finally:
-            os.close(descriptor)
 
 
 def _generation(number: int) -> str:

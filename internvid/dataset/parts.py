@@ -7,6 +7,7 @@ renamed. Writer settings are fixed here, so that equal rows make equal bytes.
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import shutil
@@ -18,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from internvid.core.errors import DatasetFormatError, StorageError
+from internvid.core.errors import DatasetFormatError, InternvidError, StorageError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO}
@@ -238,6 +239,26 @@ def row_group_owners(file: pq.ParquetFile) -> list[str]:
 def is_temporary(name: str) -> bool:
     """Whether a file name is that of a part being written, or left by a process that was killed."""
     return name.endswith(TEMPORARY_SUFFIX)
+
+
+@contextmanager
+def held(path: Path, busy: InternvidError) -> Iterator[None]:
+    """Holds a lock file, made if it is not there. The system frees it however the process ends.
+
+    Raises:
+        InternvidError: `busy`, where another process holds it.
+    """
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise busy from error
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def discard_temporaries(root: Path) -> None:

@@ -11,7 +11,8 @@ from internvid.core.annotators import traits_of
 from internvid.core.config import fingerprint, named_by, settings_of, spell
 from internvid.core.errors import ConfigInvalidError
 from internvid.curate.filters import DEFAULT_FILTERS, ByReason, FilterRule
-from internvid.pipeline.rehearsal import NAME, refuse_blind_rules, refuse_names, rehearse
+from internvid.dataset.layout import NAME
+from internvid.pipeline.rehearsal import refuse_blind_rules, refuse_names, rehearse
 from internvid.scan.detect import scan_for
 from internvid.scan.scan import ScanRecipe
 from internvid.shots.stitch import Stitch

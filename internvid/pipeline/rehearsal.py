@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -15,10 +14,9 @@ from internvid.core.contracts import Detector
 from internvid.core.errors import ConfigInvalidError
 from internvid.core.types import ColumnSpec, Timeline, TimeSpan
 from internvid.curate.filters import FilterRule
+from internvid.dataset.layout import NAME
 from internvid.dataset.tables import clip_schema
 
-# Of recipes and columns: both are names of folders.
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _FRAMES, _FPS = 50, 25
 
 

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from internvid.core.config import identity
 from internvid.core.contracts import Exporter, ExportItem
-from internvid.core.errors import OutputExistsError
-from internvid.dataset.parts import TEMPORARY_SUFFIX, commit_json, storage_errors
+from internvid.core.errors import DatasetBusyError, OutputExistsError
+from internvid.dataset.parts import (
+    commit_json,
+    discard,
+    discard_temporaries,
+    held,
+    storage_errors,
+)
 from internvid.dataset.store import Dataset
 from internvid.dataset.tables import row_to_clip
 from internvid.dataset.uris import uri_to_path
 from internvid.publish.shards import NOTES
 
 MANIFEST = "manifest.json"
-ASKED = "asked.json"
+ASKED, LOCK = "asked.json", "lock"
 
 Progress = Callable[[int, int], None]
 """Is told how many clips are done, and of how many."""
@@ -45,42 +50,50 @@ def publish(
 
     Raises:
         OutputExistsError: the folder holds something else.
+        DatasetBusyError: another process writes there.
     """
     asked = {"exporter": identity(exporter), "cut": dataset.record.cut, "subset": subset}
-    _claim(folder, asked)
-    with storage_errors(folder), dataset.reading():
-        folder.mkdir(parents=True, exist_ok=True)
+    # What cannot be asked for is found out before anything is written.
+    with dataset.reading():
+        ((total,),) = dataset.clips_relation(subset).aggregate("count(*)").fetchall()
+    _refuse_others(folder, asked)
+    busy = DatasetBusyError(
+        f"another process is writing to {folder}", hint="wait until it ends, or stop it"
+    )
+    with storage_errors(folder), dataset.reading(), held(folder / NOTES / LOCK, busy):
+        _refuse_others(folder, asked)  # another process may have ended meanwhile
+        discard_temporaries(folder)
         commit_json(folder / NOTES / ASKED, asked)
-        total = dataset.clips_relation(subset).count("*").fetchall()[0][0]
         items = _counted(export_items(dataset, subset), total, progress)
         manifest = exporter.export(items, folder) | asked
         commit_json(folder / MANIFEST, manifest)
-        shutil.rmtree(folder / NOTES)
+        discard(folder / NOTES)
     return manifest
 
 
-def _claim(folder: Path, asked: dict[str, Any]) -> None:
+def _refuse_others(folder: Path, asked: dict[str, Any]) -> None:
     """Makes sure that the folder is free, or holds this very export, unfinished."""
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+    if folder.is_dir() and not {path.name for path in folder.iterdir()} - {NOTES}:
         return
-    path = folder / NOTES / ASKED
-    if not path.is_file():
+    if not folder.exists():
+        return
+    if not (folder / NOTES).is_dir():
         raise OutputExistsError(
             f"{folder} exists and is not empty", hint="choose a new folder for the export"
         )
     if (folder / MANIFEST).is_file():
-        # Whole but for its last step.
-        shutil.rmtree(folder / NOTES)
         raise OutputExistsError(
             f"{folder} holds a finished export", hint="choose a new folder for the export"
         )
-    if json.loads(path.read_text("utf-8")) != json.loads(json.dumps(asked)):
+    try:
+        known = json.loads((folder / NOTES / ASKED).read_text("utf-8"))
+    except (OSError, ValueError):
+        known = None
+    if known != json.loads(json.dumps(asked)):
         raise OutputExistsError(
             f"{folder} holds an unfinished export of other clips or settings",
             hint="ask for the same to go on with it, or remove it, or choose a new folder",
         )
-    for left in folder.rglob(f"*{TEMPORARY_SUFFIX}"):
-        left.unlink()
 
 
 def _counted(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,7 +14,7 @@ import torch
 from torch import nn
 
 from internvid.core.errors import ConfigInvalidError, MisuseError, OutputExistsError
-from internvid.dataset.parts import commit_json, storage_errors
+from internvid.dataset.parts import commit_json, held, storage_errors
 from internvid.models.devices import choose_device, choose_dtype
 from internvid.models.viclip.blocks import ResidualBlock
 from internvid.models.viclip.initialise import initialise_sincos
@@ -348,16 +346,8 @@ def locked(folder: Path) -> Iterator[None]:
     if rank():
         yield
         return
-    with storage_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise MisuseError(
-                f"another process is training in {folder}", hint="wait until it ends, or stop it"
-            ) from error
+    busy = MisuseError(
+        f"another process is training in {folder}", hint="wait until it ends, or stop it"
+    )
+    with held(folder / "lock", busy):
         yield
-    finally:
-        os.close(descriptor)

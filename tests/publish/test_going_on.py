@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+import internvid
 from internvid.cli.app import main
 from internvid.core.contracts import Exporter
-from internvid.core.errors import OutputExistsError
+from internvid.core.errors import DatasetBusyError, MisuseError, OutputExistsError
 from internvid.dataset.store import Dataset
 from internvid.publish import shards
 from internvid.publish.frames import FramesExporter
@@ -91,12 +92,42 @@ def test_another_export_is_not_mixed_in(dataset: Dataset, tmp_path: Path) -> Non
     assert not (folder / NOTES).exists()
 
 
-def test_a_finished_export_is_refused_and_tidied(dataset: Dataset, tmp_path: Path) -> None:
+def test_a_finished_export_is_refused(dataset: Dataset, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     unfinished(dataset, folder)
+    before = digest_tree(folder)
     with pytest.raises(OutputExistsError, match="finished export"):
         publish(dataset, folder, EXPORTERS[0])
-    assert not (folder / NOTES).exists()
+    assert digest_tree(folder) == before
+
+
+def test_what_cannot_be_asked_for_leaves_no_trace(dataset: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(MisuseError, match="no subset"):
+        publish(dataset, tmp_path / "out", EXPORTERS[0], subset="misspelt")
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_exports_into_one_folder_are_refused(dataset: Dataset, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    busy: list[Exception] = []
+
+    def second(done: int, _: int) -> None:
+        if done == 1:
+            with pytest.raises(DatasetBusyError) as caught:
+                publish(internvid.open(dataset.root), folder, EXPORTERS[0])
+            busy.append(caught.value)
+
+    publish(dataset, folder, EXPORTERS[0], progress=second)
+    publish(dataset, tmp_path / "whole", EXPORTERS[0])
+    assert len(busy) == 1
+    assert digest_tree(folder) == digest_tree(tmp_path / "whole")
+
+
+def test_one_killed_before_its_first_word_goes_on(dataset: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "out" / NOTES).mkdir(parents=True)
+    (tmp_path / "out" / NOTES / "asked.json.1.writing").write_text("{")
+    manifest = publish(dataset, tmp_path / "out", EXPORTERS[0])
+    assert manifest["clips"] > 0
 
 
 def test_notes_of_other_rows_do_not_count(dataset: Dataset, tmp_path: Path) -> None:
