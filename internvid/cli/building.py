@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from internvid.cli.output import duration, put, put_json, say
-from internvid.core import registry
-from internvid.core.config import with_values
+from internvid.core.assignments import with_values
 from internvid.core.errors import ConfigInvalidError
 
 if TYPE_CHECKING:
@@ -66,15 +65,14 @@ def make_recipe(request: BuildRequest) -> Recipe:
     """The recipe of a request: named, then changed by its options."""
     from internvid import recipes
 
-    recipe = recipes.get(request.recipe)
+    chosen = []
     if request.scan is not None:
         if request.scan not in ("full", "fast"):
             raise ConfigInvalidError(f"--scan is full or fast, not {request.scan!r}")
-        recipe = replace(recipe, scan=replace(recipe.scan, mode=request.scan))
+        chosen.append(f"scan.mode={request.scan}")
     if request.detector is not None:
-        detector = registry.create("detector", request.detector)
-        recipe = replace(recipe, cut=replace(recipe.cut, detector=detector))
-    return with_values(recipe, request.assignments)
+        chosen.append(f"cut.detector={request.detector}")
+    return with_values(recipes.get(request.recipe), [*chosen, *request.assignments])
 
 
 def run_demo(folder: Path, seed: int, workers: int | None, *, as_json: bool) -> None:

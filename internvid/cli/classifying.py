@@ -7,7 +7,7 @@ from pathlib import Path
 
 from internvid.cli.output import put, put_json
 from internvid.cli.searching import is_file
-from internvid.core.config import with_values
+from internvid.core.assignments import with_values
 from internvid.core.errors import ConfigInvalidError
 
 

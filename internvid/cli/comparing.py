@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from internvid.cli.output import put, put_json, say, table
+from internvid.core.assignments import with_values
 from internvid.core.errors import ConfigInvalidError, MisuseError
 
 if TYPE_CHECKING:
@@ -40,10 +41,9 @@ def run_compare(request: CompareRequest) -> None:
     """`internvid compare`."""
     from internvid.train import recipes
     from internvid.train.compare import run_comparison
-    from internvid.train.recipe import with_assignments
 
     asked = make_comparison(request)
-    recipe = with_assignments(recipes.get(request.recipe), request.assignments)
+    recipe = with_values(recipes.get(request.recipe), request.assignments)
     outcome, record = run_comparison(asked, recipe, request.output, say)
     if request.as_json:
         put_json(record)

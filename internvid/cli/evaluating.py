@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from internvid.cli.output import duration, put, put_json, say, table
 from internvid.core import registry
-from internvid.core.config import with_values
+from internvid.core.assignments import with_values
 from internvid.core.errors import ConfigInvalidError, MisuseError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from internvid.cli.output import put, put_json, say, table
 from internvid.core import registry
-from internvid.core.config import settings_of, spell
+from internvid.core.assignments import settings_of, spell
 from internvid.core.errors import MisuseError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from internvid.core.config import with_values
+from internvid.core.assignments import with_values
 from internvid.core.errors import MisuseError
 
 

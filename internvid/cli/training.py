@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from internvid.cli.output import duration, put, put_json, say, table
+from internvid.core.assignments import with_values
 from internvid.core.errors import MisuseError, OutputExistsError
 
 if TYPE_CHECKING:
@@ -46,9 +47,8 @@ def run_train(request: TrainRequest) -> None:
     from internvid.train.loop import train
     from internvid.train.prepare import CACHE, RUN, check_folder, find_device
     from internvid.train.processes import process_group
-    from internvid.train.recipe import with_assignments
 
-    recipe = with_assignments(recipes.get(request.recipe), request.assignments)
+    recipe = with_values(recipes.get(request.recipe), request.assignments)
     if request.plan:
         _plan(request, recipe)
         return

@@ -1,21 +1,17 @@
-"""Configuration is plain dataclasses: read, changed by dotted path, and fingerprinted here."""
+"""Configuration is plain dataclasses: what their fields say of themselves, and fingerprints."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 import json
-import types
-import typing
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, TypeVar, Union
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import numpy as np
 
 from internvid.core.errors import ConfigInvalidError
 from internvid.core.weights import weights_identity
-
-T = TypeVar("T")
 
 
 def setting(default: Any) -> Any:
@@ -147,177 +143,3 @@ def fingerprint(component: Any, inputs: Mapping[str, str] | None = None) -> str:
     record = {"identity": identity(component), "inputs": dict(sorted((inputs or {}).items()))}
     text = json.dumps(record, sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode("utf-8"), digest_size=6).hexdigest()
-
-
-def with_values(config: T, assignments: Sequence[str]) -> T:
-    """A copy of a dataclass with `dotted.path=value` assignments applied.
-
-    Members of a list or mapping that has `Members` go by their names: `filters.still.maximum=1`
-    changes a field of one, `filters.still=none` takes it out, `filters=still,black` names all
-    that there shall be.
-
-    Raises:
-        ConfigInvalidError: no such field or member, or a value the field cannot take.
-    """
-    for assignment in assignments:
-        path, separator, text = assignment.partition("=")
-        if not separator or not path.strip():
-            raise ConfigInvalidError(
-                f"{assignment!r} is not of the form dotted.path=value",
-                hint="for example --set detector.threshold=30",
-            )
-        config = _assign(config, path.strip(), text, assignment)
-    return config
-
-
-def _assign(config: Any, path: str, text: str, assignment: str) -> Any:
-    if not dataclasses.is_dataclass(config) or isinstance(config, type):
-        raise ConfigInvalidError(f"{assignment!r}: {path!r} lies inside a plain value")
-    name, _, rest = path.partition(".")
-    known = {field.name: field for field in _public_fields(config)}
-    if name not in known:
-        raise ConfigInvalidError(
-            f"{assignment!r}: {type(config).__name__} has no field {name!r}; "
-            f"it has: {', '.join(known) or 'none'}"
-        )
-    current, members = getattr(config, name), known[name].metadata.get("members")
-    if members is not None and isinstance(current, (tuple, Mapping)):
-        value = _assign_member(current, members, rest, text, assignment)
-    elif rest:
-        value = _assign(current, rest, text, assignment)
-    elif members is not None:
-        value = members.make(text)
-    else:
-        annotation = typing.get_type_hints(type(config))[name]
-        value = parse_value(text, annotation, f"{assignment!r}")
-        # 0 and 0.0 are spelled apart in fingerprints: what changes nothing must change nothing.
-        value = current if value == current else value
-    try:
-        return dataclasses.replace(config, **{name: value})
-    except (TypeError, ValueError) as error:
-        raise ConfigInvalidError(f"{assignment!r}: {error}") from error
-
-
-def _assign_member(
-    current: tuple[Any, ...] | Mapping[str, Any],
-    members: Members,
-    path: str,
-    text: str,
-    assignment: str,
-) -> tuple[Any, ...] | dict[str, Any]:
-    named = dict(current) if isinstance(current, Mapping) else _named(current, members)
-    if not path:
-        wanted = [part.strip() for part in text.split(",") if part.strip()]
-        named = {name: named[name] if name in named else members.make(name) for name in wanted}
-        return named if isinstance(current, Mapping) else tuple(named.values())
-    # A component from outside has dots in its name: "my_parts.sub:Class".
-    fitting = [name for name in named if path == name or path.startswith(f"{name}.")]
-    name = max(fitting, key=len) if fitting else path.partition(".")[0]
-    rest = path[len(name) + 1 :]
-    if not rest and isinstance(current, Mapping) and text.strip().lower() != "none":
-        named[name] = members.make(text.strip())
-        return named
-    begun = members.opened(named[name]) if name in named else members.begin(name, rest)
-    if begun is None:
-        raise ConfigInvalidError(
-            f"{assignment!r}: there is no {name!r}; there are: {', '.join(named) or 'none'}",
-            hint=members.hint,
-        )
-    if rest:
-        named[name] = members.closed(_assign(begun, rest, text, assignment))
-    elif text.strip().lower() == "none":
-        del named[name]
-    else:
-        raise ConfigInvalidError(
-            f"{assignment!r}: {name!r} itself takes only `none`, which takes it out; "
-            f"its fields: {', '.join(settings_of(begun)) or 'none'}"
-        )
-    return named if isinstance(current, Mapping) else tuple(named.values())
-
-
-def _named(current: tuple[Any, ...], members: Members) -> dict[str, Any]:
-    """Members by name; of several that have one name the second is `name-2`, and so on."""
-    named: dict[str, Any] = {}
-    for member in current:
-        name, number = members.name_of(member), 1
-        while (name if number == 1 else f"{name}-{number}") in named:
-            number += 1
-        named[name if number == 1 else f"{name}-{number}"] = member
-    return named
-
-
-def settings_of(config: Any, path: str = "") -> dict[str, Any]:
-    """Dotted path -> value of every field that an assignment can give, as paths are spelled there.
-
-    A component or a list of members stands there by name, and its own fields beside it.
-    """
-    found: dict[str, Any] = {}
-    for field in _public_fields(config):
-        value, here = getattr(config, field.name), f"{path}{field.name}"
-        members = field.metadata.get("members")
-        if members is not None and isinstance(value, (tuple, Mapping)):
-            named = value if isinstance(value, Mapping) else _named(value, members)
-            found[here] = tuple(named)
-            for name, member in named.items():
-                if not isinstance(member, str):
-                    found |= settings_of(member, f"{here}.{name}.")
-        elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-            if members is not None:
-                found[here] = members.name_of(value)
-            found |= settings_of(value, f"{here}.")
-        elif value is None or isinstance(value, (str, int, float, bool)) or _is_flat(value):
-            found[here] = value
-    return found
-
-
-def spell(value: Any) -> str:
-    """A value of `settings_of` as an assignment takes it."""
-    if isinstance(value, tuple):
-        return ",".join(map(str, value))
-    return "none" if value is None else str(value)
-
-
-def _is_flat(value: Any) -> bool:
-    return isinstance(value, tuple) and all(isinstance(item, (str, int, float)) for item in value)
-
-
-def _public_fields(config: Any) -> list[dataclasses.Field[Any]]:
-    # A leading underscore marks state, not configuration.
-    found = dataclasses.fields(config)
-    return [field for field in found if field.init and not field.name.startswith("_")]
-
-
-def parse_value(text: str, annotation: Any, where: str) -> Any:
-    """`text` as the annotated type: str, int, float, bool, Optional or a tuple of those."""
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin in (Union, types.UnionType):
-        if type(None) in arguments and text.strip().lower() in ("none", "null", ""):
-            return None
-        annotation = next(item for item in arguments if item is not type(None))
-        return parse_value(text, annotation, where)
-    if origin is tuple:
-        parts = [part.strip() for part in text.split(",") if part.strip()]
-        return tuple(parse_value(part, arguments[0], where) for part in parts)
-    try:
-        if annotation is bool:
-            return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}[
-                text.strip().lower()
-            ]
-        if annotation is int:
-            return int(text)
-        if annotation is float:
-            return float(text)
-    except (KeyError, ValueError) as error:
-        raise ConfigInvalidError(
-            f"{where}: {text!r} is not a valid {getattr(annotation, '__name__', annotation)}"
-        ) from error
-    if annotation is str or origin is typing.Literal:
-        if arguments and text not in arguments:
-            raise ConfigInvalidError(f"{where}: allowed are {', '.join(map(str, arguments))}")
-        return text
-    if annotation is Any:
-        return text
-    raise ConfigInvalidError(
-        f"{where}: this field holds more than text can say",
-        hint="set a field inside it by its dotted path, or write a recipe in Python",
-    )

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
-from internvid.core.config import settings_of, with_values
+from internvid.core.assignments import settings_of, with_values
 from internvid.core.errors import ComponentUnknownError, ConfigInvalidError
 
 COMPONENTS: dict[str, dict[str, str]] = {
@@ -137,7 +137,8 @@ def create(kind: str, name: str, assignments: Iterable[str] = ()) -> Any:
             if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         ]
         raise ConfigInvalidError(
-            f"{kind} {name!r} needs values for: {', '.join(missing) or error}"
+            f"{kind} {name!r} needs values for: {', '.join(missing) or error}",
+            hint="give these fields defaults in its class; assignments change them then",
         ) from error
     return with_values(made, list(assignments))
 

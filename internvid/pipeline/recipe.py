@@ -8,7 +8,8 @@ from typing import Any
 
 from internvid.core import registry
 from internvid.core.annotators import traits_of
-from internvid.core.config import fingerprint, named_by, settings_of, spell
+from internvid.core.assignments import settings_of, spell
+from internvid.core.config import fingerprint, named_by
 from internvid.core.errors import ConfigInvalidError
 from internvid.curate.filters import DEFAULT_FILTERS, ByReason, FilterRule
 from internvid.dataset.layout import NAME

@@ -6,20 +6,16 @@ a run goes on; all others make the run what it is.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from internvid.core.config import fingerprint, plain, setting, with_values
+from internvid.core.config import fingerprint, named_by, plain, setting
 from internvid.core.errors import ConfigInvalidError
 from internvid.models.viclip.config import ViCLIPConfig
 from internvid.train.data import LoaderRecipe
 from internvid.train.loss import ContrastiveLoss
 from internvid.train.order import Sampling
 from internvid.train.views import ViewRecipe
-
-_STAGES = "stages"
 
 
 @dataclass(frozen=True)
@@ -247,6 +243,27 @@ class TrainRecipe:
     """A whole run.
 
     Attributes:
+class _ByName:
+    """How stages are named in assignments: `stages.masked.batch=512`, `stages.masked=none`."""
+
+    hint = "a further stage takes a recipe written in Python"
+
+    def name_of(self, member: Stage) -> str:
+        return member.name
+
+    def make(self, name: str) -> Stage:
+        raise ConfigInvalidError(f"the recipe has no stage {name!r}", hint=self.hint)
+
+    def begin(self, name: str, path: str) -> None:
+        """None: a recipe's stages are all there are."""
+
+    def opened(self, member: Stage) -> Stage:
+        return member
+
+    def closed(self, member: Stage) -> Stage:
+        return member
+
+
         name: of the recipe.
         stages: one after the other.
     """
@@ -257,7 +274,7 @@ class TrainRecipe:
     data: DataRecipe = field(default_factory=DataRecipe)
     loss: ContrastiveLoss = field(default_factory=ContrastiveLoss)
     optimiser: OptimiserRecipe = field(default_factory=OptimiserRecipe)
-    stages: tuple[Stage, ...] = ()
+    stages: tuple[Stage, ...] = field(default=(), metadata=named_by(_ByName()))
     finish: FinishRecipe = field(default_factory=FinishRecipe)
     loop: LoopRecipe = field(default_factory=LoopRecipe)
 
@@ -275,26 +292,3 @@ class TrainRecipe:
         """As JSON."""
         found: dict[str, Any] = plain(self)
         return found
-
-
-def with_assignments(recipe: TrainRecipe, assignments: Sequence[str]) -> TrainRecipe:
-    """A copy with `dotted.path=value` applied; stages go by name: `stages.masked.batch=512`.
-
-    Raises:
-        ConfigInvalidError: no such field or stage, or a value the field cannot take.
-    """
-    for assignment in assignments:
-        if not assignment.startswith(f"{_STAGES}."):
-            recipe = with_values(recipe, [assignment])
-            continue
-        name, _, rest = assignment.removeprefix(f"{_STAGES}.").partition(".")
-        names = [stage.name for stage in recipe.stages]
-        if name not in names:
-            raise ConfigInvalidError(
-                f"{assignment!r}: the recipe has no stage {name!r}; it has: {', '.join(names)}"
-            )
-        stages = tuple(
-            with_values(stage, [rest]) if stage.name == name else stage for stage in recipe.stages
-        )
-        recipe = dataclasses.replace(recipe, stages=stages)
-    return recipe

@@ -15,7 +15,7 @@ import typer.main
 from internvid import recipes
 from internvid.cli.app import app
 from internvid.core import errors, registry
-from internvid.core.config import settings_of
+from internvid.core.assignments import settings_of
 from internvid.core.types import LEAD, TRANSITIONS, ColumnSpec
 from internvid.curate.filters import DEFAULT_FILTERS, PAPER_FILTERS
 from internvid.dataset.tables import (

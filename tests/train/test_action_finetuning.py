@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from internvid.cli.app import main
+from internvid.core.assignments import with_values
 from internvid.core.errors import ConfigInvalidError, MisuseError
 from internvid.evaluate.annotations.finding import VideoFolder
 from internvid.evaluate.annotations.labelled import read_classes, read_kinetics
@@ -36,7 +37,7 @@ from internvid.train.label_sets import (
 from internvid.train.loop import train
 from internvid.train.opening import open_labelled
 from internvid.train.prepare import make_model, make_towers
-from internvid.train.recipe import DataRecipe, Stage, with_assignments
+from internvid.train.recipe import DataRecipe, Stage
 from internvid.train.samples import make_samples
 from internvid.train.sources import ArraySource
 from internvid.train.views import ViewRecipe
@@ -53,9 +54,7 @@ def tune(*assignments: str, steps: int = 40) -> FineTuneRecipe:
     values["start"] = dataclasses.replace(plain.start, freeze_text=True)
     values["data"] = DataRecipe(clean_captions=False, view=ViewRecipe(flip="never"))
     made = FineTuneRecipe(**values, head=ActionRecipe(layer_decay=0.9))
-    found = with_assignments(made, assignments)
-    assert isinstance(found, FineTuneRecipe)
-    return found
+    return with_values(made, assignments)
 
 
 SMALL = (

@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from internvid.core.assignments import with_values
 from internvid.core.errors import (
     CheckpointFormatError,
     CheckpointMismatchError,
@@ -21,7 +22,6 @@ from internvid.train.heads import FineTuneRecipe, MatchingRecipe
 from internvid.train.loop import train
 from internvid.train.loss import EMPTY, ContrastiveLoss
 from internvid.train.matching import matching_loss, wrong_partners
-from internvid.train.recipe import with_assignments
 from internvid.train.step import accumulate_gradients
 from tests.train.tiny import CONFIG, Leaky, losses, recipe, source, weights
 from tests.train.together import needs_fsdp, run_together
@@ -34,9 +34,7 @@ def tune(*assignments: str) -> FineTuneRecipe:
         **{name: getattr(plain, name) for name in plain.__dataclass_fields__},
         head=MatchingRecipe(layers=1),
     )
-    found = with_assignments(made, assignments)
-    assert isinstance(found, FineTuneRecipe)
-    return found
+    return with_values(made, assignments)
 
 
 def head_weights(folder: Path) -> dict[str, torch.Tensor]:

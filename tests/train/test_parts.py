@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from internvid.core.assignments import with_values
 from internvid.core.errors import (
     CheckpointMismatchError,
     ComponentUnknownError,
@@ -22,9 +23,9 @@ from internvid.models.viclip.model import ViCLIP
 from internvid.models.viclip.tokenizer import Tokenizer
 from internvid.train import recipes
 from internvid.train.flops import measure_peak, parameter_counts, step_cost, tower_flops
+from internvid.train.masks import random_kept
 from internvid.train.optimiser import decays, gradient_norm
-from internvid.train.order import generator, random_crop, random_frames, random_kept
-from internvid.train.recipe import with_assignments
+from internvid.train.order import generator, random_crop, random_frames
 from internvid.train.report import CsvWriter, TensorBoardWriter, find_writer
 from internvid.train.samples import ClipTable, FrameChoice, FramesArray
 from internvid.train.schedule import learning_rate
@@ -345,22 +346,24 @@ def test_the_paper_s_numbers() -> None:
 
 
 def test_stages_are_set_by_name() -> None:
-    changed = with_assignments(
+    changed = with_values(
         recipes.viclip_b16(), ["stages.unmasked.batch=64", "loop.seed=7", "model.config.frames=4"]
     )
     assert changed.stages[1].batch == 64
     assert changed.stages[0].batch == 32768
     assert (changed.loop.seed, changed.model.config.frames) == (7, 4)
-    with pytest.raises(ConfigInvalidError, match="no stage 'first'; it has: masked, unmasked"):
-        with_assignments(recipes.viclip_b16(), ["stages.first.batch=64"])
+    with pytest.raises(
+        ConfigInvalidError, match="there is no 'first'; there are: masked, unmasked"
+    ):
+        with_values(recipes.viclip_b16(), ["stages.first.batch=64"])
     with pytest.raises(ConfigInvalidError, match="peak_lr cannot be -1"):
-        with_assignments(recipes.viclip_b16(), ["stages.masked.peak_lr=-1"])
+        with_values(recipes.viclip_b16(), ["stages.masked.peak_lr=-1"])
     with pytest.raises(ComponentUnknownError, match="no training recipe 'x'; known: reference_b16"):
         recipes.get("x")
 
 
 def test_settings_are_no_part_of_a_recipe_s_identity() -> None:
     plain = recipes.viclip_tiny()
-    settings = with_assignments(plain, ["loop.log_steps=1", "data.loader.workers=3"])
+    settings = with_values(plain, ["loop.log_steps=1", "data.loader.workers=3"])
     assert settings.fingerprint == plain.fingerprint
-    assert with_assignments(plain, ["loop.seed=1"]).fingerprint != plain.fingerprint
+    assert with_values(plain, ["loop.seed=1"]).fingerprint != plain.fingerprint

@@ -10,6 +10,7 @@ import numpy as np
 from safetensors.torch import load_file
 from torch import Tensor
 
+from internvid.core.assignments import with_values
 from internvid.core.errors import VideoUnreadableError
 from internvid.models.viclip.config import ViCLIPConfig
 from internvid.train.data import LoaderRecipe
@@ -21,7 +22,6 @@ from internvid.train.recipe import (
     Stage,
     StartRecipe,
     TrainRecipe,
-    with_assignments,
 )
 from internvid.train.samples import ClipTable, FrameChoice, FramesArray
 from internvid.train.sources import ArraySource
@@ -59,7 +59,7 @@ def recipe(*assignments: str) -> TrainRecipe:
             dtype="float32", device="cpu", log_steps=1, checkpoint_steps=3, writers=("csv",)
         ),
     )
-    return with_assignments(made, assignments)
+    return with_values(made, assignments)
 
 
 def source(count: int = 48) -> ArraySource:
