@@ -7,9 +7,10 @@ from typing import Annotated, Optional
 
 import typer
 
+from internvid.cli.options import DatasetPath, Json, Subset, VideoPath, Workers
+
 PANEL = "Annotate"
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Set = Annotated[
     Optional[list[str]],
     typer.Option("--set", metavar="FIELD=VALUE", help="Change a field, e.g. local.batch=32."),
@@ -19,7 +20,6 @@ Names = Annotated[
     Optional[list[str]],
     typer.Option("--as", metavar="COLUMN", help="Name of the column; default: the component's."),
 ]
-Subset = Annotated[Optional[str], typer.Option(help="Only this subset.")]
 Model = Annotated[
     Optional[str],
     typer.Option(metavar="NAME_OR_FOLDER", help="Its model; with --server the name there."),
@@ -34,9 +34,6 @@ Requests = Annotated[
 ]
 Tokens = Annotated[
     int, typer.Option("--max-tokens", min=0, help="Most tokens of servers; 0: no limit.")
-]
-Workers = Annotated[
-    Optional[int], typer.Option("--workers", min=1, help="Processes; default: all cores.")
 ]
 
 
@@ -128,7 +125,7 @@ def score(
 
 
 def embed(
-    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A dataset folder.")],
+    dataset: DatasetPath,
     model: Annotated[str, typer.Option(help="A ViCLIP checkpoint, or a CLIP or SigLIP.")],
     name: Annotated[str, typer.Option("--as", metavar="COLUMN", help="Name.")] = "embedding",
     subset: Subset = None,
@@ -154,7 +151,7 @@ def embed(
 
 
 def classify(
-    video: Annotated[Path, typer.Argument(metavar="VIDEO", help="One video file.")],
+    video: VideoPath,
     labels: Annotated[str, typer.Option(help="Commas between them, or a file: one a line.")],
     model: Annotated[str, typer.Option(help="A ViCLIP checkpoint, or a CLIP or SigLIP.")],
     top: Annotated[int, typer.Option(min=1, help="So many labels a clip.")] = 3,
@@ -173,7 +170,7 @@ def classify(
 
 
 def audit(
-    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A dataset folder.")],
+    dataset: DatasetPath,
     column: Annotated[
         Optional[list[str]], typer.Option(help="Only these columns; default: all.")
     ] = None,

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from internvid.cli.display import PlainLines, live
 from internvid.cli.model_options import with_model
-from internvid.cli.output import duration, put, put_json, say
+from internvid.cli.output import duration, put, put_json
 from internvid.core import registry
 from internvid.core.errors import ConfigInvalidError, MisuseError
 
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from internvid.pipeline.annotating import ColumnRequest, ColumnSummary
     from internvid.pipeline.annotating_plan import ColumnPlan
     from internvid.pipeline.annotating_progress import AnnotateProgress
-
-_LINE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -238,32 +235,12 @@ def shown_progress() -> Iterator[AnnotateProgress]:
     """Shows an annotate pass live on a terminal, as plain lines elsewhere."""
     from internvid.pipeline.annotating_progress import AnnotateProgress
 
-    if not sys.stderr.isatty():
-        yield AnnotateProgress(changed=_Lines())
-        return
-    from rich.console import Console
-    from rich.live import Live
-
-    progress = AnnotateProgress()
-    with Live(
-        console=Console(stderr=True),
-        refresh_per_second=4,
-        get_renderable=lambda: f"{progress.stage}: {_numbers(progress)}",
-    ):
+    lines = PlainLines()
+    progress = AnnotateProgress(
+        changed=lambda state: lines.tell(state.stage, lambda: _numbers(state))
+    )
+    with live(lambda: f"{progress.stage}: {_numbers(progress)}"):
         yield progress
-
-
-class _Lines:
-    """A line whenever a stage begins, and every few seconds."""
-
-    def __init__(self) -> None:
-        self._stage, self._last = "", 0.0
-
-    def __call__(self, state: AnnotateProgress) -> None:
-        now = time.monotonic()
-        if state.stage != self._stage or now - self._last >= _LINE_SECONDS:
-            self._stage, self._last = state.stage, now
-            say(f"{state.stage}: {_numbers(state)}" if state.asked else state.stage)
 
 
 def _numbers(state: AnnotateProgress) -> str:

@@ -12,6 +12,7 @@ import typer
 
 from internvid import __version__
 from internvid.cli import annotate_verbs, compare_verbs, search_verbs, train_verbs
+from internvid.cli.options import DatasetPath, Device, Json, Subset, VideoPath, Workers
 from internvid.core.errors import InternvidError, MisuseError
 
 app = typer.Typer(
@@ -26,14 +27,9 @@ _INTERRUPTED = 130
 # Modules whose errors mean a damaged table, wherever it is met.
 _READERS = ("_duckdb", "duckdb", "pyarrow.lib")
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Set = Annotated[
     Optional[list[str]],
     typer.Option("--set", metavar="PATH=VALUE", help="Change one field, e.g. cut.detector.x=1."),
-]
-DatasetPath = Annotated[Path, typer.Argument(metavar="DATASET", help="A dataset folder.")]
-Workers = Annotated[
-    Optional[int], typer.Option("--workers", min=1, help="Processes; default: all cores.")
 ]
 
 
@@ -121,7 +117,7 @@ def status(dataset: DatasetPath, as_json: Json = False) -> None:
 
 @app.command(rich_help_panel="Look")
 def shots(
-    video: Annotated[Path, typer.Argument(metavar="VIDEO", help="One video file.")],
+    video: VideoPath,
     detector: Annotated[str, typer.Option(help="See: internvid list detectors.")] = "default",
     assignments: Set = None,
     as_json: Json = False,
@@ -135,7 +131,7 @@ def shots(
 @app.command(rich_help_panel="Look")
 def describe(
     dataset: DatasetPath,
-    subset: Annotated[Optional[str], typer.Option(help="Only this subset.")] = None,
+    subset: Subset = None,
     as_json: Json = False,
 ) -> None:
     """Counts, hours, lengths and the distribution of every column."""
@@ -150,7 +146,7 @@ def list_(
         str,
         typer.Argument(help="detectors, captioners, ..., recipes, or a dataset: its clips."),
     ],
-    subset: Annotated[Optional[str], typer.Option(help="Only this subset.")] = None,
+    subset: Subset = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many clips.")] = 50,
     rejected: Annotated[bool, typer.Option("--rejected", help="Rejected clips too.")] = False,
     as_json: Json = False,
@@ -218,7 +214,7 @@ def select(
 def publish(
     dataset: DatasetPath,
     folder: Annotated[Path, typer.Argument(help="A new folder.")],
-    subset: Annotated[Optional[str], typer.Option(help="Only this subset.")] = None,
+    subset: Subset = None,
     exporter: Annotated[str, typer.Option(help="See: internvid list exporters.")] = "webdataset",
     assignments: Set = None,
     as_json: Json = False,
@@ -256,7 +252,7 @@ def evaluate(
     store: Annotated[
         Optional[Path], typer.Option(help="Keeps vectors; default: embeddings/ beside OUTPUT.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
+    device: Device = "auto",
     preprocessing: Annotated[
         str, typer.Option(help="How frames become pixels; default: the model's own.")
     ] = "",

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-import time
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
+from internvid.cli.display import PlainLines, live
 from internvid.cli.output import duration, put, put_json, say
 from internvid.core.assignments import with_values
 from internvid.core.errors import ConfigInvalidError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.live import Live
 
     from internvid.pipeline.build import BuildSummary
     from internvid.pipeline.progress import BuildProgress
@@ -48,14 +48,14 @@ def run_build(request: BuildRequest) -> None:
         return
     from internvid.pipeline.build import build
 
-    with Display() as display:
+    with _shown_progress() as progress:
         summary = build(
             request.videos,
             request.output,
             recipe,
             workers=request.workers,
             retry=request.retry,
-            progress=display.progress,
+            progress=progress,
         )
     page = _write_report(summary.dataset) if request.report else None
     _put_summary(summary, page, as_json=request.as_json)
@@ -111,53 +111,30 @@ def _put_summary(summary: BuildSummary, page: Path | None, *, as_json: bool) -> 
         say(f"\nwhy sources failed: internvid status {summary.dataset}")
 
 
-class Display:
-    """Shows a BuildProgress live on a terminal, as plain lines elsewhere."""
+@contextlib.contextmanager
+def _shown_progress() -> Iterator[BuildProgress]:
+    """Shows a build live on a terminal, as plain lines elsewhere."""
+    from internvid.pipeline.progress import BuildProgress
 
-    def __init__(self) -> None:
-        from internvid.pipeline.progress import BuildProgress
+    lines = PlainLines()
+    progress = BuildProgress(changed=lambda state: lines.tell(state.stage, lambda: _numbers(state)))
+    with live(lambda: _render(progress)):
+        yield progress
 
-        self.progress: BuildProgress = BuildProgress(changed=self._changed)
-        self._terminal = sys.stderr.isatty()
-        self._last_line = 0.0
-        self._stage = ""
-        self._live: Live | None = None
 
-    def __enter__(self) -> Self:
-        if self._terminal:
-            from rich.console import Console
-            from rich.live import Live
+def _render(state: BuildProgress) -> RenderableType:
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
 
-            self._live = Live(
-                console=Console(stderr=True), refresh_per_second=4, get_renderable=self._render
-            )
-            self._live.__enter__()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        if self._live is not None:
-            self._live.__exit__(None, None, None)
-
-    def _render(self) -> RenderableType:
-        from rich.progress_bar import ProgressBar
-        from rich.table import Table
-
-        state = self.progress
-        grid = Table.grid(padding=(0, 2))
-        bar = ProgressBar(total=1.0, completed=state.share_done, width=30)
-        grid.add_row(state.stage, bar, _numbers(state))
-        return grid
-
-    def _changed(self, state: BuildProgress) -> None:
-        if self._terminal:
-            return
-        now = time.monotonic()
-        if state.stage != self._stage or now - self._last_line >= 10:
-            self._stage, self._last_line = state.stage, now
-            say(f"{state.stage}: {_numbers(state)}" if state.videos_total else state.stage)
+    grid = Table.grid(padding=(0, 2))
+    bar = ProgressBar(total=1.0, completed=state.share_done, width=30)
+    grid.add_row(state.stage, bar, _numbers(state))
+    return grid
 
 
 def _numbers(state: BuildProgress) -> str:
+    if not state.videos_total:
+        return ""
     parts = [f"videos {state.videos_done}/{state.videos_total}"]
     if state.failures:
         parts.append(f"failed {state.failures}")

@@ -7,6 +7,8 @@ from typing import Annotated, Optional
 
 import typer
 
+from internvid.cli.options import Json
+
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the program."""
@@ -49,7 +51,7 @@ def compare(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where runs and results go.")
     ] = Path("comparison"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Which subset or captions train the better model: the same small budget for each."""
     from internvid.cli.comparing import CompareRequest, run_compare

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
+
+from internvid.cli.options import DatasetPath, Device, Json, Subset
 
 
 def register(app: typer.Typer) -> None:
@@ -14,7 +15,7 @@ def register(app: typer.Typer) -> None:
 
 
 def search(
-    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A dataset folder.")],
+    dataset: DatasetPath,
     query: Annotated[
         str, typer.Argument(metavar="TEXT|VIDEO|IMAGE", help="A sentence, or a file.")
     ],
@@ -25,13 +26,13 @@ def search(
         str, typer.Option(help="The model that made it, where it lay in a folder.")
     ] = "",
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many clips.")] = 10,
-    subset: Annotated[Optional[str], typer.Option(help="Only this subset.")] = None,
+    subset: Subset = None,
     exact: Annotated[
         Optional[bool],
         typer.Option("--exact/--index", help="Default: an index from 200,000 clips on."),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")] = False,
+    device: Device = "auto",
+    as_json: Json = False,
 ) -> None:
     """Clips that fit a sentence, or look like a video or an image, the best first."""
     from internvid.cli.searching import SearchRequest, run_search

@@ -7,6 +7,8 @@ from typing import Annotated, Optional
 
 import typer
 
+from internvid.cli.options import Json
+
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the program."""
@@ -53,7 +55,7 @@ def train(
     plan: Annotated[
         bool, typer.Option("--plan", help="Only print FLOPs, memory, hours and the bottleneck.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Train a ViCLIP, or go on training. Under torchrun, on many devices."""
     from internvid.cli.training import TrainRequest, run_train

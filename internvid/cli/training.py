@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import sys
 import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
+from internvid.cli.display import live
 from internvid.cli.output import duration, put, put_json, say, table
 from internvid.core.assignments import with_values
 from internvid.core.errors import MisuseError, OutputExistsError
 
 if TYPE_CHECKING:
-    from rich.live import Live
+    from rich.console import RenderableType
 
     from internvid.train.loop import TrainSummary
     from internvid.train.planning import Forecast
@@ -58,14 +60,14 @@ def run_train(request: TrainRequest) -> None:
             f"{request.output} holds a run already",
             hint="leave --no-resume out to go on with it, or choose another folder",
         )
-    with process_group(find_device(recipe)), Display() as display:
+    with process_group(find_device(recipe)), _shown_progress() as show:
         source = _open(request, recipe, request.output / CACHE)
         summary = train(
             recipe,
             source,
             request.output,
             validate=_validation(request, recipe),
-            progress=display.show,
+            progress=show,
         )
     if int(os.environ.get("RANK", "0")) == 0:
         _put_summary(summary, as_json=request.as_json)
@@ -153,37 +155,28 @@ def _put_summary(summary: TrainSummary, *, as_json: bool) -> None:
         put(f"          {name} {value:.1f}")
 
 
-class Display:
+@contextlib.contextmanager
+def _shown_progress() -> Iterator[Callable[[LogLine], None]]:
     """Shows log lines live on a terminal, one after another elsewhere."""
+    with live() as display:
 
-    def __init__(self) -> None:
-        self._live: Live | None = None
+        def show(line: LogLine) -> None:
+            if display is None:
+                say(describe_line(line))
+            else:
+                display.update(_render(line))
 
-    def __enter__(self) -> Self:
-        if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.live import Live
+        yield show
 
-            self._live = Live(console=Console(stderr=True), refresh_per_second=4)
-            self._live.__enter__()
-        return self
 
-    def __exit__(self, *exc: object) -> None:
-        if self._live is not None:
-            self._live.__exit__(None, None, None)
+def _render(line: LogLine) -> RenderableType:
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
 
-    def show(self, line: LogLine) -> None:
-        """One reading of the loss."""
-        if self._live is None:
-            say(describe_line(line))
-            return
-        from rich.progress_bar import ProgressBar
-        from rich.table import Table
-
-        grid = Table.grid(padding=(0, 2))
-        grid.add_row(ProgressBar(total=line.total, completed=line.step, width=30),
-                     describe_line(line))  # fmt: skip
-        self._live.update(grid)
+    grid = Table.grid(padding=(0, 2))
+    bar = ProgressBar(total=line.total, completed=line.step, width=30)
+    grid.add_row(bar, describe_line(line))
+    return grid
 
 
 def describe_line(line: LogLine) -> str:

@@ -117,16 +117,17 @@ def _refusal(config: Any, assignments: Sequence[_Assignment], error: Exception) 
     At fault is each without which there would not be this error.
     """
     at_fault = [one for one in assignments if _matters(config, assignments, one, error)]
-    given = [repr(one.given) for one in at_fault or assignments]
+    # Their paths alone: a refused value may be a secret, which the reason takes care not to tell.
+    paths = [one.given.partition("=")[0].strip() for one in at_fault or assignments]
     kind: type[MisuseError] = ConfigInvalidError
     reason, hint = str(error), None
     if isinstance(error, MisuseError):
         kind, reason, hint = type(error), error.message, error.hint
-    if hint is None and len(given) > 1:
+    if hint is None and len(paths) > 1:
         hint = "change one of them, or leave it out; they are checked together, in any order"
     elif hint is None:
         hint = "give another value, or set in the same command what it must agree with"
-    return kind(f"{' and '.join(given)}: {reason}", hint=hint)
+    return kind(f"{' and '.join(paths)}: {reason}", hint=hint)
 
 
 def _matters(

@@ -9,7 +9,7 @@ from typing import ClassVar
 from internvid.core.config import file_field, setting, weights_field
 from internvid.core.contracts import Annotation, ClipView
 from internvid.core.errors import ConfigInvalidError
-from internvid.scores.pictures import Shown, answer, judge, show, spread
+from internvid.scores.pictures import Shown, answers, spread
 from internvid.scores.similarity import CLIP_L14, check_sizes, encoder_of
 
 
@@ -76,9 +76,10 @@ class AestheticScorer:
             values = iter(head(rows).tolist())
             return [round(max(next(values) for _ in one.pictures), 5) for one in some]
 
-        ahead = 2 * max(self.batch, self.threads)
-        shown = show(
-            clips, lambda view: spread(view.picks, self.frames), threads=self.threads, ahead=ahead
+        yield from answers(
+            clips,
+            lambda view: spread(view.picks, self.frames),
+            through,
+            batch=self.batch,
+            threads=self.threads,
         )
-        for one, value in judge(shown, self.batch, through):
-            yield answer(one, value)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from internvid.core.config import setting, weights_field
 from internvid.core.contracts import Annotation, ClipView, Needs
-from internvid.scores.pictures import Shown, answer, judge, show, spread
+from internvid.scores.pictures import Shown, answers, spread
 from internvid.scores.similarity import check_sizes, encoder_of
 
 
@@ -68,9 +68,10 @@ class EmbeddingScorer:
         def through(some: Sequence[Shown]) -> list[Any]:
             return list(encoder.clip_features([one.pictures for one in some]))
 
-        ahead = 2 * max(self.batch, self.threads)
-        shown = show(
-            clips, lambda view: spread(view.picks, self.frames), threads=self.threads, ahead=ahead
+        yield from answers(
+            clips,
+            lambda view: spread(view.picks, self.frames),
+            through,
+            batch=self.batch,
+            threads=self.threads,
         )
-        for one, value in judge(shown, self.batch, through):
-            yield answer(one, value)

@@ -54,7 +54,32 @@ def drawn(clip_id: str, picks: Sequence[Pick], seed: int) -> list[Pick]:
     return [picks[int.from_bytes(digest, "big") % len(picks)]]
 
 
-def show(
+def answers(
+    clips: Iterable[ClipView],
+    choose: Callable[[ClipView], Sequence[Pick]],
+    through: Callable[[Sequence[Shown]], Sequence[object]],
+    *,
+    batch: int,
+    threads: int,
+) -> Iterator[Annotation]:
+    """For each clip what a model makes of its chosen pictures, or the reason why there is nothing.
+
+    Args:
+        clips: any number, longer than memory.
+        choose: the picks of a clip that the model sees.
+        through: one value a clip, in order.
+        batch: so many clips go through the model at once.
+        threads: that decode pictures ahead.
+
+    Raises:
+        InternvidError: the model fails for every clip of a batch.
+    """
+    shown = _show(clips, choose, threads=threads, ahead=2 * max(batch, threads))
+    for one, value in _judge(shown, batch, through):
+        yield _answer(one, value)
+
+
+def _show(
     clips: Iterable[ClipView],
     choose: Callable[[ClipView], Sequence[Pick]],
     *,
@@ -78,7 +103,7 @@ def show(
         yield shown
 
 
-def judge(
+def _judge(
     shown: Iterable[Shown], batch: int, through: Callable[[Sequence[Shown]], Sequence[T]]
 ) -> Iterator[tuple[Shown, T | None]]:
     """Each clip with what a model makes of it; None where it fails on that clip alone.
@@ -120,7 +145,7 @@ def _attempt(
         return found
 
 
-def answer(one: Shown, value: object) -> Annotation:
+def _answer(one: Shown, value: object) -> Annotation:
     """The value as an answer, or the reason why there is none."""
     clip_id = one.view.clip.clip_id
     if one.failure:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from internvid.core.config import setting, weights_field
 from internvid.core.contracts import Annotation, ClipView
-from internvid.scores.pictures import Shown, answer, judge, show, spread
+from internvid.scores.pictures import Shown, answers, spread
 from internvid.scores.similarity import check_sizes
 
 if TYPE_CHECKING:
@@ -61,12 +61,13 @@ class SafetyScorer:
             values = iter(rows[:, places].sum(axis=1).tolist())
             return [round(max(next(values) for _ in one.pictures), 6) for one in some]
 
-        ahead = 2 * max(self.batch, self.threads)
-        shown = show(
-            clips, lambda view: spread(view.picks, self.frames), threads=self.threads, ahead=ahead
+        yield from answers(
+            clips,
+            lambda view: spread(view.picks, self.frames),
+            through,
+            batch=self.batch,
+            threads=self.threads,
         )
-        for one, value in judge(shown, self.batch, through):
-            yield answer(one, value)
 
     def _classifier(self) -> ImageClassifier:
         from internvid.models.classifier import ImageClassifier

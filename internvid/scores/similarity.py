@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 from internvid.core.config import setting, weights_field
 from internvid.core.contracts import Annotation, ClipView, Needs, Pick
 from internvid.core.errors import ConfigInvalidError
-from internvid.scores.pictures import Shown, answer, judge, show, spread
+from internvid.scores.pictures import Shown, answers, spread
 
 if TYPE_CHECKING:
     from internvid.models.dual_encoder import ClipEncoder
@@ -117,7 +117,4 @@ def cosines(
         # Six decimals: further ones differ with the size of the batch.
         return [round(float(video @ text), 6) for video, text in zip(videos, texts, strict=True)]
 
-    ahead = 2 * max(component.batch, component.threads)
-    shown = show(clips, choose, threads=component.threads, ahead=ahead)
-    for one, value in judge(shown, component.batch, through):
-        yield answer(one, value)
+    yield from answers(clips, choose, through, batch=component.batch, threads=component.threads)

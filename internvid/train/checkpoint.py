@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from internvid.core.errors import CheckpointFormatError, StorageError
-from internvid.dataset.parts import commit_json, discard, storage_errors
+from internvid.dataset.parts import commit_json, discard, storage_errors, sync_folder
 from internvid.models.viclip.checkpoint import safetensors, save_tensors
 from internvid.models.viclip.classifying import ActionHead
 from internvid.models.viclip.heads import WEIGHTS as HEAD
@@ -162,7 +162,7 @@ def save_checkpoint(
                 _flush(temporary)
                 discard(path)
                 os.replace(temporary, path)
-                _flush_folder(path.parent)
+                sync_folder(path.parent)
             except BaseException as error:
                 discard(temporary)
                 if isinstance(error, StorageError) and isinstance(error.__cause__, OSError):
@@ -262,12 +262,4 @@ def _flush(folder: Path) -> None:
     for path in folder.iterdir():
         with path.open("rb") as file:
             os.fsync(file.fileno())
-    _flush_folder(folder)
-
-
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(folder)

@@ -69,17 +69,17 @@ def test_of_one_field_the_last_value_counts() -> None:
         # One that cannot be is named alone, whatever else is said of its object.
         (
             ["layers=5", "heads=3"],
-            "'heads=3': width 128 cannot be shared by heads 3",
+            "heads: width 128 cannot be shared by heads 3",
             "set in the same command what it must agree with",
         ),
         (
             ["heads=3", "layers=5", "width=100"],
-            "'heads=3' and 'width=100': width 100 cannot be shared by heads 3",
+            "heads and width: width 100 cannot be shared by heads 3",
             "change one of them",
         ),
-        (["heads=3", "layers=0"], "'layers=0': layers must be at least 1, got 0", "another value"),
+        (["heads=3", "layers=0"], "layers: layers must be at least 1, got 0", "another value"),
         # What raises by itself is refused like the rest.
-        (["width=8", "heads=0"], "'heads=0': integer modulo by zero", "another value"),
+        (["width=8", "heads=0"], "heads: integer modulo by zero", "another value"),
     ],
 )
 def test_a_refusal_names_the_assignments_at_fault(
@@ -100,7 +100,7 @@ def test_a_refusal_keeps_the_hint_and_spares_what_has_no_part_in_it() -> None:
     with pytest.raises(ConfigInvalidError) as caught:
         with_values(Towers(), ["video.heads=4", "text.layers=9", "video.layers=5", "text.heads=1"])
     assert str(caught.value) == (
-        "'text.layers=9': the text tower is the deeper one\nhint: --set text.layers=1"
+        "text.layers: the text tower is the deeper one\nhint: --set text.layers=1"
     )
 
 

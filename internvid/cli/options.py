@@ -1,0 +1,17 @@
+"""Options and arguments that several verbs have, with one meaning and one text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+DatasetPath = Annotated[Path, typer.Argument(metavar="DATASET", help="A dataset folder.")]
+VideoPath = Annotated[Path, typer.Argument(metavar="VIDEO", help="One video file.")]
+Subset = Annotated[Optional[str], typer.Option(help="Only this subset.")]
+Workers = Annotated[
+    Optional[int], typer.Option("--workers", min=1, help="Processes; default: all cores.")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda ...")]
