@@ -26,7 +26,7 @@ from internvid.evaluate.recognition import REFERENCE_RULE, class_vectors
 from internvid.evaluate.views import ViewPlan, cut_squares
 from internvid.models.viclip import CONFIGS, Merges, ViCLIP
 from tests.evaluate.colours import ColourEmbedder, change
-from tests.models.tiny import make_clip
+from tests.models.tiny.encoders import make_clip
 
 
 @pytest.fixture(scope="module")

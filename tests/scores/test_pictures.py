@@ -24,7 +24,8 @@ from internvid.scores.embedding import EmbeddingScorer
 from internvid.scores.pictures import drawn, spread
 from internvid.scores.safety import SafetyScorer
 from internvid.scores.similarity import SimilarityScorer
-from tests.models.tiny import TinyModels, make_clip
+from tests.models.tiny import TinyModels
+from tests.models.tiny.encoders import make_clip
 from tests.scores.conftest import make_view
 
 TEXTS = ["a dog runs", "the cat sits on a tree", "red car", "two children play in the snow"]

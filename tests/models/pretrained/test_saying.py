@@ -16,7 +16,9 @@ from internvid.models.text_to_text import TextToText, _buckets
 from internvid.models.texts import Said, clean, without_prompt
 from internvid.models.vision_chat import VisionChat
 from tests.models.pretrained.pictures import picture
-from tests.models.tiny import WORDS, TinyModels, make_qwen_vl
+from tests.models.tiny import TinyModels
+from tests.models.tiny.language import make_qwen_vl
+from tests.models.tiny.parts import WORDS
 
 
 @pytest.mark.parametrize("prompt", ["", "a dog"])
