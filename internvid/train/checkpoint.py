@@ -11,6 +11,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,9 @@ class Position:
     skipped: int = 0
 
 
+_KINDS = {"step": int, "stage": str, "stage_step": int, "shown": int, "skipped": int}
+
+
 @dataclass(frozen=True)
 class Checkpoints:
     """The checkpoints of one run.
@@ -93,8 +97,12 @@ class Checkpoints:
         path = self.folder / BEST
         if not path.is_file():
             return None
-        record = json.loads(path.read_text("utf-8"))
-        return self.folder / record["checkpoint"], float(record["value"])
+        try:
+            record = json.loads(path.read_text("utf-8"))
+            return self.folder / record["checkpoint"], float(record["value"])
+        except (ValueError, KeyError, TypeError):
+            # Damaged from outside: the next validation says anew which is best.
+            return None
 
     def path(self, step: int) -> Path:
         """Where the checkpoint of a step lies."""
@@ -200,6 +208,8 @@ def read_position(path: Path) -> tuple[Position, dict[str, Any]]:
     try:
         state = json.loads((path / STATE).read_text("utf-8"))
         position = Position(**{name: state[name] for name in Position.__dataclass_fields__})
+        if not all(type(getattr(position, name)) is kind for name, kind in _KINDS.items()):
+            raise TypeError(f"no position: {position}")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointFormatError(
             f"{path / STATE} is damaged: {error!r}",
@@ -221,12 +231,12 @@ def load_weights(path: Path, model: ViCLIP, head: nn.Module | None = None) -> No
     """A checkpoint's weights into a model, whatever number of processes shares it.
 
     Raises:
-        CheckpointFormatError: the file is damaged.
+        CheckpointFormatError: the file is damaged, or of another model.
     """
     state = _read(path / WEIGHTS)
     if head is not None:
         state |= {f"head.{name}": value for name, value in _read(path / HEAD).items()}
-    with torch.no_grad():
+    with torch.no_grad(), _fitting(path / WEIGHTS):
         for name, parameter in named_parameters(model, head):
             parameter.copy_(local_like(state[name], parameter))
 
@@ -240,10 +250,24 @@ def load_moments(
     """A checkpoint's optimiser state, likewise.
 
     Raises:
-        CheckpointFormatError: the file is damaged.
+        CheckpointFormatError: the file is damaged, or of another model.
     """
     named = dict(named_parameters(model, head))
-    load_optimiser_state(optimiser, named, _read(path / OPTIMISER))
+    state = _read(path / OPTIMISER)
+    with _fitting(path / OPTIMISER):
+        load_optimiser_state(optimiser, named, state)
+
+
+@contextmanager
+def _fitting(path: Path) -> Iterator[None]:
+    """A tensor that is not there, or of another shape, is damage too."""
+    try:
+        yield
+    except (KeyError, RuntimeError) as error:
+        raise CheckpointFormatError(
+            f"{path} does not hold this model: {error}",
+            hint=f"remove {path.parent} to go on from the checkpoint before it",
+        ) from error
 
 
 def _read(path: Path) -> dict[str, Tensor]:

@@ -23,6 +23,15 @@ from internvid.train.checkpoint import (
     save_model,
     whole_state,
 )
+from internvid.train.claiming import (
+    BLENDED,
+    CACHE,
+    MODEL,
+    check_folder,
+    claim_folder,
+    locked,
+    run_facts,
+)
 from internvid.train.data import BatchReader, Orders, batches
 from internvid.train.flops import measure_peak
 from internvid.train.heads import learning_rate_scales
@@ -30,18 +39,14 @@ from internvid.train.ledger import Ledger
 from internvid.train.meter import TimedBatches, Window
 from internvid.train.optimiser import make_optimiser, set_learning_rate
 from internvid.train.prepare import (
-    CACHE,
     PlannedStage,
     Towers,
     Validate,
     choose_samples,
-    claim_folder,
     find_device,
-    locked,
     make_model,
     make_towers,
     plan_stages,
-    run_facts,
 )
 from internvid.train.processes import all_max, process_group, rank, wait_for_all, world_size
 from internvid.train.recipe import TrainRecipe
@@ -50,8 +55,6 @@ from internvid.train.samples import ClipSource, Samples
 from internvid.train.steps import find_stepper
 from internvid.train.watch import Watch, stage_learning_rate
 from internvid.train.wiseft import blend_models
-
-MODEL, BLENDED = "model", "model-wise-ft"
 
 
 @dataclass(frozen=True)
@@ -111,8 +114,9 @@ def train(
     with process_group(find_device(recipe)):
         samples = choose_samples(recipe, source)
         planned = plan_stages(recipe, samples)
-        claim_folder(folder, recipe, samples)
+        check_folder(folder)
         with locked(folder):
+            claim_folder(folder, recipe, samples)
             model = make_model(recipe, samples)
             towers = make_towers(recipe, model, samples, folder / CACHE)
             watch = make_watch(recipe, planned, towers, progress)

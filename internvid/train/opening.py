@@ -23,6 +23,7 @@ from internvid.train.stored import pack_picks
 
 WORLD = "world"
 _LISTS = (".jsonl", ".csv")
+_FORM = "each clip needs path and caption; start_seconds, end_seconds and source may be"
 
 
 def open_source(
@@ -129,12 +130,15 @@ def _listed(path: Path) -> list[FileClip]:
         try:
             clips.append(_clip(path.parent, next(rows)))
         except StopIteration:
-            return clips
+            break
         except (KeyError, TypeError, ValueError, csv.Error, ConfigInvalidError) as error:
             raise MisuseError(
                 f"{path}, clip {number}: {_fault(error)}",
-                hint="each needs path and caption; start_seconds, end_seconds and source may be",
+                hint=_hint(error),
             ) from error
+    if not clips:
+        raise MisuseError(f"{path} lists no clips", hint=_FORM)
+    return clips
 
 
 def _clip(folder: Path, row: Any) -> FileClip:
@@ -143,6 +147,10 @@ def _clip(folder: Path, row: Any) -> FileClip:
     span = None
     if row.get("end_seconds") not in (None, ""):
         span = TimeSpan(float(row.get("start_seconds") or 0), float(row["end_seconds"]))
+        if not span.duration_seconds > 0:
+            raise ValueError(f"an empty span, {span.start_seconds:g} to {span.end_seconds:g} s")
+    elif row.get("start_seconds") not in (None, ""):
+        raise ValueError("start_seconds without end_seconds")
     path, caption = row["path"], row["caption"] or ""
     if not isinstance(path, str) or not isinstance(caption, str):
         raise TypeError("path and caption must be texts")
@@ -157,8 +165,13 @@ def _fault(error: Exception) -> str:
     return str(error)
 
 
+def _hint(error: Exception) -> str:
+    return "save it as UTF-8" if isinstance(error, UnicodeDecodeError) else _FORM
+
+
 def _rows(path: Path) -> Iterator[Any]:
-    with path.open(encoding="utf-8", newline="") as file:
+    # A byte order mark, as spreadsheets write, is no part of the first name.
+    with path.open(encoding="utf-8-sig", newline="") as file:
         if path.suffix == ".csv":
             yield from csv.DictReader(file)
             return

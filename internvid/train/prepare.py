@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
-from internvid.core.errors import ConfigInvalidError, MisuseError, OutputExistsError
-from internvid.dataset.parts import commit_json, held, storage_errors
+from internvid.core.errors import ConfigInvalidError
 from internvid.models.devices import choose_device, choose_dtype
 from internvid.models.viclip.blocks import ResidualBlock
+from internvid.models.viclip.config import ViCLIPConfig
 from internvid.models.viclip.initialise import initialise_sincos
 from internvid.models.viclip.merges import find_merges
 from internvid.models.viclip.model import ViCLIP
@@ -31,7 +27,7 @@ from internvid.train.heads import (
     make_head,
 )
 from internvid.train.order import SamplePlan
-from internvid.train.processes import local_rank, rank, wait_for_all, world_size
+from internvid.train.processes import local_rank, world_size
 from internvid.train.recipe import Stage, TrainRecipe
 from internvid.train.samples import LEAST_WORDS, ClipSource, Samples, make_samples
 from internvid.train.sharding import share_tower
@@ -39,10 +35,6 @@ from internvid.train.textcache import CachedTexts, Texts, TokenTexts, cache_text
 from internvid.train.towers import PatchTokens, PatchTower, TextTokens
 from internvid.train.views import ViewShape
 from internvid.train.vocabulary import learn_merges
-
-RUN = "run.json"
-CACHE = "cache"
-_FORMAT = {"format": "internvid-training", "version": 1}
 
 Validate = Callable[[ViCLIP], Mapping[str, float]]
 """Measures a model; the first number decides which checkpoint is best, the higher the better."""
@@ -123,6 +115,7 @@ def plan_stages(recipe: TrainRecipe, samples: Samples) -> list[PlannedStage]:
                 f"{world_size()} processes",
                 hint=f"--set stages.{stage.name}.batch=N with N a multiple of {world_size()}",
             )
+        _check_fits(stage, samples)
         plan = SamplePlan(
             count=len(samples),
             batch=stage.batch,
@@ -148,6 +141,24 @@ def plan_stages(recipe: TrainRecipe, samples: Samples) -> list[PlannedStage]:
             )
         )
     return planned
+
+
+def _check_fits(stage: Stage, samples: Samples) -> None:
+    """Refuses what the clips cannot give, all at once."""
+    faults, better = [], []
+    if stage.batch > len(samples):
+        faults.append(f"a batch of {stage.batch} cannot be drawn from {len(samples)} clips")
+        better.append(f"--set stages.{stage.name}.batch={len(samples)}")
+    if stage.neighbours and samples.alike is None:
+        faults.append(
+            f"neighbours={stage.neighbours} asks for clips that differ in their motion alone, "
+            "which only the synthetic world knows"
+        )
+        better.append(f"--set stages.{stage.name}.neighbours=0")
+    if faults:
+        raise ConfigInvalidError(
+            f"stage {stage.name!r}: {'; '.join(faults)}", hint=f"add {' '.join(better)}"
+        )
 
 
 def choose_samples(recipe: TrainRecipe, source: ClipSource) -> Samples:
@@ -182,13 +193,20 @@ def make_model(recipe: TrainRecipe, samples: Samples) -> ViCLIP:
     rule = recipe.model.preprocessing
     merges = start.merges if start.merges not in ("", "learn") else None
     if start.weights:
-        model = ViCLIP.from_pretrained(
-            start.weights,
-            frames=config.frames,
-            resolution=config.resolution,
-            preprocessing=rule,
-            merges=merges,
-        )
+        try:
+            model = ViCLIP.from_pretrained(
+                start.weights,
+                frames=config.frames,
+                resolution=config.resolution,
+                preprocessing=rule,
+                merges=merges,
+            )
+        except ConfigInvalidError as error:
+            raise ConfigInvalidError(
+                f"{start.weights} cannot take the recipe's shapes: {error.message}",
+                hint="--set model.config.patch=N and .resolution=N as its config.json says",
+            ) from error
+        _check_shapes(start.weights, model.config, config)
         extend_context(model, config.context)
     else:
         learns = start.merges == "learn"
@@ -207,6 +225,21 @@ def make_model(recipe: TrainRecipe, samples: Samples) -> ViCLIP:
     if start.temperature:
         torch.nn.init.constant_(model.temp, start.temperature)
     return model.train()
+
+
+def _check_shapes(weights: str, found: ViCLIPConfig, wanted: ViCLIPConfig) -> None:
+    """Refuses weights of other shapes than the recipe's, by which views and costs are made."""
+    names = [name for name in found.shapes() if name.startswith(("vision_", "text_"))]
+    differing = [
+        f"model.config.{name}={getattr(found, name)}"
+        for name in ("patch", "embedding", *names)
+        if getattr(found, name) != getattr(wanted, name)
+    ]
+    if differing:
+        raise ConfigInvalidError(
+            f"{weights} is another model than the recipe's: {', '.join(differing)}",
+            hint=f"for its shapes add --set {' --set '.join(differing)}",
+        )
 
 
 def _set_up_blocks(model: ViCLIP, drop_path: float, checkpointed: int) -> None:
@@ -258,96 +291,3 @@ def _shared(tower: nn.Module, sharding: str, device: torch.device) -> nn.Module:
     """What to call in a tower's place; one that is not trained stays as it is."""
     trained = any(each.requires_grad for each in tower.parameters())
     return share_tower(tower, sharding, device) if trained else tower
-
-
-def run_facts(samples: Samples) -> dict[str, Any]:
-    """What is recorded of the data: another set of samples is another run."""
-    digest = hashlib.blake2b(digest_size=12)
-    for clip_id, text in zip(samples.clip_ids, samples.texts, strict=True):
-        digest.update(f"{clip_id} {samples.captions[text]}\n".encode())
-    return {"samples": len(samples), "samples_digest": digest.hexdigest()}
-
-
-def check_folder(folder: Path) -> None:
-    """Changes nothing, but makes sure that the folder is a run's or can become one.
-
-    Raises:
-        OutputExistsError: it holds something else.
-    """
-    if folder.is_file():
-        raise OutputExistsError(f"{folder} is a file", hint="choose another path with -o")
-    if not folder.is_dir() or (folder / RUN).is_file():
-        return
-    foreign = sorted(path.name for path in folder.iterdir() if path.name not in (CACHE, "lock"))
-    if foreign:
-        raise OutputExistsError(
-            f"{folder} exists and is not a training run (it holds {foreign[0]!r})",
-            hint="choose an empty or new folder with -o",
-        )
-
-
-def claim_folder(folder: Path, recipe: TrainRecipe, samples: Samples) -> None:
-    """Makes the folder this run's, or finds that it is.
-
-    Raises:
-        ConfigInvalidError: it belongs to a run of another recipe or other data.
-        OutputExistsError: it holds something else.
-    """
-    check_folder(folder)
-    # All have looked before the first one writes.
-    wait_for_all()
-    facts = run_facts(samples)
-    mine = {**_FORMAT, "recipe": recipe.plain(), "fingerprint": recipe.fingerprint, **facts}
-    path = folder / RUN
-    if path.is_file():
-        known = json.loads(path.read_text("utf-8"))
-        if known.get("fingerprint") != recipe.fingerprint:
-            differing = _differences(known.get("recipe", {}), mine["recipe"])
-            raise ConfigInvalidError(
-                f"{folder} holds a run of another recipe; it differs in: {', '.join(differing)}",
-                hint="give the same recipe and --set values to go on, or another folder",
-            )
-        if known.get("samples_digest") != facts["samples_digest"]:
-            raise ConfigInvalidError(
-                f"{folder} holds a run on {known.get('samples')} other clips or captions; "
-                f"these are {len(samples)}",
-                hint="give the same data to go on, or another folder",
-            )
-    elif rank() == 0:
-        with storage_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            commit_json(path, mine)
-    wait_for_all()
-
-
-def _differences(known: Any, mine: Any, path: str = "") -> list[str]:
-    if isinstance(known, dict) and isinstance(mine, dict):
-        return [
-            found
-            for name in sorted({*known, *mine})
-            for found in _differences(known.get(name), mine.get(name), f"{path}.{name}".strip("."))
-        ]
-    if isinstance(known, list) and isinstance(mine, list) and len(known) == len(mine):
-        return [
-            found
-            for at, pair in enumerate(zip(known, mine, strict=True))
-            for found in _differences(*pair, f"{path}.{at}")
-        ]
-    return [] if known == mine else [f"{path} ({known} there, {mine} here)"]
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Holds the folder for this run; the system frees it however the process ends.
-
-    Raises:
-        MisuseError: another process trains there.
-    """
-    if rank():
-        yield
-        return
-    busy = MisuseError(
-        f"another process is training in {folder}", hint="wait until it ends, or stop it"
-    )
-    with held(folder / "lock", busy):
-        yield

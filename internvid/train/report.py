@@ -83,7 +83,7 @@ class CsvWriter:
         path = folder / CSV
         rows: list[dict[str, str]] = []
         if path.is_file():
-            with path.open(newline="", encoding="utf-8") as file:
+            with path.open(newline="", encoding="utf-8", errors="replace") as file:
                 rows = [row for row in csv.DictReader(file) if _is_kept(row, step)]
         self._file = path.open("w", newline="", encoding="utf-8")
         self._writer = csv.DictWriter(self._file, _FIELDS, restval="", extrasaction="ignore")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from internvid.core.errors import AnnotationInvalidError, SourceMissingError
+from internvid.core.errors import AnnotationInvalidError, ConfigInvalidError, SourceMissingError
 from internvid.core.types import TimeSpan
 
 
@@ -43,7 +43,7 @@ def read_text(path: Path) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise invalid(path, line, "no UTF-8 text") from error
+        raise invalid(path, line, "no UTF-8 text", "UTF-8: save the file anew as that") from error
 
 
 def read_lines(path: Path) -> list[tuple[int, str]]:
@@ -103,6 +103,8 @@ def read_json(path: Path) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise invalid(path, error.lineno, f"no JSON: {error.msg}") from error
+    except RecursionError as error:
+        raise invalid(path, "whole", "JSON of too many levels") from error
 
 
 def read_list(path: Path) -> list[tuple[str, dict[str, Any]]]:
@@ -151,8 +153,8 @@ def seconds(path: Path, line: int, start: str, end: str) -> TimeSpan:
     """
     try:
         found = TimeSpan(float(start), float(end))
-    except ValueError as error:
-        raise invalid(path, line, f"{start!r} to {end!r}", "seconds") from error
+    except (ValueError, ConfigInvalidError) as error:
+        raise invalid(path, line, f"{start!r} to {end!r}", "seconds, start < end") from error
     if found.duration_seconds <= 0 or found.start_seconds < 0:
         raise invalid(path, line, f"an empty span {start} to {end}", "start < end")
     return found
