@@ -1,7 +1,7 @@
 """What `viclip_tiny` learns of the synthetic world, in CPU seconds of one thread.
 
     python -m benchmarks.learning learn   [--seeds 0 1 2]   the recipe, measured on unseen worlds
-    python -m benchmarks.learning masking [--ratios ...]    mask ratios at half the unmasked time
+    python -m benchmarks.learning masking [--focus 0 3]     masks at half the unmasked time
     python -m benchmarks.learning noise   [--seeds 1 2]     permuted captions, filtered or not
     python -m benchmarks.learning crowding                  batches full of clips of one source
 
@@ -135,15 +135,19 @@ def learn(given: argparse.Namespace) -> list[dict]:
 
 
 def masking(given: argparse.Namespace) -> list[dict]:
-    """Each ratio with a fifth of its time unmasked at the end, in half the unmasked run's time."""
+    """Each ratio and focus, a fifth of the time unmasked at the end, in half the unmasked time."""
     rows = []
     source = world(given.cache, tiny(0))
-    (usual,) = tiny(0).stages
+    usual, finish = tiny(0).stages
     # Runs this short would spend half their steps on the usual warm-up.
-    whole = replace(usual, warmup_steps=25)
-    open_stage = replace(whole, name="unmasked", mask_ratio=0.0)
-    masked = [replace(whole, mask_ratio=ratio) for ratio in given.ratios]
-    costs = dict(zip(given.ratios, step_seconds(masked, source), strict=True))
+    usual = replace(usual, warmup_steps=25)
+    open_stage = replace(usual, name="unmasked", mask_ratio=0.0, mask_focus=0.0)
+    masked = [
+        replace(usual, mask_ratio=ratio, mask_focus=focus)
+        for focus in given.focus
+        for ratio in given.ratios
+    ]
+    costs = step_seconds(masked, source)
     (open_step,) = step_seconds([open_stage], source)
     steps = round(given.budget_seconds / open_step)
     for seed in given.seeds:
@@ -151,17 +155,18 @@ def masking(given: argparse.Namespace) -> list[dict]:
         # Long runs cost more a step than short ones: half of what was spent, not of what was meant.
         half, open_step = spent / 2, spent / steps
         last = round(0.2 * half / open_step)
-        finish = replace(open_stage, steps=last, warmup_steps=10, peak_lr=whole.peak_lr / 4)
-        for stage in masked:
-            first = round(0.8 * half / costs[stage.mask_ratio])
-            once(rows, tiny(seed, replace(stage, steps=first), finish), source)
+        for stage, cost in zip(masked, costs, strict=True):
+            first = round(0.8 * half / cost)
+            once(rows, tiny(seed, replace(stage, steps=first), replace(finish, steps=last)), source)
     return rows
 
 
 def once(rows: list[dict], recipe: TrainRecipe, source: ClipSource) -> tuple[ViCLIP, float]:
     """A run, measured on 1,000 clips: five galleries of 200."""
     model, spent = run(recipe, source)
-    rows.append({"mask_ratio": recipe.stages[0].mask_ratio, "seed": recipe.loop.seed})
+    first = recipe.stages[0]
+    rows.append({"mask_ratio": first.mask_ratio, "mask_focus": first.mask_focus})
+    rows[-1] |= {"seed": recipe.loop.seed}
     rows[-1] |= {"cpu_seconds": round(spent), "steps": [each.steps for each in recipe.stages]}
     rows[-1] |= measure(model, seeds=(901, 902, 903, 904, 905))
     print(json.dumps(rows[-1]), flush=True)
@@ -181,7 +186,7 @@ def noise(given: argparse.Namespace) -> list[dict]:
     for column in (captions, alike):
         column[wrong] = column[np.roll(wrong, 1)]
     everything = _chosen(whole, np.arange(count), captions, alike)
-    (stage,) = tiny(0).stages
+    stage, _ = tiny(0).stages
     quick = replace(stage, steps=given.steps, warmup_steps=25)
     scorer, spent = run(tiny(0, quick), everything)
     scores = _own_scores(scorer, everything)
@@ -214,7 +219,7 @@ def crowding(given: argparse.Namespace) -> list[dict]:
     places = np.arange(len(table.clip_ids))
     captions = np.array(table.captions, object)
     source = _chosen(whole, places, captions, captions, by_caption=True)
-    (stage,) = tiny(0).stages
+    stage, _ = tiny(0).stages
     rows = []
     for name, neighbours, sampling in (("crowded", 7, "reference"), ("separate", 0, "separate")):
         quick = replace(
@@ -269,6 +274,7 @@ def main() -> None:
     parser.add_argument("what", choices=("learn", "masking", "noise", "crowding"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--ratios", type=float, nargs="+", default=[0.5, 0.75, 0.875])
+    parser.add_argument("--focus", type=float, nargs="+", default=[0.0, 3.0])
     parser.add_argument("--budget-seconds", type=float, default=100.0, help="of the unmasked run")
     parser.add_argument("--steps", type=int, default=240, help="of the noise and crowding runs")
     parser.add_argument("--cache", type=Path, default=Path("world-cache"))

@@ -86,7 +86,7 @@ def make_source(media: Path, folder: Path, most: int = 0) -> ShardSource:
 def tiny(samples: int, steps: int, seed: int, weights: Path | None = None) -> TrainRecipe:
     """`viclip_tiny` for sentences of people: longer ones, no neighbours that differ in motion."""
     made = recipes.viclip_tiny()
-    (stage,) = made.stages
+    stage, _ = made.stages
     stage = replace(
         stage, steps=steps, warmup_steps=max(1, steps // 10), batch=min(BATCH, samples),
         neighbours=0,

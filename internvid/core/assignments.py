@@ -40,7 +40,8 @@ def with_values(config: T, assignments: Sequence[str]) -> T:
 
     Members of a list or mapping that has `Members` go by their names: `filters.still.maximum=1`
     changes a field of one, `filters.still=none` takes it out, `filters=still,black` names all
-    that there shall be.
+    that there shall be. `stages.*.batch=16` is said of every member but those told otherwise by
+    name.
 
     Raises:
         ConfigInvalidError: no such field or member, a value the field cannot take, or values that
@@ -154,10 +155,13 @@ def _with_members(
         wanted = [part.strip() for part in whole.text.split(",") if part.strip()]
     by_name: dict[str, list[_Assignment]] = {name: [] for name in wanted}
     for one in inside:
+        if one.path.startswith("*."):
+            continue
         # A component from outside has dots in its name: "my_parts.sub:Class".
         fitting = [name for name in by_name if one.path == name or one.path.startswith(f"{name}.")]
         name = max(fitting, key=len) if fitting else one.path.partition(".")[0]
         by_name.setdefault(name, []).append(one.under(name))
+    of_all = [one.under("*") for one in inside if one.path.startswith("*.")]
     found: dict[str, Any] = {}
     for name, said in by_name.items():
         own, deeper = _split(said)
@@ -175,9 +179,12 @@ def _with_members(
                 f"{own.given!r}: {name!r} itself takes only `none`, which takes it out; "
                 f"its fields: {', '.join(settings_of(members.opened(member))) or 'none'}"
             )
-        if deeper:
-            member = members.closed(_assigned(members.opened(member), deeper))
+        # Of one path the last counts: what names the member comes after what is said of all.
+        if of_all or deeper:
+            member = members.closed(_assigned(members.opened(member), [*of_all, *deeper]))
         found[name] = member
+    if of_all and not found:
+        raise _no_such_member("*", wanted, of_all[0], members)
     return found if isinstance(current, Mapping) else tuple(found.values())
 
 

@@ -247,10 +247,3 @@ def random_crop(
     aspect = min(max(width / height, ratio[0]), ratio[1])
     wide, tall = min(width, round(height * aspect)), min(height, round(width / aspect))
     return (height - tall) // 2, (width - wide) // 2, tall, wide
-
-
-def random_kept(rng: np.random.Generator, tokens: int, kept: int) -> IntArray:
-    """A uniform random set of `kept` out of `tokens` patches, ascending."""
-    chosen = np.argpartition(rng.random(tokens, dtype=np.float32), kept - 1)[:kept]
-    chosen.sort()
-    return chosen.astype(np.int64)

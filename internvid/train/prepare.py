@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -108,6 +108,7 @@ def plan_stages(recipe: TrainRecipe, samples: Samples) -> list[PlannedStage]:
     """
     config = recipe.model.config
     planned = []
+    _check_fits(recipe.stages, samples)
     for at, stage in enumerate(recipe.stages):
         if stage.batch % world_size():
             raise ConfigInvalidError(
@@ -115,7 +116,6 @@ def plan_stages(recipe: TrainRecipe, samples: Samples) -> list[PlannedStage]:
                 f"{world_size()} processes",
                 hint=f"--set stages.{stage.name}.batch=N with N a multiple of {world_size()}",
             )
-        _check_fits(stage, samples)
         plan = SamplePlan(
             count=len(samples),
             batch=stage.batch,
@@ -136,29 +136,46 @@ def plan_stages(recipe: TrainRecipe, samples: Samples) -> list[PlannedStage]:
                 plan=plan,
                 steps=stage.total_steps(per_epoch),
                 warmup=stage.total_warmup(per_epoch),
-                shape=ViewShape(config.frames, config.resolution, config.patch, stage.mask_ratio),
+                shape=ViewShape(
+                    config.frames,
+                    config.resolution,
+                    config.patch,
+                    stage.mask_ratio,
+                    stage.mask_focus,
+                ),
                 parts=-(-share // stage.micro_batch) if stage.micro_batch else 1,
             )
         )
     return planned
 
 
-def _check_fits(stage: Stage, samples: Samples) -> None:
+def _check_fits(stages: Sequence[Stage], samples: Samples) -> None:
     """Refuses what the clips cannot give, all at once."""
+    large = [stage for stage in stages if stage.batch > len(samples)]
+    blind = [stage for stage in stages if stage.neighbours and samples.alike is None]
     faults, better = [], []
-    if stage.batch > len(samples):
-        faults.append(f"a batch of {stage.batch} cannot be drawn from {len(samples)} clips")
-        better.append(f"--set stages.{stage.name}.batch={len(samples)}")
-    if stage.neighbours and samples.alike is None:
+    if large:
+        sizes = " and ".join(sorted({str(stage.batch) for stage in large}, key=int))
+        faults.append(f"a batch of {sizes} cannot be drawn from {len(samples)} clips")
+        better.append(_for_stages(large, stages, f"batch={len(samples)}"))
+    if blind:
+        counts = " and ".join(sorted({str(stage.neighbours) for stage in blind}, key=int))
         faults.append(
-            f"neighbours={stage.neighbours} asks for clips that differ in their motion alone, "
+            f"neighbours={counts} asks for clips that differ in their motion alone, "
             "which only the synthetic world knows"
         )
-        better.append(f"--set stages.{stage.name}.neighbours=0")
+        better.append(_for_stages(blind, stages, "neighbours=0"))
     if faults:
-        raise ConfigInvalidError(
-            f"stage {stage.name!r}: {'; '.join(faults)}", hint=f"add {' '.join(better)}"
-        )
+        names = [repr(stage.name) for stage in stages if stage in large or stage in blind]
+        which = f"stage {names[0]}" if len(names) == 1 else f"stages {' and '.join(names)}"
+        raise ConfigInvalidError(f"{which}: {'; '.join(faults)}", hint=f"add {' '.join(better)}")
+
+
+def _for_stages(wrong: Sequence[Stage], stages: Sequence[Stage], value: str) -> str:
+    """The options that mend some stages: one if it may be said of all."""
+    if len(wrong) > 1 and len(wrong) == len(stages):
+        return f"--set 'stages.*.{value}'"
+    return " ".join(f"--set stages.{stage.name}.{value}" for stage in wrong)
 
 
 def choose_samples(recipe: TrainRecipe, source: ClipSource) -> Samples:

@@ -125,6 +125,9 @@ class Stage:
     Attributes:
         name: what it is called in logs and in `stages.NAME.field`.
         mask_ratio: share of patches that is not shown.
+        mask_focus: how much the shown patches favour content: each is drawn in proportion to
+            (1 + its contrast + its change, in levels of 255) ** mask_focus. 0 draws uniformly,
+            as the paper does.
         peak_lr: largest learning rate.
         epochs: how long, in passes over the samples; may be a fraction.
         warmup_epochs: of it, until the learning rate is at its peak.
@@ -139,6 +142,7 @@ class Stage:
 
     name: str
     mask_ratio: float = 0.9
+    mask_focus: float = 0.0
     peak_lr: float = 4e-4
     epochs: float = 10.0
     warmup_epochs: float = 0.5
@@ -153,6 +157,7 @@ class Stage:
     def __post_init__(self) -> None:
         wrong = {
             "mask_ratio": not 0 <= self.mask_ratio < 1,
+            "mask_focus": not 0 <= self.mask_focus <= 16,
             "peak_lr": not self.peak_lr > 0,
             "epochs": not (self.epochs > 0 or self.steps > 0),
             "warmup_epochs": self.warmup_epochs < 0,
@@ -238,11 +243,6 @@ class FinishRecipe:
             raise ConfigInvalidError(f"wise_ft must lie in [0, 1], got {self.wise_ft}")
 
 
-@dataclass(frozen=True)
-class TrainRecipe:
-    """A whole run.
-
-    Attributes:
 class _ByName:
     """How stages are named in assignments: `stages.masked.batch=512`, `stages.masked=none`."""
 
@@ -264,6 +264,11 @@ class _ByName:
         return member
 
 
+@dataclass(frozen=True)
+class TrainRecipe:
+    """A whole run.
+
+    Attributes:
         name: of the recipe.
         stages: one after the other.
     """

@@ -84,6 +84,8 @@ def viclip_tiny() -> TrainRecipe:
 
     Half of the batches are of clips that differ only in their motion, and positions start as sines
     and cosines: without either, direction is learned later (docs/design/0015-learning-motion.md).
+    Masks look at the clip, so that a quarter of the patches is enough until the short unmasked end
+    (docs/design/0016-masks-that-look.md).
     """
     config = ViCLIPConfig(
         vision_width=96,
@@ -101,15 +103,25 @@ def viclip_tiny() -> TrainRecipe:
         embedding=64,
         drop_path=0.0,
     )
-    stage = Stage(
+    masked = Stage(
         "masked",
-        mask_ratio=0.5,
+        mask_ratio=0.75,
+        mask_focus=3.0,
         peak_lr=2e-3,
-        steps=2400,
+        steps=1800,
         warmup_steps=100,
         batch=126,
         neighbours=6,  # a quarter of the eight motions of each thing is held out
         neighbour_share=0.5,
+    )
+    unmasked = replace(
+        masked,
+        name="unmasked",
+        mask_ratio=0.0,
+        mask_focus=0.0,
+        peak_lr=5e-4,
+        steps=140,
+        warmup_steps=10,
     )
     return TrainRecipe(
         "viclip_tiny",
@@ -126,7 +138,7 @@ def viclip_tiny() -> TrainRecipe:
         ),
         loss=ContrastiveLoss(same_text="share"),
         optimiser=OptimiserRecipe(weight_decay=0.05, clip_norm=1.0, temperature_rate=0.03),
-        stages=(stage,),
+        stages=(masked, unmasked),
         loop=LoopRecipe(dtype="bfloat16", device="cpu", checkpoint_minutes=2.0),
     )
 

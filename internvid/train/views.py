@@ -18,7 +18,8 @@ from torch.nn import functional
 from internvid.core.errors import ConfigInvalidError, VideoUnreadableError
 from internvid.models.viclip.masking import kept_count
 from internvid.models.viclip.preprocess import sample_frames
-from internvid.train.order import IntArray, generator, random_crop, random_frames, random_kept
+from internvid.train.masks import patch_content, random_kept, weighted_kept
+from internvid.train.order import IntArray, generator, random_crop, random_frames
 from internvid.train.samples import ClipSource, FramesArray
 
 _Box = tuple[int, int, int, int]
@@ -61,12 +62,14 @@ class ViewShape:
         resolution: side of the square, in pixels.
         patch: side of a patch, in pixels.
         mask_ratio: share of patches that is not shown.
+        mask_focus: how much the shown ones favour content; 0 draws them uniformly.
     """
 
     frames: int
     resolution: int
     patch: int
     mask_ratio: float
+    mask_focus: float = 0.0
 
     @property
     def tokens(self) -> int:
@@ -128,12 +131,14 @@ def show(
 
     crops_NHWC, shown_T = _crops(source.read(clip, choose), box, shape.frames)
     mirrored = rng.random() < 0.5 and may_flip and recipe.flip != "never"
-    kept_K = (
-        random_kept(rng, shape.tokens, shape.kept)
-        if shape.mask_ratio
-        else np.arange(shape.tokens, dtype=np.int64)
-    )
     squares_NRRC = _resized(crops_NHWC, shape.resolution, recipe.interpolation)
+    if not shape.mask_ratio:
+        kept_K = np.arange(shape.tokens, dtype=np.int64)
+    elif shape.mask_focus:
+        content_L = patch_content(squares_NRRC, shown_T, shape.patch, mirrored=mirrored)
+        kept_K = weighted_kept(rng, content_L, shape.kept, shape.mask_focus)
+    else:
+        kept_K = random_kept(rng, shape.tokens, shape.kept)
     patches_KP = _patches(
         squares_NRRC,
         shown_T[kept_K % shape.frames],

@@ -92,3 +92,20 @@ def test_training_recipes_take_what_belongs_together_in_any_order(turn: int) -> 
         with_values(recipes.get("viclip_action"), tuned[::turn])
     at_fault = caught.value.message.partition(": ")[0].split(" and ")
     assert at_fault == [one.partition("=")[0] for one in tuned[::turn] if "batch" not in one]
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_a_star_says_it_of_all_but_those_told_otherwise(turn: int) -> None:
+    chosen = ["stages.*.batch=16", "stages.masked.batch=64", "stages.*.floor=0.1"]
+    stages = with_values(recipes.viclip_b16(), chosen[::turn]).stages
+    assert [(stage.batch, stage.floor) for stage in stages] == [(64, 0.1), (16, 0.1)]
+    removed = ["stages.*.batch=16", "stages.masked=none"]
+    (left,) = with_values(recipes.viclip_b16(), removed[::turn]).stages
+    assert (left.name, left.batch) == ("unmasked", 16)
+
+
+def test_a_star_is_refused_as_its_members_would_be() -> None:
+    with pytest.raises(ConfigInvalidError, match="batch cannot be 1"):
+        with_values(recipes.viclip_b16(), ["stages.*.batch=1"])
+    with pytest.raises(ConfigInvalidError, match="Stage has no field 'bach'"):
+        with_values(recipes.viclip_b16(), ["stages.*.bach=1"])

@@ -21,7 +21,8 @@ from internvid.train.sources import FileSource, ShardSource, WorldSource
 from internvid.train.stored import PickSource
 
 QUICK = ["--set", "data.world.count=32", "--set", "data.world.validation=8",
-         "--set", "stages.masked.batch=8", "--set", "stages.masked.steps=3",
+         "--set", "stages.*.batch=8", "--set", "stages.masked.steps=2",
+         "--set", "stages.unmasked.steps=1",
          "--set", "model.config.resolution=36", "--set", "loop.writers=csv"]  # fmt: skip
 
 
@@ -55,8 +56,8 @@ def test_a_plan_says_what_holds_the_run_back(
 ) -> None:
     assert run("--data", "world", "-o", tmp_path / "run", *QUICK, "--plan", "--json") == 0
     plan = json.loads(capsys.readouterr().out)
-    assert [stage["name"] for stage in plan["stages"]] == ["masked"]
-    assert plan["stages"][0]["clips"] == 24
+    assert [stage["name"] for stage in plan["stages"]] == ["masked", "unmasked"]
+    assert [stage["clips"] for stage in plan["stages"]] == [16, 8]
     assert plan["compute_is_measured"] is True
     assert all(stage["bottleneck"] in ("compute", "loader") for stage in plan["stages"])
     assert plan["hours"] > 0
@@ -139,3 +140,17 @@ def test_a_line_for_people() -> None:
         "masked 20/100, loss 1.5000, 3 skipped, 512 clips/s, 31.0 % of peak, "
         "4 % waiting for data, about 1 min 15 s left"
     )
+
+
+def test_what_few_clips_cannot_give_is_said_of_all_stages_at_once(
+    dataset: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--data", dataset.root, "-o", tmp_path / "run") == 2
+    found = capsys.readouterr().err
+    assert "stages 'masked' and 'unmasked': a batch of 126 cannot be drawn from" in found
+    assert "--set 'stages.*.neighbours=0'" in found
+    assert run("--data", dataset.root, "-o", tmp_path / "run", "--set", "stages.*.batch=4",
+               "--set", "stages.unmasked.neighbours=0") == 2  # fmt: skip
+    found = capsys.readouterr().err
+    assert "stage 'masked': neighbours=6 asks for" in found
+    assert "hint: add --set stages.masked.neighbours=0\n" in found

@@ -12,7 +12,6 @@ from internvid.train.order import (
     process_share,
     random_crop,
     random_frames,
-    random_kept,
     shuffled,
 )
 
@@ -108,12 +107,6 @@ def test_crops_have_the_asked_area_and_aspect() -> None:
     assert 0.49 < min(shares) < 0.52
     assert max(shares) > 0.9
     assert random_crop(generator(1, 0, 1), 100, 1000, (0.9, 1.0)) == (0, 433, 100, 133)
-
-
-def test_kept_patches_are_ascending_and_uniform() -> None:
-    found = np.stack([random_kept(generator(2, 0, at), 40, 4) for at in range(2000)])
-    assert (np.diff(found, axis=1) > 0).all()
-    assert (abs(np.bincount(found.ravel(), minlength=40) - 200) < 70).all()
 
 
 def test_processes_share_a_batch_without_rest() -> None:
