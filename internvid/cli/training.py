@@ -46,8 +46,9 @@ class TrainRequest:
 def run_train(request: TrainRequest) -> None:
     """`internvid train`."""
     from internvid.train import recipes
+    from internvid.train.claiming import CACHE, RUN, check_folder, check_free
     from internvid.train.loop import train
-    from internvid.train.prepare import CACHE, RUN, check_folder, find_device
+    from internvid.train.prepare import find_device
     from internvid.train.processes import process_group
 
     recipe = with_values(recipes.get(request.recipe), request.assignments)
@@ -61,6 +62,7 @@ def run_train(request: TrainRequest) -> None:
             hint="leave --no-resume out to go on with it, or choose another folder",
         )
     with process_group(find_device(recipe)), _shown_progress() as show:
+        check_free(request.output)
         source = _open(request, recipe, request.output / CACHE)
         summary = train(
             recipe,

@@ -87,11 +87,9 @@ def test_damaged_logs_cost_nothing(tmp_path: Path) -> None:
 
 def test_what_clips_cannot_give_is_said_at_once(tmp_path: Path) -> None:
     wanted = quick("stages.masked.batch=90", "stages.masked.neighbours=3")
-    with pytest.raises(ConfigInvalidError, match="90 cannot be drawn.*motion alone") as found:
+    with pytest.raises(ConfigInvalidError, match=r"90 cannot be drawn.*motion alone") as found:
         train(wanted, source(20), tmp_path)
-    assert found.value.hint == (
-        "add --set stages.masked.batch=20 --set stages.masked.neighbours=0"
-    )
+    assert found.value.hint == ("add --set stages.masked.batch=20 --set stages.masked.neighbours=0")
 
 
 def test_weights_of_other_shapes_name_the_fields_to_set(tmp_path: Path) -> None:
