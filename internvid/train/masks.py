@@ -64,28 +64,23 @@ def patch_content(
     Returns:
         float32 [places * T], in levels of 255; patches in b (n t) order.
     """
-    across = squares_NRRC.shape[1] // patch
-    points = min(_POINTS, patch)
+    across, points = squares_NRRC.shape[1] // patch, min(_POINTS, patch)
     inside = (2 * np.arange(points) + 1) * patch // (2 * points)
-    lines = (np.arange(across)[:, None] * patch + inside).ravel()
-    green_NGG = squares_NRRC[:, lines[:, None], lines, 1]
-    level_TGG = green_NGG.astype(np.float32)[shown_T]
-    frames = len(level_TGG)
+    # Points first, places last: sums over points then run along the memory of the places.
+    lines = (np.arange(across) * patch + inside[:, None]).ravel()
+    green_NGG = squares_NRRC[:, lines[:, None], lines, 1][shown_T]
+    level_TQP = green_NGG.reshape(-1, points, across, points, across).swapaxes(2, 3)
     if mirrored:
-        level_TGG = level_TGG[:, :, ::-1]
-
-    def means(each: NDArray[np.float32]) -> NDArray[np.float32]:
-        blocks = each.reshape(len(each), across, points, across, points)
-        summed: NDArray[np.float32] = blocks.sum(4).sum(2)
-        return summed / np.float32(points * points)
-
-    mean_TPP = means(level_TGG)
-    square_TPP = means(level_TGG * level_TGG)
+        level_TQP = level_TQP[..., ::-1]
+    level_TQP = level_TQP.reshape(len(shown_T), points * points, across * across)
+    exact_TQP = level_TQP.astype(np.float32)
+    mean_TP = exact_TQP.mean(1)
+    square_TP = np.square(exact_TQP).mean(1)
     # Rounding may leave a flat patch a little below nothing.
-    content_TPP = np.sqrt(np.maximum(square_TPP - mean_TPP * mean_TPP, 0))
-    if frames > 1:
-        change_TPP = means(np.abs(np.diff(level_TGG, axis=0)))
-        content_TPP[0] += change_TPP[0]
-        content_TPP[-1] += change_TPP[-1]
-        content_TPP[1:-1] += (change_TPP[1:] + change_TPP[:-1]) / 2
-    return content_TPP.transpose(1, 2, 0).ravel()
+    content_TP = np.sqrt(np.maximum(square_TP - mean_TP * mean_TP, 0))
+    if len(shown_T) > 1:
+        change_TP = np.abs(np.diff(exact_TQP, axis=0)).mean(1)
+        content_TP[0] += change_TP[0]
+        content_TP[-1] += change_TP[-1]
+        content_TP[1:-1] += (change_TP[1:] + change_TP[:-1]) / 2
+    return np.ascontiguousarray(content_TP.T).ravel()
