@@ -79,7 +79,7 @@ class CameraObserver:
                 anchors.append(at)
                 self._anchor_seconds = now
         if anchors:
-            self._enqueue(batch.luma[anchors], batch.luma_half[anchors], seconds[anchors])
+            self._enqueue(batch.luma, anchors, batch.luma_half[anchors], seconds[anchors])
             self._ends.extend(self._count + at for at in anchors)
         self._count += len(seconds)
         self._latest = (batch.luma[-1:].copy(), batch.luma_half[-1:].copy(), float(seconds[-1]))
@@ -94,7 +94,7 @@ class CameraObserver:
         """The same as they are stored."""
         if self._latest is not None and self._ends[-1] < self._count - 1:
             luma, half, seconds = self._latest
-            self._enqueue(luma, half, np.asarray([seconds]))
+            self._enqueue(luma, [0], half, np.asarray([seconds]))
             self._ends.append(self._count - 1)
         while self._seconds:
             self._measure()
@@ -103,9 +103,9 @@ class CameraObserver:
         frames = ends - np.concatenate([[-1], ends[:-1]])
         return {name: np.repeat(column, frames) for name, column in self._steps.stored().items()}
 
-    def _enqueue(self, luma: Float, half: Float, seconds: Array) -> None:
+    def _enqueue(self, luma: Float, anchors: list[int], half: Float, seconds: Array) -> None:
         self._pictures.append(np.asarray(half, np.float32))
-        self._bars.append(_bar_shares(luma))
+        self._bars.append(_bar_shares(luma, anchors))
         self._seconds.extend(seconds.tolist())
 
     def _measure(self) -> None:
@@ -144,15 +144,17 @@ class CameraObserver:
         return rows
 
 
-def _bar_shares(luma: Float) -> Array:
-    """Shares [K, 2] of height and width under black bars that lie on both sides."""
-    shares = []
-    for axis, length in ((2, luma.shape[1]), (1, luma.shape[2])):
-        lit = luma.max(axis=axis) > BAR_LEVEL
-        first = np.where(lit.any(axis=1), lit.argmax(axis=1), 0)
-        last = np.where(lit.any(axis=1), lit[:, ::-1].argmax(axis=1), 0)
-        shares.append(2 * np.minimum(first, last) / length)
-    return np.stack(shares, axis=1)
+def _bar_shares(luma: Float, anchors: list[int]) -> Array:
+    """Shares [K, 2] of height and width under black bars that lie on both sides of some frames."""
+    shares = np.zeros((len(anchors), 2))
+    for side, planes in enumerate((luma, luma.swapaxes(1, 2))):
+        # Mostly one outermost line is lit, and nothing else need be looked at.
+        edges = planes[anchors, :: planes.shape[1] - 1]
+        for at in np.flatnonzero((edges.max(axis=2) <= BAR_LEVEL).all(axis=1)).tolist():
+            lit = planes[anchors[at]].max(axis=1) > BAR_LEVEL
+            bar = min(lit.argmax(), lit[::-1].argmax()) if lit.any() else 0
+            shares[at, side] = 2 * bar / len(lit)
+    return shares
 
 
 def _inside(bars: Array) -> Masks:

@@ -88,14 +88,16 @@ def compensate(one: Float32, other: Float32, *, is_coarse: bool = False) -> Floa
     padded = np.pad(
         b, ((0, 0), (reach_rows, reach_rows), (reach_columns, reach_columns)), mode="edge"
     )
-    shifted = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(1, 2))
+    # Whole pictures in a row, one for each shift sideways: arithmetic on short rows is slow.
+    columns = range(2 * reach_columns + 1)
+    shifted = np.stack([padded[:, :, column : column + width] for column in columns], axis=1)
+    shifted, flat = shifted.reshape(len(a), len(columns), -1), a.reshape(len(a), 1, -1)
     blocks = _divide(height, width)
     best = np.full((len(a), 12), np.inf, np.float32)
     for row in range(2 * reach_rows + 1):
-        gap = a[:, None] - shifted[:, row]
-        np.abs(gap, out=gap)
+        gap = flat - shifted[:, :, row * width : (row + height) * width]
         # A product with block indicators sums far faster than reductions over short axes.
-        sums = gap.reshape(len(a), -1, height * width) @ blocks
+        sums = np.abs(gap, out=gap) @ blocks
         np.minimum(best, sums.min(axis=1), out=best)
     mean: Float32 = best.mean(axis=1)
     return mean

@@ -12,10 +12,12 @@ import numpy.typing as npt
 from internvid.core.contracts import Planes
 from internvid.core.types import ColumnSpec
 from internvid.scan.columns import StoredColumns
+from internvid.video.planes import mean_levels
 
 Float = npt.NDArray[np.float32]
 
 BLACK_LEVEL = 32.0
+_CHUNK = 16  # frames whose steps between stay in the processor's cache
 
 
 @dataclass
@@ -43,19 +45,23 @@ class LumaObserver:
 
     def observe(self, batch: Planes) -> None:
         """Add one row per frame of the batch."""
-        cells = batch.luma_half
-        count = len(cells)
-        flat = cells.reshape(count, -1)
+        count = len(batch.luma_half)
+        cells = batch.luma_half.reshape(count, -1)
+        u, v = batch.u_half.reshape(count, -1), batch.v_half.reshape(count, -1)
         rows = np.zeros((count, 6), np.float32)
-        rows[:, 0] = flat.mean(axis=1)
-        rows[:, 1] = flat.std(axis=1)
-        rows[:, 2] = batch.u_half.reshape(count, -1).mean(axis=1)
-        rows[:, 3] = batch.v_half.reshape(count, -1).mean(axis=1)
-        rows[:, 4] = (flat < BLACK_LEVEL).mean(axis=1)
-        before = cells[:1] if self._last is None else self._last[None]
-        change = np.abs(np.diff(np.concatenate([before, cells]), axis=0))
-        rows[:, 5] = change.reshape(count, -1).mean(axis=1)
-        self._last = cells[-1]
+        for start in range(0, count, _CHUNK):
+            part = slice(start, start + _CHUNK)
+            flat, row = cells[part], rows[part]
+            row[:, 0] = mean_levels(flat)
+            row[:, 1] = flat.std(axis=1, mean=row[:, :1])
+            row[:, 2], row[:, 3] = mean_levels(u[part]), mean_levels(v[part])
+            row[:, 4] = [np.count_nonzero(dark) / len(dark) for dark in flat < BLACK_LEVEL]
+            before = flat[0] if self._last is None else self._last
+            change = np.empty_like(flat)
+            np.subtract(flat[0], before, out=change[0])
+            np.subtract(flat[1:], flat[:-1], out=change[1:])
+            row[:, 5] = mean_levels(np.abs(change, out=change))
+            self._last = flat[-1]
         self._stored.append(rows)
 
     def finish(self) -> dict[str, npt.NDArray[Any]]:

@@ -131,10 +131,12 @@ def laplacian_variance(grey: npt.NDArray[np.uint8]) -> float:
     """
     if min(grey.shape) < 3:
         return 0.0
-    here = grey[1:-1:2].astype(np.int16)
+    # Converted first: sums of two types go through small buffers.
+    levels = grey.astype(np.int16)
+    here = levels[1:-1:2]
     laplacian = here[:, :-2] + here[:, 2:]
-    laplacian += grey[:-2:2, 1:-1]
-    laplacian += grey[2::2, 1:-1][: len(here)]
+    laplacian += levels[:-2:2, 1:-1]
+    laplacian += levels[2::2, 1:-1][: len(here)]
     laplacian -= here[:, 1:-1] << 2
     flat = laplacian.reshape(-1).astype(np.float32)
     return float(np.dot(flat, flat) / flat.size - float(flat.mean()) ** 2)

@@ -186,17 +186,19 @@ class _Watch:
 
     def settle(self) -> None:
         """Sample the waiting frames, paint those that are picks, let go of them."""
-        if self.sampler is None or self.maker is None:
+        if self.sampler is None or self.maker is None or not self.waiting:
             return
         for picture in self.waiting:
             self.sampler.add(picture.frame, picture.ticks * self.tick)
-        coarse = self.sampler.latest(len(self.waiting))[:, ::4, ::4].astype(np.int16)
-        before = coarse[:1] if self.before is None else self.before
-        steps = np.abs(np.diff(coarse, axis=0, prepend=before)).sum(axis=(1, 2))
-        self.before = coarse[-1:]
+        latest = self.sampler.latest(len(self.waiting))[:, ::4, ::4]
+        coarse = np.empty((1 + len(latest), latest[0].size), np.float32)
+        coarse[1:] = latest.reshape(len(latest), -1)
+        coarse[0] = coarse[1] if self.before is None else self.before
+        steps = np.einsum("ij->i", np.abs(coarse[1:] - coarse[:-1]))  # of whole numbers: exact
+        self.before = coarse[-1]
         for picture, step in zip(self.waiting, steps.tolist(), strict=True):
             # The sampler hands out four times the level.
-            change = step / (4 * coarse[0].size)
+            change = step / (4 * coarse.shape[1])
             if self.clock.wants(picture.ticks * self.tick, change):
                 self.maker.add(picture.frame, len(self.ticks), picture.ticks)
             self.ticks.append(picture.ticks)

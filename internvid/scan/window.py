@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from internvid.core.contracts import Planes
+from internvid.video.planes import mean_levels
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -90,16 +91,17 @@ class FrameWindow:
             step = np.empty_like(plane)
             np.subtract(plane[:1], before, out=step[:1])
             np.subtract(plane[1:], plane[:-1], out=step[1:])
-            jump += np.abs(step, out=step).reshape(len(step), -1).mean(axis=1)
-        flat = planes[0].reshape(len(thumb), -1)
-        mean = flat.mean(axis=1)
-        square = np.einsum("ij,ij->i", flat, flat) / flat.shape[1]
-        before = np.concatenate([last[0].reshape(1, -1), flat[:-1]])
-        mean_before, square_before = (
-            before.mean(axis=1),
-            np.einsum("ij,ij->i", before, before) / flat.shape[1],
-        )
-        cross = np.einsum("ij,ij->i", flat, before) / flat.shape[1] - mean * mean_before
+            jump += mean_levels(np.abs(step, out=step).reshape(len(step), -1))
+        flat, flat_before = planes[0].reshape(len(thumb), -1), last[0].reshape(1, -1)
+        mean, square = mean_levels(flat), np.einsum("ij,ij->i", flat, flat) / flat.shape[1]
+        mean_last = mean_levels(flat_before)
+        square_last = np.einsum("ij,ij->i", flat_before, flat_before) / flat.shape[1]
+        mean_before = np.concatenate([mean_last, mean[:-1]])
+        square_before = np.concatenate([square_last, square[:-1]])
+        cross = np.empty_like(mean)
+        np.einsum("ij,ij->i", flat[:1], flat_before, out=cross[:1])
+        np.einsum("ij,ij->i", flat[1:], flat[:-1], out=cross[1:])
+        cross = cross / flat.shape[1] - mean * mean_before
         variance, variance_before = square - mean * mean, square_before - mean_before**2
         # The constant keeps two nearly uniform pictures alike: noise has no structure to compare.
         ncc = (cross + 2.0) / np.sqrt(

@@ -50,7 +50,7 @@ class PlaneBatch:
     @cached_property
     def luma_half(self) -> npt.NDArray[np.float32]:
         """float32 [T, 36, 64]: 2 x 2 means of `luma`."""
-        return _halved(self.luma)
+        return halved(self.luma)
 
     @cached_property
     def u_half(self) -> npt.NDArray[np.float32]:
@@ -63,16 +63,31 @@ class PlaneBatch:
         return _chroma_halved(self.v)
 
 
-def _halved(planes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def halved(planes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """float32 [T, H / 2, W / 2]: 2 x 2 means of planes [T, H, W]."""
     rows = planes[:, 0::2] + planes[:, 1::2]
     return np.asarray((rows[:, :, 0::2] + rows[:, :, 1::2]) * np.float32(0.25))
 
 
 def _chroma_halved(planes: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    rows = np.add(planes[:, 0::2], planes[:, 1::2], dtype=np.uint16)
-    mean = (rows[:, :, 0::2] + rows[:, :, 1::2]).astype(np.float32)
+    # Two neighbours are read as one number: arithmetic on every second value is slow.
+    pairs = planes.view("<u2")
+    sums = pairs & np.uint16(255)
+    sums += pairs >> np.uint16(8)
+    mean = (sums[:, 0::2] + sums[:, 1::2]).astype(np.float32)
     mean *= np.float32(0.25)
     return mean
+
+
+def mean_levels(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """float32 [K]: means of the rows of [K, N] of sampled levels, or of their differences.
+
+    Levels are whole steps of a sixteenth, few enough that their sums are exact in any order: a
+    plain sum is three times as quick as `mean`, which adds in an order that keeps errors small.
+    """
+    total: npt.NDArray[np.float32] = np.einsum("ij->i", rows)
+    total /= np.float32(rows.shape[1])
+    return total
 
 
 Index = slice | npt.NDArray[np.intp]
