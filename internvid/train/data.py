@@ -13,7 +13,12 @@ from av.error import FFmpegError
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from internvid.core.errors import ConfigInvalidError, VideoError
+from internvid.core.errors import (
+    ConfigInvalidError,
+    InternvidError,
+    TrainingStoppedError,
+    VideoError,
+)
 from internvid.train.loss import EMPTY
 from internvid.train.order import IntArray, SamplePlan, process_share
 from internvid.train.processes import rank, world_size
@@ -21,6 +26,12 @@ from internvid.train.samples import ClipSource, Samples
 from internvid.train.views import View, ViewRecipe, ViewShape, show
 
 Workers = Literal["processes", "threads"]
+
+_WORKER_GONE = "DataLoader worker (pid"
+_SHARED_MEMORY = (
+    "shared memory (/dev/shm) is full or limited: give it more room (docker run --shm-size=8g), "
+    "or take --set data.loader.kind=threads"
+)
 
 
 @dataclass(frozen=True)
@@ -205,18 +216,75 @@ def batches(
     if how.workers and how.kind == "threads":
         yield from _by_threads(reader, orders, how)
         return
-    loader = DataLoader(
+    if how.workers:
+        yield from _by_processes(reader, orders, how, pin=pin)
+        return
+    yield from DataLoader(
         reader,
         batch_size=None,
         sampler=orders,
-        num_workers=how.workers,
-        prefetch_factor=how.ahead if how.workers else None,
-        multiprocessing_context="spawn" if how.workers else None,
         pin_memory=pin,
         # Its own numbers: the loader must not move the model's.
         generator=torch.Generator(),
     )
-    yield from loader
+
+
+@dataclass(frozen=True)
+class _InWorker(Dataset["Batch | InternvidError"]):
+    """The reader as a worker has it: what goes wrong is sent in place of the batch."""
+
+    reader: BatchReader
+
+    def __getitem__(self, order: Order) -> Batch | InternvidError:
+        try:
+            return _shared(self.reader[order])
+        except InternvidError as error:
+            return error
+
+
+def _shared(batch: Batch) -> Batch:
+    """The batch in shared memory: left to the loader, a failure there loses it without a word."""
+    try:
+        for each in (batch.patches, batch.kept, batch.samples):
+            if each is not None:
+                each.share_memory_()  # type: ignore[no-untyped-call]
+    except (RuntimeError, OSError) as error:
+        raise TrainingStoppedError(
+            f"a loader process cannot hand its batch over: {error}", hint=_SHARED_MEMORY
+        ) from error
+    return batch
+
+
+def _by_processes(
+    reader: BatchReader, orders: Orders, how: LoaderRecipe, *, pin: bool
+) -> Iterator[Batch]:
+    loader = iter(
+        DataLoader(
+            _InWorker(reader),
+            batch_size=None,
+            sampler=orders,
+            num_workers=how.workers,
+            prefetch_factor=how.ahead,
+            multiprocessing_context="spawn",
+            pin_memory=pin,
+            generator=torch.Generator(),
+        )
+    )
+    while True:
+        try:
+            found = next(loader)
+        except StopIteration:
+            return
+        except RuntimeError as error:
+            if not str(error).startswith(_WORKER_GONE):
+                raise
+            raise TrainingStoppedError(
+                f"a loader process ended: {error}",
+                hint=f"it was killed, ran out of memory, or {_SHARED_MEMORY}",
+            ) from error
+        if isinstance(found, InternvidError):
+            raise found
+        yield found
 
 
 def _by_threads(reader: BatchReader, orders: Orders, how: LoaderRecipe) -> Iterator[Batch]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -127,9 +128,14 @@ def train(
                     run.resume()
                     for at in range(len(planned)):
                         run.train_stage(at)
-                    return run.finish()
-                finally:
-                    watch.close()
+                    summary = run.finish()
+                except BaseException:
+                    # What ended the run is told, not a log that could not be written either.
+                    with suppress(OSError):
+                        watch.close()
+                    raise
+                watch.close()
+                return summary
 
 
 def make_watch(

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import importlib
-import warnings
+import io
+import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from internvid.core.errors import ComponentUnknownError
+from internvid.train.patient import PatientFile
 
 CSV = "log.csv"
 _FIELDS = (
@@ -85,48 +88,68 @@ class CsvWriter:
         if path.is_file():
             with path.open(newline="", encoding="utf-8", errors="replace") as file:
                 rows = [row for row in csv.DictReader(file) if _is_kept(row, step)]
-        self._file = path.open("w", newline="", encoding="utf-8")
-        self._writer = csv.DictWriter(self._file, _FIELDS, restval="", extrasaction="ignore")
-        self._writer.writeheader()
-        self._writer.writerows(rows)
-        self._file.flush()
+        head = dict(zip(_FIELDS, _FIELDS, strict=True))
+        self._file = PatientFile(path, b"".join(self._line(row) for row in [head, *rows]))
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:
         """One row; validation has other names and stands in the other writers."""
         if "loss" in values:
-            self._writer.writerow({**values, "step": step})
-            self._file.flush()
+            self._file.add(self._line({**values, "step": step}))
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
+    @staticmethod
+    def _line(row: Mapping[str, Any]) -> bytes:
+        text = io.StringIO(newline="")
+        csv.DictWriter(text, _FIELDS, restval="", extrasaction="ignore").writerow(row)
+        return text.getvalue().encode("utf-8")
+
 
 class TensorBoardWriter:
-    """`tensorboard/`, if TensorBoard is installed; nothing otherwise."""
+    """`tensorboard/`, if TensorBoard is installed; nothing otherwise.
+
+    Its records are written in this thread: the writer that comes with torch writes in another,
+    which ends with a traceback where the disk is full.
+    """
 
     def __init__(self, folder: Path, step: int) -> None:
-        self._writer: Any = None
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                module = importlib.import_module("torch.utils.tensorboard")
-            except ImportError:
-                return
-            self._writer = module.SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
+        self._file: PatientFile | None = None
+        try:
+            self._events = importlib.import_module("tensorboard.compat.proto.event_pb2")
+            self._records = importlib.import_module("tensorboard.summary.writer.record_writer")
+        except ImportError:
+            return
+        events, place = self._events, folder / "tensorboard"
+        place.mkdir(exist_ok=True)
+        name = f"events.out.tfevents.{time.time_ns() // 1000}.{os.getpid()}"
+        self._file = PatientFile(place / name)
+        self._add(file_version="brain.Event:2")
+        # Numbers of later steps, from a run that was killed, are not shown.
+        started = events.SessionLog(status=events.SessionLog.START)
+        self._add(session_log=started, step=step + 1)
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:
         """Each number under its name."""
-        if self._writer is None:
+        if self._file is None:
             return
-        for name, value in values.items():
-            if isinstance(value, (int, float)):
-                self._writer.add_scalar(name, value, step)
+        kind = importlib.import_module("tensorboard.compat.proto.summary_pb2").Summary
+        numbers = {name: value for name, value in values.items() if isinstance(value, (int, float))}
+        found = [kind.Value(tag=name, simple_value=value) for name, value in numbers.items()]
+        self._add(summary=kind(value=found), step=step)
 
     def close(self) -> None:
-        """Flush."""
-        if self._writer is not None:
-            self._writer.close()
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+
+    def _add(self, **fields: Any) -> None:
+        record = io.BytesIO()
+        event = self._events.Event(wall_time=time.time(), **fields)
+        self._records.RecordWriter(record).write(event.SerializeToString())
+        assert self._file is not None
+        self._file.add(record.getvalue())
 
 
 WRITERS: dict[str, Callable[[Path, int], MetricWriter]] = {

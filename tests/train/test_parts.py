@@ -303,11 +303,21 @@ def test_the_log_is_cut_back_to_where_a_run_goes_on(tmp_path: Path) -> None:
 
 
 def test_numbers_reach_tensorboard(tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard")
-    writer = TensorBoardWriter(tmp_path, 0)
-    writer.write(1, {"loss": 1.0, "stage": "masked"})
-    writer.close()
-    assert any((tmp_path / "tensorboard").iterdir())
+    reading = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    for steps, start in (((1, 2, 3), 0), ((3, 4), 2)):
+        writer = TensorBoardWriter(tmp_path, start)
+        for step in steps:
+            writer.write(step, {"loss": float(10 * start + step), "stage": "masked"})
+        writer.close()
+    found = reading.EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert found.Tags()["scalars"] == ["loss"]
+    # What came after the step gone on from is dropped.
+    assert [(each.step, each.value) for each in found.Scalars("loss")] == [
+        (1, 1.0),
+        (2, 2.0),
+        (3, 23.0),
+        (4, 24.0),
+    ]
 
 
 def test_writers_are_found_by_name() -> None:

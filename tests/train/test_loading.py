@@ -1,0 +1,57 @@
+"""Loader processes that fail end a run with a reason, and never leave it waiting."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from internvid.core.errors import InternvidError, StorageError, TrainingStoppedError
+from internvid.train.loop import train
+from internvid.train.samples import ClipTable, FrameChoice, FramesArray
+from internvid.train.sources import ArraySource
+from tests.train.tiny import recipe, source
+
+
+@dataclass(frozen=True)
+class Troubled:
+    """A source whose reading makes trouble for the process that reads."""
+
+    inner: ArraySource
+    trouble: str
+
+    def table(self) -> ClipTable:
+        return self.inner.table()
+
+    def read(self, clip: int, choose: FrameChoice) -> FramesArray:
+        if self.trouble == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.trouble == "refused":
+            raise StorageError("the cache is gone", hint="make it anew")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+        return self.inner.read(clip, choose)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "kind", "words"),
+    [
+        ("killed", TrainingStoppedError, "a loader process ended"),
+        ("limited", TrainingStoppedError, "cannot hand its batch over"),
+        ("refused", StorageError, "the cache is gone"),
+    ],
+)
+def test_trouble_in_a_loader_process_is_told(
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    trouble: str,
+    kind: type[InternvidError],
+    words: str,
+) -> None:
+    with pytest.raises(kind, match=words) as found:
+        train(recipe("data.loader.workers=1"), Troubled(source(), trouble), tmp_path)
+    assert found.value.hint
+    assert "Traceback" not in capfd.readouterr().err
