@@ -281,7 +281,9 @@ def test_old_checkpoints_go_and_the_best_stays(tmp_path: Path) -> None:
 
 
 def test_another_run_in_the_folder_is_refused(whole: Path) -> None:
-    with pytest.raises(ConfigInvalidError, match=r"differs in: stages.0.peak_lr \(0.003 there"):
+    with pytest.raises(
+        ConfigInvalidError, match=r"differs in: stages\.masked\.peak_lr \(0.003 there"
+    ):
         train(recipe("stages.masked.peak_lr=0.1"), source(), whole)
     with pytest.raises(ConfigInvalidError, match="48 other clips or captions; these are 40"):
         train(recipe(), source(40), whole)
@@ -310,6 +312,6 @@ def test_data_that_cannot_be_trained_on_is_refused_first(tmp_path: Path) -> None
             MisuseError, match=r"[01] of 4 clips have a caption of at least 2 words"
         ):
             train(recipe(), ArraySource(clips, captions), tmp_path / "run")
-    with pytest.raises(ConfigInvalidError, match="batch of 8 cannot be drawn from 4 samples"):
+    with pytest.raises(ConfigInvalidError, match="batch of 8 cannot be drawn from 4 clips"):
         train(recipe(), source(4), tmp_path / "run")
     assert not (tmp_path / "run").exists()
