@@ -52,7 +52,7 @@ def measure_slides(inside: Float32, old: Float32, new: Float32) -> list[Float32]
         # A product with ones sums several times faster than a mean over a short axis.
         shares = np.full(across * length, 1 / (across * length), np.float32)
         for kind, places in enumerate(_list_models(across, length)):
-            gap = shown - flat[:, places][:, None]
+            gap = shown - flat.take(places, axis=1)[:, None]
             rest = np.abs(gap, out=gap) @ shares
             left[kind].append(rest.min(axis=2).mean(axis=1) / way)
     return [np.minimum(*both) for both in left]

@@ -141,6 +141,7 @@ class _Layout:
         chroma_rows, chroma_columns: of each sample: [R], and C in number.
         bytes: of one value.
         turns: of the samples, by 90 degrees.
+        is_full_range: whether the format says that levels run from 0 to 255.
     """
 
     width: int
@@ -150,6 +151,7 @@ class _Layout:
     chroma_columns: Index
     bytes: int
     turns: int
+    is_full_range: bool
 
 
 @dataclass
@@ -185,21 +187,21 @@ class PlaneSampler:
 
     def add(self, frame: VideoFrame, pts_seconds: float) -> None:
         """Sample one frame."""
-        name = frame.format.name
-        if name not in _EIGHT_BIT and name not in _TEN_BIT:
-            frame = self._as_yuv(frame)
-            name = frame.format.name
-        layout = self._layout(name, frame.width, frame.height)
+        layout = self._layouts.get((frame.format.name, frame.width, frame.height))
+        if layout is None:
+            frame, layout = self._learn(frame)
         at = self._count
-        planes = frame.planes  # a new list at each access
-        target: npt.NDArray[np.uint16] = self._luma[at]
-        luma = _gather_luma(planes[0], layout)
-        target[...] = np.rot90(luma, layout.turns) if layout.turns else luma
-        for store, plane in ((self._u[at], planes[1]), (self._v[at], planes[2])):
-            chroma = _gather_chroma(plane, layout)
-            store[...] = np.rot90(chroma, layout.turns) if layout.turns else chroma
-        if name.startswith("yuvj") or int(frame.color_range) == 2:
-            _limit_range(target, self._u[at], self._v[at])
+        y, u, v = frame.planes  # a new list at each access
+        luma: npt.NDArray[Any] = self._luma[at]
+        blue: npt.NDArray[Any] = self._u[at]
+        red: npt.NDArray[Any] = self._v[at]
+        if layout.turns:  # views whose rows are those of the frame
+            luma, blue, red = (np.rot90(target, -layout.turns) for target in (luma, blue, red))
+        _gather_luma(y, layout, luma)
+        _gather_chroma(u, layout, blue)
+        _gather_chroma(v, layout, red)
+        if layout.is_full_range or int(frame.color_range) == 2:
+            _limit_range(luma, blue, red)
         self._seconds[at] = pts_seconds
         self._count += 1
 
@@ -218,9 +220,14 @@ class PlaneSampler:
             pts_seconds=self._seconds[:count].copy(),
         )
 
-    def _as_yuv(self, frame: VideoFrame) -> VideoFrame:
-        # A rare pixel format (rgb, grey, palette, packed): let the scaler make planes of it.
-        return self._reformatter.reformat(frame, format="yuv444p", interpolation="POINT", threads=1)
+    def _learn(self, frame: VideoFrame) -> tuple[VideoFrame, _Layout]:
+        """The layout of a frame of a new kind, and the frame in a format that has one."""
+        if frame.format.name not in _EIGHT_BIT and frame.format.name not in _TEN_BIT:
+            # A rare pixel format (rgb, grey, palette, packed): let the scaler make planes of it.
+            frame = self._reformatter.reformat(
+                frame, format="yuv444p", interpolation="POINT", threads=1
+            )
+        return frame, self._layout(frame.format.name, frame.width, frame.height)
 
     def _layout(self, name: str, width: int, height: int) -> _Layout:
         key = (name, width, height)
@@ -241,12 +248,13 @@ class PlaneSampler:
                 chroma_columns=_divided(columns, divide_x, chroma_width),
                 bytes=2 if name in _TEN_BIT else 1,
                 turns=self.rotation_degrees // 90,
+                is_full_range=name.startswith("yuvj"),
             )
         return self._layouts[key]
 
 
-def _gather_luma(plane: VideoPlane, layout: _Layout) -> npt.NDArray[Any]:
-    """Sums [R, C] of 2 x 2 neighbouring pixels, in quarters of an 8-bit level."""
+def _gather_luma(plane: VideoPlane, layout: _Layout, target: npt.NDArray[np.uint16]) -> None:
+    """Writes sums [R, C] of 2 x 2 neighbouring pixels, in quarters of an 8-bit level."""
     lines, columns = _lines(plane, layout.rows, layout.bytes), layout.columns
     if isinstance(columns, slice):
         # Two neighbours are read as one number: half as many steps through memory.
@@ -261,16 +269,15 @@ def _gather_luma(plane: VideoPlane, layout: _Layout) -> npt.NDArray[Any]:
         right = np.minimum(columns + 1, layout.width - 1)
         both = lines.take(columns, axis=1).astype(_DEEP)
         both += lines.take(right, axis=1)
-    total: npt.NDArray[Any] = both[::2] + both[1::2]
+    np.add(both[::2], both[1::2], out=target)
     if layout.bytes == 2:
-        total >>= 2
-    return total
+        target >>= 2
 
 
-def _gather_chroma(plane: VideoPlane, layout: _Layout) -> npt.NDArray[Any]:
+def _gather_chroma(plane: VideoPlane, layout: _Layout, target: npt.NDArray[np.uint8]) -> None:
     lines, columns = _lines(plane, layout.chroma_rows, layout.bytes), layout.chroma_columns
     samples = lines[:, columns] if isinstance(columns, slice) else lines.take(columns, axis=1)
-    return samples >> 2 if layout.bytes == 2 else samples
+    target[...] = samples >> 2 if layout.bytes == 2 else samples
 
 
 def _lines(plane: VideoPlane, rows: npt.NDArray[np.intp], size: int) -> npt.NDArray[Any]:
