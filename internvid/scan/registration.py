@@ -224,22 +224,15 @@ def _smoothed(pictures: Float) -> Float:
 
 def _all_products(pictures: Float, smooth: Float, inside: Masks, motion: Float) -> Float:
     """`_tile_products` in portions that stay in the processor's cache."""
+    source, mask = _aligned(pictures[1:], inside, motion)
     portion = max(1, _CACHED_CELLS // (pictures.shape[1] * pictures.shape[2]))
-    parts = [
-        _tile_products(
-            smooth[:-1][at : at + portion],
-            pictures[1:][at : at + portion],
-            (inside[0][at : at + portion], inside[1][at : at + portion]),
-            motion[at : at + portion],
-        )
-        for at in range(0, len(motion), portion)
-    ]
-    return np.concatenate(parts, axis=1)
+    parts = [slice(at, at + portion) for at in range(0, len(motion), portion)]
+    found = [_tile_products(smooth[:-1][part], source[part], mask[part]) for part in parts]
+    return np.concatenate(found, axis=1)
 
 
-def _tile_products(target: Float, after: Float, inside: Masks, motion: Float) -> Float:
-    """Sums over each pair's tiles of `_PRODUCTS`: [15, K, 48]."""
-    source, mask = _aligned(after, inside, motion)
+def _tile_products(target: Float, source: Float, mask: Float) -> Float:
+    """Sums over each pair's tiles of `_PRODUCTS`: [15, K, 48]. The mask is used up."""
     count, rows, columns = target.shape
     # Slopes at the rim are one-sided; leave the rim out.
     mask[:, [0, -1]] = 0
