@@ -127,6 +127,7 @@ def _put_result(result: Result, seconds: float, request: EvaluateRequest) -> Non
     put(f"model      {result.model.get('name')} ({result.model.get('weights')})")
     put(f"benchmark  {protocol.benchmark}, protocol {protocol.fingerprint}")
     put(f"clips      {protocol.found} of {protocol.listed} found")
+    put(f"measured   {', '.join(_how(protocol))}")
     rows = [{"metric": key, "value": round(value, 3)} for key, value in result.metrics.items()]
     put(table(rows))
     if request.output is not None:
@@ -142,6 +143,20 @@ def _put_result(result: Result, seconds: float, request: EvaluateRequest) -> Non
             say(f"  and {count - len(shown):,} more; -o FILE keeps all of them")
     for note in _unusual(registry.find("benchmark", request.benchmark or ""), protocol):
         say(f"\nnote: {note}")
+
+
+def _how(protocol: Protocol) -> Iterator[str]:
+    """What decided the numbers, in short; the result file says all of it."""
+    yield f"{protocol.frames} frames ({protocol.frame_rule})"
+    yield f"views {protocol.views}"
+    if protocol.templates:
+        yield f"templates {protocol.templates} by {protocol.aggregation.replace('_', ' ')}"
+    if protocol.text_mode:
+        yield f"{protocol.text_mode}s"
+    if protocol.dual_softmax:
+        yield "dual softmax over all queries"
+    if protocol.wise_ft is not None:
+        yield f"WiSE-FT {protocol.wise_ft:g}"
 
 
 def _unusual(kind: Any, protocol: Protocol) -> Iterator[str]:

@@ -22,7 +22,7 @@ Ranks: TypeAlias = npt.NDArray[np.int64]
 RECALL_AT = (1, 5, 10)
 _ROWS_PER_BLOCK = 1024
 # A product of equal vectors may differ by rounding with its place in the block.
-_ROUNDING = 1e-6
+ROUNDING = 1e-6
 
 
 class Similarity(Protocol):
@@ -82,7 +82,7 @@ class VectorSimilarity:
     videos: Scores
     texts: Scores
     rows_per_block: int = _ROWS_PER_BLOCK
-    tolerance: float = _ROUNDING
+    tolerance: float = ROUNDING
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -276,7 +276,9 @@ def rank_labels(scores: Scores, labels: Sequence[int] | npt.NDArray[np.int64]) -
             f"scores {list(scores.shape)} and labels {list(right.shape)} do not fit"
         )
     if right.min() < 0 or right.max() >= scores.shape[1]:
-        raise ConfigInvalidError(f"labels must be 0 to {scores.shape[1] - 1}, got {right.max()}")
+        raise ConfigInvalidError(
+            f"labels must be 0 to {scores.shape[1] - 1}, got {right.min()} to {right.max()}"
+        )
     if not np.isfinite(scores).all():
         raise ConfigInvalidError("scores hold NaN or infinity")
     own = scores[np.arange(len(right)), right]

@@ -276,8 +276,9 @@ class FineTunedRecognition(FileBenchmark):
         """
         if not isinstance(subject, Classifier):
             raise ConfigInvalidError(
-                f"{type(subject).__name__} has no classes of its own",
-                hint="measure it zero-shot, for example with --benchmark k400",
+                f"{subject.identity().name} has no classes of its own",
+                hint="measure it zero-shot, for example with --benchmark k400, or fine-tune it: "
+                "internvid train --recipe viclip_action",
             )
         names = subject.class_names()
         listed = self.read(names)

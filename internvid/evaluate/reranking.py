@@ -32,6 +32,7 @@ from internvid.evaluate.embedding import (
 )
 from internvid.evaluate.headed import MatchingEmbedder, need_matcher
 from internvid.evaluate.metrics import (
+    ROUNDING,
     MatrixSimilarity,
     Ranks,
     Scores,
@@ -141,8 +142,10 @@ def rank_twice(
     """
     plain = VectorSimilarity(*vectors)
     to_video, to_text = rerank(vectors[0] @ vectors[1].T, texts, clips, matcher, *order)
-    ranks_of_videos, _ = rank_pairs(MatrixSimilarity(to_video), pairs)
-    _, ranks_of_texts = rank_pairs(MatrixSimilarity(to_text), pairs)
+    # A head judges a clip and its copy alike, but for rounding by their places in the batch.
+    first, second = (MatrixSimilarity(each, tolerance=ROUNDING) for each in (to_video, to_text))
+    ranks_of_videos, _ = rank_pairs(first, pairs)
+    _, ranks_of_texts = rank_pairs(second, pairs)
     return RankedTwice(rank_pairs(plain, pairs), (ranks_of_videos, ranks_of_texts))
 
 

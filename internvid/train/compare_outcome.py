@@ -11,6 +11,8 @@ import numpy as np
 from internvid.core.errors import ConfigInvalidError
 from internvid.evaluate.protocol import Result, compare
 
+_FEW_CLIPS = 100
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -66,8 +68,18 @@ class Outcome:
         return self.difference > max(known) if len(known) == len(spreads) else None
 
     @property
+    def clips(self) -> int:
+        """How many all were measured on."""
+        return next(iter(next(iter(self.results.values())).values())).protocol.found
+
+    @property
     def verdict(self) -> str:
         """In words."""
+        rough = f"; {self.clips} held-out clips are few, so it is a hint: --held-out takes more"
+        return self._said + (rough if self.clips < _FEW_CLIPS else "")
+
+    @property
+    def _said(self) -> str:
         best, second = self.ranking[:2]
         if not self.difference:
             return (

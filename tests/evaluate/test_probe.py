@@ -49,6 +49,18 @@ def test_strength_is_chosen_on_training_clips() -> None:
     assert choose_strength(train, labels, 5, (3.0,)) == 3.0
 
 
+def test_the_order_of_a_list_decides_no_strength() -> None:
+    train, labels, _, _ = clouds(2)
+    # One class after the other, over and over, as lists sometimes are: each fifth of such a list
+    # is one class, which the other four fifths never show.
+    turns = np.concatenate([np.flatnonzero(labels == which)[:8] for which in range(5)])
+    turns = turns.reshape(5, 8).T.ravel()
+    assert (labels[turns][::5] == 0).all()
+    assert choose_strength(train[turns], labels[turns], 5, (1e-6, 10.0)) == 10.0
+    with pytest.raises(ConfigInvalidError, match="4 training clips are too few"):
+        choose_strength(train[:4], labels[:4], 5, (1.0, 10.0))
+
+
 @pytest.mark.parametrize("neighbours", [1, 5, 500])
 def test_equal_votes_agree_with_scikit_learn(neighbours: int) -> None:
     neighbours_of = pytest.importorskip("sklearn.neighbors")

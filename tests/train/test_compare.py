@@ -152,6 +152,11 @@ def test_a_winner_is_one_only_beyond_the_spread() -> None:
     assert single.is_clear is None
     assert "add --seeds" in single.verdict
     assert outcome([3], [9], "mean_rank").ranking == ["a", "b"]
+    # What a handful of clips says is a hint, however far beyond the spread.
+    assert "held-out clips are few" in far.verdict
+    one = result({"m": 1.0})
+    many = replace(one, protocol=replace(one.protocol, found=100))
+    assert "few" not in Outcome("m", {"a": {0: many}, "b": {0: many}}).verdict
     with pytest.raises(ConfigInvalidError, match="no metric 'x'"):
         replace(far, metric="x")
 
