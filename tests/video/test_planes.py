@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 
-from internvid.video.planes import GRID_HEIGHT, GRID_WIDTH, PlaneBatch, PlaneSampler
+from internvid.video.planes import (
+    GRID_HEIGHT,
+    GRID_WIDTH,
+    PlaneBatch,
+    PlaneSampler,
+    mean_levels,
+)
 
 FORMATS = ["yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv444p10le"]
 SIZES = [(640, 360), (426, 240), (640, 272), (854, 480), (1920, 1080), (30, 20)]
@@ -87,3 +93,11 @@ def test_a_batch_has_room_for_what_it_says() -> None:
     assert batch.pts_seconds.tolist() == [0.0, 0.5, 1.0]
     assert sampler.take() is None
     assert sampler.room == 3
+
+
+def test_means_of_sampled_levels_have_no_rounding_error() -> None:
+    cells = GRID_HEIGHT * GRID_WIDTH // 4
+    levels = np.random.default_rng(0).integers(0, 16 * 255 + 1, (5, cells)) / 16
+    levels[0] = 255
+    exact = levels.sum(axis=1) / cells
+    assert (mean_levels(levels.astype(np.float32)) == exact.astype(np.float32)).all()
