@@ -1,6 +1,6 @@
 """`python -m internvid` is the command line."""
 
-from internvid.cli.app import run
+from internvid.cli import run
 
 if __name__ == "__main__":
     run()

@@ -12,8 +12,7 @@ from internvid.browse import wording
 from internvid.browse.charts import draw
 from internvid.browse.distributions import Bars
 from internvid.browse.page import Page, dataset_name, gather, name_of
-from internvid.core.errors import OutputExistsError
-from internvid.dataset.parts import commit_bytes
+from internvid.dataset.parts import commit_bytes, refuse_foreign
 from internvid.dataset.store import Dataset
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def write_report(dataset: Dataset, output: Path) -> Path:
         OutputExistsError: the path holds something that is not a report.
         DatasetFormatError: no build of the dataset was finished.
     """
-    _refuse_foreign(output)
+    refuse_foreign(output, _is_ours, "a report of internvid", "report.html")
     with dataset.reading():
         html = render(gather(dataset), dataset_name(dataset, output))
     commit_bytes(output, html.encode("utf-8", "replace"))
@@ -101,18 +100,6 @@ def _source(name: str) -> str:
     return markupsafe.Markup(path.read_text("utf-8"))
 
 
-def _refuse_foreign(output: Path) -> None:
-    if output.is_dir():
-        raise OutputExistsError(
-            f"{output} is a folder, not a file",
-            hint=f"name a file in it, for example {output / 'report.html'}",
-        )
-    if not output.exists():
-        return
-    with output.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
-    if head.strip() and MARK not in head:
-        raise OutputExistsError(
-            f"{output} exists and is not a report of internvid",
-            hint="choose another path, or remove it first",
-        )
+def _is_ours(file: Path) -> bool:
+    with file.open("rb") as opened:
+        return MARK in opened.read(_HEAD_BYTES)

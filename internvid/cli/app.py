@@ -11,7 +11,14 @@ from typing import Annotated, Optional
 import typer
 
 from internvid import __version__
-from internvid.cli import annotate_verbs, compare_verbs, search_verbs, train_verbs
+from internvid.cli import (
+    INTERRUPTED,
+    annotate_verbs,
+    compare_verbs,
+    say_interrupted,
+    search_verbs,
+    train_verbs,
+)
 from internvid.cli.options import DatasetPath, Device, Json, Subset, VideoPath, Workers
 from internvid.core.errors import InternvidError, MisuseError
 
@@ -23,7 +30,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_INTERRUPTED = 130
 # Modules whose errors mean a damaged table, wherever it is met.
 _READERS = ("_duckdb", "duckdb", "pyarrow.lib")
 
@@ -293,30 +299,28 @@ compare_verbs.register(app)
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit code: 0, 1 failed, 2 misuse, 130 interrupted."""
-    if os.getcwd() not in sys.path:
-        # Components named "module:Class" may lie in the current folder; ours win over theirs.
-        sys.path.append(os.getcwd())
-    for stream in (sys.stdout, sys.stderr):
-        # File names need not be Unicode; showing one must not end the run.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    _ready_streams()
+    if not _ready_imports():
+        return 1
     try:
         code = app(args=arguments, standalone_mode=False)
-        if code == _INTERRUPTED:  # how the command-line library answers Ctrl-C
+        if code == INTERRUPTED:  # how the command-line library answers Ctrl-C
             raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except InternvidError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, MisuseError) else 1
     except (KeyboardInterrupt, typer.Abort):
-        print("interrupted; run the same command again to go on", file=sys.stderr)
-        return _INTERRUPTED
+        return say_interrupted()
     except typer.Exit as error:
         return error.exit_code
+    except SystemExit as error:
+        # How the command-line library answers a reader that went away.
+        if not isinstance(error.__context__, BrokenPipeError):
+            raise
+        return _end_without_reader()
     except BrokenPipeError:
-        # The reader went away (`| head`): nothing more can be said, and that is no failure.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _end_without_reader()
     except OSError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -325,6 +329,34 @@ def main(arguments: list[str] | None = None) -> int:
         if code is None:
             raise
         return code
+
+
+def _ready_streams() -> None:
+    # Without stderr, Python would print what is meant for it on stdout.
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        # File names need not be Unicode; showing one must not end the run.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _ready_imports() -> bool:
+    try:
+        folder = os.getcwd()
+    except FileNotFoundError:
+        print("error: the current folder is gone\nhint: cd to one that is there", file=sys.stderr)
+        return False
+    if folder not in sys.path:
+        # Components named "module:Class" may lie in the current folder; ours win over theirs.
+        sys.path.append(folder)
+    return True
+
+
+def _end_without_reader() -> int:
+    """The reader went away (`| head`): nothing more can be said, and that is no failure."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return 0
 
 
 def _tell(error: Exception) -> int | None:
@@ -338,14 +370,13 @@ def _tell(error: Exception) -> int | None:
         print(f"error: this needs the package {error.name!r}", file=sys.stderr)
         print('hint: pip install "internvid[all]", or the extra it belongs to', file=sys.stderr)
         return 1
+    if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
+        print(f"error: {str(error.object)!r} is no UTF-8, which tables need", file=sys.stderr)
+        print("hint: rename it; if it is UTF-8, set PYTHONUTF8=1", file=sys.stderr)
+        return 1
     if type(error).__module__ not in _READERS:
         return None
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     print(f"error: a table cannot be read: {reason}", file=sys.stderr)
     print("hint: if a file is damaged, restore it from a copy", file=sys.stderr)
     return 1
-
-
-def run() -> None:
-    """The console script."""
-    sys.exit(main())

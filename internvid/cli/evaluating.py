@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from internvid.cli.output import duration, put, put_json, say, table
 from internvid.core import registry
 from internvid.core.assignments import with_values
-from internvid.core.errors import ConfigInvalidError, MisuseError
+from internvid.core.errors import ConfigInvalidError, DatasetFormatError, MisuseError
+from internvid.dataset.parts import refuse_foreign, refuse_unwritable
 
 if TYPE_CHECKING:
     from internvid.evaluate.protocol import Protocol, Result
@@ -52,6 +53,10 @@ def run_evaluate(request: EvaluateRequest) -> None:
             hint="internvid evaluate MODEL --benchmark NAME; see: internvid list benchmarks",
         )
     benchmark = make_benchmark(request)
+    if request.output is not None:
+        # Before hours are spent.
+        refuse_foreign(request.output, _is_result, "a result of internvid evaluate", "result.json")
+        refuse_unwritable(request.output)
     result, seconds = _measure(benchmark, request)
     if request.output is not None:
         result.write(request.output)
@@ -178,8 +183,25 @@ def _write_page(request: EvaluateRequest) -> None:
 
     if request.output is None:
         raise MisuseError("a page needs a place", hint="add -o page.html")
+    refuse_foreign(request.output, _is_page, "a page of internvid evaluate", "page.html")
     page = write_page([Path(name) for name in request.subjects], request.output)
     if request.as_json:
         put_json({"page": page})
     else:
         put(str(page))
+
+
+def _is_result(file: Path) -> bool:
+    from internvid.evaluate.protocol import read_result
+
+    try:
+        read_result(file)
+    except DatasetFormatError:
+        return False
+    return True
+
+
+def _is_page(file: Path) -> bool:
+    from internvid.evaluate.page import MARK
+
+    return MARK in file.read_bytes()

@@ -14,6 +14,9 @@ from internvid.core.errors import MisuseError
 if TYPE_CHECKING:
     from internvid.dataset.store import Dataset
 
+# The database counts rows in 64 bits.
+_MOST_ROWS = 2**63 - 1
+
 
 def run_shots(video: Path, detector: str, assignments: list[str], *, as_json: bool) -> None:
     """`internvid shots`."""
@@ -130,7 +133,7 @@ def run_list(what: str, subset: str | None, limit: int, *, rejected: bool, as_js
 
     opened = open_dataset(Path(what))
     with opened.reading():
-        relation = opened.clips_relation(subset, rejected=rejected).limit(limit)
+        relation = opened.clips_relation(subset, rejected=rejected).limit(min(limit, _MOST_ROWS))
         rows = relation.to_arrow_table().to_pylist()
     tell_of_subset(opened, subset)
     if as_json:

@@ -128,7 +128,10 @@ def _refusal(config: Any, assignments: Sequence[_Assignment], error: Exception) 
         hint = "change one of them, or leave it out; they are checked together, in any order"
     elif hint is None:
         hint = "give another value, or set in the same command what it must agree with"
-    return kind(f"{' and '.join(paths)}: {reason}", hint=hint)
+    # Many reasons begin with the field's name.
+    if len(paths) > 1 or not reason.startswith(f"{paths[0]} "):
+        reason = f"{' and '.join(paths)}: {reason}"
+    return kind(reason, hint=hint)
 
 
 def _matters(

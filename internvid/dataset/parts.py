@@ -11,7 +11,8 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from internvid.core.errors import DatasetFormatError, InternvidError, StorageError
+from internvid.core.errors import (
+    DatasetFormatError,
+    InternvidError,
+    OutputExistsError,
+    StorageError,
+)
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO}
@@ -143,6 +149,45 @@ def committed(path: Path) -> Iterator[Path]:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def refuse_foreign(output: Path, is_ours: Callable[[Path], bool], what: str, example: str) -> None:
+    """Refuse to write a file over a stranger's.
+
+    Args:
+        output: the file; an empty one is nobody's.
+        is_ours: whether a file there was made by this program, for the same purpose.
+        what: such a file is.
+        example: of its name.
+
+    Raises:
+        OutputExistsError: the path is a folder, or holds something else.
+    """
+    if output.is_dir():
+        raise OutputExistsError(
+            f"{output} is a folder, not a file",
+            hint=f"name a file in it, for example {output / example}",
+        )
+    # A device or a pipe is empty, and would be replaced by a file all the same.
+    ours = not output.exists() or (
+        output.is_file() and (not output.stat().st_size or is_ours(output))
+    )
+    if not ours:
+        raise OutputExistsError(
+            f"{output} exists and is not {what}", hint="choose another path, or remove it first"
+        )
+
+
+def refuse_unwritable(output: Path) -> None:
+    """Find out before the work begins whether a file can be written; its folder is made.
+
+    Raises:
+        StorageError: it cannot.
+    """
+    with storage_errors(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=output.parent):
+            pass
 
 
 def sync_folder(folder: Path) -> None:

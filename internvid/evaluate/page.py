@@ -19,6 +19,8 @@ from internvid.dataset.parts import commit_bytes
 from internvid.evaluate.protocol import Protocol, Result, read_result
 from internvid.evaluate.published import OPEN_QUESTIONS, TABLES, Column, Table
 
+# Tells our page from a stranger's file of the same name.
+MARK = b'<meta name="generator" content="internvid evaluate">'
 _PAGES = Path(__file__).parent / "pages"
 _COLUMNS = {
     "top1": "top-1",

@@ -159,8 +159,9 @@ def read_result(path: Path) -> Result:
         )
         recorded = found["protocol_fingerprint"]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = f"it has no {error}" if isinstance(error, KeyError) else error
         raise DatasetFormatError(
-            f"{path} is no result of internvid evaluate: {error!r}",
+            f"{path} is no result of internvid evaluate: {reason}",
             hint="name files that `internvid evaluate ... -o FILE` wrote",
         ) from error
     if recorded != result.protocol.fingerprint:

@@ -77,7 +77,7 @@ def test_of_one_field_the_last_value_counts() -> None:
             "heads and width: width 100 cannot be shared by heads 3",
             "change one of them",
         ),
-        (["heads=3", "layers=0"], "layers: layers must be at least 1, got 0", "another value"),
+        (["heads=3", "layers=0"], "layers must be at least 1, got 0", "another value"),
         # What raises by itself is refused like the rest.
         (["width=8", "heads=0"], "heads: integer modulo by zero", "another value"),
     ],
