@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from internvid.core import registry
-from internvid.core.errors import MisuseError, ProtocolMismatchError
+from internvid.core.errors import ConfigInvalidError, MisuseError, ProtocolMismatchError
 from internvid.dataset.parts import commit_json
 from internvid.evaluate.embedders import ViCLIPEmbedder
 from internvid.evaluate.embedding import Run
@@ -188,9 +188,12 @@ def prepare(asked: Comparison, recipe: TrainRecipe, folder: Path, tell: Told) ->
             f"{fewest!r} has {count} clips with captions outside the held-out videos",
             hint="hold out less (--held-out), or compare larger subsets",
         )
+    _check_metric(asked, held.metric_names)
     recipe = _shared_merges(recipe, variants, folder)
     recipe = _adapted(recipe, batch=count)
-    plan = {"asked": dataclasses.asdict(asked) | {"seeds": None}, "held_out": held.digest}
+    # More seeds, or another metric that decides, are asked of the runs that are there.
+    same = dataclasses.asdict(asked) | {"seeds": None, "metric": None}
+    plan = {"asked": same, "held_out": held.digest}
     steps = _steps(asked, recipe, variants[fewest], folder, plan, tell)
     return Prepared(variants, held, with_budget(recipe, steps))
 
@@ -268,7 +271,8 @@ def _steps(
         if {key: known.get(key) for key in plan} != plan:
             raise MisuseError(
                 f"{folder} holds another comparison, or one of data that has changed since",
-                hint="give the same arguments to go on (seeds may be added), or another -o",
+                hint="give the same arguments to go on (--seeds and --metric may differ), "
+                "or another -o",
             )
         return int(known["steps"])
     steps = asked.steps
@@ -278,6 +282,18 @@ def _steps(
         steps = measure_steps(recipe, source, folder / "trial", asked.seconds)
     commit_json(path, {**plan, "steps": steps})
     return steps
+
+
+def _check_metric(asked: Comparison, known: Sequence[str]) -> None:
+    """Refuses what no run will be measured by, before the first one. A benchmark's own metrics are
+    known once it has measured.
+    """
+    title = asked.metric.rpartition("/")[0]
+    if asked.metric not in known and title not in asked.benchmarks:
+        raise ConfigInvalidError(
+            f"there is no metric {asked.metric!r}; there are: {', '.join(sorted(known))}",
+            hint="a benchmark's metric is written BENCHMARK/METRIC",
+        )
 
 
 def _run(

@@ -152,6 +152,14 @@ class HeldOut:
         )
         return Result(metrics, protocol, about.describe())
 
+    @property
+    def metric_names(self) -> list[str]:
+        """What `measure` will give, known before anything is trained."""
+        one = np.eye(1, dtype=np.float32)
+        names = list(with_mean_recall(measure_retrieval(VectorSimilarity(one, one), [[0, 0]])))
+        more = [f"{column}/{name}" for column in self.texts for name in names]
+        return names + (more if len(self.texts) > 1 else [])
+
     def _frames(self, count: int) -> tuple[list[int], list[Frames]]:
         """Places of the clips that can be read, and their frames."""
         found, clips = [], []

@@ -78,6 +78,9 @@ def test_held_out_clips_are_those_with_texts_in_every_column() -> None:
     assert (found.source.read(0, lambda _: [0]) == plain.clips[found.source.clips[0]][:1]).all()
     measured = found.measure(FakeEmbedder())
     assert measured.protocol.details["columns"] == ["a", "b"]
+    assert found.metric_names == list(measured.metrics)
+    alone = part({"a": plain}, 0.5, 10)[1]
+    assert alone.metric_names == list(alone.measure(FakeEmbedder()).metrics)
     assert measured.metrics["mean_recall"] == pytest.approx(
         np.mean([measured.metrics["a/mean_recall"], measured.metrics["b/mean_recall"]])
     )
@@ -200,6 +203,10 @@ def test_true_captions_beat_permuted_ones(tmp_path: Path, monkeypatch: pytest.Mo
     )  # fmt: skip
     made = recipe("start.temperature=0.07", "loop.checkpoint_steps=0", "loop.log_steps=20")
     told: list[str] = []
+    for wrong_metric in ("true/luck", "luck", "other-benchmark/text_to_video_r1"):
+        with pytest.raises(ConfigInvalidError, match="true/mean_recall"):
+            run_comparison(replace(asked, metric=wrong_metric), made, tmp_path / "no", told.append)
+    assert not told, "nothing was trained for a metric that there is not"
     outcome, record = run_comparison(asked, made, tmp_path / "out", told.append)
     assert record["winner"] == "true", record["verdict"]
     assert outcome.mean("true") > outcome.mean("wrong") + 10
@@ -209,6 +216,12 @@ def test_true_captions_beat_permuted_ones(tmp_path: Path, monkeypatch: pytest.Mo
     assert details["columns"] == ["true", "wrong"]
     assert len(details["retrieval-synthetic"]) == 12
     assert "retrieval-synthetic/text_to_video_r1" in record["variants"]["true"]
+    told.clear()
+    again, _ = run_comparison(
+        replace(asked, metric="mean_recall"), made, tmp_path / "out", told.append
+    )
+    assert again.metric == "mean_recall"
+    assert all("there already" in line for line in told)
 
 
 # The verb

@@ -164,6 +164,9 @@ def test_a_head_is_what_was_saved(tmp_path: Path) -> None:
     )
     with pytest.raises(CheckpointMismatchError):
         load_head(tmp_path, replace(CONFIG, text_width=32))
+    (tmp_path / "head.safetensors").rename(tmp_path / "elsewhere")
+    with pytest.raises(CheckpointFormatError, match=r"has head\.json and no head\.safetensors"):
+        load_head(tmp_path, CONFIG)
     (tmp_path / "head.json").write_text('{"kind": "crystal ball"}')
     with pytest.raises(CheckpointFormatError, match="crystal ball"):
         load_head(tmp_path, CONFIG)

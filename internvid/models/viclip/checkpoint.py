@@ -294,7 +294,9 @@ def _read_json(path: Path) -> dict[str, Any]:
         found = json.loads(path.read_text("utf-8"))
     except ValueError as error:
         raise CheckpointFormatError(f"{path.name} is not JSON: {error}") from error
-    return found if isinstance(found, dict) else {}
+    if not isinstance(found, dict):
+        raise CheckpointFormatError(f"{path.name} is damaged: it holds no object of settings")
+    return found
 
 
 def _object(described: Mapping[str, Any], name: str) -> Mapping[str, Any]:

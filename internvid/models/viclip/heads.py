@@ -78,6 +78,11 @@ def load_head(folder: Path, config: ViCLIPConfig) -> Head:
         head = _KINDS[kind].from_mapping(config, described)
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointFormatError(f"{folder / ABOUT} is damaged: {error!r}") from error
+    if not (folder / WEIGHTS).is_file():
+        raise CheckpointFormatError(
+            f"{folder} has {ABOUT} and no {WEIGHTS}: the head's weights are not there",
+            hint="copy the whole folder again",
+        )
     state = read_weights(folder / WEIGHTS)
     check_fit(state, head.state_dict())
     head.load_state_dict(state)

@@ -208,6 +208,9 @@ def test_damaged_safetensors_say_so(tiny: ViCLIP, tmp_path: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(CheckpointFormatError, match="JSON"):
         ViCLIP.from_pretrained(tmp_path / "saved")
+    (tmp_path / "saved" / "config.json").write_text("[]")
+    with pytest.raises(CheckpointFormatError, match="holds no object"):
+        ViCLIP.from_pretrained(tmp_path / "saved")
 
 
 def test_sources_that_do_not_exist_say_what_to_do(
