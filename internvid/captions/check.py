@@ -13,7 +13,7 @@ import importlib.util
 import re
 from collections.abc import Callable, Iterable, Sequence
 
-from internvid.core.errors import DependencyMissingError
+from internvid.core.errors import ConfigInvalidError, DependencyMissingError
 
 REASONS = ("empty", "too_long", "looping", "refusing", "wrong_language")
 MAXIMUM_WORDS = 200
@@ -124,6 +124,21 @@ def is_refusing(text: str) -> bool:
 def can_tell_language() -> bool:
     """Whether the package that tells languages is installed."""
     return importlib.util.find_spec("py3langid") is not None
+
+
+def check_language(language: str) -> None:
+    """Refuses what is no language that texts can be told to be in.
+
+    Raises:
+        ConfigInvalidError: no code of a known language.
+        DependencyMissingError: `py3langid` is not installed.
+    """
+    known = sorted(code for code, _ in _language_ranker()("text"))
+    if language not in known:
+        raise ConfigInvalidError(
+            f"there is no language {language!r}; there are: {', '.join(known)}",
+            hint="a code such as en; empty leaves the language unchecked",
+        )
 
 
 def language_probability(text: str, language: str) -> float:

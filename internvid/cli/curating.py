@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import typer
+
 from internvid.cli.annotating import shown_progress
 from internvid.cli.looking import tell_of_subset
-from internvid.cli.output import put, put_json
+from internvid.cli.output import put, put_json, say
 from internvid.core import registry
 from internvid.core.errors import MisuseError
 
@@ -66,9 +68,13 @@ def run_publish(
 
         manifest = publish(opened, folder, component, subset, told)
     tell_of_subset(opened, subset)
+    missing = manifest.get("missing")
     if as_json:
         put_json({"folder": folder, **manifest})
-        return
-    put(f"{manifest['clips']} clips in {len(manifest['files'])} files: {folder}")
-    if manifest.get("missing"):
-        put(f"{len(manifest['missing'])} clips could not be written; see {folder}/manifest.json")
+    else:
+        put(f"{manifest['clips']} clips in {len(manifest['files'])} files: {folder}")
+        if missing:
+            put(f"{len(missing)} clips could not be written; see {folder}/manifest.json")
+    if missing and not manifest["clips"]:
+        say(f"no clip could be written: {missing[0]['reason']}; the videos must be where they were")
+        raise typer.Exit(1)

@@ -224,6 +224,7 @@ def test_embed_and_classify_with_a_video_model(
         (["audit", "data", "--column", "nope"], "no column"),
         (["audit", "data", "--scorer", "hash"], "reads no text"),
         (["audit", "data", "--set", "a=1"], "none is named"),
+        (["audit", "data", "--language", "klingon"], "there is no language 'klingon'"),
         (["caption", "gone.mp4", "--captioner", "echo"], ""),
     ],
 )

@@ -13,6 +13,7 @@ import av
 import pytest
 
 import internvid
+from internvid.cli.app import main
 from internvid.core.errors import OutputExistsError
 from internvid.dataset.store import Dataset
 from internvid.publish.publish import publish
@@ -66,6 +67,18 @@ def test_sources_that_are_gone_or_others_now_are_listed(tmp_path: Path) -> None:
     manifest = publish(internvid.open(tmp_path / "data"), tmp_path / "out", WebDatasetExporter())
     assert manifest["clips"] == 1
     assert [row["reason"] for row in manifest["missing"]] == ["source_gone"] * 2
+
+
+def test_an_export_without_any_clip_is_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write_video(tmp_path / "x.mp4", seed=1)
+    internvid.build([source], tmp_path / "data", _keep_all(), workers=1)
+    source.unlink()
+    assert main(["publish", str(tmp_path / "data"), str(tmp_path / "out"), "--json"]) == 1
+    said = capsys.readouterr()
+    assert json.loads(said.out)["clips"] == 0
+    assert "no clip could be written: source_gone" in said.err
 
 
 def _keep_all() -> internvid.recipes.Recipe:
