@@ -103,6 +103,27 @@ def viclip_tiny() -> TrainRecipe:
         embedding=64,
         drop_path=0.0,
     )
+    return TrainRecipe(
+        "viclip_tiny",
+        model=ModelRecipe(config),
+        start=StartRecipe(
+            merges="learn", freeze_text=False, temperature=0.07, initialisation="sincos"
+        ),
+        # Crops would cut moving shapes off, and mirrored ones move the other way.
+        data=DataRecipe(
+            view=ViewRecipe(crop=False, flip="never"),
+            world=WorldRecipe(
+                count=24000, cameras=("static", "pan", "zoom", "shake"), paths="inside"
+            ),
+        ),
+        loss=ContrastiveLoss(same_text="share"),
+        optimiser=OptimiserRecipe(weight_decay=0.05, clip_norm=1.0, temperature_rate=0.03),
+        stages=_tiny_stages(),
+        loop=LoopRecipe(dtype="bfloat16", device="cpu", checkpoint_minutes=2.0),
+    )
+
+
+def _tiny_stages() -> tuple[Stage, ...]:
     masked = Stage(
         "masked",
         mask_ratio=0.75,
@@ -123,24 +144,7 @@ def viclip_tiny() -> TrainRecipe:
         steps=140,
         warmup_steps=10,
     )
-    return TrainRecipe(
-        "viclip_tiny",
-        model=ModelRecipe(config),
-        start=StartRecipe(
-            merges="learn", freeze_text=False, temperature=0.07, initialisation="sincos"
-        ),
-        # Crops would cut moving shapes off, and mirrored ones move the other way.
-        data=DataRecipe(
-            view=ViewRecipe(crop=False, flip="never"),
-            world=WorldRecipe(
-                count=24000, cameras=("static", "pan", "zoom", "shake"), paths="inside"
-            ),
-        ),
-        loss=ContrastiveLoss(same_text="share"),
-        optimiser=OptimiserRecipe(weight_decay=0.05, clip_norm=1.0, temperature_rate=0.03),
-        stages=(masked, unmasked),
-        loop=LoopRecipe(dtype="bfloat16", device="cpu", checkpoint_minutes=2.0),
-    )
+    return masked, unmasked
 
 
 def _as_reference(recipe: TrainRecipe, name: str, checkpointed_blocks: int) -> TrainRecipe:
