@@ -96,8 +96,11 @@ def rerank(
             margins[query] = [judged[pair] for pair in pairs]
             margins[query] += first_stage * matcher.scale * scores[query, found]
         matrix = scores.astype(np.float64)
-        # All margins above all cosines.
-        first = margins - margins.min() + float(matrix.max()) + 1
+        # All margins above all cosines, and no larger than they: what rounding may blur is told
+        # by the largest score, and must stay the same for what keeps its first order.
+        height = float(np.abs(matrix).max()) or 1.0
+        size = max(float(np.ptp(margins)), float(np.abs(margins).max())) or 1.0
+        first = float(matrix.max()) + height * (1 + (margins - margins.min()) / size)
         np.put_along_axis(matrix, chosen, first, axis=1)
         lifted.append(matrix)
     return lifted[0].T, lifted[1]
@@ -140,10 +143,14 @@ def rank_twice(
         texts, clips, matcher: see `rerank`.
         order: its `top` and `first_stage`.
     """
-    plain = VectorSimilarity(*vectors)
-    to_video, to_text = rerank(vectors[0] @ vectors[1].T, texts, clips, matcher, *order)
+    plain, scores = VectorSimilarity(*vectors), vectors[0] @ vectors[1].T
+    to_video, to_text = rerank(scores, texts, clips, matcher, *order)
     # A head judges a clip and its copy alike, but for rounding by their places in the batch.
-    first, second = (MatrixSimilarity(each, tolerance=ROUNDING) for each in (to_video, to_text))
+    height = float(np.abs(scores).max())
+    first, second = (
+        MatrixSimilarity(each, tolerance=ROUNDING * height / (float(np.abs(each).max()) or 1.0))
+        for each in (to_video, to_text)
+    )
     ranks_of_videos, _ = rank_pairs(first, pairs)
     _, ranks_of_texts = rank_pairs(second, pairs)
     return RankedTwice(rank_pairs(plain, pairs), (ranks_of_videos, ranks_of_texts))

@@ -131,6 +131,32 @@ def test_a_judge_without_an_opinion_leaves_the_first_order() -> None:
     assert (np.argsort(-found[1], axis=1) == np.argsort(-plain, axis=1)).all()
 
 
+def test_copies_tie_and_large_margins_blur_nothing() -> None:
+    rng = np.random.default_rng(3)
+    videos = rng.normal(size=(12, 8)).astype(np.float32)
+    videos /= np.linalg.norm(videos, axis=1, keepdims=True)
+    videos[1] = videos[0]
+    # From the sixth on, cosines of the last text differ by less than margins of 500 would blur.
+    texts = videos.copy()
+    videos[6:] = texts[11] * (0.1 + 1e-5 * np.arange(6, dtype=np.float32))[:, None]
+
+    class Rounding(Oracle):
+        def margins(self, texts: np.ndarray, shown: np.ndarray, clips: np.ndarray) -> np.ndarray:
+            alike = np.where(clips[:, 0, 0] < 2, 500.0, -500.0)
+            return (alike + rng.normal(size=len(texts)) * 1e-5).astype(np.float32)
+
+    found = rank_twice(
+        (videos, texts),
+        [(at, at) for at in range(12)],
+        [str(at) for at in range(12)],
+        lambda at: at[:, None, None].astype(np.float16),
+        Rounding(),  # type: ignore[arg-type]
+        (2, 0.0),
+    )
+    assert found.reranked[0][:2].tolist() == [2, 2], "a clip and its copy are told apart by nothing"
+    assert found.plain[0][6:].tolist() == found.reranked[0][6:].tolist()
+
+
 def test_rendered_clips_are_reranked_by_a_model(tuned: Path) -> None:
     subject = load_embedder(str(tuned), device="cpu")
     assert isinstance(subject, MatchingEmbedder)
