@@ -257,10 +257,10 @@ def _steady(model: Any) -> Any:
 
 def _require_files(folder: Path) -> None:
     if not (folder / "config.json").is_file():
-        raise WeightsMissingError(
-            f"{folder} holds no model: it has no config.json",
-            hint="give the folder that save_pretrained wrote, or a hub name like org/model",
-        )
+        hint = "give the folder that save_pretrained wrote, or a hub name like org/model"
+        if (folder / "model" / "config.json").is_file():
+            hint = f"a training run keeps its model in {folder / 'model'}"
+        raise WeightsMissingError(f"{folder} holds no model: it has no config.json", hint=hint)
     if not any(path for ending in ("safetensors", "bin") for path in folder.glob(f"*.{ending}")):
         raise WeightsMissingError(
             f"{folder} has a config.json but no weights (*.safetensors, *.bin)",

@@ -160,6 +160,10 @@ def test_folders_that_hold_no_whole_model_are_refused(copied: Path) -> None:
     (copied / "config.json").unlink()
     with pytest.raises(WeightsMissingError, match=r"no config\.json"):
         load(Checkpoint(str(copied)), TEXT_TO_TEXT)
+    (copied / "model").mkdir()
+    (copied / "model" / "config.json").write_text("{}")
+    with pytest.raises(WeightsMissingError, match="a training run keeps its model in .*model"):
+        load(Checkpoint(str(copied)), TEXT_TO_TEXT)
 
 
 def test_weights_that_leave_the_network_half_random_are_refused(copied: Path) -> None:
