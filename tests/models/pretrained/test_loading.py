@@ -162,7 +162,7 @@ def test_folders_that_hold_no_whole_model_are_refused(copied: Path) -> None:
         load(Checkpoint(str(copied)), TEXT_TO_TEXT)
     (copied / "model").mkdir()
     (copied / "model" / "config.json").write_text("{}")
-    with pytest.raises(WeightsMissingError, match="a training run keeps its model in .*model"):
+    with pytest.raises(WeightsMissingError, match="a training run keeps its model in"):
         load(Checkpoint(str(copied)), TEXT_TO_TEXT)
 
 
