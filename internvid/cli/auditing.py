@@ -33,7 +33,7 @@ class AuditOptions:
 
 def run_audit(options: AuditOptions) -> None:
     """`internvid audit`. Ends with exit code 1 where a binding is broken."""
-    from internvid.captions.check import can_tell_language, check_language
+    from internvid.captions.check import can_tell_language
     from internvid.pipeline.audit import audit
 
     if options.assignments and options.scorer is None:
@@ -45,8 +45,6 @@ def run_audit(options: AuditOptions) -> None:
     if language and not can_tell_language():
         say("languages are not checked: the package py3langid is not installed")
         language = ""
-    elif language:
-        check_language(language)
     found = audit(options.dataset, options.columns, scorer, language)
     if options.as_json:
         put_json([_plain(column, options.limit) for column in found])

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +31,6 @@ class _Headed(ViCLIPEmbedder):
         head: on the model's device, in evaluation mode.
     """
 
-    kind: ClassVar[str]
     head: Any = None
 
     def identity(self) -> Identity:
@@ -40,7 +39,7 @@ class _Headed(ViCLIPEmbedder):
         return dataclasses.replace(
             super().identity(),
             weights=digest_state(self.model.state_dict() | state),
-            head=self.kind,
+            head=str(self.head.describe()["kind"]),
         )
 
 
@@ -48,7 +47,6 @@ class _Headed(ViCLIPEmbedder):
 class ViCLIPClassifier(_Headed):
     """A fine-tuned classifier; an embedder like any ViCLIP too."""
 
-    kind: ClassVar[str] = "action"
     head: ActionHead = dataclasses.field(kw_only=True)
 
     def class_names(self) -> tuple[str, ...]:
@@ -75,7 +73,6 @@ class ViCLIPClassifier(_Headed):
 class MatchingEmbedder(_Headed):
     """An embedder whose matching head judges pairs of a text and a clip."""
 
-    kind: ClassVar[str] = "matching"
     head: MatchingHead = dataclasses.field(kw_only=True)
 
     @property

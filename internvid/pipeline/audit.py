@@ -17,7 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from internvid.captions.check import check_text
+from internvid.captions.check import check_language, check_text
 from internvid.core.annotators import set_up, traits_of
 from internvid.core.binding import origin_of, seal
 from internvid.core.contracts import ClipView, Pick
@@ -87,8 +87,8 @@ def audit(
         language: captions should be in it; empty for any.
 
     Raises:
-        MisuseError: no such column, or a scorer that reads no text.
-        InternvidError: the scorer cannot be set up.
+        MisuseError: no such column or language, or a scorer that reads no text.
+        InternvidError: the scorer cannot be set up, or the package that tells languages is missing.
     """
     layout = Layout(Path(dataset).absolute())
     record = layout.read_record()
@@ -99,6 +99,8 @@ def audit(
         if name not in known:
             there = ", ".join(sorted(known)) or "none"
             raise MisuseError(f"{layout.root} has no column {name!r}; it has: {there}")
+    if language:
+        check_language(language)
     if scorer is not None:
         if "text" not in traits_of(scorer).reads:
             raise MisuseError(f"{type(scorer).__name__} reads no text, so it can compare none")

@@ -76,10 +76,4 @@ class AestheticScorer:
             values = iter(head(rows).tolist())
             return [round(max(next(values) for _ in one.pictures), 5) for one in some]
 
-        yield from answers(
-            clips,
-            lambda view: spread(view.picks, self.frames),
-            through,
-            batch=self.batch,
-            threads=self.threads,
-        )
+        yield from answers(self, clips, lambda view: spread(view.picks, self.frames), through)

@@ -68,10 +68,4 @@ class EmbeddingScorer:
         def through(some: Sequence[Shown]) -> list[Any]:
             return list(encoder.clip_features([one.pictures for one in some]))
 
-        yield from answers(
-            clips,
-            lambda view: spread(view.picks, self.frames),
-            through,
-            batch=self.batch,
-            threads=self.threads,
-        )
+        yield from answers(self, clips, lambda view: spread(view.picks, self.frames), through)

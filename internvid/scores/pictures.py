@@ -7,7 +7,7 @@ import io
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from internvid.core.binding import origin_of
 from internvid.core.contracts import Annotation, ClipView, Origin, Pick
@@ -54,28 +54,40 @@ def drawn(clip_id: str, picks: Sequence[Pick], seed: int) -> list[Pick]:
     return [picks[int.from_bytes(digest, "big") % len(picks)]]
 
 
+class PictureScorer(Protocol):
+    """What the scorers that look at pictures have in common."""
+
+    @property
+    def batch(self) -> int:
+        """Clips that go through the model at once."""
+        ...
+
+    @property
+    def threads(self) -> int:
+        """Threads that decode ahead."""
+        ...
+
+
 def answers(
+    scorer: PictureScorer,
     clips: Iterable[ClipView],
     choose: Callable[[ClipView], Sequence[Pick]],
     through: Callable[[Sequence[Shown]], Sequence[object]],
-    *,
-    batch: int,
-    threads: int,
 ) -> Iterator[Annotation]:
     """For each clip what a model makes of its chosen pictures, or the reason why there is nothing.
 
     Args:
+        scorer: says how many clips at once, and how many threads decode ahead.
         clips: any number, longer than memory.
         choose: the picks of a clip that the model sees.
         through: one value a clip, in order.
-        batch: so many clips go through the model at once.
-        threads: that decode pictures ahead.
 
     Raises:
         InternvidError: the model fails for every clip of a batch.
     """
-    shown = _show(clips, choose, threads=threads, ahead=2 * max(batch, threads))
-    for one, value in _judge(shown, batch, through):
+    ahead = 2 * max(scorer.batch, scorer.threads)
+    shown = _show(clips, choose, threads=scorer.threads, ahead=ahead)
+    for one, value in _judge(shown, scorer.batch, through):
         yield _answer(one, value)
 
 

@@ -61,13 +61,7 @@ class SafetyScorer:
             values = iter(rows[:, places].sum(axis=1).tolist())
             return [round(max(next(values) for _ in one.pictures), 6) for one in some]
 
-        yield from answers(
-            clips,
-            lambda view: spread(view.picks, self.frames),
-            through,
-            batch=self.batch,
-            threads=self.threads,
-        )
+        yield from answers(self, clips, lambda view: spread(view.picks, self.frames), through)
 
     def _classifier(self) -> ImageClassifier:
         from internvid.models.classifier import ImageClassifier

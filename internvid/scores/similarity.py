@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar
 
 from internvid.core.config import setting, weights_field
 from internvid.core.contracts import Annotation, ClipView, Needs, Pick
 from internvid.core.errors import ConfigInvalidError
-from internvid.scores.pictures import Shown, answers, spread
+from internvid.scores.pictures import PictureScorer, Shown, answers, spread
 
 if TYPE_CHECKING:
     from internvid.models.dual_encoder import ClipEncoder
@@ -68,20 +68,6 @@ class SimilarityScorer:
         yield from cosines(self, clips, lambda view: spread(view.picks, self.frames))
 
 
-class TextScorer(Protocol):
-    """What the scorers of texts have in common."""
-
-    @property
-    def batch(self) -> int:
-        """Clips that go through the model at once."""
-        ...
-
-    @property
-    def threads(self) -> int:
-        """Threads that decode ahead."""
-        ...
-
-
 def check_sizes(component: object, *names: str) -> None:
     """Refuse sizes below 1.
 
@@ -104,12 +90,12 @@ def encoder_of(component: object) -> ClipEncoder:
 
 
 def cosines(
-    component: TextScorer,
+    scorer: PictureScorer,
     clips: Iterable[ClipView],
     choose: Callable[[ClipView], Sequence[Pick]],
 ) -> Iterator[Annotation]:
     """Cosines of chosen pictures with the clips' texts."""
-    encoder = encoder_of(component)
+    encoder = encoder_of(scorer)
 
     def through(some: Sequence[Shown]) -> list[float]:
         videos = encoder.clip_features([one.pictures for one in some])
@@ -117,4 +103,4 @@ def cosines(
         # Six decimals: further ones differ with the size of the batch.
         return [round(float(video @ text), 6) for video, text in zip(videos, texts, strict=True)]
 
-    yield from answers(clips, choose, through, batch=component.batch, threads=component.threads)
+    yield from answers(scorer, clips, choose, through)

@@ -109,9 +109,10 @@ def labelled_source(
     """
     clips = []
     for clip in listed.clips:
-        found = [path for folder in videos if isinstance(path := folder.find(clip.names), Path)]
-        if found:
-            clips.append(FileClip(found[0], clip.label, clip.span, clip.clip))
+        answers = (each.find(clip.names) for each in videos)
+        path = next((found for found in answers if isinstance(found, Path)), None)
+        if path is not None:
+            clips.append(FileClip(path, clip.label, clip.span, clip.clip))
     if not clips:
         raise MisuseError(
             f"none of the {len(listed.clips)} listed clips is below "

@@ -10,6 +10,7 @@ import pytest
 from internvid.core.assignments import with_values
 from internvid.core.errors import ConfigInvalidError
 from internvid.dataset.store import Dataset
+from internvid.recipes import default
 from internvid.train import recipes
 from tests.cli.speaking import Capture, spoken
 from tests.media import write_video
@@ -102,6 +103,8 @@ def test_a_star_says_it_of_all_but_those_told_otherwise(turn: int) -> None:
     removed = ["stages.*.batch=16", "stages.masked=none"]
     (left,) = with_values(recipes.viclip_b16(), removed[::turn]).stages
     assert (left.name, left.batch) == ("unmasked", 16)
+    chosen = with_values(default(), ["captioners.*.certainty.camera=0.7"])
+    assert [each.certainty.camera for each in chosen.captioners.values()] == [0.7]
 
 
 def test_a_star_is_refused_as_its_members_would_be() -> None:
