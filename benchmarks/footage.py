@@ -45,5 +45,6 @@ FOOTAGE = (
     Footage("1080p-sound", "videos/malmm__video.mp4",
             f"-t 62 -vf scale=1920:1080 {_X264} -c:a aac -b:a 128k"),
     Footage("720p-loop", "videos/psd__testvideo.mp4", "-t 62 -an -c copy"),
+    Footage("720p-sound", "videos/mchat__output.mp4", "-t 62 -c copy"),
     Footage("720p-reencoded", "videos/imio__cockatoo_yuv420.mp4", f"-t 62 -an {_X264}"),
 )  # fmt: skip

@@ -5,8 +5,8 @@
 For each file, interleaved: `ffmpeg -threads 1 -i F -f null -`; the frames alone, as our scan reads
 them, with nobody looking; our scan with every observer and JPEG picks, full and fast, in one
 process, imports aside; `scenedetect -q -i F detect-content`, the command line program with its
-defaults, from which its own start-up is taken off as well: what the same command takes for the
-first frame of F alone. Then both command line programs as a user runs them, start-up and all:
+defaults: as it is, and without its own start-up, which is what the same command takes for the first
+frame of F alone. Then both command line programs as a user runs them, start-up and all:
 `internvid shots F` and PySceneDetect's. User + system time, minima over the rounds.
 """
 
@@ -117,7 +117,7 @@ def measure(path: Path, rounds: int, scenedetect: str | None) -> dict[str, float
 
 _HEAD = (
     "file               frames  ffmpeg  alone   full   fast fast/full    psd full/psd"
-    "  shots/psd as whole programs"
+    "  without start  shots/psd as whole programs"
 )
 
 
@@ -128,8 +128,8 @@ def line(name: str, best: dict[str, float]) -> str:
     return (
         f"{name:18} {best['frames']:6.0f} {base:7.2f} {best['frames_alone'] / base:6.3f} "
         f"{best['full'] / base:6.3f} {best['fast'] / base:6.3f} "
-        f"{best['fast'] / best['full']:9.3f} {psd / base:6.2f} {best['full'] / psd:8.3f}"
-        f"  {best['shots'] / whole:9.3f}"
+        f"{best['fast'] / best['full']:9.3f} {whole / base:6.2f} {best['full'] / whole:8.3f}"
+        f"  {best['full'] / psd:13.3f}  {best['shots'] / whole:9.3f}"
     )
 
 

@@ -21,7 +21,7 @@ from internvid.core.types import LEAD, ColumnSpec, Timeline
 from internvid.scan.audio import LoudnessMeter
 from internvid.scan.columns import StoringObserver, encode_column
 from internvid.scan.picks import PickMaker, StoredPick
-from internvid.scan.refine import LEAD_SPEC, refine
+from internvid.scan.refine import LEAD_SPEC, GapReader, refine
 from internvid.video.decode import DecodeOptions, DecodeReport, Picture, open_video
 from internvid.video.memory import keep_freed_memory
 from internvid.video.pick import PickClock, PickRule
@@ -53,7 +53,7 @@ class ScanRecipe:
         maximum_frame_bytes: larger pictures are refused, so that memory stays bounded.
     """
 
-    version = 3
+    version = 4
     observers: tuple[Any, ...] = field(default=("content", "luma"), metadata=named_by(_OBSERVERS))
     picks: PickRule = field(default_factory=PickRule)
     mode: str = "full"
@@ -71,6 +71,7 @@ class ScanRecipe:
         return DecodeOptions(
             skip_loop_filter="all" if self.mode == "fast" else self.skip_loop_filter,
             thin=self.mode == "fast",
+            is_suspicious=True,
             audio=self.audio,
             maximum_frame_bytes=self.maximum_frame_bytes,
         )
@@ -142,11 +143,15 @@ def scan_video(
                 watch.see(item, opened.facts)
             elif isinstance(item, AudioFrame):
                 watch.loudness.hear(item)
+            else:
+                watch.gaps.add(item.frame)
         opened.report.refuse_rubble()
         result = watch.result(video_id, opened.facts, opened.report)
     if recipe.mode != "fast":
         return result
-    timeline = refine(path, result.timeline, result.start_pts, recipe.maximum_frame_bytes)
+    timeline = refine(
+        path, result.timeline, result.start_pts, recipe.maximum_frame_bytes, watch.gaps.leads
+    )
     return dataclasses.replace(result, timeline=timeline)
 
 
@@ -160,6 +165,7 @@ class _Watch:
         self.observers = recipe.fresh_observers()
         self.clock = PickClock(recipe.picks)
         self.loudness = LoudnessMeter()
+        self.gaps = GapReader()
         # A number a frame, for hours: packed, not a list of objects.
         self.ticks = array("q")
         self.keys = bytearray()
@@ -175,6 +181,8 @@ class _Watch:
             self.sampler = PlaneSampler(facts.rotation_degrees)
             self.maker = PickMaker(self.recipe.picks, facts, self.keep)
             self.tick = float(facts.time_base)
+        if self.recipe.mode == "fast":
+            self.gaps.keep(picture.frame)
         self.waiting.append(picture)
         self.pixels += picture.frame.width * picture.frame.height
         most = min(_WAITING_FRAMES, self.sampler.room)

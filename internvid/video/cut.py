@@ -9,14 +9,13 @@ from pathlib import Path
 
 import av
 import av.error
-from av.audio.frame import AudioFrame
 from av.container import OutputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from internvid.core.errors import VideoUnreadableError
 from internvid.core.types import Clip
-from internvid.video.decode import DecodeOptions, VideoPass, open_video
+from internvid.video.decode import DecodeOptions, Picture, VideoPass, open_video
 from internvid.video.picture import Painter
 
 
@@ -92,7 +91,7 @@ def _copy(
     painter: Painter | None = None
     written = 0
     for item in opened.read():
-        if isinstance(item, AudioFrame):
+        if not isinstance(item, Picture):
             continue
         # Read from the start, times are those of the scan, repaired where they must be.
         raw = opened.report.start_pts + item.ticks if from_start else item.frame.pts

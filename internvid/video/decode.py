@@ -14,7 +14,7 @@ import av.error
 from av.audio.frame import AudioFrame
 from av.container import InputContainer
 from av.stream import Stream
-from av.video.frame import VideoFrame
+from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
 from internvid.core.errors import ConfigInvalidError, VideoUnreadableError
@@ -26,9 +26,8 @@ from internvid.video.probe import (
     open_container,
     read_facts,
 )
+from internvid.video.thin import Suspicion, skipped_frames
 
-# For HEVC the same value would leave key frames only, and few of them.
-_THIN = {"h264": "bidir"}
 # Elsewhere B frames may be references of one another without end, so that errors would add up.
 _FILTERS_B_APART = frozenset({"h264"})
 # Beyond this share of damaged frames little is left that the source really showed.
@@ -46,12 +45,15 @@ class DecodeOptions:
             skips that of all B frames of H.264, and is `noref` for other codecs.
         thin: whether frames are skipped that no kept frame needs: B frames of H.264, elsewhere
             what the decoder can leave out. Times of the others stay exact.
+        is_suspicious: whether a thin pass of H.264 reads skipped frames after all, as `Between`,
+            where a shot may begin among them.
         audio: whether audio frames are decoded too.
         maximum_frame_bytes: pictures above this are refused.
     """
 
     skip_loop_filter: str = "default"
     thin: bool = False
+    is_suspicious: bool = False
     audio: bool = False
     maximum_frame_bytes: int = MAXIMUM_FRAME_BYTES
 
@@ -114,6 +116,13 @@ class Picture:
     ticks: int
 
 
+@dataclass(frozen=True)
+class Between:
+    """A frame that a thin pass skips elsewhere, shown before the next `Picture`."""
+
+    frame: VideoFrame
+
+
 @dataclass
 class VideoPass:
     """An opened source, to be read once from start to end."""
@@ -124,7 +133,7 @@ class VideoPass:
     options: DecodeOptions = field(repr=False)
     report: DecodeReport = field(default_factory=DecodeReport)
 
-    def read(self) -> Iterator[Picture | AudioFrame]:
+    def read(self) -> Iterator[Picture | Between | AudioFrame]:
         """Displayed frames in order, and audio frames between them where asked for.
 
         Damaged packets are counted and passed over, as players do.
@@ -135,10 +144,16 @@ class VideoPass:
         audio = self.container.streams.best("audio") if self.options.audio else None
         streams: list[Stream] = [self.stream] if audio is None else [self.stream, audio]
         clock = _Clock(self.facts, self.report)
-        for frame in self._decoded(streams):
+        suspicion = None
+        if self.options.thin and self.options.is_suspicious and self.facts.codec == "h264":
+            suspicion = Suspicion()
+        for frame in self._decoded(streams, suspicion):
             if isinstance(frame, AudioFrame):
                 yield frame
             elif isinstance(frame, VideoFrame):
+                if suspicion is not None and frame.pict_type == PictureType.B:
+                    yield Between(frame)
+                    continue
                 if self.report.frames == 0:
                     self._learn_from(frame)
                 self.report.damaged_frames += bool(frame.is_corrupt)
@@ -159,7 +174,14 @@ class VideoPass:
             pixel_format=frame.format.name,
         )
 
-    def _decoded(self, streams: Sequence[Stream]) -> Iterator[object]:
+    def skip(self, *, thin: bool) -> None:
+        """Whether the next packet is left out if no kept frame needs it."""
+        context = self.stream.codec_context
+        context.skip_frame = skipped_frames(self.facts.codec) if thin else "DEFAULT"
+
+    def _decoded(
+        self, streams: Sequence[Stream], suspicion: Suspicion | None = None
+    ) -> Iterator[object]:
         packets = self.container.demux(*streams)
         largest = 0
         while True:
@@ -172,6 +194,8 @@ class VideoPass:
                 self.report.truncated = True
                 yield from self._flushed(streams)
                 return
+            if suspicion is not None and packet.stream is self.stream:
+                self.skip(thin=not suspicion.wants(packet))
             try:
                 for frame in packet.decode():
                     if isinstance(frame, VideoFrame) and frame.width * frame.height > largest:
@@ -264,10 +288,10 @@ def open_video(path: Path, options: DecodeOptions | None = None) -> Iterator[Vid
             # A stream may grow in the middle: a pixel takes a byte or more in every format.
             "max_pixels": str(chosen.maximum_frame_bytes),
         }
-        if chosen.thin:
-            extra["skip_frame"] = _THIN.get(facts.codec, "noref")
         context.options = {key: value for key, value in extra.items() if value != "default"}
         for audio in container.streams.audio:
             if audio.codec_context is not None:
                 audio.codec_context.thread_count = 1
-        yield VideoPass(facts, container, stream, chosen)
+        opened = VideoPass(facts, container, stream, chosen)
+        opened.skip(thin=chosen.thin)
+        yield opened
