@@ -12,6 +12,7 @@ from internvid.cli.display import PlainLines, live
 from internvid.cli.output import duration, put, put_json, say
 from internvid.core.assignments import with_values
 from internvid.core.errors import ConfigInvalidError
+from internvid.core.shell import command
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -108,7 +109,7 @@ def _put_summary(summary: BuildSummary, page: Path | None, *, as_json: bool) -> 
         put(f"report    {page}")
     put(f"took      {duration(summary.seconds)}")
     if summary.failures:
-        say(f"\nwhy sources failed: internvid status {summary.dataset}")
+        say(f"\nwhy sources failed: {command('status', summary.dataset)}")
 
 
 @contextlib.contextmanager

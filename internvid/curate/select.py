@@ -10,6 +10,7 @@ import duckdb
 from internvid.core.config import identity
 from internvid.core.contracts import Selector
 from internvid.core.errors import ConfigInvalidError, MisuseError
+from internvid.core.shell import command
 from internvid.dataset.layout import NAME
 from internvid.dataset.parts import commit_json, commit_table
 from internvid.dataset.store import Dataset
@@ -62,7 +63,7 @@ def select(dataset: Dataset, selector: Selector, name: str) -> SubsetSummary:
         if not ids.num_rows:
             raise MisuseError(
                 f"nothing fits: 0 of {facts['of']} clips",
-                hint=f"see the values with: internvid describe {dataset.root}",
+                hint=f"see the values with: {command('describe', dataset.root)}",
             )
         commit_table(path, ids)
         commit_json(facts_path, facts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from internvid.core.errors import DatasetFormatError, MisuseError
+from internvid.core.shell import command
 from internvid.dataset.columns import column_schema_of, extras_of
 from internvid.dataset.current import CURRENT_VIDEOS
 from internvid.dataset.layout import Layout, Record
@@ -142,7 +144,7 @@ class Dataset:
             known = ", ".join(self.subsets()) or "none"
             raise MisuseError(
                 f"{self.root} has no subset {name!r}; it has: {known}",
-                hint=f"make it with: internvid select {self.root} ... --as {name}",
+                hint=f"make it with: {command('select', self.root)} ... --as {shlex.quote(name)}",
             )
         return path
 
@@ -178,7 +180,7 @@ class Dataset:
         if len(rows) != 1:
             what = "several clips begin" if rows else "no clip begins"
             raise MisuseError(
-                f"{what} with {clip_id!r} in {self.root}", hint=f"see: internvid list {self.root}"
+                f"{what} with {clip_id!r} in {self.root}", hint=f"see: {command('list', self.root)}"
             )
         return dict(rows[0])
 

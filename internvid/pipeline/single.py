@@ -14,6 +14,7 @@ from PIL import Image
 from internvid.core.annotators import set_up, traits_of
 from internvid.core.contracts import ClipView, Needs
 from internvid.core.errors import MisuseError, SourceMissingError, VideoUnreadableError
+from internvid.core.shell import command
 from internvid.dataset.layout import Layout
 from internvid.dataset.store import Dataset
 from internvid.pipeline.annotating_jobs import ColumnRequest, column_job
@@ -55,7 +56,7 @@ def annotate_video(
         if "text" in traits_of(component).reads and text is None:
             raise MisuseError(
                 f"{name} compares each clip with a text, and none is given",
-                hint=f'internvid score {video} "a dog runs" --scorer {name}',
+                hint=command("score", video, "a dog runs", "--scorer", name),
             )
         set_up(component)
     with tempfile.TemporaryDirectory(prefix="internvid-") as folder:

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from internvid.core.errors import ConfigInvalidError, MisuseError, StorageError
+from internvid.core.shell import command
 from internvid.core.weights import weights_identity
 from internvid.dataset.store import Dataset
 from internvid.search.index import VectorIndex
@@ -126,7 +127,7 @@ class ClipSearch:
         if recorded.get("model") not in (None, weights_identity(name)):
             raise MisuseError(
                 f"{name} holds other weights than those that made column {self.column!r}",
-                hint=f"embed again with it: internvid embed {self.dataset.root} --model {name}",
+                hint="embed again with it: " + command("embed", self.dataset.root, "--model", name),
             )
         return encoder
 
@@ -142,7 +143,7 @@ class ClipSearch:
             raise MisuseError(
                 f"{self.dataset.root} has no column of vectors called {self.column!r}; "
                 f"it has: {', '.join(columns) or 'none'}",
-                hint=f"make one with: internvid embed {self.dataset.root} --model MODEL",
+                hint=f"make one with: {command('embed', self.dataset.root)} --model MODEL",
             )
         return columns[self.column]
 
@@ -174,7 +175,7 @@ class ClipSearch:
         if not total:
             raise MisuseError(
                 f"column {self.column!r} holds no vector yet",
-                hint=f"make them with: internvid embed {self.dataset.root} --model MODEL",
+                hint=f"make them with: {command('embed', self.dataset.root)} --model MODEL",
             )
 
         def batches() -> Iterator[tuple[Sequence[str], Matrix]]:
