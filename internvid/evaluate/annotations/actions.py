@@ -14,6 +14,7 @@ from internvid.evaluate.annotations.labelled import (
 )
 from internvid.evaluate.annotations.reading import (
     invalid,
+    names_its_file,
     read_json,
     read_lines,
     read_list,
@@ -27,6 +28,7 @@ _UCF_LINE = re.compile(r"(?:\S+/)?(\w+)/v_\1_g\d+_c\d+(?:\.avi)?(?:\s+\d+)?", re
 _HMDB_MARK = {"train": "1", "test": "2"}
 
 
+@names_its_file
 def read_labelled(
     path: Path,
     *,
@@ -54,6 +56,7 @@ def read_labelled(
     return read_kinetics(path, classes=classes, split=split)
 
 
+@names_its_file
 def read_ssv2(path: Path, *, classes: Sequence[str] | None = None) -> LabelledSet:
     """Something-Something v2's list of {id, label, template, placeholders}.
 
@@ -79,6 +82,7 @@ def read_ssv2(path: Path, *, classes: Sequence[str] | None = None) -> LabelledSe
     return LabelledSet(tuple(clips), tuple(names))
 
 
+@names_its_file
 def read_ucf101(path: Path, *, classes: Sequence[str] | None = None) -> LabelledSet:
     """A split of UCF101 (testlist01.txt, trainlist01.txt): `Class/v_Class_g01_c01.avi [number]`.
 
@@ -113,6 +117,7 @@ def hmdb51_split(text: str | None) -> int:
     return int(text or 1)
 
 
+@names_its_file
 def read_hmdb51(
     folder: Path,
     *,

@@ -9,6 +9,7 @@ from typing import Any
 from internvid.core.errors import AnnotationInvalidError
 from internvid.evaluate.annotations.reading import (
     invalid,
+    names_its_file,
     read_json,
     read_lines,
     read_list,
@@ -21,6 +22,7 @@ from internvid.evaluate.annotations.reading import (
 from internvid.evaluate.annotations.records import CaptionedClip, CaptionedSet
 
 
+@names_its_file
 def read_captions(path: Path) -> CaptionedSet:
     """Any set: the reference's JSON list of {video, caption}, or CSV with video_id,sentence."""
     if path.suffix.lower() == ".json":
@@ -28,6 +30,7 @@ def read_captions(path: Path) -> CaptionedSet:
     return read_sentence_csv(path)
 
 
+@names_its_file
 def read_captioned_json(path: Path) -> CaptionedSet:
     """The reference's list of {video, caption}; a caption may be a list of texts.
 
@@ -40,6 +43,7 @@ def read_captioned_json(path: Path) -> CaptionedSet:
     return _made(found)
 
 
+@names_its_file
 def read_sentence_csv(path: Path) -> CaptionedSet:
     """CSV with the columns video_id,sentence; rows of one video make one clip."""
     found: dict[str, list[str]] = {}
@@ -50,6 +54,7 @@ def read_sentence_csv(path: Path) -> CaptionedSet:
     return _made(found)
 
 
+@names_its_file
 def read_msrvtt(path: Path, sentences: Path | None = None, *, split: str = "test") -> CaptionedSet:
     """MSR-VTT.
 
@@ -106,6 +111,7 @@ def _msrvtt_sentences(path: Path, ids: list[str]) -> dict[str, list[str]]:
     return captions
 
 
+@names_its_file
 def read_lsmdc(path: Path) -> CaptionedSet:
     """LSMDC: six columns with TABs, no header, the id first and the sentence last.
 
@@ -122,6 +128,7 @@ def read_lsmdc(path: Path) -> CaptionedSet:
     return _made(found)
 
 
+@names_its_file
 def read_vatex(path: Path, ids: Path | None = None) -> CaptionedSet:
     """VATEX: a list of {videoID, enCap}; videoID is ID_START_END.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from internvid.core.errors import SourceMissingError
 from internvid.evaluate.annotations.reading import (
     invalid,
+    names_its_file,
     read_json,
     read_lines,
     read_list,
@@ -74,6 +75,7 @@ def _in_order(path: Path, pairs: list[tuple[int, str]]) -> tuple[str, ...]:
     return tuple(name for _, name in pairs)
 
 
+@names_its_file
 def read_kinetics(
     path: Path, *, classes: Sequence[str] | None = None, split: str | None = None
 ) -> LabelledSet:
@@ -98,6 +100,7 @@ def read_kinetics(
     return read_path_labels(path, classes=classes)
 
 
+@names_its_file
 def read_deepmind_csv(
     path: Path, *, classes: Sequence[str] | None = None, split: str | None = None
 ) -> LabelledSet:
@@ -121,6 +124,7 @@ def read_deepmind_csv(
     return _made(clips, classes)
 
 
+@names_its_file
 def read_path_labels(path: Path, *, classes: Sequence[str] | None = None) -> LabelledSet:
     """`path,label`, `path label` or `path frames label` a line, without a header.
 
@@ -148,6 +152,7 @@ def _path_rows(path: Path) -> list[tuple[int, list[str]]]:
     return [(line, row.split()) for line, row in read_lines(path)]
 
 
+@names_its_file
 def read_labelled_json(path: Path, *, classes: Sequence[str] | None = None) -> LabelledSet:
     """The reference's list of {video, caption}, the caption being the class name."""
     clips = []

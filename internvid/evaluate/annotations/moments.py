@@ -9,6 +9,7 @@ from internvid.core.types import TimeSpan
 from internvid.evaluate.annotations.captioned import choose, read_captioned_json
 from internvid.evaluate.annotations.reading import (
     invalid,
+    names_its_file,
     read_json,
     read_list,
     read_objects,
@@ -21,6 +22,7 @@ DIDEMO_SECONDS = 30.0
 """DiDeMo was annotated on the first 30 s of each video; what follows is not described."""
 
 
+@names_its_file
 def read_didemo(path: Path, ids: Path | None = None) -> CaptionedSet:
     """DiDeMo: a list of {video, description, times}, several a video, in the file's order.
 
@@ -49,6 +51,7 @@ def _trimmed(found: CaptionedSet) -> CaptionedSet:
     return CaptionedSet(tuple(CaptionedClip(c.clip, c.texts, c.names, span) for c in found.clips))
 
 
+@names_its_file
 def read_activitynet(path: Path, ids: Path | None = None) -> CaptionedSet:
     """ActivityNet Captions: {v_ID: {duration, timestamps, sentences}} (val_1.json).
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from internvid.core.errors import AnnotationInvalidError, SourceMissingError
 from internvid.evaluate.annotations.captioned import read_captioned_json
-from internvid.evaluate.annotations.reading import invalid, read_lines
+from internvid.evaluate.annotations.reading import invalid, names_its_file, read_lines
 from internvid.evaluate.annotations.records import CaptionedClip, CaptionedSet
 
 
@@ -47,6 +47,7 @@ def load_plain_pickle(path: Path) -> Any:
         ) from error
 
 
+@names_its_file
 def read_msvd(path: Path, captions: Path | None = None) -> CaptionedSet:
     """MSVD, with all captions of each clip.
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import functools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from internvid.core.errors import AnnotationInvalidError, ConfigInvalidError, SourceMissingError
 from internvid.core.types import TimeSpan
@@ -27,6 +28,27 @@ def invalid(
     return AnnotationInvalidError(
         f"{place}: {problem}", hint=f"expected {expected}" if expected else None
     )
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def names_its_file(
+    read: Callable[Concatenate[Path, P], R],
+) -> Callable[Concatenate[Path, P], R]:
+    """A reader whose errors about its records as a whole name the file as well."""
+
+    @functools.wraps(read)
+    def reader(path: Path, /, *others: P.args, **named: P.kwargs) -> R:
+        try:
+            return read(path, *others, **named)
+        except AnnotationInvalidError as error:
+            if path.name in error.message:
+                raise
+            raise AnnotationInvalidError(f"{path.name}: {error.message}", hint=error.hint) from None
+
+    return reader
 
 
 def read_text(path: Path) -> str:
