@@ -61,7 +61,8 @@ class GapReader:
         if self._gap is not None:
             self._gap.add(frame)
             first, end = self._gap.first_of_shot(), frame.pts
-            if first is not None and end is not None:
+            # A clock that was started again inside the gap says nothing.
+            if first is not None and end is not None and first <= end:
                 self.leads[self._row] = end - first
             self._gap = None
         self._kept = frame
