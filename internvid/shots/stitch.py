@@ -9,12 +9,17 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from internvid.core.errors import ConfigInvalidError
 from internvid.core.types import Shot, Timeline, TimeSpan
 
 # The faint ends of a dissolve or wipe are measured as none: two frames at 25 per second.
 _FAINT_SECONDS = 0.08
+_ROUNDING = 1e-6
+# The calmest frame is sought over no more of a piece than this to either side, or the pieces of
+# short maxima would be of all lengths.
+_SHARE_OF_PIECE = 0.25
 
 
 @dataclass(frozen=True)
@@ -23,12 +28,14 @@ class Stitch:
 
     Attributes:
         join_below_score: a cut with less confidence joins its two shots again.
-        maximum_seconds: longer takes are split into about equal pieces (0: never).
-        quiet_seconds: half width of the window in which the calmest frame is sought.
+        maximum_seconds: longer takes are split into about equal pieces, none of them longer
+            (0: never).
+        quiet_seconds: half width of the window in which the calmest frame is sought, at most a
+            quarter of a piece.
         guard_frames: frames left out at each side of a cut, for footage whose cuts blend.
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     join_below_score: float = 0.0
     maximum_seconds: float = 60.0
     quiet_seconds: float = 2.0
@@ -85,32 +92,58 @@ class Stitch:
         return replace(shot, span=_frames_span(timeline, first, stop))
 
     def _split(self, timeline: Timeline, shot: Shot) -> list[Shot]:
-        length = shot.span.duration_seconds
-        if self.maximum_seconds <= 0 or length <= self.maximum_seconds:
+        if self.maximum_seconds <= 0 or shot.span.duration_seconds <= self.maximum_seconds:
             return [shot]
-        pieces = math.ceil(length / self.maximum_seconds)
         frames = timeline.frames_in(shot.span)
-        seconds = timeline.pts_seconds
+        seconds = timeline.boundary_seconds
         motion = timeline.column("motion") if "motion" in timeline.stored else None
         bounds = [frames.start]
-        for piece in range(1, pieces):
-            ideal = shot.span.start_seconds + length * piece / pieces
-            # Only earlier than the ideal instant, so that no piece exceeds the maximum by it.
-            low = int(np.searchsorted(seconds, ideal - self.quiet_seconds))
-            high = int(np.searchsorted(seconds, ideal))
-            low, high = max(low, bounds[-1] + 1), min(high, frames.stop - 1)
-            if high < low:
-                continue
-            calmest = low if motion is None else low + int(np.argmin(motion[low : high + 1]))
-            bounds.append(calmest)
-        bounds.append(frames.stop)
+        while True:
+            choice = self._choices(seconds, bounds[-1], frames.stop, shot.span.end_seconds)
+            if choice is None:
+                break
+            ideal, places = choice
+            # Without motion, or where all is as calm, the pieces stay about equal.
+            order = np.abs(seconds[places] - ideal)
+            calm = order if motion is None else motion[places]
+            bounds.append(places.start + int(np.lexsort((order, calm))[0]))
         spans = [
             _frames_span(timeline, start, stop)
-            for start, stop in itertools.pairwise(bounds)
-            if stop > start
+            for start, stop in itertools.pairwise([*bounds, frames.stop])
         ]
         first = replace(shot, span=spans[0])
         return [first, *(Shot(span, "split", 1.0) for span in spans[1:])]
+
+    def _choices(
+        self, seconds: npt.NDArray[np.float64], start: int, stop: int, end_seconds: float
+    ) -> tuple[float, slice] | None:
+        """Where the piece that begins with frame `start` may end.
+
+        Returns:
+            The instant that would make the rest of the take equal pieces, and the frames near it
+            that leave neither this piece nor those after it too long; None if this is the last.
+        """
+        now, most = float(seconds[start]), self.maximum_seconds
+        left = end_seconds - now
+        if left <= most + _ROUNDING or start + 1 >= stop:
+            return None
+        pieces = math.ceil((left - _ROUNDING) / most)
+        # Frames are not everywhere: one more piece where none lies in what may be chosen from.
+        for count in (pieces, pieces + 1):
+            ideal = now + left / count
+            reach = min(self.quiet_seconds, _SHARE_OF_PIECE * left / count)
+            earliest = max(ideal - reach, end_seconds - (count - 1) * most)
+            latest = min(ideal + reach, now + most)
+            low, high = (
+                int(np.searchsorted(seconds, earliest - _ROUNDING)),
+                int(np.searchsorted(seconds, latest + _ROUNDING, side="right")),
+            )
+            low, high = max(low, start + 1), min(high, stop)
+            if low < high:
+                return ideal, slice(low, high)
+        # Fewer frames than pieces: each frame that lasts as long is a piece.
+        last = int(np.searchsorted(seconds, now + most + _ROUNDING, side="right")) - 1
+        return now + most, slice(max(last, start + 1), max(last, start + 1) + 1)
 
 
 def _reach(shot: Shot) -> float:

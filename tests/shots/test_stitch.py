@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 
 import numpy as np
@@ -69,3 +70,37 @@ def test_a_shot_that_is_all_transition_gives_no_clip() -> None:
     ]
     clips = Stitch().stitch(still_timeline(4), shots)
     assert [clip.span.start_seconds for clip in clips] == [0.0, 1.5]
+
+
+@pytest.mark.parametrize("maximum", [0.5, 1.0, 2.0, 3.0, 6.0, 10.0, 59.9, 60.0])
+@pytest.mark.parametrize("fps", [10, 24, 30])
+def test_no_piece_is_longer_than_the_maximum_nor_a_sliver(maximum: float, fps: int) -> None:
+    random = np.random.default_rng(int(maximum * 10) + fps)
+    for seconds in (maximum * 2, maximum * 3 + 0.1, 119.0):
+        timeline = still_timeline(seconds, fps)
+        timeline.stored["motion"][:] = random.random(len(timeline))
+        end = len(timeline) / fps
+        clips = Stitch(maximum_seconds=maximum).stitch(
+            timeline, [Shot(TimeSpan(0, end), "start", 1.0)]
+        )
+        assert clips[0].span.start_seconds == 0
+        assert clips[-1].span.end_seconds == pytest.approx(seconds)
+        for before, after in itertools.pairwise(clips):
+            assert before.span.end_seconds == after.span.start_seconds
+        lengths = [clip.span.duration_seconds for clip in clips]
+        assert max(lengths) <= maximum + 1e-6
+        assert min(lengths) >= 0.3 * maximum
+
+
+def test_frames_that_last_longer_than_the_maximum_are_pieces_of_their_own() -> None:
+    clips = Stitch(maximum_seconds=0.3).stitch(
+        still_timeline(5, fps=1), [Shot(TimeSpan(0, 5), "start", 1.0)]
+    )
+    assert [clip.span.duration_seconds for clip in clips] == [1.0] * 5
+
+
+def test_without_motion_pieces_are_equal() -> None:
+    timeline = still_timeline(100)
+    timeline.stored.pop("motion")
+    clips = Stitch(maximum_seconds=30.0).stitch(timeline, [Shot(TimeSpan(0, 100), "start", 1.0)])
+    assert [clip.span.duration_seconds for clip in clips] == pytest.approx([25.0] * 4)
