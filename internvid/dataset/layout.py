@@ -21,7 +21,7 @@ from internvid.dataset.parts import (
 )
 
 FORMAT = "internvid-dataset"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 RECORD = "dataset.json"
 SOURCES_PER_PART = 64
 # Of recipes, columns and subsets: all are names of folders or files.
@@ -40,6 +40,7 @@ class Record:
         scans, cuts: fingerprint -> the configuration that made it.
         columns: cut -> column name -> `name@fingerprint` now current.
         column_recipes: `name@fingerprint` -> the component, its value's type, what it read.
+        metadata: key of the sources' metadata -> SQL type that holds all its values.
     """
 
     sources_per_part: int = SOURCES_PER_PART
@@ -50,6 +51,7 @@ class Record:
     cuts: dict[str, Any] = field(default_factory=dict)
     columns: dict[str, dict[str, str]] = field(default_factory=dict)
     column_recipes: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,9 @@ class Layout:
         if version != FORMAT_VERSION:
             raise DatasetFormatError(
                 f"{self.root} has format version {version}, this program reads {FORMAT_VERSION}",
-                hint="update internvid",
+                hint="build it anew into another folder, or read it with the version that made it"
+                if isinstance(version, int) and version < FORMAT_VERSION
+                else "update internvid",
             )
         known = Record.__dataclass_fields__
         return Record(**{key: value for key, value in data.items() if key in known})

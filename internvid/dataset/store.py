@@ -16,8 +16,10 @@ from internvid.core.shell import command
 from internvid.dataset.columns import column_schema_of, extras_of
 from internvid.dataset.current import CURRENT_VIDEOS
 from internvid.dataset.layout import Layout, Record
+from internvid.dataset.metadata import expressions
 from internvid.dataset.parts import refuse_damaged
 from internvid.dataset.subsets import subset_facts, subset_names
+from internvid.dataset.tables import VIDEO_SCHEMA
 
 if TYPE_CHECKING:
     import duckdb
@@ -226,10 +228,7 @@ class Dataset:
         columns, joins, views = self._column_statements(cut)
         clips = _quoted([self.layout.clips(cut, part) for part in parts])
         return {
-            # Tables of sources may have a column `filename` of their own.
-            "videos": f"select * exclude ({_PART}) from read_parquet({scanned['videos']}, "
-            f"union_by_name = true, filename = '{_PART}') "
-            f"qualify row_number() over (partition by uri order by {_PART} desc) = 1",
+            "videos": self._videos_statement(scanned["videos"]),
             "timelines": f"select * from read_parquet({scanned['timelines']})",
             "picks": f"select * from read_parquet({scanned['picks']})",
             **views,
@@ -237,6 +236,18 @@ class Dataset:
             f"where clips.video_id in ({CURRENT_VIDEOS})",
             "clips": "select * from all_clips where kept",
         }
+
+    def _videos_statement(self, files: str) -> str:
+        """The latest row of each source, with a column for each key of the metadata."""
+        further = "".join(
+            f", {expression} as {_name(name)}"
+            for name, expression in expressions(self.record.metadata, VIDEO_SCHEMA.names)
+        )
+        return (
+            f"select * exclude ({_PART}){further} from ("
+            f"select * from read_parquet({files}, filename = '{_PART}') "
+            f"qualify row_number() over (partition by uri order by {_PART} desc) = 1)"
+        )
 
     def _column_statements(self, cut: str) -> tuple[str, str, dict[str, str]]:
         """What the columns add to `all_clips`: names, joins; and a view of each, `column_<name>`.

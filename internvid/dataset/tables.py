@@ -40,9 +40,21 @@ VIDEO_SCHEMA = pa.schema(
         ("damaged_frames", pa.int64()),
         ("repaired_times", pa.int64()),
         ("truncated", pa.bool_()),
+        ("metadata", pa.string()),
     ]
 )
 """One row a source. `status` is ok, failed or duplicate; `reason` and `error` say why not ok."""
+
+SOURCE_SCHEMA = pa.schema(
+    [
+        ("uri", pa.string()),
+        ("source_id", pa.string()),
+        ("metadata", pa.string()),
+        ("known_in", pa.string()),
+    ]
+)
+"""One row a source as asked for. `source_id` is null where no table gives one; `known_in`: the part
+that has its row of `videos`, of which only the metadata is new, so that the file is not read."""
 
 PICK_SCHEMA = pa.schema(
     [

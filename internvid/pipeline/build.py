@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class BuildSummary:
     Attributes:
         videos: sources that are ok. clips: kept clips. rejected: other clips.
         failures: sources that are not usable. duplicates: sources with another's bytes.
+        notes: sentences about what was taken from tables of sources, and what was not.
     """
 
     dataset: Path
@@ -50,6 +51,7 @@ class BuildSummary:
     videos_files: str
     scanned: int
     seconds: float
+    notes: tuple[str, ...] = ()
 
 
 def build(
@@ -88,14 +90,14 @@ def build(
     recipe.check()  # what cannot run is refused before anything is written
     with layout.locked():
         record = layout.create()
-        plan_sources(layout, record, sources, retry=retry)
+        notes = plan_sources(layout, record, sources, retry=retry)
         executor = LocalExecutor(workers=count)
         run = _Run(layout, record, recipe, executor, told)
         run.scan()
         run.cut()
         run.annotate()
         run.point_at_current()
-        return run.finish()
+        return replace(run.finish(), notes=notes)
 
 
 class _Run:

@@ -55,7 +55,7 @@ def forecast(videos: Sequence[str], recipe: Recipe, workers: int) -> Forecast:
     """Probe up to 50 sources, scan up to 20 s of 3, and extrapolate."""
     recipe.check()
     scan = recipe.complete_scan()
-    uris = find_sources(videos).column("uri").to_pylist()
+    uris = find_sources(videos).table.column("uri").to_pylist()
     step = max(1, len(uris) // PROBES)
     probed = uris[::step]
     lengths = {uri: _claimed_seconds(uri) for uri in probed}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ import pyarrow.compute as pc
 
 from internvid.core.errors import DatasetFormatError, InternvidError
 from internvid.dataset.layout import Layout, Record
-from internvid.dataset.parts import commit_table, read_part
+from internvid.dataset.metadata import join_kinds
+from internvid.dataset.parts import commit_table, read_part, rows_to_table
+from internvid.dataset.tables import SOURCE_SCHEMA
 from internvid.dataset.uris import uri_to_path
+from internvid.pipeline.sources import Sources
 from internvid.video.probe import FileStamp, hash_file, stamp_file
 
 SEEN_SCHEMA = pa.schema(
@@ -26,50 +30,124 @@ SEEN_SCHEMA = pa.schema(
 )
 
 
-def plan_sources(layout: Layout, record: Record, sources: pa.Table, *, retry: bool = False) -> int:
-    """Record sources that are new, or whose bytes changed, as new parts; returns how many.
+def plan_sources(
+    layout: Layout, record: Record, sources: Sources, *, retry: bool = False
+) -> tuple[str, ...]:
+    """Record sources that are new, or whose bytes or metadata changed, as new parts.
 
     Parts are filled in uri order and never change afterwards, whatever happens later.
+
+    Returns:
+        Sentences about what was taken from tables, and what was not.
     """
-    recorded = recorded_sources(layout, record)
+    rows = sources.table.to_pylist()
+    recorded = _recorded_sources(layout, record, {row["uri"] for row in rows})
     seen = _Seen(layout)
     known = _recorded_videos(layout, record)
-    new = []
-    for uri in sources.column("uri").to_pylist():
-        video_id, status = known.get(uri, (None, None))
-        again = retry and status == "failed"
-        new.append(uri not in recorded or again or seen.changed(uri, video_id))
+    fresh: list[dict[str, Any]] = []
+    renewed = moved = 0
+    for row in rows:
+        before = recorded.get(row["uri"])
+        if before is None:
+            fresh.append(row)
+            continue
+        last = known.get(row["uri"], _NOTHING)
+        again = seen.changed(row["uri"], last.video_id)
+        if last.status == "failed":
+            again = again or retry or (last.may_come_back and _is_readable(row["uri"]))
+        told = row["metadata"] is not None and row["metadata"] != before["metadata"]
+        # The clips have it, and they are never rewritten.
+        moved += not again and row["source_id"] not in (None, before["source_id"])
+        renewed += told and not again
+        if again or told:
+            fresh.append(_renewed(row, before, is_read=again))
     seen.save()
-    fresh = sources.filter(pa.array(new, pa.bool_()))
-    for start in range(0, fresh.num_rows, record.sources_per_part):
-        part = fresh.slice(start, record.sources_per_part)
+    _record_parts(layout, record, fresh, sources.kinds)
+    return (*sources.notes, *_notes(renewed, moved))
+
+
+def _renewed(row: dict[str, Any], before: Mapping[str, Any], *, is_read: bool) -> dict[str, Any]:
+    """A source's row once more; what an input does not say of it stays."""
+    said = {name: before[name] if row[name] is None else row[name] for name in row}
+    if is_read:
+        return said
+    return {**said, "source_id": before["source_id"], "known_in": before["part"]}
+
+
+def _record_parts(
+    layout: Layout, record: Record, fresh: list[dict[str, Any]], kinds: Mapping[str, str]
+) -> None:
+    size = record.sources_per_part
+    for start in range(0, len(fresh), size):
+        part = rows_to_table(fresh[start : start + size], SOURCE_SCHEMA)
         name = f"part-{len(record.parts):05d}"
-        commit_table(layout.sources(name), part.combine_chunks())
+        commit_table(layout.sources(name), part)
         record.parts.append({"name": name, "sources": part.num_rows})
-    if fresh.num_rows:
+    if fresh:
+        record.metadata = join_kinds(record.metadata, kinds)
         layout.write_record(record)
-    return int(fresh.num_rows)
 
 
-def recorded_sources(layout: Layout, record: Record) -> set[str]:
-    """Every uri the dataset has on record."""
-    uris: set[str] = set()
+def _notes(renewed: int, moved: int) -> Iterator[str]:
+    if renewed:
+        yield f"sources with other metadata than before: {renewed}; it was taken without a scan"
+    if moved:
+        yield (
+            f"sources with another source_id than before: {moved}; they keep the earlier one, "
+            "which their clips have (a new dataset would have the new one)"
+        )
+
+
+def _recorded_sources(
+    layout: Layout, record: Record, wanted: Collection[str]
+) -> dict[str, dict[str, Any]]:
+    """The latest row of each wanted uri that is on record, with the `part` that it lies in."""
+    found: dict[str, dict[str, Any]] = {}
     for part in record.parts:
-        table = read_part(layout.sources(part["name"]), columns=["uri"])
-        uris.update(table.column("uri").to_pylist())
-    return uris
+        table = read_part(layout.sources(part["name"]), columns=["uri", "source_id", "metadata"])
+        for row in table.to_pylist():
+            if row["uri"] in wanted:
+                found[row["uri"]] = {**row, "part": part["name"]}
+    return found
 
 
-def _recorded_videos(layout: Layout, record: Record) -> dict[str, tuple[str | None, str]]:
-    """Each uri with its (video_id, status), from its latest row."""
-    videos: dict[str, tuple[str | None, str]] = {}
+@dataclass(frozen=True)
+class _Recorded:
+    """What the latest row of a source says of it."""
+
+    video_id: str | None
+    status: str | None
+    reason: str | None
+
+    @property
+    def may_come_back(self) -> bool:
+        """Whether it failed for what lies outside the file, which may have been put right."""
+        return self.reason in ("missing", "permission")
+
+
+_NOTHING = _Recorded(None, None, None)
+
+
+def _is_readable(uri: str) -> bool:
+    try:
+        path = uri_to_path(uri)
+        stamp_file(path)
+        with path.open("rb"):
+            return True
+    except (InternvidError, OSError):
+        return False
+
+
+def _recorded_videos(layout: Layout, record: Record) -> dict[str, _Recorded]:
+    """What the dataset says of each uri."""
+    videos: dict[str, _Recorded] = {}
     if record.scan is None:
         return videos
     for part in record.parts:
         path = layout.scanned(record.scan, "videos", part["name"])
         if path.exists():
-            rows = read_part(path, columns=["uri", "video_id", "status"]).to_pylist()
-            videos.update((row["uri"], (row["video_id"], row["status"])) for row in rows)
+            rows = read_part(path, columns=["uri", "video_id", "status", "reason"]).to_pylist()
+            videos.update((row.pop("uri"), _Recorded(**row)) for row in rows)
     return videos
 
 

@@ -233,12 +233,17 @@ class PartStage:
         return self.layout.staged(self.scan, self.part) / f"{index:05d}"
 
     def pending(self) -> list[int]:
-        """Sources that have no whole stage yet."""
+        """Sources that are to be read and have no whole stage yet."""
         return [
             index
-            for index in range(self.sources.num_rows)
-            if not self.stage(index).with_suffix(".json").exists()
+            for index, part in enumerate(self._known_in)
+            if part is None and not self.stage(index).with_suffix(".json").exists()
         ]
+
+    @property
+    def _known_in(self) -> list[str | None]:
+        found: list[str | None] = self.sources.column("known_in").to_pylist()
+        return found
 
     def seal(self, recipe: ScanRecipe, first_uri: Mapping[str, str]) -> list[dict[str, Any]]:
         """Make the part's tables of its stages; the videos table, written last, seals it.
@@ -252,7 +257,11 @@ class PartStage:
         """
         seen = dict(first_uri)
         rows, staged, done = [], [], []
+        known = self._known_rows()
         for index, source in enumerate(self.sources.to_pylist()):
+            if source["known_in"] is not None:
+                rows.append({**known[source["uri"]], "metadata": source["metadata"]})
+                continue
             row = json.loads(self.stage(index).with_suffix(".json").read_text("utf-8"))
             staged.append(dict(row))
             row.pop("stamp", None)
@@ -269,11 +278,17 @@ class PartStage:
             with part_writer(self.layout.scanned(self.scan, table, self.part), schema) as writer:
                 for index in done:
                     _copy_groups(self.stage(index).with_suffix(suffix), writer)
-        extra = [field for field in self.sources.schema if field.name not in VIDEO_SCHEMA.names]
-        schema = pa.schema([*VIDEO_SCHEMA, *extra])
-        videos = rows_to_table(rows, schema)
+        videos = rows_to_table(rows, VIDEO_SCHEMA)
         commit_table(self.layout.scanned(self.scan, "videos", self.part), videos)
         remember_files(self.layout, self.part, staged)
+        return rows
+
+    def _known_rows(self) -> dict[str, dict[str, Any]]:
+        """The rows so far of sources that only have other metadata; earlier parts are sealed."""
+        rows: dict[str, dict[str, Any]] = {}
+        for part in sorted({part for part in self._known_in if part is not None}):
+            for row in read_part(self.layout.scanned(self.scan, "videos", part)).to_pylist():
+                rows[row["uri"]] = row
         return rows
 
     def _own_again(
@@ -308,7 +323,7 @@ def _copy_groups(path: Path, writer: pq.ParquetWriter) -> None:
 
 def _merged(row: dict[str, Any], source: Mapping[str, Any], seen: Mapping[str, str]) -> Any:
     merged = {**source, **row}
-    merged["source_id"] = _source_id(source, row.get("video_id"))
+    merged["source_id"] = source["source_id"] or row.get("video_id")
     if row.get("video_id") in seen and row["status"] in ("ok", "duplicate"):
         same = seen[row["video_id"]]
         keys = ("uri", "video_id", "source_id")
@@ -320,13 +335,3 @@ def _merged(row: dict[str, Any], source: Mapping[str, Any], seen: Mapping[str, s
             "error": f"has the same bytes as {same}",
         }
     return merged
-
-
-def _source_id(source: Mapping[str, Any], video_id: str | None) -> str | None:
-    """What caps, splits and removal count by: given, from a YouTube id, else the video_id."""
-    if source.get("source_id"):
-        return str(source["source_id"])
-    for key in ("YoutubeID", "youtube_id"):
-        if source.get(key):
-            return f"youtube:{source[key]}"
-    return video_id

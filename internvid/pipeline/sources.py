@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,7 +16,8 @@ import pyarrow.parquet as pq
 
 from internvid.core.errors import ConfigInvalidError, SourceMissingError
 from internvid.dataset.layout import RECORD
-from internvid.dataset.tables import VIDEO_SCHEMA
+from internvid.dataset.metadata import join_kinds, kinds_of, rows_to_json
+from internvid.dataset.tables import SOURCE_SCHEMA
 from internvid.dataset.uris import path_to_uri, uri_to_path
 
 _MEDIA_NAMES = """
@@ -24,7 +26,23 @@ dv rm rmvb divx y4m h264 264 h265 hevc av1 ivf obu nut m3u8
 """
 MEDIA_SUFFIXES = frozenset(f".{name}" for name in _MEDIA_NAMES.split())
 TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"})
-_RESERVED = frozenset(name for name in VIDEO_SCHEMA.names if name not in ("uri", "source_id"))
+_ASKED = pa.schema([field for field in SOURCE_SCHEMA if field.name != "known_in"])
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What the inputs of a build name.
+
+    Attributes:
+        table: `uri`, sorted, each once; `source_id` and `metadata` (JSON text), null where no table
+            says anything.
+        kinds: key of the metadata -> SQL type of its values.
+        notes: sentences about what was passed over.
+    """
+
+    table: pa.Table
+    kinds: dict[str, str]
+    notes: tuple[str, ...] = ()
 
 
 def size_of(uri: str) -> int:
@@ -35,56 +53,69 @@ def size_of(uri: str) -> int:
         return 0
 
 
-def find_sources(inputs: Sequence[str]) -> pa.Table:
+def find_sources(inputs: Sequence[str]) -> Sources:
     """Every source the inputs name, sorted by uri, each uri once.
 
     Args:
         inputs: files, folders (searched for media files), glob patterns, and tables
-            (csv, tsv, jsonl, parquet) with a `uri` column; their other columns come along.
-
-    Returns:
-        A table with `uri` (string) first.
+            (csv, tsv, jsonl, parquet) with a `uri` column; their other columns are metadata.
 
     Raises:
         SourceMissingError: an input names nothing.
         ConfigInvalidError: a table cannot be read or has no `uri`.
     """
-    tables: list[pa.Table] = []
+    tables: list[Path] = []
     paths: list[str] = []
     for text in inputs:
         if os.path.isdir(text):
             paths.extend(_files_below(text))
-        elif os.path.isfile(text):
-            if Path(text).suffix.lower() in TABLE_SUFFIXES:
-                tables.append(_read_table(Path(text)))
+            continue
+        for found in [text] if os.path.isfile(text) else _matches(text):
+            if Path(found).suffix.lower() in TABLE_SUFFIXES:
+                tables.append(Path(found))
             else:
-                paths.append(text)
-        else:
-            for found in _matches(text):
-                is_table = Path(found).suffix.lower() in TABLE_SUFFIXES
-                tables += [_read_table(Path(found))] if is_table else []
-                paths += [] if is_table else [found]
-    tables.append(pa.table({"uri": pa.array([path_to_uri(path) for path in paths], pa.string())}))
-    try:
-        merged = pa.concat_tables(tables, promote_options="permissive")
-    except pa.ArrowInvalid as error:
-        raise ConfigInvalidError(f"the tables do not fit together: {error}") from error
+                paths.append(found)
+    kinds: dict[str, str] = {}
+    listed = []
+    for path in tables:
+        table = _read_table(path)
+        kinds = join_kinds(kinds, kinds_of(_metadata_of(table)))
+        listed.append(_as_asked(table, path))
+    # What tables say of a file goes before its mere name.
+    listed.append(_named([path_to_uri(path) for path in paths]))
+    merged = pa.concat_tables(listed)
     if not merged.num_rows:
         raise SourceMissingError(
             f"{', '.join(inputs)}: a table without rows names no source",
             hint="give it one row a video, with a uri column",
         )
-    merged = merged.filter(_first_of_each(merged.column("uri").to_pylist()))
-    return merged.take(pc.sort_indices(merged, sort_keys=[("uri", "ascending")]))
+    chosen, notes = _first_of_each(merged)
+    chosen = chosen.take(pc.sort_indices(chosen, sort_keys=[("uri", "ascending")]))
+    return Sources(chosen.combine_chunks(), kinds, notes)
 
 
-def _first_of_each(uris: list[str]) -> pa.Array:
-    seen: set[str] = set()
-    keep = []
-    for uri in uris:
-        keep.append(uri not in seen)
-        seen.add(uri)
-    return pa.array(keep, pa.bool_())
+def _named(uris: Sequence[str]) -> pa.Table:
+    nothing = pa.nulls(len(uris), pa.string())
+    return pa.Table.from_arrays([pa.array(uris, pa.string()), nothing, nothing], schema=_ASKED)
+
+
+def _first_of_each(sources: pa.Table) -> tuple[pa.Table, tuple[str, ...]]:
+    """The first row of each uri; and a note, if later ones say something else."""
+    first: dict[str, tuple[str | None, ...]] = {}
+    keep, others = [], []
+    columns = (sources.column(name).to_pylist() for name in _ASKED.names)
+    for uri, *said in zip(*columns, strict=True):
+        keep.append(uri not in first)
+        if first.setdefault(uri, tuple(said)) != tuple(said) and any(said):
+            others.append(uri)
+    chosen = sources.filter(pa.array(keep, pa.bool_()))
+    if not others:
+        return chosen, ()
+    note = (
+        f"table rows that name a video again and say other things of it: {len(others)} "
+        f"(first: {others[0]}); of each video the first row holds"
+    )
+    return chosen, (note,)
 
 
 def _files_below(folder: str) -> list[str]:
@@ -153,19 +184,46 @@ def _read_table(path: Path) -> pa.Table:
         )
     if len(set(table.column_names)) != len(table.column_names):
         raise ConfigInvalidError(f"{path} names a column twice: {', '.join(table.column_names)}")
-    table = table.set_column(
+    return table.set_column(
         table.column_names.index("uri"), "uri", table.column("uri").cast(pa.string())
     )
-    uris = [_resolved(uri, path.parent) for uri in table.column("uri").to_pylist()]
-    names = [f"meta_{name}" if name in _RESERVED else name for name in table.column_names]
-    table = table.rename_columns(names)
-    return table.set_column(names.index("uri"), "uri", pa.array(uris, pa.string()))
 
 
-def _resolved(uri: object, folder: Path) -> str:
-    if not isinstance(uri, str) or not uri:
-        raise ConfigInvalidError(f"a table row has no usable uri: {uri!r}")
+def _metadata_of(table: pa.Table) -> pa.Table:
+    return table.drop_columns([name for name in ("uri", "source_id") if name in table.column_names])
+
+
+def _as_asked(table: pa.Table, path: Path) -> pa.Table:
+    """The rows of a table as sources.
+
+    Raises:
+        ConfigInvalidError: a row without a uri.
+    """
+    uris = [_resolved(uri, path, row) for row, uri in enumerate(table.column("uri").to_pylist(), 1)]
+    metadata = _metadata_of(table)
+    texts = rows_to_json(metadata) if metadata.column_names else [None] * len(uris)
+    columns = [uris, _source_ids(table), texts]
+    return pa.Table.from_arrays([pa.array(each, pa.string()) for each in columns], schema=_ASKED)
+
+
+def _source_ids(table: pa.Table) -> list[str | None]:
+    """What caps, splits and removal count by: given, else from a YouTube id."""
+    found: list[str | None] = [None] * table.num_rows
+    for name, prefix in (("source_id", ""), ("YoutubeID", "youtube:"), ("youtube_id", "youtube:")):
+        if name in table.column_names:
+            for row, value in enumerate(table.column(name).to_pylist()):
+                if value and found[row] is None:
+                    found[row] = f"{prefix}{value}"
+    return found
+
+
+def _resolved(uri: str | None, table: Path, row: int) -> str:
+    if not uri or not uri.strip():
+        raise ConfigInvalidError(
+            f"{table}: row {row}, the header not counted, has no uri",
+            hint="give each row the path of its video, or remove the row",
+        )
     if "://" in uri:
         return uri
-    beside = os.path.join(folder, uri)
+    beside = os.path.join(table.parent, uri)
     return path_to_uri(beside if os.path.exists(beside) or not os.path.exists(uri) else uri)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -68,15 +69,17 @@ def make(root: Path, plan: Plan | None = None) -> Dataset:
         {"uri": uri, "status": "failed", "reason": reason, "error": error}
         for uri, reason, error in plan.failures
     ]
-    schema = pa.schema([*VIDEO_SCHEMA, *((name, pa.string()) for name in plan.metadata)])
     rows = [row for video in videos for row in _clips(plan, video)]
-    commit_table(layout.scanned(SCAN, "videos", part), rows_to_table([*videos, *failed], schema))
+    commit_table(
+        layout.scanned(SCAN, "videos", part), rows_to_table([*videos, *failed], VIDEO_SCHEMA)
+    )
     _write_timelines(layout.scanned(SCAN, "timelines", part), videos)
     _write_picks(layout.scanned(SCAN, "picks", part), plan, rows)
     commit_table(layout.clips(CUT, part), rows_to_table(rows, clip_schema(SIGNALS)))
     commit_table(layout.column(CUT, "words@00ff", part), _captions(plan, rows))
     record.parts = [{"name": part, "sources": len(videos) + len(failed)}]
     record.scan, record.cut = SCAN, CUT
+    record.metadata = dict.fromkeys(plan.metadata, "VARCHAR")
     record.scans, record.cuts = {SCAN: _SCAN_RECIPE}, {CUT: _CUT_RECIPE}
     record.columns = {CUT: {"words": "words@00ff"}}
     record.column_recipes = {
@@ -119,7 +122,8 @@ def _video(plan: Plan, at: int, uri: str) -> dict[str, Any]:
         "status": "ok", "container": "mp4", "codec": "h264", "width": 1280, "height": 720,
         "fps": 25.0, "frames": int(seconds * TICKS), "duration_seconds": seconds,
         "start_pts": 0, "time_base_numerator": 1, "time_base_denominator": TICKS,
-        "has_audio": at % 2 == 0, **{key: texts[at] for key, texts in plan.metadata.items()},
+        "has_audio": at % 2 == 0,
+        "metadata": json.dumps({key: texts[at] for key, texts in plan.metadata.items()}),
     }  # fmt: skip
 
 
