@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from av.audio.frame import AudioFrame
+from av.video.frame import PictureType
 
 from internvid.core import registry
 from internvid.core.config import named_by
@@ -58,7 +59,7 @@ class ScanRecipe:
     picks: PickRule = field(default_factory=PickRule)
     mode: str = "full"
     audio: bool = True
-    skip_loop_filter: str = "bidir"
+    skip_loop_filter: str = "noref"
     maximum_frame_bytes: int = 32 * 1024 * 1024
 
     def __post_init__(self) -> None:
@@ -172,7 +173,7 @@ class _Watch:
         self.sampler: PlaneSampler | None = None
         self.maker: PickMaker | None = None
         self.before: Any = None
-        self.tick = 0.0
+        self.tick, self.codec = 0.0, ""
         self.waiting: list[Picture] = []
         self.pixels = 0
 
@@ -180,7 +181,7 @@ class _Watch:
         if self.sampler is None:
             self.sampler = PlaneSampler(facts.rotation_degrees)
             self.maker = PickMaker(self.recipe.picks, facts, self.keep)
-            self.tick = float(facts.time_base)
+            self.tick, self.codec = float(facts.time_base), facts.codec
         if self.recipe.mode == "fast":
             self.gaps.keep(picture.frame)
         self.waiting.append(picture)
@@ -207,13 +208,20 @@ class _Watch:
         for picture, step in zip(self.waiting, steps.tolist(), strict=True):
             # The sampler hands out four times the level.
             change = step / (4 * coarse.shape[1])
-            if self.clock.wants(picture.ticks * self.tick, change):
+            if self.clock.wants(picture.ticks * self.tick, change, is_good=self.is_good(picture)):
                 self.maker.add(picture.frame, len(self.ticks), picture.ticks)
             self.ticks.append(picture.ticks)
             if self.recipe.mode == "fast":
                 self.keys.append(bool(picture.frame.key_frame))
         self.waiting.clear()
         self.pixels = 0
+
+    def is_good(self, picture: Picture) -> bool:
+        """Whether the frame is coded as well as others, its loop filter not left out.
+
+        B frames of H.264 are not. In later codecs almost every frame may be of that type.
+        """
+        return self.codec != "h264" or picture.frame.pict_type != PictureType.B
 
     def flush(self) -> None:
         batch = self.sampler.take() if self.sampler else None
