@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from internvid.cli.display import PlainLines, live
-from internvid.cli.output import duration, put, put_json, say
+from internvid.cli.output import TRY_AGAIN, duration, put, put_json, say
 from internvid.core.assignments import with_values
 from internvid.core.errors import ConfigInvalidError
 from internvid.core.shell import command
@@ -98,6 +98,8 @@ def _write_report(dataset: Path) -> Path:
 
 
 def _put_summary(summary: BuildSummary, page: Path | None, *, as_json: bool) -> None:
+    for note in summary.notes:
+        say(f"note: {note}")
     if as_json:
         put_json({**vars(summary), "report": page})
         return
@@ -109,7 +111,7 @@ def _put_summary(summary: BuildSummary, page: Path | None, *, as_json: bool) -> 
         put(f"report    {page}")
     put(f"took      {duration(summary.seconds)}")
     if summary.failures:
-        say(f"\nwhy sources failed: {command('status', summary.dataset)}")
+        say(f"\nwhy sources failed: {command('status', summary.dataset)}\n{TRY_AGAIN}")
 
 
 @contextlib.contextmanager

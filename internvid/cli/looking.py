@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from internvid.cli.output import put, put_json, say, table
+from internvid.cli.output import TRY_AGAIN, put, put_json, say, table
 from internvid.core import registry
 from internvid.core.assignments import settings_of, spell
 from internvid.core.errors import MisuseError
@@ -63,6 +63,7 @@ def run_status(dataset: Path, *, as_json: bool) -> None:
     if status["failures"]:
         put("\nfailed")
         put(table(status["failures"], ["reason", "error", "uri"]))
+        say(f"\n{TRY_AGAIN}")
 
 
 def _subset_line(one: dict[str, Any]) -> str:
@@ -129,18 +130,25 @@ def run_list(what: str, subset: str | None, limit: int, *, rejected: bool, as_js
     if not Path(what).exists():
         kinds = ", ".join([*(f"{kind}s" for kind in registry.KINDS), "recipes"])
         raise MisuseError(f"{what!r} is no dataset and no kind of component; kinds: {kinds}")
+    from internvid.dataset.store import SOURCE_COLUMNS
     from internvid.dataset.store import open as open_dataset
 
     opened = open_dataset(Path(what))
     with opened.reading():
-        relation = opened.clips_relation(subset, rejected=rejected).limit(min(limit, _MOST_ROWS))
-        rows = relation.to_arrow_table().to_pylist()
+        relation = opened.clips_relation(
+            subset, rejected=rejected, limit=min(limit, _MOST_ROWS), of_video=SOURCE_COLUMNS
+        )
+        # A column of that name goes first.
+        rows = [
+            {"uri": uri, "metadata": metadata, **row}
+            for row, uri, metadata in opened.rows_with_source(relation)
+        ]
     tell_of_subset(opened, subset)
     if as_json:
         put_json(rows)
         return
     columns = ["clip_id", "start_seconds", "end_seconds", "transition", "camera_move", "measured"]
-    columns += ["reason"] if rejected else []
+    columns += [*(["reason"] if rejected else []), "uri"]
     for row in rows:
         row["clip_id"] = row["clip_id"][:12]
     put(table(rows, [name for name in columns if not rows or name in rows[0]]))
@@ -243,15 +251,17 @@ def run_show(dataset: Path, clip_id: str, pictures: Path | None, *, as_json: boo
 
     opened = open_dataset(dataset)
     row = opened.clip(clip_id)
+    uri, metadata = opened.source_of(row["video_id"])
     stored = list(opened.jpegs(row["clip_id"]))
     row["picks"] = [round(seconds, 3) for seconds, _ in stored]
     if pictures is not None:
         for seconds, jpeg in stored:
             commit_bytes(pictures / f"{row['clip_id'][:12]}_{seconds:09.3f}.jpg", jpeg)
     if as_json:
-        put_json(row)
-    else:
-        put(table([{"column": key, "value": str(value)} for key, value in row.items()]))
+        put_json({"uri": uri, "metadata": metadata, **row})
+        return
+    shown = {"uri": uri, **row, **{f"metadata.{key}": value for key, value in metadata.items()}}
+    put(table([{"column": key, "value": str(value)} for key, value in shown.items()]))
 
 
 def run_report(dataset: Path, output: Path | None, *, as_json: bool) -> None:

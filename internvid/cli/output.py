@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+TRY_AGAIN = "to try them again: the same build with --retry"
 _CELL_CHARACTERS = 200
 # What drives a terminal instead of being shown by it, and marks that turn the order of text round.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -26,8 +27,10 @@ def put(text: str) -> None:
 
 
 def put_json(value: Any) -> None:
-    """Data for programs: one JSON value on stdout."""
-    print(json.dumps(jsonable(value), ensure_ascii=False, indent=2, allow_nan=False), flush=True)
+    """Data for programs: one JSON value on stdout, on one line unless a person reads it."""
+    indent = 2 if sys.stdout.isatty() else None
+    text = json.dumps(jsonable(value), ensure_ascii=False, indent=indent, allow_nan=False)
+    print(text, flush=True)
 
 
 def jsonable(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -156,15 +157,36 @@ def test_metadata_columns_come_along(small: list[str], recipe: Recipe, tmp_path:
     assert second["reason"] == "missing"
 
 
-def test_retry_tries_failed_sources_again(small: list[str], recipe: Recipe, tmp_path: Path) -> None:
+def test_a_file_that_comes_back_is_read_unasked(
+    small: list[str], recipe: Recipe, tmp_path: Path
+) -> None:
     late = tmp_path / "late.mp4"
     table = tmp_path / "list.jsonl"
     table.write_text(json.dumps({"uri": str(late)}) + "\n", "utf-8")
     assert build([str(table)], tmp_path / "data", recipe).failures == 1
+    assert build([str(table)], tmp_path / "data", recipe).scanned == 0  # still not there
     shutil.copy(small[0], late)
+    summary = build([str(table)], tmp_path / "data", recipe)
+    assert (summary.videos, summary.failures, summary.scanned) == (1, 0, 1)
     assert build([str(table)], tmp_path / "data", recipe).scanned == 0
-    build([str(table)], tmp_path / "data", recipe, retry=True)
-    assert internvid.open(tmp_path / "data").videos()["status"].to_pylist() == ["ok"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="permissions do not bind the administrator")
+def test_a_file_that_may_be_read_again_is(small: list[str], recipe: Recipe, tmp_path: Path) -> None:
+    locked = tmp_path / "locked.mp4"
+    shutil.copy(small[0], locked)
+    locked.chmod(0)
+    assert build([str(locked)], tmp_path / "data", recipe).failures == 1
+    locked.chmod(0o600)
+    assert build([str(locked)], tmp_path / "data", recipe).failures == 0
+
+
+def test_retry_tries_failed_sources_again(small: list[str], recipe: Recipe, tmp_path: Path) -> None:
+    crashed = tmp_path / "broken.mp4"
+    crashed.write_bytes(b"no video at all" * 100)
+    assert build([str(crashed)], tmp_path / "data", recipe).failures == 1
+    assert build([str(crashed)], tmp_path / "data", recipe).scanned == 0
+    assert build([str(crashed)], tmp_path / "data", recipe, retry=True).scanned == 1
 
 
 def test_any_engine_reads_the_files(small: list[str], recipe: Recipe, tmp_path: Path) -> None:
