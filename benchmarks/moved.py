@@ -94,6 +94,15 @@ def load_photograph(path: Path, part: float) -> Picture:
     return np.asarray(image)
 
 
+def load_varied(path: Path, random: np.random.Generator) -> Picture:
+    """A frame with something on it: half of the time another than the first try."""
+    for part in random.uniform(0.1, 0.9, 3):
+        picture = load_photograph(path, float(part))
+        if picture.std() > 25:
+            break
+    return picture
+
+
 def write_clip(path: Path, move: Move, photographs: Sequence[Picture], seed: int) -> None:
     """Render a move over the first photograph (a slideshow: over all) and encode it."""
     how = VideoFormat(
@@ -102,7 +111,7 @@ def write_clip(path: Path, move: Move, photographs: Sequence[Picture], seed: int
     )  # fmt: skip
     random = np.random.default_rng(seed)
     if move.kind == "slideshow":
-        write_video(path, _slides(move, photographs, random), how)
+        write_video(path, show_slides(move, photographs, random), how)
     else:
         write_video(path, _frames(move, photographs, random), how)
 
@@ -206,10 +215,17 @@ def _paste(
     part[...] = (part * (1 - weight) + body * weight).astype(np.uint8)
 
 
-def _slides(
-    move: Move, photographs: Sequence[Picture], random: np.random.Generator
+def show_slides(
+    move: Move, photographs: Sequence[Picture], random: np.random.Generator, is_eased: bool = False
 ) -> Iterator[Picture]:
-    """One photograph after another; soft ones dissolve, ken-burns ones glide as well."""
+    """One photograph after another; soft ones dissolve, ken-burns ones glide as well.
+
+    Args:
+        move: its size, rate, length and style.
+        photographs: shown for equally long.
+        random: draws glides and the length of dissolves.
+        is_eased: glides start and end gently, as slideshow software makes them.
+    """
     count = max(len(photographs), round(move.seconds * move.fps))
     each = count // len(photographs)
     mixed = 0 if move.style == "hard" else max(1, round(random.uniform(0.3, 0.8) * move.fps))
@@ -220,6 +236,9 @@ def _slides(
         direction, speed = str(random.choice(directions)), float(random.uniform(0.03, 0.08))
         glide = Move(kind, direction, speed, 0, move.fps, move.size, 0, 0)
         seconds = np.arange(each + mixed) / float(move.fps)
+        if is_eased:
+            part = seconds / seconds[-1]
+            seconds = seconds[-1] * (part - np.sin(2 * np.pi * part) / (2 * np.pi))
         course = _course(glide, seconds, random)
         canvas, window = _canvas(glide, photograph, course[0], course[1])
         views.append((canvas, window, course))

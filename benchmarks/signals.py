@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.moved import KINDS, Picture, draw_move, load_photograph, write_clip
+from benchmarks.moved import KINDS, draw_move, load_varied, write_clip
 from internvid.core import registry
 from internvid.core.types import TimeSpan
 from internvid.scan.scan import ScanRecipe, ScanResult, scan_video
@@ -150,7 +150,7 @@ def score_media(paths: Sequence[Path], clips: int, folder: Path, score: Score, s
         move = draw_move(random, kind)
         needed = 4 if kind == "slideshow" else 2
         chosen = [paths[int(at)] for at in random.choice(len(paths), needed, replace=False)]
-        pictures = [_varied(path, random) for path in chosen]
+        pictures = [load_varied(path, random) for path in chosen]
         path = folder / "moved.mp4"
         write_clip(path, move, pictures, seed=int(random.integers(2**31)))
         result = scan_video(path, _RECIPE)
@@ -161,15 +161,6 @@ def score_media(paths: Sequence[Path], clips: int, folder: Path, score: Score, s
             score.add_camera("static" if still else kind, move.direction, row, place)
             score.add("still", still, row["is_still"], place)
         score.add("slideshow", kind == "slideshow", row["is_slideshow"], place)
-
-
-def _varied(path: Path, random: np.random.Generator) -> Picture:
-    """A frame with something on it: half of the time another than the first try."""
-    for part in random.uniform(0.1, 0.9, 3):
-        picture = load_photograph(path, float(part))
-        if picture.std() > 25:
-            break
-    return picture
 
 
 def media_half(folder: Path, half: str) -> list[Path]:

@@ -109,7 +109,8 @@ def _number(row: Mapping[str, Any], name: str) -> float | None:
 
 
 def _picture(row: Mapping[str, Any]) -> str | None:
-    if row.get("is_slideshow"):
+    # One clip of a gallery that was cut at every picture shows a single one of them.
+    if row.get("is_slideshow") and row.get("picture_changes") != 0:
         return "slideshow"
     return "still" if row.get("is_still") else None
 

@@ -116,6 +116,21 @@ class Signal(Protocol):
     ) -> dict[str, Any]: ...
 
 
+@runtime_checkable
+class RelatingSignal(Signal, Protocol):
+    """A signal whose columns also depend on a clip's neighbours: an optional part of the contract.
+
+    `relate` is asked once a video, after every clip of it was measured and before any is judged.
+    It is given the rows of all clips (identity, span and the columns of this and earlier signals),
+    kept or not, in time order, and the video's picks; it returns for each row the columns of its
+    own that change, in the same order.
+    """
+
+    def relate(
+        self, rows: Sequence[Mapping[str, Any]], picks: Sequence[PickFacts]
+    ) -> list[dict[str, Any]]: ...
+
+
 @dataclass(frozen=True)
 class Pick:
     """One stored JPEG frame.
@@ -255,11 +270,15 @@ class ExportItem:
     Attributes:
         row: all columns of the clip, by name.
         source: the file it is cut from, or None when pixels are not wanted or gone.
+        uri: of the source as recorded.
+        metadata: what a table says of the source.
     """
 
     clip: Clip
     row: Mapping[str, Any]
     source: Path | None
+    uri: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 @runtime_checkable

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from internvid.core.contracts import PickFacts
+from internvid.core.contracts import PickFacts, RelatingSignal
 from internvid.core.types import Shot, Timeline, TimeSpan, make_clip_id
 from internvid.curate.filters import judge
 from internvid.dataset.layout import Layout
@@ -86,8 +86,13 @@ def cut_video(
         span = TimeSpan(row["start_seconds"], row["end_seconds"])
         for signal in signals:
             row.update(signal.measure(part, span, inside))
-        row["kept"], row["reason"], row["reason_value"] = judge(row, recipe.filters)
         rows.append(row)
+    for signal in signals:
+        if isinstance(signal, RelatingSignal):
+            for row, changed in zip(rows, signal.relate(rows, picks), strict=True):
+                row.update(changed)
+    for row in rows:
+        row["kept"], row["reason"], row["reason_value"] = judge(row, recipe.filters)
     return rows
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -12,6 +12,14 @@ import numpy.typing as npt
 
 from internvid.core.contracts import PickFacts
 from internvid.core.types import FloatArray, Timeline, TimeSpan
+from internvid.signals.gallery import (
+    RunLimits,
+    SlideLimits,
+    find_galleries,
+    glide_likeness,
+    look_alike,
+    rest_likeness,
+)
 from internvid.signals.path import (
     GRID_SECONDS,
     CameraPath,
@@ -28,7 +36,10 @@ class SlideshowSignal:
 
     A moment is lifeless if nothing moves, or if the whole picture moves slowly and evenly, as a
     camera over a photograph does. A slideshow is made of lifeless stretches with changes of the
-    picture between them; a single still picture is none (see `is_still`).
+    picture between them; a single still picture is none (see `is_still`). Where a detector cut a
+    gallery at every change of the picture, each clip is one picture: three or more of them in a
+    row, at rest or under a machine's glide, are a slideshow too, and each of them part of it.
+    `slideshow_pictures` and `slideshow_confidence` belong to the whole run.
     `flicker_per_second` counts strong back-and-forth jumps of brightness.
 
     Attributes:
@@ -46,13 +57,19 @@ class SlideshowSignal:
         least_share: share of the clip that lifeless stretches and changes must cover.
         flicker_levels: brightness jump that counts, in levels.
         flickering_per_second: jumps a second from which the clip flickers.
+        slide: what one picture of a gallery may show.
+        run: what makes clips in a row a gallery.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     columns: ClassVar[Mapping[str, str]] = {
         "is_slideshow": "bool",
+        "slideshow_pictures": "int32",
+        "slideshow_confidence": "double",
         "picture_changes": "int32",
         "lifeless_share": "double",
+        "rest_likeness": "double",
+        "glide_likeness": "double",
         "is_flickering": "bool",
         "flicker_per_second": "double",
     }
@@ -70,6 +87,8 @@ class SlideshowSignal:
     least_share: float = 0.8
     flicker_levels: float = 6.0
     flickering_per_second: float = 4.0
+    slide: SlideLimits = field(default_factory=SlideLimits)
+    run: RunLimits = field(default_factory=RunLimits)
 
     def measure(
         self, timeline: Timeline, span: TimeSpan, picks: Sequence[PickFacts]
@@ -80,13 +99,33 @@ class SlideshowSignal:
         changes, share, still = (0, 1.0, 1.0) if path is None else self._changes(path, picks)
         # One slow move after another is also what a calm film looks like: then two changes.
         least = 1 if still >= 0.5 * share else 2
+        is_slideshow = changes >= least and share >= self.least_share
+        shown = None if _is_black(timeline, span) else path
         return {
-            "is_slideshow": changes >= least and share >= self.least_share,
+            "is_slideshow": is_slideshow,
+            "slideshow_pictures": changes + 1 if is_slideshow else 0,
+            "slideshow_confidence": share if is_slideshow else 0.0,
             "picture_changes": changes,
             "lifeless_share": share,
+            "rest_likeness": rest_likeness(shown, self.slide) if shown else 0.0,
+            "glide_likeness": glide_likeness(shown, self.slide) if shown else 0.0,
             "is_flickering": flicker >= self.flickering_per_second,
             "flicker_per_second": flicker,
         }
+
+    def relate(
+        self, rows: Sequence[Mapping[str, Any]], picks: Sequence[PickFacts]
+    ) -> list[dict[str, Any]]:
+        """What the neighbours change: every clip of a gallery is part of a slideshow."""
+        changed: list[dict[str, Any]] = [{} for _ in rows]
+        for gallery in find_galleries(rows, picks, self.run):
+            for at in range(gallery.first, gallery.stop):
+                changed[at] = {
+                    "is_slideshow": True,
+                    "slideshow_pictures": gallery.pictures,
+                    "slideshow_confidence": gallery.confidence,
+                }
+        return changed
 
     def _changes(self, path: CameraPath, picks: Sequence[PickFacts]) -> tuple[int, float, float]:
         """Changes of the picture, the share of lifeless stretches with them, the still share."""
@@ -148,6 +187,12 @@ class SlideshowSignal:
         )
 
 
+def _is_black(timeline: Timeline, span: TimeSpan) -> bool:
+    """Whether a span shows hardly anything but black: no picture of a gallery."""
+    black = timeline.column("black_share")[timeline.frames_in(span)]
+    return bool(len(black) and np.median(black) >= 0.98)
+
+
 def _without_gaps(
     mask: npt.NDArray[np.bool_], allowed: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.bool_]:
@@ -176,15 +221,7 @@ def _look_alike(
     after = [pick for pick in picks if sides[2] <= pick.pts_seconds <= sides[3]]
     if not before or not after:
         return False
-    apart, recoloured = _distance(before[-1], after[0])
-    return apart <= bits and recoloured <= 0.2
-
-
-def _distance(first: PickFacts, second: PickFacts) -> tuple[int, float]:
-    """Differing bits of the hashes, and the share of the picture that changed its colour name."""
-    colours = [np.frombuffer(pick.colours, np.uint8).astype(np.float64) for pick in (first, second)]
-    apart = (first.picture_hash ^ second.picture_hash) & (2**64 - 1)
-    return apart.bit_count(), float(np.abs(colours[0] - colours[1]).sum() / 510)
+    return look_alike(before[-1], after[0], bits, 0.2)
 
 
 def reversals(levels: FloatArray, least: float) -> int:
