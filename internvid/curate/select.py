@@ -49,16 +49,7 @@ def select(dataset: Dataset, selector: Selector, name: str) -> SubsetSummary:
                     hint="choose another name with --as",
                 )
             return SubsetSummary(name, facts["clips"], facts["of"], facts["hours"])
-        relation = dataset.clips_relation()
-        try:
-            with dataset.reading():
-                ids = selector.select(relation).to_arrow_table()
-        except duckdb.Error as error:
-            # Relations are lazy: a condition that reads well may still fail on the values.
-            raise ConfigInvalidError(
-                f"the selection cannot be used: {str(error).strip().splitlines()[0]}",
-                hint=f"columns are: {', '.join(relation.columns)}",
-            ) from error
+        ids = _chosen(dataset, selector)
         facts = _facts(dataset, ids, recipe)
         if not ids.num_rows:
             raise MisuseError(
@@ -68,6 +59,28 @@ def select(dataset: Dataset, selector: Selector, name: str) -> SubsetSummary:
         commit_table(path, ids)
         commit_json(facts_path, facts)
     return SubsetSummary(name, facts["clips"], facts["of"], facts["hours"])
+
+
+def _chosen(dataset: Dataset, selector: Selector) -> Any:
+    """Ids and reasons; with the columns of videos at hand where those of clips are not enough."""
+    try:
+        return _run(dataset, selector, dataset.clips_relation())
+    except ConfigInvalidError as error:
+        if not isinstance(error.__cause__, duckdb.BinderException):
+            raise
+    return _run(dataset, selector, dataset.clips_relation(of_video=None))
+
+
+def _run(dataset: Dataset, selector: Selector, relation: duckdb.DuckDBPyRelation) -> Any:
+    try:
+        with dataset.reading():
+            return selector.select(relation).to_arrow_table()
+    except duckdb.Error as error:
+        # Relations are lazy: a condition that reads well may still fail on the values.
+        raise ConfigInvalidError(
+            f"the selection cannot be used: {str(error).strip().splitlines()[0]}",
+            hint=f"columns are: {', '.join(relation.columns)}",
+        ) from error
 
 
 def _facts(dataset: Dataset, ids: Any, recipe: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """Selectors: which clips a subset takes, as ids with reasons.
 
 A selector gets the kept clips with every column joined, as a DuckDB relation, and returns a
-relation (clip_id, reason). Nothing is loaded into Python, so a selection scales with DuckDB.
+relation (clip_id, reason). If it asks for a column that they lack, it is asked once more with the
+columns of their videos beside them. Nothing is loaded into Python, so a selection scales with
+DuckDB.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Where:
-    """Clips for which an SQL condition over any column is true.
+    """Clips for which an SQL condition over any column, also of their videos, is true.
 
     Attributes:
         condition: for example `duration_seconds > 2 and camera_move = 'pan'`.

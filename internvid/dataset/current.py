@@ -17,6 +17,11 @@ from internvid.dataset.parts import read_part
 
 # The same rule in SQL, over the view `videos`.
 CURRENT_VIDEOS = "select video_id from videos where status in ('ok', 'duplicate')"
+# The source that was scanned states its size and length, a duplicate of it does not.
+ONE_OF_EACH_VIDEO = (
+    "select * from videos where status in ('ok', 'duplicate') qualify row_number() over "
+    "(partition by video_id order by status <> 'ok', uri) = 1"
+)
 
 
 def gone_videos(layout: Layout, scan: str, parts: Iterable[str]) -> frozenset[str]:

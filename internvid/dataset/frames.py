@@ -44,9 +44,14 @@ INDEX_SCHEMA = pa.schema(
         ("codec_header", pa.binary()),
         ("packet_offsets", pa.list_(pa.int32())),
         ("packet_bytes", pa.list_(pa.int32())),
+        ("uri", pa.string()),
+        ("metadata", pa.string()),
     ]
 )
-"""One row a clip: `offset` of its MP4 in the shard, packets from there, in bytes."""
+"""One row a clip: `offset` of its MP4 in the shard, packets from there, in bytes.
+
+`uri` and `metadata` (a JSON object) are those of its source.
+"""
 
 _CODEC = "h264"
 _MOST_DECODERS = 8

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from internvid.core.errors import DatasetFormatError, MisuseError
 from internvid.core.shell import command
 from internvid.dataset.columns import column_schema_of, extras_of
-from internvid.dataset.current import CURRENT_VIDEOS
+from internvid.dataset.current import CURRENT_VIDEOS, ONE_OF_EACH_VIDEO
 from internvid.dataset.layout import Layout, Record
 from internvid.dataset.metadata import expressions
 from internvid.dataset.parts import refuse_damaged
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     import PIL.Image
     import pyarrow as pa
 
+SOURCE_COLUMNS = ("uri", "metadata")
+"""What rows of clips are shown with: where their pictures lie, what was said of the source."""
 VIEWS = ("videos", "clips", "all_clips", "picks", "timelines")
 _PART = "internvid_part"
 
@@ -125,15 +128,72 @@ class Dataset:
             return self.clips_relation(subset, rejected=rejected).to_arrow_table()
 
     def clips_relation(
-        self, subset: str | None = None, *, rejected: bool = False
+        self,
+        subset: str | None = None,
+        *,
+        rejected: bool = False,
+        limit: int | None = None,
+        of_video: Collection[str] | None = (),
     ) -> duckdb.DuckDBPyRelation:
-        """The same as a relation, for more than memory holds."""
-        view = "all_clips" if rejected else "clips"
-        chosen = ""
+        """The same as a relation, for more than memory holds.
+
+        Args:
+            subset: only the clips of that subset.
+            rejected: also clips that the filters rejected.
+            limit: only so many, the first ones.
+            of_video: also these columns of the view `videos`, called as `video_columns` says; None
+                for all. Of several sources with a video's bytes the one that was scanned counts.
+        """
+        clips = f"select * from {'all_clips' if rejected else 'clips'}"
         if subset is not None:
             path = _quoted([self.subset_path(subset)])
-            chosen = f" semi join read_parquet({path}) using (clip_id)"
-        return self.sql(f"select * from {view}{chosen} order by video_id, start_pts")
+            clips += f" semi join read_parquet({path}) using (clip_id)"
+        order = " order by video_id, start_pts"
+        if limit is not None:
+            clips += f"{order} limit {int(limit)}"
+        further = "".join(
+            f", of_video.{_name(name)} as {_name(shown)}"
+            for name, shown in (self.video_columns if of_video != () else {}).items()
+            if of_video is None or name in of_video
+        )
+        # Most queries are about clips alone, and a join of all videos is not free.
+        if not further:
+            return self.sql(clips if limit is not None else clips + order)
+        return self.sql(
+            f"select found.*{further} from ({clips}) found "
+            f"left join ({ONE_OF_EACH_VIDEO}) of_video using (video_id){order}"
+        )
+
+    @cached_property
+    def video_columns(self) -> dict[str, str]:
+        """Column of the view `videos` -> its name beside those of clips, which go first.
+
+        `video_<name>` where a clip has a column of that name, capitals aside.
+        """
+        used = {name.lower() for name in self.sql("select * from all_clips limit 0").columns}
+        found: dict[str, str] = {}
+        for name in self.sql("select * from videos limit 0").columns:
+            shown = name
+            while shown.lower() in used:
+                shown = f"video_{shown}"
+            if name != "video_id":
+                used.add(shown.lower())
+                found[name] = shown
+        return found
+
+    def rows_with_source(
+        self, relation: duckdb.DuckDBPyRelation
+    ) -> Iterator[tuple[dict[str, Any], str | None, dict[str, Any]]]:
+        """Rows of clips, the uri and the metadata of each, of a relation that has these.
+
+        Args:
+            relation: made by `clips_relation` with `of_video=SOURCE_COLUMNS`.
+        """
+        uri, metadata = (self.video_columns[name] for name in SOURCE_COLUMNS)
+        for batch in relation.to_arrow_reader(1024):
+            for row in batch.to_pylist():
+                found, said = row.pop(uri), row.pop(metadata)
+                yield row, found, json.loads(said) if said else {}
 
     def subset_path(self, name: str) -> Path:
         """The ids of a subset.
@@ -185,6 +245,17 @@ class Dataset:
                 f"{what} with {clip_id!r} in {self.root}", hint=f"see: {command('list', self.root)}"
             )
         return dict(rows[0])
+
+    def source_of(self, video_id: str) -> tuple[str | None, dict[str, Any]]:
+        """The uri of a video and what a table says of it; (None, {}) where none is known."""
+        with self.reading():
+            rows = self.connection.execute(
+                "select uri, metadata from videos where video_id = ? "
+                "order by status <> 'ok', uri limit 1",
+                [video_id],
+            ).fetchall()
+        uri, said = rows[0] if rows else (None, None)
+        return uri, json.loads(said) if said else {}
 
     def pictures(self, clip_id: str) -> list[tuple[float, PIL.Image.Image]]:
         """The stored frames of a clip: (seconds from the video's start, RGB image)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import tarfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -40,7 +41,7 @@ class FramesExporter:
         crf: x264 quality, lower is better.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     clips_per_shard: int = 1000
     frames: int = 32
     gop: int = 4
@@ -83,6 +84,8 @@ class FramesExporter:
             "clip_id": item.clip.clip_id,
             "source_id": item.row.get("source_id") or item.clip.video_id,
             "texts": texts,
+            "uri": item.uri,
+            "metadata": json.dumps(dict(item.metadata), sort_keys=True, ensure_ascii=False),
             "gop": self.gop,
             "offset": add_file(shard, f"{item.clip.clip_id}.mp4", clip.data),
             **clip.facts,

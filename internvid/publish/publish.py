@@ -17,7 +17,7 @@ from internvid.dataset.parts import (
     held,
     storage_errors,
 )
-from internvid.dataset.store import Dataset
+from internvid.dataset.store import SOURCE_COLUMNS, Dataset
 from internvid.dataset.tables import row_to_clip
 from internvid.dataset.uris import uri_to_path
 from internvid.publish.shards import NOTES
@@ -114,11 +114,9 @@ def export_items(dataset: Dataset, subset: str | None) -> Iterator[ExportItem]:
     for video_id, uri, status, size in rows.fetchall():
         if status in ("ok", "duplicate") and _still_there(path := uri_to_path(uri), size):
             places.setdefault(video_id, path)
-    relation = dataset.clips_relation(subset)
-    for batch in relation.to_arrow_reader(1024):
-        for row in batch.to_pylist():
-            clip = row_to_clip(row)
-            yield ExportItem(clip, row, places.get(row["video_id"]))
+    relation = dataset.clips_relation(subset, of_video=SOURCE_COLUMNS)
+    for row, uri, metadata in dataset.rows_with_source(relation):
+        yield ExportItem(row_to_clip(row), row, places.get(row["video_id"]), uri, metadata)
 
 
 def _still_there(path: Path, size: int | None) -> bool:

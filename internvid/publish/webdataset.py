@@ -19,6 +19,8 @@ from internvid.video.cut import CutOptions, cut_span
 class WebDatasetExporter:
     """Shards `shard-000000.tar` with `<clip_id>.mp4`, `.txt` (caption) and `.json` (columns).
 
+    The `.json` also has the `uri` and the `metadata` of the source.
+
     Attributes:
         clips_per_shard: how many clips a shard takes.
         caption: the column written as `.txt`; clips without a value get no `.txt`.
@@ -26,7 +28,7 @@ class WebDatasetExporter:
         crf: x264 quality, lower is better.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     clips_per_shard: int = 500
     caption: str = "measured"
     short_side: int = 360
@@ -52,7 +54,9 @@ class WebDatasetExporter:
         frames = item.row["end_frame"] - item.row["start_frame"]
         options = CutOptions(short_side=self.short_side, crf=self.crf)
         video = cut_span(item.source, item.clip, options, frames)
-        facts = json.dumps(dict(item.row), sort_keys=True, ensure_ascii=False, default=str)
+        # A column of that name goes first.
+        row = {"uri": item.uri, "metadata": dict(item.metadata), **item.row}
+        facts = json.dumps(row, sort_keys=True, ensure_ascii=False, default=str)
         name = item.clip.clip_id
         add_file(shard, f"{name}.mp4", video)
         add_file(shard, f"{name}.json", facts.encode("utf-8"))
