@@ -5,7 +5,7 @@ from __future__ import annotations
 from html.parser import HTMLParser
 from pathlib import Path
 
-_VOID = {"meta", "input", "img"}
+_VOID = {"meta", "input", "img", "wbr"}
 
 
 class PageReader(HTMLParser):
