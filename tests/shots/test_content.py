@@ -56,8 +56,9 @@ def test_merging_equals_pyscenedetect_on_random_signals() -> None:
         assert merge_close(above, 15) == expected
 
 
-# Frames where a decision may differ although PySceneDetect's value is over a level from 27.
-EXCEPTIONS: set[tuple[str, int]] = set()
+# Frames where a decision may differ although PySceneDetect's value is over a level from 27: dark
+# ones, where a level of rounding turns the hue far.
+EXCEPTIONS = {("odd/exo__sample-with-metadata.flv", 7)}
 
 
 @pytest.mark.media
@@ -66,8 +67,8 @@ def test_decisions_equal_pyscenedetect_on_real_videos(media: Path) -> None:
     from scenedetect.scene_manager import compute_downscale_factor
 
     names = ["psd__testvideo.mp4", "mpy__1.mp4", "stllm__TVshow.mp4", "gchrome__video.webm"]
-    for name in names:
-        path = media / "videos" / name
+    for name in [*(f"videos/{name}" for name in names), *(name for name, _ in EXCEPTIONS)]:
+        path = media / name
         if not path.exists():
             pytest.skip(f"{name} is not there")
         theirs = reference_values(cv2, path, compute_downscale_factor)
