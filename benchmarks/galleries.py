@@ -56,9 +56,9 @@ def write_film(
         options={"crf": str(int(random.integers(20, 31))), "preset": "veryfast"},
     )  # fmt: skip
     shots = 1 if style else 2
-    before = _footage(sources, shots, fps, size, random)
+    before = draw_footage(sources, shots, fps, size, random)
     slides = list(_gallery(style, sources, fps, size, random)) if style else []
-    after = _footage(sources, shots, fps, size, random)
+    after = draw_footage(sources, shots, fps, size, random)
     write_video(path, iter([*before, *slides, *after]), how)
     return Film(
         style, fps, len(before) + len(slides) + len(after),
@@ -66,7 +66,7 @@ def write_film(
     )  # fmt: skip
 
 
-def _footage(
+def draw_footage(
     sources: Sequence[Path],
     shots: int,
     fps: Fraction,

@@ -3,7 +3,9 @@
     python -m benchmarks.signals [--seeds 100,101] [--media FOLDER] [--json FILE]
 
 Two sources of truth: rendered worlds (unseen seeds), and real frames that the benchmark moves
-itself (see `benchmarks.moved`). Spans are true shots, so that no detector takes part.
+itself (see `benchmarks.moved`). Spans are true shots, so that no detector takes part. Slideshows
+are counted once more in the clips of a whole build, where a detector cut them, and flicker on real
+footage with and without light that flickers.
 """
 
 from __future__ import annotations
@@ -12,13 +14,16 @@ import argparse
 import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.moved import KINDS, draw_move, load_varied, write_clip
+from benchmarks.slideshows import new_tallies, score_films, score_light, score_world_clips
+from benchmarks.tally import Tally
+from internvid import recipes
 from internvid.core import registry
 from internvid.core.types import TimeSpan
 from internvid.scan.scan import ScanRecipe, ScanResult, scan_video
@@ -32,25 +37,6 @@ _SIGNALS = ("camera", "stillness", "slideshow")
 
 
 @dataclass
-class Tally:
-    """Counts of one claim."""
-
-    right: int = 0
-    wrong: int = 0
-    missed: int = 0
-
-    @property
-    def precision(self) -> float:
-        """Share of the claims that are true; 1 where none was made."""
-        return self.right / (self.right + self.wrong) if self.right + self.wrong else 1.0
-
-    @property
-    def recall(self) -> float:
-        """Share of the truth that was claimed; 1 where there was none."""
-        return self.right / (self.right + self.missed) if self.right + self.missed else 1.0
-
-
-@dataclass
 class Score:
     """Tallies of all claims, and of directions of moves that were named rightly."""
 
@@ -61,10 +47,7 @@ class Score:
 
     def add(self, name: str, truth: bool, said: bool, where: str) -> None:
         """Count one claim on one clip."""
-        tally = self.tallies[name]
-        tally.right += truth and said
-        tally.wrong += said and not truth
-        tally.missed += truth and not said
+        self.tallies[name].add(truth, said)
         if truth != said:
             self.mistakes.append(f"{'missed' if truth else 'false'} {name}: {where}")
 
@@ -185,6 +168,38 @@ def print_score(title: str, score: Score) -> None:
     print(f"  directions             {right} right, {wrong} wrong")
 
 
+def score_builds(options: argparse.Namespace, folder: Path) -> dict[str, dict[str, Tally]]:
+    """What whole builds say: title -> class -> tally."""
+    recipe = recipes.get(options.recipe)
+    found: dict[str, dict[str, Tally]] = {}
+    mistakes: list[str] = []
+    if options.seeds:
+        tallies = found[f"clips of worlds, {recipe.name}"] = new_tallies()
+        for seed in options.seeds.split(","):
+            mistakes += score_world_clips(World.load(folder / seed), recipe, tallies)
+    if options.media:
+        paths = media_half(options.media, options.half)
+        tallies = found[f"clips of films, {recipe.name}"] = new_tallies()
+        mistakes += score_films(paths, options.films, folder, recipe, tallies, options.seed)
+        light = found["real footage, unsteady light"] = {"flicker": Tally()}
+        score_light(paths, options.films, folder, recipe, light["flicker"], options.seed)
+    if options.mistakes:
+        print("\n".join(mistakes))
+    return found
+
+
+def print_builds(found: Mapping[str, Mapping[str, Tally]]) -> None:
+    """A table on stdout: recall of each class, and the precision of all together."""
+    for title, tallies in found.items():
+        print(f"{title:32} recall  count  false")
+        for name, tally in tallies.items():
+            count = tally.right + tally.missed
+            print(f"  {name:30} {tally.recall:6.3f} {count:6} {tally.wrong:6}")
+        total = Tally(*(sum(getattr(t, part) for t in tallies.values())
+                        for part in ("right", "wrong", "missed")))  # fmt: skip
+        print(f"  all: precision {total.precision:.3f}, recall {total.recall:.3f}")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark as asked on the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
@@ -193,6 +208,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--media", type=Path, help="folder of real videos")
     parser.add_argument("--half", default="verify", choices=("tune", "verify", "all"))
     parser.add_argument("--clips", type=int, default=200, help="clips made of real frames")
+    parser.add_argument("--films", type=int, default=40, help="films, and pairs of clips in light")
+    parser.add_argument("--recipe", default="default", help="of the builds")
     parser.add_argument("--seed", type=int, default=7, help="draws those clips")
     parser.add_argument("--json", type=Path, help="write the numbers here")
     parser.add_argument("--mistakes", action="store_true", help="print every mistake")
@@ -211,12 +228,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
             scores["moved real frames"] = Score()
             made = Path(folder)
             score_media(paths, options.clips, made, scores["moved real frames"], options.seed)
+        builds = score_builds(options, Path(folder))
     for title, score in scores.items():
         print_score(title, score)
         if options.mistakes:
             print("\n".join(score.mistakes))
+    print_builds(builds)
     if options.json:
-        plain = {title: score.report() for title, score in scores.items()}
+        plain: dict[str, Any] = {title: score.report() for title, score in scores.items()}
+        for title, tallies in builds.items():
+            plain[title] = {name: asdict(tally) for name, tally in tallies.items()}
         options.json.write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
 
 

@@ -35,7 +35,7 @@ class MeasuredCaptioner:
         certainty: how clear each measurement must be.
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads: ClassVar[tuple[str, ...]] = ("row",)
     certainty: Certainty = field(default_factory=Certainty)
 

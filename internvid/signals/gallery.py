@@ -41,7 +41,7 @@ class SlideLimits:
     uneven_levels: float = 2.5
     wander_widths: float = 0.0009
     wander_share: float = 0.003
-    least_widths: float = 0.004
+    least_widths: float = 0.0065
     most_widths: float = 0.13
     least_confidence: float = 0.9
 

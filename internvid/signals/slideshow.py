@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from internvid.core.contracts import PickFacts
 from internvid.core.types import FloatArray, Timeline, TimeSpan
+from internvid.signals.flicker import light_course, reversals
 from internvid.signals.gallery import (
     RunLimits,
     SlideLimits,
@@ -40,7 +41,7 @@ class SlideshowSignal:
     gallery at every change of the picture, each clip is one picture: three or more of them in a
     row, at rest or under a machine's glide, are a slideshow too, and each of them part of it.
     `slideshow_pictures` and `slideshow_confidence` belong to the whole run.
-    `flicker_per_second` counts strong back-and-forth jumps of brightness.
+    `flicker_per_second` counts strong back-and-forth jumps of the light.
 
     Attributes:
         object_levels: see StillnessSignal.
@@ -55,7 +56,7 @@ class SlideshowSignal:
         mixed_doubt: doubt (1 - confidence) about the camera's motion while two pictures mix.
         alike_bits: pictures whose hashes differ in no more bits are the same one.
         least_share: share of the clip that lifeless stretches and changes must cover.
-        flicker_levels: brightness jump that counts, in levels.
+        flicker_levels: jump of the mean brightness that counts, in levels.
         flickering_per_second: jumps a second from which the clip flickers.
         slide: what one picture of a gallery may show.
         run: what makes clips in a row a gallery.
@@ -182,9 +183,8 @@ class SlideshowSignal:
         frames = timeline.frames_in(span)
         if frames.stop - frames.start < 3 or span.duration_seconds <= 0:
             return 0.0
-        return reversals(timeline.column("luma_mean")[frames], self.flicker_levels) / (
-            span.duration_seconds
-        )
+        mean, motion = (timeline.column(name)[frames] for name in ("luma_mean", "motion"))
+        return reversals(light_course(mean, motion), self.flicker_levels) / span.duration_seconds
 
 
 def _is_black(timeline: Timeline, span: TimeSpan) -> bool:
@@ -222,21 +222,6 @@ def _look_alike(
     if not before or not after:
         return False
     return look_alike(before[-1], after[0], bits, 0.2)
-
-
-def reversals(levels: FloatArray, least: float) -> int:
-    """How often a series turns by at least `least` after having gone as far the other way."""
-    count, direction = 0, 0
-    low = high = float(levels[0])
-    for level in levels.tolist():
-        low, high = min(low, level), max(high, level)
-        if direction <= 0 and level - low >= least:
-            count += direction < 0
-            direction, high = 1, level
-        elif direction >= 0 and high - level >= least:
-            count += direction > 0
-            direction, low = -1, level
-    return count
 
 
 def runs(mask: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:

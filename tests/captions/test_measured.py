@@ -72,6 +72,13 @@ def test_a_tilt_is_fast_in_widths_as_well(
     assert state({**ROW, **row}, Certainty()).pace == pace
 
 
+def test_one_picture_of_a_cut_gallery_is_not_called_several() -> None:
+    row = {"is_slideshow": True, "picture_changes": 0}
+    assert state({**ROW, **row, "is_still": True}, Certainty()).picture == "still"
+    assert state({**ROW, **row, "is_still": False}, Certainty()).picture is None
+    assert state({**ROW, **row, "picture_changes": 2}, Certainty()).picture == "slideshow"
+
+
 def test_silence_about_everything_is_skipped_with_a_reason() -> None:
     (answer,) = MeasuredCaptioner().caption([make_view({})])
     assert (answer.value, answer.status, answer.reason) == (None, "skipped", "nothing_certain")

@@ -14,10 +14,11 @@ from internvid.signals.audio import AudioSignal
 from internvid.signals.borders import BordersSignal
 from internvid.signals.camera import CameraSignal
 from internvid.signals.colours import ColoursSignal
+from internvid.signals.flicker import light_course, reversals
 from internvid.signals.hash import HashSignal, hash_distance
 from internvid.signals.motion import MotionSignal
 from internvid.signals.quality import QualitySignal
-from internvid.signals.slideshow import SlideshowSignal, reversals
+from internvid.signals.slideshow import SlideshowSignal
 from internvid.signals.stillness import StillnessSignal
 from internvid.video.colours import COLOUR_NAMES
 from tests.signals.tracks import Way, make_frames, make_times, observe
@@ -158,6 +159,36 @@ def test_strobes_flicker_and_flashes_do_not() -> None:
     assert not once["is_flickering"]
     assert often["is_flickering"]
     assert reversals(np.asarray([0.0, 10, 0, 10, 12, 3]), 5) == 3
+
+
+def test_things_that_rush_past_do_not_flicker() -> None:
+    random = np.random.default_rng(4)
+    times = make_times(3, 25)
+    # Large leaves, bright and dark, a new lot every frame: the mean jumps with no change of light.
+    leaves = random.uniform(20, 220, (75, 4, 4)).astype(np.float32)
+    luma = np.kron(leaves, np.ones((18, 32), np.float32))
+    timeline = observe(luma, times)
+    mean = timeline.column("luma_mean")
+    assert reversals(mean, 6.0) / 3 > 4
+    row = SlideshowSignal().measure(timeline, TimeSpan(0, 3), ())
+    assert not row["is_flickering"]
+
+
+@pytest.mark.parametrize("speed", [0.0, 0.3, 1.0])
+def test_flicker_is_seen_on_whatever_moves(speed: float) -> None:
+    times = make_times(3, 25)
+    luma = make_frames(lambda t: (speed * t, 0, 0), times)
+    assert not SlideshowSignal().measure(observe(luma, times), TimeSpan(0, 3), ())["is_flickering"]
+    lit = luma * np.where(np.arange(75) // 3 % 2, 1.0, 0.7).astype(np.float32)[:, None, None]
+    row = SlideshowSignal().measure(observe(lit, times), TimeSpan(0, 3), ())
+    assert row["is_flickering"]
+    assert row["flicker_per_second"] == pytest.approx(25 / 3, rel=0.15)
+
+
+def test_the_cut_before_a_clip_is_no_light_of_it() -> None:
+    mean, motion = np.asarray([50.0, 50, 90, 52]), np.asarray([150.0, 0, 40, 38])
+    assert light_course(mean, motion).tolist() == [0, 0, 40, 2]
+    assert light_course(mean, motion * 2).tolist() == [0, 0, 0, 0]
 
 
 def test_motion_is_the_same_at_any_frame_rate() -> None:
