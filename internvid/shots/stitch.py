@@ -14,8 +14,10 @@ import numpy.typing as npt
 from internvid.core.errors import ConfigInvalidError
 from internvid.core.types import Shot, Timeline, TimeSpan
 
-# The faint ends of a dissolve or wipe are measured as none: two frames at 25 per second.
+# The faint ends of a gradual transition are measured as none: two frames at 25 per second, four of
+# a wipe, that begins and ends in a corner or at an edge.
 _FAINT_SECONDS = 0.08
+_FAINT_WIPE_SECONDS = 0.16
 _ROUNDING = 1e-6
 # The calmest frame is sought over no more of a piece than this to either side, or the pieces of
 # short maxima would be of all lengths.
@@ -148,8 +150,10 @@ class Stitch:
 
 def _reach(shot: Shot) -> float:
     """Seconds from a boundary to the first frame that shows one shot alone."""
-    length = shot.transition_seconds
-    return length / 2 + _FAINT_SECONDS if length else 0.0
+    if not shot.transition_seconds:
+        return 0.0
+    faint = _FAINT_WIPE_SECONDS if shot.transition == "wipe" else _FAINT_SECONDS
+    return shot.transition_seconds / 2 + faint
 
 
 def _frames_span(timeline: Timeline, first: int, stop: int) -> TimeSpan:

@@ -27,15 +27,16 @@ def still_timeline(seconds: float, fps: int = 10, quiet_at: float | None = None)
     )
 
 
-def test_a_gradual_transition_belongs_to_no_clip() -> None:
+@pytest.mark.parametrize(("kind", "faint"), [("dissolve", 0.08), ("fade", 0.08), ("wipe", 0.16)])
+def test_a_gradual_transition_belongs_to_no_clip(kind: str, faint: float) -> None:
     shots = [
         Shot(TimeSpan(0, 5), "start", 1.0),
-        Shot(TimeSpan(5, 10), "dissolve", 0.9, transition_seconds=1.0),
+        Shot(TimeSpan(5, 10), kind, 0.9, transition_seconds=1.0),
     ]
     first, second = Stitch().stitch(still_timeline(10, fps=50), shots)
     # Nor do its faint ends, which the measured length leaves out.
-    assert 4.4 < first.span.end_seconds <= 4.5 - 0.08 + 1e-9
-    assert 5.5 + 0.08 - 1e-9 <= second.span.start_seconds < 5.6
+    assert 4.48 - faint < first.span.end_seconds <= 4.5 - faint + 1e-9
+    assert 5.5 + faint - 1e-9 <= second.span.start_seconds < 5.52 + faint
 
 
 def test_a_cut_loses_no_frame() -> None:
