@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -40,52 +40,72 @@ def plan_sources(
     Returns:
         Sentences about what was taken from tables, and what was not.
     """
-    rows = sources.table.to_pylist()
-    recorded = _recorded_sources(layout, record, {row["uri"] for row in rows})
+    recorded = _recorded_sources(layout, record, set(sources.table.column("uri").to_pylist()))
     seen = _Seen(layout)
     known = _recorded_videos(layout, record)
-    fresh: list[dict[str, Any]] = []
+    # Millions of sources: what is to come is kept by its row, and what is known as little as goes.
+    fresh: list[int] = []
+    scanned: set[int] = set()
     renewed = moved = 0
-    for row in rows:
+    for at, row in enumerate(_rows_of(sources.table)):
         before = recorded.get(row["uri"])
         if before is None:
-            fresh.append(row)
+            fresh.append(at)
             continue
         last = known.get(row["uri"], _NOTHING)
         again = seen.changed(row["uri"], last.video_id)
         if last.status == "failed":
             again = again or retry or (last.may_come_back and _is_readable(row["uri"]))
-        told = row["metadata"] is not None and row["metadata"] != before["metadata"]
+        told = row["metadata"] is not None and hash(row["metadata"]) != before.metadata
         # The clips have it, and they are never rewritten.
-        moved += not again and row["source_id"] not in (None, before["source_id"])
+        moved += not again and row["source_id"] not in (None, before.source_id)
         renewed += told and not again
         if again or told:
-            fresh.append(_renewed(row, before, is_read=again))
+            fresh.append(at)
+            scanned.update([at] if again else [])
     seen.save()
-    _record_parts(layout, record, fresh, sources.kinds)
+    for start in range(0, len(fresh), record.sources_per_part):
+        chosen = fresh[start : start + record.sources_per_part]
+        rows = sources.table.take(chosen).to_pylist()
+        rows = _completed(layout, rows, recorded, [at in scanned for at in chosen])
+        name = f"part-{len(record.parts):05d}"
+        commit_table(layout.sources(name), rows_to_table(rows, SOURCE_SCHEMA))
+        record.parts.append({"name": name, "sources": len(rows)})
+    if fresh:
+        record.metadata = join_kinds(record.metadata, sources.kinds)
+        layout.write_record(record)
     return (*sources.notes, *_notes(renewed, moved))
 
 
-def _renewed(row: dict[str, Any], before: Mapping[str, Any], *, is_read: bool) -> dict[str, Any]:
-    """A source's row once more; what an input does not say of it stays."""
-    said = {name: before[name] if row[name] is None else row[name] for name in row}
-    if is_read:
-        return said
-    return {**said, "source_id": before["source_id"], "known_in": before["part"]}
+def _rows_of(table: pa.Table) -> Iterator[dict[str, Any]]:
+    for batch in table.to_batches(8192):
+        yield from batch.to_pylist()
 
 
-def _record_parts(
-    layout: Layout, record: Record, fresh: list[dict[str, Any]], kinds: Mapping[str, str]
-) -> None:
-    size = record.sources_per_part
-    for start in range(0, len(fresh), size):
-        part = rows_to_table(fresh[start : start + size], SOURCE_SCHEMA)
-        name = f"part-{len(record.parts):05d}"
-        commit_table(layout.sources(name), part)
-        record.parts.append({"name": name, "sources": part.num_rows})
-    if fresh:
-        record.metadata = join_kinds(record.metadata, kinds)
-        layout.write_record(record)
+def _completed(
+    layout: Layout,
+    rows: list[dict[str, Any]],
+    recorded: Mapping[str, _Asked],
+    is_scanned: Sequence[bool],
+) -> list[dict[str, Any]]:
+    """The rows of a part; what an input does not say of a recorded source stays as it was."""
+    parts = {recorded[row["uri"]].part for row in rows if row["uri"] in recorded}
+    before = {
+        (part, row["uri"]): row
+        for part in parts
+        for row in read_part(layout.sources(part), columns=_SAID).to_pylist()
+    }
+    found = []
+    for row, scanned in zip(rows, is_scanned, strict=True):
+        if row["uri"] not in recorded:
+            found.append(row)
+            continue
+        part = recorded[row["uri"]].part
+        old = before[part, row["uri"]]
+        said = {name: old[name] if row[name] is None else row[name] for name in _SAID}
+        known = {} if scanned else {"source_id": old["source_id"], "known_in": part}
+        found.append({**said, **known})
+    return found
 
 
 def _notes(renewed: int, moved: int) -> Iterator[str]:
@@ -98,16 +118,25 @@ def _notes(renewed: int, moved: int) -> Iterator[str]:
         )
 
 
-def _recorded_sources(
-    layout: Layout, record: Record, wanted: Collection[str]
-) -> dict[str, dict[str, Any]]:
-    """The latest row of each wanted uri that is on record, with the `part` that it lies in."""
-    found: dict[str, dict[str, Any]] = {}
-    for part in record.parts:
-        table = read_part(layout.sources(part["name"]), columns=["uri", "source_id", "metadata"])
+class _Asked(NamedTuple):
+    """The latest record of a source: where it lies, and what was said of it."""
+
+    part: str
+    source_id: str | None
+    metadata: int  # hash of the text, which holds for this process
+
+
+_SAID = ("uri", "source_id", "metadata")
+
+
+def _recorded_sources(layout: Layout, record: Record, wanted: Collection[str]) -> dict[str, _Asked]:
+    """The latest record of each wanted uri that has one."""
+    found: dict[str, _Asked] = {}
+    for part in (entry["name"] for entry in record.parts):
+        table = read_part(layout.sources(part), columns=_SAID)
         for row in table.to_pylist():
             if row["uri"] in wanted:
-                found[row["uri"]] = {**row, "part": part["name"]}
+                found[row["uri"]] = _Asked(part, row["source_id"], hash(row["metadata"]))
     return found
 
 
