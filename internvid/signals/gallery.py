@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -98,6 +98,7 @@ class RunLimits:
         least_pictures: fewest different pictures.
         least_seconds, most_seconds: how long one picture is shown.
         gap_seconds: longest transition between two pictures, with what is left of it as a clip.
+        least_share: of a clip that shows several pictures, covered by them and their changes.
         alike_bits, alike_colours: see `look_alike`.
         least_likeness: of each clip: its neighbours may speak for a doubtful one.
         least_confidence: of all of them on average.
@@ -107,6 +108,7 @@ class RunLimits:
     least_seconds: float = 0.5
     most_seconds: float = 15.0
     gap_seconds: float = 2.2
+    least_share: float = 0.9
     alike_bits: int = 12
     alike_colours: float = 0.2
     least_likeness: float = 0.4
@@ -135,8 +137,8 @@ def find_galleries(
         limits: what makes a gallery.
     """
     for run in _rows_of_slides(rows, limits):
-        for part in _parts(rows, run):
-            sure = float(np.mean([_slide_likeness(rows[at]) for at in part]))
+        for part in _parts(rows, run, limits):
+            sure = float(np.mean([_slide_likeness(rows[at], limits) for at in part]))
             count = _count_pictures(rows, part, picks, limits)
             if count >= limits.least_pictures and sure >= limits.least_confidence:
                 yield Gallery(part[0], part[-1] + 1, count, sure)
@@ -159,31 +161,46 @@ def _rows_of_slides(rows: Sequence[Mapping[str, Any]], limits: RunLimits) -> Ite
 
 
 def _is_slide(row: Mapping[str, Any], limits: RunLimits) -> bool:
-    if row["is_slideshow"]:
+    if _shows_several(row, limits):
         return True
     lasts = row["end_seconds"] - row["start_seconds"]
-    return (
-        limits.least_seconds <= lasts <= limits.most_seconds
-        and _slide_likeness(row) >= limits.least_likeness
-    )
+    is_like = _slide_likeness(row, limits) >= limits.least_likeness
+    return limits.least_seconds <= lasts <= limits.most_seconds and is_like
 
 
-def _slide_likeness(row: Mapping[str, Any]) -> float:
-    within = row["lifeless_share"] if row["is_slideshow"] else 0.0
+def _shows_several(row: Mapping[str, Any], limits: RunLimits) -> bool:
+    """Whether a clip shows two pictures of a gallery, or more, that no detector parted."""
+    is_lifeless = row["picture_changes"] and row["lifeless_share"] >= limits.least_share
+    return bool(row["is_slideshow"] or is_lifeless)
+
+
+def _slide_likeness(row: Mapping[str, Any], limits: RunLimits) -> float:
+    within = row["lifeless_share"] if _shows_several(row, limits) else 0.0
     return float(max(row["rest_likeness"], row["glide_likeness"], within))
 
 
-def _is_glide(row: Mapping[str, Any]) -> bool:
-    return not row["is_slideshow"] and row["glide_likeness"] > row["rest_likeness"]
-
-
-def _parts(rows: Sequence[Mapping[str, Any]], run: Sequence[int]) -> list[list[int]]:
+def _parts(
+    rows: Sequence[Mapping[str, Any]], run: Sequence[int], limits: RunLimits
+) -> list[list[int]]:
     """A run in parts of one kind: stills, glides.
 
     Each kind has to make a gallery by itself: calm shots of a film stand beside and between stills,
-    but seldom three in a row, and no slideshow glides over some of its pictures only.
+    but seldom three in a row, and no slideshow glides over some of its pictures only. What shows
+    several pictures goes with the clips before it.
     """
-    return [list(part) for _, part in groupby(run, lambda at: _is_glide(rows[at]))]
+    parts: list[list[int]] = []
+    kind: bool | None = None
+    for at in run:
+        row = rows[at]
+        glides = (
+            None if _shows_several(row, limits) else row["glide_likeness"] > row["rest_likeness"]
+        )
+        if parts and (glides is None or kind is None or glides == kind):
+            parts[-1].append(at)
+        else:
+            parts.append([at])
+        kind = kind if glides is None else glides
+    return parts
 
 
 def _count_pictures(

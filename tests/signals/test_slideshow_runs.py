@@ -113,6 +113,15 @@ def test_one_picture_cut_by_mistake_is_no_gallery() -> None:
     assert flags(cut(timeline, bounds, other)) == [True] * 4
 
 
+@pytest.mark.parametrize("way", [STILL, GLIDE])
+@pytest.mark.parametrize("missed", [1, 2, 3])
+def test_a_change_that_no_detector_saw_hides_no_gallery(way: Way, missed: int) -> None:
+    timeline, bounds = make_film([way] * 4)
+    rows = cut(timeline, [bound for n, bound in enumerate(bounds) if n != missed])
+    assert flags(rows) == [True] * 3
+    assert {row["slideshow_pictures"] for row in rows} == {4}
+
+
 def test_black_leaders_are_no_pictures() -> None:
     times = make_times(8, FPS)
     timeline = observe(np.full((200, 72, 128), 16, np.float32), times)
