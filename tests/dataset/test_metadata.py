@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import internvid
+from internvid.cli.app import main
 from internvid.core.errors import ConfigInvalidError, DatasetFormatError
 from internvid.dataset.layout import Layout
 from internvid.dataset.metadata import expressions, join_kinds, kinds_of, rows_to_json
@@ -180,6 +181,18 @@ def test_rows_that_say_something_else_of_the_same_video_are_mentioned(tmp_path: 
     (note,) = sources.notes
     assert "say other things of it: 1" in note
     assert "a.mp4" in note
+
+
+def test_a_build_says_what_it_passed_over(
+    inputs: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = table_of(tmp_path / "n.csv", "uri,views", "some/a.mp4,1", "some/a.mp4,2")
+    asked = ["build", table, "-o", str(tmp_path / "data"), "--no-report", "--workers", "1"]
+    assert main([*asked, "--json"]) == 0
+    said = capsys.readouterr()
+    (note,) = json.loads(said.out)["notes"]
+    assert f"note: {note}" in said.err
+    assert str(tmp_path / "some" / "a.mp4") in note
 
 
 @pytest.mark.parametrize("blank", ["", '" "'])
