@@ -140,18 +140,22 @@ def find_galleries(
         for part in _parts(rows, run, limits):
             sure = float(np.mean([_slide_likeness(rows[at], limits) for at in part]))
             count = _count_pictures(rows, part, picks, limits)
-            if count >= limits.least_pictures and sure >= limits.least_confidence:
+            # A calm shot may seem to change its picture once: that alone makes no clip two.
+            is_row = len(part) >= limits.least_pictures
+            is_told = is_row or any(rows[at]["is_slideshow"] for at in part)
+            if is_told and count >= limits.least_pictures and sure >= limits.least_confidence:
                 yield Gallery(part[0], part[-1] + 1, count, sure)
 
 
 def _rows_of_slides(rows: Sequence[Mapping[str, Any]], limits: RunLimits) -> Iterator[list[int]]:
     """Runs of clips that are slides, as places of rows; what is left of a transition is passed."""
     run: list[int] = []
+    passed = 0.0
     for at, row in enumerate(rows):
         is_slide = _is_slide(row, limits)
+        passed = 0.0 if is_slide else passed + row["end_seconds"] - row["start_seconds"]
         far = bool(run) and row["start_seconds"] - rows[run[-1]]["end_seconds"] > limits.gap_seconds
-        lasts = row["end_seconds"] - row["start_seconds"]
-        if run and (far or (not is_slide and lasts > limits.least_seconds)):
+        if run and (far or passed > limits.least_seconds):
             yield run
             run = []
         if is_slide:

@@ -62,7 +62,7 @@ class SlideshowSignal:
         run: what makes clips in a row a gallery.
     """
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     columns: ClassVar[Mapping[str, str]] = {
         "is_slideshow": "bool",
         "slideshow_pictures": "int32",

@@ -122,6 +122,20 @@ def test_a_change_that_no_detector_saw_hides_no_gallery(way: Way, missed: int) -
     assert {row["slideshow_pictures"] for row in rows} == {4}
 
 
+def test_scraps_of_a_transition_are_passed_and_shots_are_not() -> None:
+    for scrap, joins in ((0.4, True), (0.8, False)):
+        times = make_times(8 + scrap, FPS)
+        ends = [4.0, 4 + scrap, times[-1] + 1 / FPS]
+        shots = [make_frames(STILL, times, seed=n) for n in range(4)]
+        moving = make_frames(lambda t: (1.2 * t, 0, 0), times, seed=9)
+        at = np.searchsorted(times, [0, 2, ends[0] - 1e-6, ends[1] - 1e-6, ends[1] + 2 - 1e-6])
+        parts = [shots[0][: at[1]], shots[1][at[1] : at[2]], moving[at[2] : at[3]],
+                 shots[2][at[3] : at[4]], shots[3][at[4] :]]  # fmt: skip
+        timeline = observe(np.concatenate(parts), times)
+        rows = cut(timeline, [times[n] for n in at])
+        assert flags(rows) == [joins] * 5, scrap
+
+
 def test_black_leaders_are_no_pictures() -> None:
     times = make_times(8, FPS)
     timeline = observe(np.full((200, 72, 128), 16, np.float32), times)
