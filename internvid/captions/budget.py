@@ -19,30 +19,28 @@ class Budget:
     Attributes:
         max_requests: most requests, retries included; 0 for no limit.
         max_tokens: most tokens, of prompts and answers together; 0 for no limit.
-        requests, tokens: spent or reserved so far.
+        requests: sent so far.
+        tokens: spent so far, as the server counts them.
+        reserved: tokens set aside for requests that are not answered yet.
+        under_way: how many requests those are.
     """
 
     max_requests: int = 0
     max_tokens: int = 0
     requests: int = 0
     tokens: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    reserved: int = 0
+    under_way: int = 0
+    changed: threading.Condition = field(default_factory=threading.Condition, repr=False)
 
-    def reserve(self, tokens: int) -> bool:
-        """Set one request and so many tokens aside; False where they are not to be had."""
-        with self._lock:
-            if self.max_requests and self.requests + 1 > self.max_requests:
-                return False
-            if self.max_tokens and self.tokens + tokens > self.max_tokens:
-                return False
-            self.requests += 1
-            self.tokens += tokens
-            return True
+    @property
+    def has_request(self) -> bool:
+        """Whether one more request may be sent."""
+        return not self.max_requests or self.requests < self.max_requests
 
-    def settle(self, reserved: int, spent: int) -> None:
-        """Replace reserved tokens by those that the server counted."""
-        with self._lock:
-            self.tokens += spent - reserved
+    def has_tokens(self, tokens: int) -> bool:
+        """Whether so many more tokens may be spent."""
+        return not self.max_tokens or self.tokens + self.reserved + tokens <= self.max_tokens
 
 
 @dataclass
@@ -68,21 +66,61 @@ def run(max_requests: int = 0, max_tokens: int = 0) -> Iterator[Budget]:
 
 
 def budgets_for(model: Hashable, max_requests: int, max_tokens: int) -> tuple[Budget, ...]:
-    """The budgets that a request to that model draws on."""
+    """The budgets that a request to that model draws on; they share one condition."""
     if not _runs:
         return (Budget(max_requests, max_tokens),)
     current = _runs[-1]
-    own = current.by_model.setdefault(model, Budget(max_requests, max_tokens))
-    return (own, current.whole)
+    fresh = Budget(max_requests, max_tokens, changed=current.whole.changed)
+    return (current.by_model.setdefault(model, fresh), current.whole)
 
 
 def reserve(budgets: tuple[Budget, ...], tokens: int) -> bool:
-    """Reserve in all of them, or in none."""
-    for at, budget in enumerate(budgets):
-        if not budget.reserve(tokens):
-            for earlier in budgets[:at]:
-                with earlier._lock:  # noqa: SLF001
-                    earlier.requests -= 1
-                    earlier.tokens -= tokens
+    """Set one request and so many tokens aside in all budgets, or in none."""
+    with budgets[0].changed:
+        if not all(each.has_request and each.has_tokens(tokens) for each in budgets):
             return False
-    return True
+        for each in budgets:
+            each.requests += 1
+            each.reserved += tokens
+            each.under_way += 1
+        return True
+
+
+def reserve_retry(budgets: tuple[Budget, ...]) -> bool:
+    """One more request for something that is reserved already."""
+    with budgets[0].changed:
+        if not all(each.has_request for each in budgets):
+            return False
+        for each in budgets:
+            each.requests += 1
+        return True
+
+
+def settle(budgets: tuple[Budget, ...], reserved: int, spent: int) -> None:
+    """Replace what was reserved for a request by the tokens that it cost."""
+    with budgets[0].changed:
+        for each in budgets:
+            each.reserved -= reserved
+            each.tokens += spent
+            each.under_way -= 1
+        budgets[0].changed.notify_all()
+
+
+def await_settlement(budgets: tuple[Budget, ...]) -> bool:
+    """Wait until a request of another stream is settled; False where none could free anything."""
+    with budgets[0].changed:
+        if not all(each.has_request for each in budgets) or not budgets[-1].under_way:
+            return False
+        budgets[0].changed.wait(1.0)
+        return True
+
+
+def report(budgets: tuple[Budget, ...]) -> str:
+    """What was used of the budget that is nearest to its limit, in words."""
+    used = next((each for each in budgets if each.max_tokens or each.max_requests), budgets[-1])
+    with used.changed:
+        told = [
+            f"{used.requests:} requests" + (f" of {used.max_requests:}" * bool(used.max_requests)),
+            f"{used.tokens:} tokens" + (f" of {used.max_tokens:}" * bool(used.max_tokens)),
+        ]
+    return ", ".join(told)

@@ -67,15 +67,17 @@ class AnswerCache:
             logger.warning("an answer in the cache cannot be read: %s", error)
             return None
 
-    def put(self, key: bytes, kept: Kept) -> None:
-        """Keep an answer. A full disk costs the answer's second use, not the run."""
+    def put(self, key: bytes, kept: Kept) -> bool:
+        """Keep an answer; whether it is kept. A full disk costs its second use, not the run."""
         if self._base is None:
-            return
+            return False
         answer = json.dumps(asdict(kept), ensure_ascii=True)
         try:
             self._base.execute("insert or replace into answers values (?, ?)", (key, answer))
         except sqlite3.Error as error:
             logger.warning("an answer cannot be kept in the cache: %s", error)
+            return False
+        return True
 
     def close(self) -> None:
         """Close the file."""

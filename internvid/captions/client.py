@@ -8,61 +8,43 @@ cannot move it to another clip.
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
+import contextlib
 import json
+import logging
 import queue
 import random
-import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, Self
 
-from internvid.captions import budget
+from internvid.captions import budget, troubles
 from internvid.captions.asking import Answer, Request
 from internvid.captions.cache import AnswerCache, Kept, cache_folder
-from internvid.captions.pictures import decode_jpeg
-from internvid.captions.replies import Verdict, judge
+from internvid.captions.jobs import HopelessError, Job, clock
+from internvid.captions.lanes import Lanes, Passage
+from internvid.captions.payload import (
+    SCHEMA,
+    answer_tokens_of,
+    cache_key,
+    content_of,
+    looks_whole,
+    one_line,
+    prompt_tokens_of,
+)
+from internvid.captions.replies import Verdict, judge, model_names
 from internvid.captions.served import ServedModel
-from internvid.captions.transport import ConnectionLostError, Transport
+from internvid.captions.transport import ConnectionLostError, NotConnectedError, Reply, Transport
 from internvid.core.contracts import Pick
 from internvid.core.errors import BudgetSpentError, ServiceError
 from internvid.core.ledger import count, stage
 
+logger = logging.getLogger(__name__)
 _CHAT = "/chat/completions"
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.5, 60.0
 # So many clips in a row without one good answer, each with all its retries: the server is down.
-_STRIKES = 16
-_SCHEMA = {
-    "type": "json_schema",
-    "json_schema": {
-        "name": "caption",
-        "strict": True,
-        "schema": {
-            "type": "object",
-            "properties": {"caption": {"type": "string"}},
-            "required": ["caption"],
-            "additionalProperties": False,
-        },
-    },
-}
-
-
-@dataclass
-class _Job:
-    """One request under way, with what it needs to be sent."""
-
-    request: Request
-    picks: tuple[Pick, ...]
-    fields: dict[str, Any]
-    key: bytes
-    reserved: int
-    verdict: Verdict | None = None
-    tries: int = 0
-
-
-class _Hopeless(Exception):
-    """The run cannot go on; carries the message for the user."""
+_STRIKES, _FIRST_STRIKES = 16, 4
+# Failures that are the clip's own: the next one may well be answered.
+_OWN = ("truncated", "refused", "empty_answer", "context_exceeded")
 
 
 class ChatClient:
@@ -78,10 +60,11 @@ class ChatClient:
         self._extra = served.extra_fields()
         self._cache = AnswerCache(cache_folder(served.cache))
         self._transport = Transport(served, self._key)
-        self._slots = asyncio.Semaphore(served.concurrency)
-        self._done: queue.SimpleQueue[_Job | BaseException] = queue.SimpleQueue()
+        self._lanes = Lanes(served.concurrency, served.read_seconds)
+        self._done: queue.SimpleQueue[Job | BaseException] = queue.SimpleQueue()
         self._dropped: set[str] = set()
         self._largest_prompt = 0
+        self._largest_answer = 0
         self._strikes = 0
         self._has_answered = False
         self._budgets: tuple[budget.Budget, ...] = ()
@@ -95,20 +78,36 @@ class ChatClient:
         self._cache.close()
 
     def check(self) -> None:
-        """Ask for the list of models: is the server there, and does it take the key?
+        """Ask for the list of models: is the server there, does it take the key, has it the model?
+
+        A name that is not listed is warned about and not refused: some servers answer to any.
 
         Raises:
-            ServiceError: no.
+            ServiceError: it cannot be reached, or refuses the key.
+        """
+        names = self.models()
+        if names and self._served.model not in names:
+            logger.warning(
+                "the server at %s does not list the model %r; it lists: %s%s",
+                self._served.base_url,
+                self._served.model,
+                troubles.listed(names),
+                troubles.nearest(self._served.model, names),
+            )
+
+    def models(self) -> list[str]:
+        """Names of the models that the server lists; empty where it lists none.
+
+        Raises:
+            ServiceError: it cannot be reached, or refuses the key.
         """
         try:
-            work = asyncio.wait_for(
-                self._transport.request("GET", "/models"), self._served.connect_seconds + 20
-            )
-            reply = self._transport.submit(work).result()
+            reply = self._transport.submit(self._listing()).result()
         except (TimeoutError, ConnectionLostError) as error:
-            raise self._unreachable(str(error)) from None
+            raise troubles.unreachable(self._served, self._redacted(str(error))) from None
         if reply.status in (401, 403, 407):
             raise self._stopped(replace(judge(reply), told=str(reply.status)))
+        return model_names(reply)
 
     def stream(
         self, requests: Iterable[Request], maximum_tokens: int, *, with_pictures: bool = True
@@ -118,25 +117,30 @@ class ChatClient:
         self._budgets = budget.budgets_for(served, served.max_requests, served.max_tokens)
         source, waiting = iter(requests), 0
         end: BaseException | None = None
-        # A few more than are under way, so that a free connection never waits for this thread.
-        most = served.concurrency + served.concurrency // 4 + 1
+        ready: Job | None = None
         while True:
-            while waiting < most and end is None:
-                try:
-                    request = next(source)
-                except Exception as error:  # noqa: BLE001
-                    # Its end, or a fault; what is under way is paid for and comes first.
-                    end = error
-                    break
-                picks = request.picks if with_pictures else ()
-                job = self._job(request, picks, maximum_tokens)
-                if isinstance(job, Answer):
-                    yield request, job
-                elif budget.reserve(self._budgets, job.reserved):
-                    self._transport.submit(self._attend(job))
-                    waiting += 1
-                else:
-                    end = self._spent()
+            while waiting < self._ahead() and end is None:
+                if ready is None:
+                    try:
+                        request = next(source)
+                    except Exception as error:  # noqa: BLE001
+                        # Its end, or a fault; what is under way is paid for and comes first.
+                        end = error
+                        break
+                    picks = request.picks if with_pictures else ()
+                    job = self._job(request, picks, maximum_tokens)
+                    if isinstance(job, Answer):
+                        yield request, job
+                        continue
+                    ready = job
+                ready.reserved = self._expected(ready)
+                if budget.reserve(self._budgets, ready.reserved):
+                    self._transport.submit(self._attend(ready))
+                    waiting, ready = waiting + 1, None
+                elif waiting:
+                    break  # What is under way may cost less than was set aside for it.
+                elif not budget.await_settlement(self._budgets):
+                    end = self._spent(ready.reserved)
             if not waiting:
                 break
             yield self._settled(self._done.get())
@@ -144,31 +148,40 @@ class ChatClient:
         if end is not None and not isinstance(end, StopIteration):
             raise end
 
+    def _ahead(self) -> int:
+        """A few more than may be under way, so that a free lane never waits for the caller."""
+        limit = self._lanes.limit
+        return limit + limit // 4 + 1
+
     # One job, in the caller's thread.
 
-    def _job(self, request: Request, picks: tuple[Pick, ...], maximum_tokens: int) -> _Job | Answer:
+    def _job(self, request: Request, picks: tuple[Pick, ...], maximum_tokens: int) -> Job | Answer:
         """What to send; or the answer, where it is known without sending."""
-        if any(not _looks_whole(pick.jpeg) for pick in picks):
+        if any(not looks_whole(pick.jpeg) for pick in picks):
             return Answer(failure="picture_unreadable")
         sampling: dict[str, Any] = {
             "model": self._served.model,
             "temperature": self._served.temperature,
             "max_tokens": maximum_tokens,
-            **({"response_format": _SCHEMA} if self._served.structured else {}),
+            **({"response_format": SCHEMA} if self._served.structured else {}),
             **self._extra,
         }
-        key = _cache_key(request.prompt, picks, sampling, self._served.revision)
+        key = cache_key(request.prompt, picks, sampling, self._served.revision)
         kept = self._cache.get(key)
         if kept is not None:
             count("cache_hits")
+            count("cached_tokens", kept.prompt_tokens + kept.completion_tokens)
             return Answer(kept.text)
-        # A picture of a few hundred pixels a side is a few hundred tokens.
-        guess = max(self._largest_prompt, len(request.prompt) // 3 + 300 * len(picks))
-        return _Job(request, picks, sampling, key, guess + maximum_tokens)
+        return Job(request, picks, sampling, key, self._served.total_seconds)
 
-    def _settled(self, job: _Job | BaseException) -> tuple[Request, Answer]:
+    def _expected(self, job: Job) -> int:
+        """Tokens that a job will cost: as much as the dearest so far, or else a guess."""
+        prompt = self._largest_prompt or prompt_tokens_of(job.request.prompt, job.picks)
+        return prompt + (self._largest_answer or int(job.fields["max_tokens"]))
+
+    def _settled(self, job: Job | BaseException) -> tuple[Request, Answer]:
         """A finished job's answer, after keeping it."""
-        if isinstance(job, _Hopeless):
+        if isinstance(job, HopelessError):
             raise ServiceError(job.args[0], hint=job.args[1])
         if isinstance(job, BaseException):
             raise job
@@ -178,35 +191,33 @@ class ChatClient:
             return job.request, Answer(failure=verdict.failure if verdict else "server_error")
         self._strikes, self._has_answered = 0, True
         text = self._redacted(verdict.text)
-        self._cache.put(job.key, Kept(text, verdict.prompt_tokens, verdict.completion_tokens))
-        return job.request, Answer(_one_line(text))
+        if self._cache.put(job.key, Kept(text, verdict.prompt_tokens, verdict.completion_tokens)):
+            count("answers_kept")
+        return job.request, Answer(one_line(text))
 
     def _struck(self, verdict: Verdict | None) -> None:
         """Count clips that failed for reasons that are not their own."""
-        own = ("truncated", "refused", "empty_answer", "context_exceeded")
-        if verdict is not None and verdict.failure in own:
+        failure = verdict.failure if verdict else ""
+        # A refusal of one request says nothing against the next, once one was answered.
+        if failure in _OWN or (failure == "rejected" and self._has_answered):
             self._strikes = 0
             return
         self._strikes += 1
-        if self._strikes >= _STRIKES or (not self._has_answered and self._strikes >= 4):
-            told = self._redacted(verdict.told) if verdict else ""
-            raise ServiceError(
-                f"the server at {self._served.base_url} has not answered {self._strikes} clips in "
-                f"a row; the last time: {verdict.failure if verdict else 'no answer'}"
-                + (f" ({told})" if told else ""),
-                hint="look at the server; what is answered is kept, a rerun goes on from there",
-            )
+        is_new = not self._has_answered and failure != "rejected"
+        if self._strikes >= (_FIRST_STRIKES if is_new else _STRIKES):
+            last = replace(verdict, told=self._redacted(verdict.told)) if verdict else None
+            raise troubles.silent(self._served, self._strikes, last, self._lanes.limit)
 
     # One job, in the loop's thread.
 
-    async def _attend(self, job: _Job) -> None:
+    async def _attend(self, job: Job) -> None:
         """Send a job until it is answered, fails for good, or its time is over."""
         try:
-            async with asyncio.timeout(self._served.total_seconds):
-                with stage("request"):
-                    job.verdict = await self._answered(job)
+            job.verdict = await self._answered(job)
         except TimeoutError:
-            job.verdict = Verdict("fail", failure="timed_out", told="no answer in time")
+            seconds = self._served.total_seconds
+            said = f"no answer within total_seconds={seconds:g}"
+            job.verdict = Verdict("fail", failure="timed_out", told=said)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001
@@ -217,13 +228,12 @@ class ChatClient:
             self._account(job)
         self._done.put(job)
 
-    async def _answered(self, job: _Job) -> Verdict:
-        content = _content(job.request.prompt, job.picks)
+    async def _answered(self, job: Job) -> Verdict:
+        content = content_of(job.request.prompt, job.picks)
         while True:
             verdict = await self._sent(job, content)
             if verdict.next == "stop":
-                stopped = self._stopped(verdict)
-                raise _Hopeless(stopped.message, stopped.hint)
+                await self._give_up(verdict)
             if verdict.next == "adapt" and self._adapts(job, verdict.adaptation):
                 verdict = replace(verdict, next="again", wait_seconds=0.0)
             elif verdict.next == "adapt":
@@ -231,25 +241,76 @@ class ChatClient:
             elif verdict.next != "again" or job.tries > self._served.retries:
                 return replace(verdict, next="fail") if verdict.next == "again" else verdict
             job.verdict = verdict
-            if not budget.reserve(self._budgets, 0):
+            if not budget.reserve_retry(self._budgets):
                 return replace(verdict, next="fail")
             count("retries")
-            await asyncio.sleep(self._pause(job.tries, verdict.wait_seconds))
+            async with clock(job):
+                await asyncio.sleep(self._pause(job.tries, verdict.wait_seconds))
 
-    async def _sent(self, job: _Job, content: bytes) -> Verdict:
-        """One try."""
+    async def _give_up(self, verdict: Verdict) -> None:
+        """End the run, with the names of the models that there are where one is missing."""
+        names: list[str] = []
+        with contextlib.suppress(TimeoutError, ConnectionLostError):
+            names = model_names(await self._listing())
+        error = self._stopped(verdict, names)
+        raise HopelessError(error.message, error.hint)
+
+    async def _sent(self, job: Job, content: bytes) -> Verdict:
+        """One try: the verdict over what came back."""
+        passage = await self._lanes.enter()
         job.tries += 1
         count("requests")
         try:
-            async with self._slots:
-                reply = await self._transport.request("POST", _CHAT, self._body(job, content))
+            async with clock(job):
+                with stage("request"):
+                    verdict = await self._heard(job, content, passage)
+        finally:
+            self._lanes.leave(passage)
+        job.prompt_tokens += verdict.prompt_tokens
+        job.completion_tokens += verdict.completion_tokens
+        return verdict
+
+    async def _heard(self, job: Job, content: bytes, passage: Passage) -> Verdict:
+        try:
+            reply = await self._listened(self._body(job, content), passage)
         except TimeoutError as error:
             return Verdict("again", failure="timed_out", told=str(error))
         except ConnectionLostError as error:
-            return Verdict("again", failure="connection_lost", told=str(error))
-        return judge(reply, structured=self._served.structured)
+            self._lanes.shrink(passage, 0.5)
+            failure = "timed_out" if isinstance(error, NotConnectedError) else "connection_lost"
+            return Verdict("again", failure=failure, told=str(error))
+        if reply.status == 200:
+            self._lanes.answered(passage)
+        elif reply.status in (429, 503):
+            self._lanes.shrink(passage, 0.5)
+        served = self._served
+        return judge(reply, structured=served.structured, greedy=served.temperature == 0)
 
-    def _body(self, job: _Job, content: bytes) -> bytes:
+    async def _listened(self, body: bytes, passage: Passage) -> Reply:
+        """The reply to one request; one that is late is listened to for longer.
+
+        Raises:
+            TimeoutError: none came, and the server is hardly working on it any more.
+        """
+        read_seconds, longest = self._served.read_seconds, self._served.total_seconds
+        sending = asyncio.ensure_future(self._transport.request("POST", _CHAT, body, longest))
+        try:
+            await asyncio.wait({sending}, timeout=read_seconds)
+            if not sending.done():
+                self._lanes.late(passage)
+                await self._lanes.still_worked_on(passage, sending)
+            if sending.done():
+                return sending.result()
+            raise TimeoutError(f"no answer within read_seconds={read_seconds:g}")
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+
+    async def _listing(self) -> Reply:
+        seconds = self._served.connect_seconds + 20
+        return await asyncio.wait_for(self._transport.request("GET", "/models"), seconds)
+
+    def _body(self, job: Job, content: bytes) -> bytes:
         fields = dict(job.fields)
         for name in self._dropped:
             value = fields.pop(name, None)
@@ -257,7 +318,7 @@ class ChatClient:
                 fields["max_completion_tokens"] = value
         return b'{"messages":' + content + b"," + json.dumps(fields).encode()[1:]
 
-    def _adapts(self, job: _Job, name: str) -> bool:
+    def _adapts(self, job: Job, name: str) -> bool:
         """Leave out what the server does not know, from now on; False where that is not new."""
         if name not in job.fields or job.tries > self._served.retries + 2:
             return False
@@ -272,82 +333,33 @@ class ChatClient:
             return pause
         return min(asked + self._random.uniform(0, 0.1) * asked, self._served.total_seconds)
 
-    def _account(self, job: _Job) -> None:
-        verdict = job.verdict or Verdict("fail")
-        spent = verdict.prompt_tokens + verdict.completion_tokens
-        self._largest_prompt = max(self._largest_prompt, verdict.prompt_tokens)
-        for each in self._budgets:
-            each.settle(job.reserved, spent)
-        count("tokens", spent)
-        count("prompt_tokens", verdict.prompt_tokens)
-        count("completion_tokens", verdict.completion_tokens)
+    def _account(self, job: Job) -> None:
+        prompt, answer = job.prompt_tokens, job.completion_tokens
+        last = job.verdict or Verdict("fail")
+        if last.next == "done" and not prompt + answer:
+            # A server that does not count is believed to cost what such texts cost elsewhere.
+            prompt = prompt_tokens_of(job.request.prompt, job.picks)
+            answer = answer_tokens_of(last.text)
+            last = replace(last, prompt_tokens=prompt, completion_tokens=answer)
+        self._largest_prompt = max(self._largest_prompt, last.prompt_tokens)
+        self._largest_answer = max(self._largest_answer, last.completion_tokens)
+        budget.settle(self._budgets, job.reserved, prompt + answer)
+        count("tokens", prompt + answer)
+        count("prompt_tokens", prompt)
+        count("completion_tokens", answer)
 
-    # What users are told.
+    # What users read.
 
-    def _spent(self) -> BudgetSpentError:
-        spent = self._budgets[0]
+    def _spent(self, expected: int) -> BudgetSpentError:
         return BudgetSpentError(
-            f"the budget for {self._served.model} is used up: {spent.requests} requests, "
-            f"{spent.tokens} tokens",
+            f"the budget for {self._served.model} is used up: {budget.report(self._budgets)}; the "
+            f"next answer is expected to cost {expected} tokens",
             hint="what is answered is kept; the same command with a larger budget goes on",
         )
 
-    def _stopped(self, verdict: Verdict) -> ServiceError:
-        served = self._served
-        variable = served.key_variable or "key_variable"
-        state = "is set" if self._key else "is not set"
-        return ServiceError(
-            f"the server at {served.base_url} refuses model {served.model!r}: "
-            f"{self._redacted(verdict.told)}",
-            hint=f"check base_url (it ends in /v1), the model's name, and the key ({variable} "
-            f"{state} in the environment)",
-        )
-
-    def _unreachable(self, told: str) -> ServiceError:
-        return ServiceError(
-            f"the server at {self._served.base_url} cannot be reached: {self._redacted(told)}",
-            hint="is it running? --set served.base_url=URL names another",
-        )
+    def _stopped(self, verdict: Verdict, names: Iterable[str] = ()) -> ServiceError:
+        reason = self._redacted(verdict.told)
+        return troubles.stopped(self._served, reason, list(names), has_key=bool(self._key))
 
     def _redacted(self, text: str) -> str:
-        """A server's words without the key, which some send back."""
-        text = re.sub(r"(?i)(bearer\s+|\bsk-)[\w.*-]{6,}", r"\1***", text)
-        return text.replace(self._key, "***") if self._key else text
-
-
-def _content(prompt: str, picks: Sequence[Pick]) -> bytes:
-    """The messages of a request, as JSON."""
-    if not picks:
-        messages: list[Any] = [{"role": "user", "content": prompt}]
-        return json.dumps(messages).encode()
-    # Base64 needs no escaping, so the pictures are put in as they are.
-    pictures = b"".join(
-        b'{"type":"image_url","image_url":{"url":"data:image/jpeg;base64,'
-        + base64.b64encode(pick.jpeg)
-        + b'"}},'
-        for pick in picks
-    )
-    words = json.dumps({"type": "text", "text": prompt}).encode()
-    return b'[{"role":"user","content":[' + pictures + words + b"]}]"
-
-
-def _cache_key(
-    prompt: str, picks: Sequence[Pick], sampling: dict[str, Any], revision: str
-) -> bytes:
-    digest = hashlib.blake2b(digest_size=24)
-    described = json.dumps([sampling, revision], sort_keys=True).encode()
-    for item in (described, prompt.encode(), *(pick.jpeg for pick in picks)):
-        digest.update(len(item).to_bytes(8, "big"))
-        digest.update(item)
-    return digest.digest()
-
-
-def _looks_whole(jpeg: bytes) -> bool:
-    """Whether a picture begins and ends as one; decoded where that is in doubt."""
-    if jpeg[:3] == b"\xff\xd8\xff" and jpeg[-2:] == b"\xff\xd9":
-        return True
-    return decode_jpeg(jpeg) is not None
-
-
-def _one_line(text: str) -> str:
-    return " ".join("".join(c for c in text if c.isprintable() or c.isspace()).split())
+        return troubles.redacted(text, self._key)

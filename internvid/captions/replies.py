@@ -8,6 +8,7 @@ pages of HTML.
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import json
 import re
@@ -20,9 +21,17 @@ Next = Literal["done", "fail", "again", "adapt", "stop"]
 _THOUGHTS = re.compile(r"<(think|thinking|reasoning)>.*?(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
 _UNOPENED = re.compile(r"\A.*</(?:think|thinking|reasoning)>", re.DOTALL | re.IGNORECASE)
 _FENCE = re.compile(r"\A```(?:json)?\s*(.*?)\s*```\Z", re.DOTALL)
+# How servers say that a request is too long for the model: OpenAI and its likes, vLLM, SGLang,
+# llama.cpp, Ollama, TGI, LM Studio, Anthropic, Google, Mistral.
 _CONTEXT = re.compile(
-    r"context.{0,12}(length|size|window)|maximum context|prompt is too long|too many tokens"
-    r"|exceed_context_size|input is too long|context_length_exceeded",
+    r"context[\s_-]{0,2}(length|size|window|limit)|maximum context|context_length_exceeded"
+    r"|exceed_context_size|maximum model length|max_model_len|max_seq_len"
+    r"|(prompt|input|request|message|text|conversation)s? (is |are )?too (long|large)"
+    r"|too many (input )?tokens|prompt too long"
+    r"|(input|prompt|token|tokens).{0,40}exceeds? .{0,40}(limit|maximum|max|length|tokens)"
+    r"|exceeds? .{0,30}(maximum|max).{0,20}(length|tokens)"
+    r"|max_(completion_)?tokens must be (at least 1|positive).{0,8}-\d"
+    r"|reduce the length of the|inputs` (tokens \+|must have less than)|max_req_input_len",
     re.IGNORECASE,
 )
 _FILTERED = re.compile(r"content.?(filter|policy|management)|safety", re.IGNORECASE)
@@ -61,15 +70,16 @@ class Verdict:
     adaptation: str = ""
 
 
-def judge(reply: Reply, *, structured: bool = False) -> Verdict:
+def judge(reply: Reply, *, structured: bool = False, greedy: bool = False) -> Verdict:
     """What a reply means.
 
     Args:
         reply: as it came.
         structured: the answer must be a JSON object with a text `caption`.
+        greedy: the model would answer the same question in the same way again.
     """
     if reply.status == 200:
-        return _answer(reply, structured=structured)
+        return _answer(reply, structured=structured, greedy=greedy)
     told, code = complaint(reply.body)
     verdict = _refusal(reply.status, told, code)
     if verdict.next == "again":
@@ -81,7 +91,7 @@ def judge(reply: Reply, *, structured: bool = False) -> Verdict:
 
 def complaint(body: bytes) -> tuple[str, str]:
     """(message, code) of an error, whatever its shape; the beginning of a page that is no JSON."""
-    text = body.decode("utf-8", errors="replace")
+    text = _shown(body.decode("utf-8", errors="replace"))
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
@@ -93,6 +103,28 @@ def complaint(body: bytes) -> tuple[str, str]:
     else:
         message, code = error, ""
     return " ".join(str(message).split())[:300], code
+
+
+def _shown(text: str) -> str:
+    """A text without what no terminal should be given."""
+    return "".join(c if c.isprintable() or c.isspace() else "\ufffd" for c in text)
+
+
+def model_names(reply: Reply) -> list[str]:
+    """Names of the models in a list of them; none where it is no such list."""
+    try:
+        found = json.loads(reply.body) if reply.status == 200 else None
+    except (ValueError, RecursionError):
+        return []
+    entries = found
+    if isinstance(found, dict):
+        entries = found.get("data") or found.get("models")
+    names = [
+        each.get("id") or each.get("name")
+        for each in (entries if isinstance(entries, list) else [])
+        if isinstance(each, dict)
+    ]
+    return [name for name in names if isinstance(name, str) and name]
 
 
 def _refusal(status: int, told: str, code: str) -> Verdict:
@@ -107,11 +139,11 @@ def _refusal(status: int, told: str, code: str) -> Verdict:
         return Verdict("stop", told=told)
     if status == 429:
         return Verdict("again", failure="rate_limited", told=told)
+    if status == 413 or _CONTEXT.search(said):
+        return Verdict("fail", failure="context_exceeded", told=told)
     if status in (408, 409, 425) or status >= 500:
         failure = "timed_out" if status in (408, 504) else "server_error"
         return Verdict("again", failure=failure, told=told)
-    if status == 413 or _CONTEXT.search(said):
-        return Verdict("fail", failure="context_exceeded", told=told)
     if status in (400, 422, 501):
         for name, pattern in ADAPTATIONS.items():
             if pattern.search(said):
@@ -136,7 +168,7 @@ def _wait(headers: dict[str, str]) -> float | None:
         return None
 
 
-def _answer(reply: Reply, *, structured: bool) -> Verdict:
+def _answer(reply: Reply, *, structured: bool, greedy: bool) -> Verdict:
     """The verdict over a reply that claims success."""
     try:
         found = json.loads(reply.body)
@@ -148,14 +180,17 @@ def _answer(reply: Reply, *, structured: bool) -> Verdict:
     prompt_tokens, completion_tokens = _usage(found)
     choice = _first_choice(found)
     if choice is None:
-        told, _ = complaint(reply.body)
+        told, named = complaint(reply.body)
         error = found.get("error")
         code = error.get("code") if isinstance(error, dict) else None
+        if error and _CONTEXT.search(f"{named} {told}"):
+            return Verdict("fail", failure="context_exceeded", told=told)
         if isinstance(code, int) and code != 200:
             return judge(Reply(code, reply.headers, reply.body))
         return Verdict("again", "", "bad_answer", told, None, prompt_tokens, completion_tokens)
     text, failure = _text_of(choice, structured=structured)
-    again = failure in ("bad_answer", "server_error")
+    # What a greedy model says in the wrong form, it says again.
+    again = failure == "server_error" or (failure == "bad_answer" and not greedy)
     step: Next = "again" if again else "fail" if failure else "done"
     return Verdict(step, text, failure, failure, None, prompt_tokens, completion_tokens)
 
@@ -214,15 +249,22 @@ def strip_thoughts(text: str) -> str:
 
 
 def _structured(text: str) -> tuple[str, str]:
-    fenced = _FENCE.match(text)
-    try:
-        found = json.loads(fenced.group(1) if fenced else text)
-    except (ValueError, RecursionError):
-        return "", "bad_answer"
+    found = _object_in(text)
     caption = found.get("caption") if isinstance(found, dict) else None
     if not isinstance(caption, str):
         return "", "bad_answer"
     return caption.strip(), "" if caption.strip() else "empty_answer"
+
+
+def _object_in(text: str) -> Any:
+    """The JSON of a text: all of it, what is fenced, or the first object in it that is whole."""
+    fenced = _FENCE.match(text)
+    with contextlib.suppress(ValueError, RecursionError):
+        return json.loads(fenced.group(1) if fenced else text)
+    start = text.find("{")
+    with contextlib.suppress(ValueError, RecursionError):
+        return json.JSONDecoder().raw_decode(text, max(start, 0))[0]
+    return None
 
 
 def _usage(found: dict[str, Any]) -> tuple[int, int]:

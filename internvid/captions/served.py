@@ -34,9 +34,9 @@ class ServedModel:
         extra: further fields of each request, as a JSON object.
         base_url: address up to and including "/v1".
         key_variable: environment variable that holds the key; it is read from nowhere else.
-        concurrency: requests under way at once.
-        connect_seconds, read_seconds: longest waits for a connection, and for an answer's next
-            bytes.
+        concurrency: most requests under way at once; fewer where answers come late.
+        connect_seconds: longest wait for a connection.
+        read_seconds: an answer that takes longer is late, and fewer requests are sent at once.
         total_seconds: longest time for one clip's answer, retries included.
         retries: how often a request is sent again.
         cache: folder of kept answers; "auto" for the user's cache folder, empty for none.

@@ -18,7 +18,8 @@ import ipaddress
 import ssl
 import threading
 import urllib.request
-from collections.abc import AsyncIterator, Coroutine
+import zlib
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -54,6 +55,10 @@ class ConnectionLostError(Exception):
     """The server cannot be reached, or went away before its answer was whole."""
 
 
+class NotConnectedError(ConnectionLostError):
+    """The server did not take the connection in time."""
+
+
 class Transport:
     """Connections to one server.
 
@@ -85,18 +90,32 @@ class Transport:
         self._thread = threading.Thread(target=self._loop.run_forever, name="client", daemon=True)
         self._thread.start()
 
-    async def request(self, method: str, path: str, body: bytes | None = None) -> Reply:
+    async def request(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        read_seconds: float | None = None,
+    ) -> Reply:
         """One request, once.
+
+        Args:
+            method, path, body: of HTTP.
+            read_seconds: longest wait for the answer's next bytes; as configured when None.
 
         Raises:
             TimeoutError: no answer in time.
             ConnectionLostError: no connection, or it broke, or what came is not HTTP.
+            NotConnectedError: no connection in time; nothing was sent.
         """
         headers = list(self._headers)
         if body is not None:
             size = str(len(body)).encode("ascii")
             headers += [(b"Content-Type", b"application/json"), (b"Content-Length", size)]
-        extensions = {"timeout": self._limits}
+        limits = dict(self._limits)
+        if read_seconds is not None:
+            limits["read"] = read_seconds
+        extensions = {"timeout": limits}
         request = httpcore2.Request(
             method, self._base + path, headers=headers, content=body, extensions=extensions
         )
@@ -108,12 +127,15 @@ class Transport:
                     received += chunk
                     if len(received) > _MOST_BYTES:
                         raise ConnectionLostError("the answer is larger than any that makes sense")
+        except httpcore2.ConnectTimeout as error:
+            seconds = f"{self._limits['connect']:g}"
+            raise NotConnectedError(f"no connection within connect_seconds={seconds}") from error
         except httpcore2.TimeoutException as error:
-            raise TimeoutError(type(error).__name__) from error
+            raise TimeoutError(f"no answer within read_seconds={limits['read']:g}") from error
         except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.ProxyError) as error:
             raise ConnectionLostError(str(error) or type(error).__name__) from error
         found = {name.decode().lower(): value.decode("latin-1") for name, value in response.headers}
-        return Reply(response.status, found, bytes(received))
+        return Reply(response.status, found, unpacked(bytes(received), found))
 
     @contextlib.asynccontextmanager
     async def _connection(
@@ -156,6 +178,29 @@ class Transport:
         # Broken-off connections are closed in the loop's next rounds.
         for _ in range(4):
             await asyncio.sleep(0)
+
+
+def unpacked(body: bytes, headers: Mapping[str, str]) -> bytes:
+    """A body without the compression that some proxies apply though none was asked for.
+
+    Raises:
+        ConnectionLostError: it is cut off, larger than any answer, or packed in another way.
+    """
+    packing = headers.get("content-encoding", "").strip().lower()
+    # Some send packed bytes without saying so.
+    if body[:2] == b"\x1f\x8b":
+        packing = "gzip"
+    if not body or packing in ("", "identity"):
+        return body
+    windows = {"gzip": (47,), "x-gzip": (47,), "deflate": (15, -15)}.get(packing, ())
+    for window in windows:
+        reader = zlib.decompressobj(window)
+        with contextlib.suppress(zlib.error):
+            found = reader.decompress(body, _MOST_BYTES)
+            if reader.unconsumed_tail or not reader.eof:
+                break
+            return found
+    raise ConnectionLostError(f"the answer is packed as {packing!r} and cannot be read")
 
 
 def is_loopback(url: str) -> bool:

@@ -29,6 +29,8 @@ class Turn:
             then close); "short" (announces fewer bytes than it sends); "long" (announces more, then
             closes); "twice" (the answer two times); "chunks" (chunked encoding); "garbage" (no
             HTTP).
+        work_seconds: one of the server's workers is busy with it so long, also when the client has
+            left; others wait for their turn.
     """
 
     body: Any = b""
@@ -36,6 +38,7 @@ class Turn:
     headers: dict[str, str] = field(default_factory=dict)
     delay_seconds: float = 0.0
     does: str = "answer"
+    work_seconds: float = 0.0
 
 
 def chat(content: Any, finish_reason: str | None = "stop", **message: Any) -> dict[str, Any]:
@@ -83,16 +86,26 @@ Script = Callable[[dict[str, Any], int], Turn]
 class ChatServer:
     """Answers POSTs by a script: (payload, how often this payload came before) -> turn.
 
+    Args:
+        script: what it says to each request.
+        encryption: for https.
+        workers: requests that are worked on at once, in the order they came.
+
     Attributes:
         requests: (method, path, headers, payload) of each request, in the order they came.
         most_at_once: how many were under way together at most.
+        models: names that it lists.
     """
 
-    def __init__(self, script: Script, encryption: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, script: Script, encryption: ssl.SSLContext | None = None, workers: int = 1
+    ) -> None:
         self.script = script
+        self._workers = asyncio.Semaphore(workers)
         self._encryption = encryption
         self.requests: list[tuple[str, str, dict[str, str], Any]] = []
         self.most_at_once = 0
+        self.models = ["m"]
         self._now = 0
         self._seen: Counter[bytes] = Counter()
         self._loop = asyncio.new_event_loop()
@@ -171,7 +184,7 @@ class ChatServer:
         payload = json.loads(body) if body else None
         self.requests.append((method, path, headers, payload))
         if method == "GET":
-            turn = Turn({"object": "list", "data": [{"id": "m"}]})
+            turn = Turn({"object": "list", "data": [{"id": name} for name in self.models]})
         else:
             key = hashlib.sha256(json.dumps(payload["messages"]).encode()).digest()
             self._seen[key] += 1
@@ -187,6 +200,9 @@ class ChatServer:
             self._now -= 1
 
     async def _act(self, turn: Turn, writer: asyncio.StreamWriter) -> bool:
+        if turn.work_seconds:
+            async with self._workers:
+                await asyncio.sleep(turn.work_seconds)
         await asyncio.sleep(turn.delay_seconds)
         body = turn.body if isinstance(turn.body, bytes) else json.dumps(turn.body).encode()
         if turn.does == "reset":
@@ -213,9 +229,11 @@ class ChatServer:
 
 
 @contextlib.contextmanager
-def serving(script: Script, encryption: ssl.SSLContext | None = None) -> Iterator[ChatServer]:
+def serving(
+    script: Script, encryption: ssl.SSLContext | None = None, workers: int = 1
+) -> Iterator[ChatServer]:
     """A server while the block runs."""
-    server = ChatServer(script, encryption)
+    server = ChatServer(script, encryption, workers)
     try:
         yield server
     finally:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gc
+import gzip
+import json
 import threading
 import time
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +38,7 @@ BODIES = ["good", "429", "500", "503", "html", "empty", "list", "not utf-8", "no
 
 
 @settings(
-    max_examples=10, deadline=None, print_blob=False, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=6, deadline=None, print_blob=False, suppress_health_check=[HealthCheck.too_slow]
 )
 @given(
     plan=st.lists(
@@ -74,7 +77,7 @@ def test_no_caption_moves_to_another_clip(
     asked = requests(len(plan))
     with serving(script) as server:
         # So many retries, because a loaded machine is silent for longer than that by itself.
-        served = server.served(concurrency=concurrency, read_seconds=0.15, retries=1000)
+        served = server.served(concurrency=concurrency, read_seconds=0.05, retries=1000)
         for request, answer in converse(served, asked, 32):
             assert answer.text == expected(request) or answer.failure
             assert not (answer.text and answer.failure)
@@ -88,7 +91,7 @@ def test_a_second_answer_on_a_connection_never_reaches_the_next_request() -> Non
 
 
 def test_many_are_under_way_at_once_and_no_more_than_allowed() -> None:
-    with serving(lambda payload, _: Turn(chat(mirror(payload)), delay_seconds=0.3)) as server:
+    with serving(lambda payload, _: Turn(chat(mirror(payload)), delay_seconds=0.2)) as server:
         found = answers(server.served(concurrency=16), requests(64))
         assert server.most_at_once == 16
     assert not any(answer.failure for answer in found.values())
@@ -221,6 +224,56 @@ def test_an_answer_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        # vLLM
+        (400, ("The decoder prompt (length 4711) is longer than the maximum model length of 4096. "
+            "Make sure that `max_model_len` is no smaller than the number of text tokens.")),
+        (400, "max_tokens must be at least 1, got -305."),
+        (400, ("'max_tokens' or 'max_completion_tokens' is too large: 32. This model's maximum "
+            "context length is 2048 tokens and your request has 2040 input tokens")),
+        # SGLang
+        (400, "The input (5000 tokens) is longer than the model's context length (4096 tokens)."),
+        (400, "Requested token count exceeds the model's maximum context length of 4096 tokens."),
+        # llama.cpp, also as it was, with the status of a broken server
+        (500, "the request exceeds the available context size. try increasing the context size"),
+        (400, "request (5000 tokens) exceeds the available context size (4096 tokens)"),
+        # TGI
+        (422, ("Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. "
+            "Given: 5000 `inputs` tokens and 20 `max_new_tokens`")),
+        (422, "Input validation error: `inputs` must have less than 4095 tokens. Given: 5000"),
+        # OpenAI and hosted services
+        (400, ("Input tokens exceed the configured limit of 272000 tokens. Your messages resulted "
+            "in 300000 tokens. Please reduce the length of the messages.")),
+        (400, "Your input exceeds the context window of this model."),
+        (400, "input length and `max_tokens` exceed context limit: 199899 + 20000 > 200000"),
+        (400, "The input token count (1200000) exceeds the maximum number of tokens allowed."),
+        (400, "Prompt contains 40000 tokens, too large for model with 32768 maximum context length"),
+        # Ollama
+        (500, "prompt too long; exceeded max context length by 123 tokens"),
+        (400, "input length exceeds maximum context length"),
+    ],
+)  # fmt: skip
+def test_too_long_for_the_model_in_the_words_of_servers(status: int, error: str) -> None:
+    for body in ({"error": {"message": error}}, {"error": error}, {"message": error}):
+        assert single(Turn(body, status)).failure == "context_exceeded"
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "failure"),
+    [
+        (400, "At most 4 image(s) may be provided in one request.", "rejected"),
+        (400, "max_tokens is too large: 5000. This model supports at most 4096", "rejected"),
+        (429, "Rate limit reached: input tokens exceed the limit of 30000 tokens", "rate_limited"),
+        (500, "CUDA out of memory", "server_error"),
+    ],
+)
+def test_other_complaints_are_not_taken_for_it(status: int, error: str, failure: str) -> None:
+    turn = Turn({"error": {"message": error}}, status, {"Retry-After": "0"})
+    assert single(turn).failure == failure
+
+
+@pytest.mark.parametrize(
     ("turn", "said"),
     [
         (Turn({"error": {"message": "Incorrect API key"}}, 401), "Incorrect API key"),
@@ -266,6 +319,54 @@ def test_structured_answers_are_checked_here_too() -> None:
     assert single(Turn(chat('{"caption": "a dog"}')), structured=True).text == "a dog"
     for content in ("a dog", '{"text": "a dog"}', '{"caption": 3}', "[]"):
         assert single(Turn(chat(content)), structured=True).failure == "bad_answer"
+
+
+def test_an_object_among_words_is_found() -> None:
+    turn = Turn(chat('Here it is: {"caption": "a {dog}"}. Enjoy!'))
+    assert single(turn, structured=True).text == "a {dog}"
+
+
+def test_a_server_that_ignores_the_wanted_structure_is_not_asked_again_and_again() -> None:
+    with serving(lambda payload, _: Turn(chat("a dog"))) as server:
+        with pytest.raises(ServiceError, match=r"bad_answer(?s:.)*served.structured=false"):
+            answers(server.served(structured=True), requests(40))
+        assert len(server.posts) <= 8, "one for each clip, until it is plain"
+
+
+def test_packed_answers_are_read() -> None:
+    def packed(body: Any, packing: str, **more: Any) -> Turn:
+        plain = json.dumps(body).encode()
+        data = gzip.compress(plain) if packing == "gzip" else zlib.compress(plain)
+        return Turn(data, headers={"Content-Encoding": packing}, **more)
+
+    for packing in ("gzip", "deflate"):
+        assert single(packed(chat("a dog"), packing)).text == "a dog"
+    assert single(Turn(gzip.compress(json.dumps(chat("a dog")).encode()))).text == "a dog"
+    cut = Turn(gzip.compress(json.dumps(chat("a dog")).encode())[:-9])
+    assert single(cut).failure == "connection_lost"
+    refused = packed({"error": {"message": "no such key"}}, "gzip", status=401)
+    for turn, said in ((refused, "no such key"), (Turn(b"\x00\x1b[31m\x07!", 401), "!")):
+        with serving(lambda *_, turn=turn: turn) as server, pytest.raises(ServiceError) as caught:
+            answers(server.served(), requests(1))
+        assert said in str(caught.value)
+        assert str(caught.value).replace("\n", "").isprintable()
+
+
+def test_an_unknown_model_is_told_with_those_that_there_are() -> None:
+    turn = Turn({"error": {"message": "The model `n` does not exist."}}, 404)
+    with serving(lambda *_: turn) as server:
+        server.models = ["big", "n:latest"]
+        with pytest.raises(ServiceError, match=r"it has: big, n:latest(?s:.)*did you mean 'n:lat"):
+            answers(server.served(model="n"), requests(1))
+
+
+def test_a_name_that_is_not_listed_is_warned_about(caplog: pytest.LogCaptureFixture) -> None:
+    with serving(echo) as server:
+        server.models = ["qwen2.5-vl"]
+        check_served(server.served(model="qwen2.5-vl"))
+        assert not caplog.records
+        check_served(server.served(model="qwen2-vl"))
+        assert "does not list the model 'qwen2-vl'; it lists: qwen2.5-vl" in caplog.text
 
 
 def test_what_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -188,3 +188,48 @@ def test_work_is_counted() -> None:
     assert (ledger.counts["prompt_tokens"], ledger.counts["completion_tokens"]) == (300, 21)
     assert ledger.counts["tokens"] == 321
     assert ledger.seconds["request"] > 0
+
+
+def test_a_budget_of_tokens_is_used_up_by_what_answers_cost() -> None:
+    with serving(echo) as server:
+        served = server.served(max_tokens=2000, concurrency=64)
+        told: dict[str, Answer] = {}
+        with pytest.raises(BudgetSpentError, match=r"1926 tokens of 2000; the next .* 107 tokens"):
+            for request, answer in converse(served, requests(60), 1000):
+                told[request.clip_id] = answer
+    assert len(told) == 2000 // 107, "a thousand tokens are allowed for each, seven are used"
+
+
+def test_a_budget_that_is_too_small_for_the_first_says_what_that_would_cost() -> None:
+    with serving(echo) as server:
+        with pytest.raises(BudgetSpentError, match=r"0 tokens of 500; the next .* 1305 tokens"):
+            list(converse(server.served(max_tokens=500), requests(3), 1000))
+        assert server.posts == []
+
+
+def test_answers_of_a_server_that_does_not_count_are_counted_by_their_length() -> None:
+    silent = {key: value for key, value in chat("a dog runs").items() if key != "usage"}
+    with serving(lambda *_: Turn(silent)) as server:
+        told: dict[str, Answer] = {}
+        with pytest.raises(BudgetSpentError):
+            collect(told, server.served(max_tokens=5000, concurrency=2), requests(60))
+    assert 10 <= len(told) <= 5000 // 300
+
+
+def test_all_tries_of_an_answer_are_paid_for() -> None:
+    def script(payload: dict[str, Any], time: int) -> Turn:
+        return Turn(chat("no object" if time < 2 else '{"caption": "a dog"}'))
+
+    with serving(script) as server, budget.run() as spent:
+        answers(server.served(structured=True, temperature=0.5), requests(2))
+    assert (spent.requests, spent.tokens, spent.reserved) == (6, 6 * 107, 0)
+
+
+def test_streams_of_one_run_wait_for_what_others_have_set_aside() -> None:
+    """The outer stream asks for more while its own requests hold most of the budget."""
+    with serving(lambda payload, _: Turn(chat(mirror(payload)), delay_seconds=0.05)) as server:
+        inner, outer = server.served(model="inner"), server.served(model="outer")
+        with budget.run(max_tokens=2200):
+            pairs = converse(inner, requests(8), 1000)
+            found = list(converse(outer, (request for request, _ in pairs), 1000))
+    assert len(found) == 8
