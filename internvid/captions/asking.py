@@ -33,6 +33,21 @@ FAILURES = (
     "timed_out",
     "connection_lost",
 )
+# Reasons that lie with the moment and not with the question: the next run may well get an answer.
+TRANSIENT = ("bad_answer", "rate_limited", "server_error", "timed_out", "connection_lost")
+# Reasons that the same question gets again; the second row only from a model that does not sample.
+LASTING = ("refused", "rejected", "context_exceeded")
+LASTING_IF_GREEDY = ("empty_answer", "too_long", "truncated")
+
+
+def lasting_reasons(*, is_greedy: bool) -> frozenset[str]:
+    """Reasons of failures that a rerun would only pay for again.
+
+    Args:
+        is_greedy: whether all models that are asked would say the same again; those on this
+            machine would.
+    """
+    return frozenset({*LASTING, *(LASTING_IF_GREEDY if is_greedy else ())})
 
 
 @dataclass(frozen=True)

@@ -283,8 +283,8 @@ class ChatClient:
             self._lanes.answered(passage)
         elif reply.status in (429, 503):
             self._lanes.shrink(passage, 0.5)
-        served = self._served
-        return judge(reply, structured=served.structured, greedy=served.temperature == 0)
+        is_greedy = self._served.is_greedy and "temperature" not in self._dropped
+        return judge(reply, structured=self._served.structured, greedy=is_greedy)
 
     async def _listened(self, body: bytes, passage: Passage) -> Reply:
         """The reply to one request; one that is late is listened to for longer.

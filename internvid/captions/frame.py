@@ -16,6 +16,7 @@ from internvid.captions.asking import (
     annotation,
     ask_about,
     judged,
+    lasting_reasons,
     middle_pick,
 )
 from internvid.captions.local import LocalModel, show, without_weights
@@ -59,6 +60,11 @@ class FrameCaptioner:
     def __post_init__(self) -> None:
         if self.served.model:
             object.__setattr__(self, "local", without_weights(self.local))
+
+    @property
+    def lasting(self) -> frozenset[str]:
+        """Reasons of failures that a rerun would only pay for again."""
+        return lasting_reasons(is_greedy=self.served.is_greedy)
 
     def setup(self) -> None:
         """Load the model, or ask the server whether it is there."""

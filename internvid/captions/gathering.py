@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from internvid.captions.asking import Answer, Request, ask_about
+from internvid.captions.asking import TRANSIENT, Answer, Request, ask_about
 from internvid.core.contracts import Pick
 
 Describe = Callable[[Iterable[Request]], Iterator[tuple[Request, Answer]]]
@@ -69,8 +69,15 @@ def lines_of(answers: Sequence[Answer]) -> list[str]:
     return [answer.text for answer in answers]
 
 
-def first_failure(answers: Sequence[Answer]) -> str:
-    """Why there is no line at all; empty where there is one."""
+def failure_of(answers: Sequence[Answer]) -> str:
+    """Why the lines of a clip cannot be used; empty where they can.
+
+    A picture without a line for a reason that lies with the picture leaves the others standing. One
+    that failed for want of a server does not: the clip is asked about again, whole.
+    """
+    for answer in answers:
+        if answer.failure in TRANSIENT:
+            return answer.failure
     if any(answer.text for answer in answers):
         return ""
     return next((answer.failure for answer in answers if answer.failure), "no_lines")

@@ -12,16 +12,18 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from internvid.captions.asking import (
+    TRANSIENT,
     Answer,
     Asked,
     Request,
     annotation,
     ask_about,
+    lasting_reasons,
     middle_pick,
 )
 from internvid.captions.check import unsupported_words
 from internvid.captions.frame import FrameCaptioner
-from internvid.captions.gathering import Pictures, by_clip, first_failure, lines_of
+from internvid.captions.gathering import Pictures, by_clip, failure_of, lines_of
 from internvid.captions.summarise import Fuser
 from internvid.captions.tags import TagsCaptioner
 from internvid.core.contracts import Annotation, ClipView, Pick
@@ -33,7 +35,8 @@ class MultiscaleCaptioner:
 
     Extras: `coarse` (the middle frame's caption), `lines` (one per described frame, in time order,
     empty where that failed) and `unsupported` (content words of the sentence that stand in none of
-    them: claims that no frame text supports). Where one scale fails, the other stands alone.
+    them: claims that no frame text supports). Where one scale fails, the other stands alone, unless
+    it failed for want of a server: then the clip fails, and the next run asks again.
 
     Attributes:
         coarse: describes the middle frame.
@@ -50,6 +53,12 @@ class MultiscaleCaptioner:
     coarse: FrameCaptioner = field(default_factory=FrameCaptioner)
     fine: TagsCaptioner = field(default_factory=TagsCaptioner)
     fuser: Fuser = field(default_factory=Fuser)
+
+    @property
+    def lasting(self) -> frozenset[str]:
+        """Reasons of failures that a rerun would only pay for again."""
+        served = (self.coarse.served, self.fine.served, self.fuser.served)
+        return lasting_reasons(is_greedy=all(each.is_greedy for each in served))
 
     def setup(self) -> None:
         """Load all models; those that are the same only once."""
@@ -71,11 +80,11 @@ class MultiscaleCaptioner:
         for pictures, answers in by_clip(self._seen(clips, asked), words, self.fine.describe):
             coarse: Answer = pictures.notes["coarse"]
             middle: Pick = pictures.notes["middle"]
-            failure = first_failure(answers)
+            failure = _failure(coarse, failure_of(answers))
             shown = _in_order([*pictures.picks, middle])
-            if failure and coarse.failure:
+            if failure:
                 request = ask_about(pictures.clip_id, shown, words)
-                asked.set_aside(annotation(request, Answer(failure=coarse.failure)))
+                asked.set_aside(annotation(request, Answer(failure=failure)))
                 continue
             lines = lines_of(answers)
             said = self.fuser.words([*lines, coarse.text], form)
@@ -94,6 +103,14 @@ class MultiscaleCaptioner:
         for request, answer in self.coarse.describe(asked.requests(clips, question)):
             notes = {"coarse": answer, "middle": request.picks[0]}
             yield Pictures(request.clip_id, request.notes["fine"], notes)
+
+
+def _failure(coarse: Answer, fine: str) -> str:
+    """Why a clip cannot be fused: one scale failed for want of a server, or both failed."""
+    for failure in (coarse.failure, fine):
+        if failure in TRANSIENT:
+            return failure
+    return coarse.failure if fine else ""
 
 
 def _in_order(picks: Iterable[Pick]) -> list[Pick]:

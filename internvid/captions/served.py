@@ -106,6 +106,11 @@ class ServedModel:
             )
         return found
 
+    @property
+    def is_greedy(self) -> bool:
+        """Whether the model would answer the same question in the same way again."""
+        return not self.extra_fields().get("temperature", self.temperature)
+
     def key(self) -> str | None:
         """The key, from the environment.
 

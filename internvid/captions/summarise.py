@@ -10,9 +10,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-from internvid.captions.asking import Answer, Asked, Request, annotation, ask_about, judged
+from internvid.captions.asking import (
+    Answer,
+    Asked,
+    Request,
+    annotation,
+    ask_about,
+    judged,
+    lasting_reasons,
+)
 from internvid.captions.check import unsupported_words
-from internvid.captions.gathering import Pictures, by_clip, first_failure, folded, lines_of
+from internvid.captions.gathering import Pictures, by_clip, failure_of, folded, lines_of
 from internvid.captions.local import LocalModel, rewrite, without_weights
 from internvid.captions.served import ServedModel, check_served, converse
 from internvid.captions.tags import TagsCaptioner
@@ -122,6 +130,13 @@ class SummariseCaptioner:
         """What answers depend on."""
         return ("text",) if self.source == "text" else ("picks",)
 
+    @property
+    def lasting(self) -> frozenset[str]:
+        """Reasons of failures that a rerun would only pay for again."""
+        described = (self.pictures.served,) if self.source == "pictures" else ()
+        served = (*described, self.fuser.served)
+        return lasting_reasons(is_greedy=all(each.is_greedy for each in served))
+
     def setup(self) -> None:
         """Load both models."""
         if self.source == "pictures":
@@ -165,7 +180,7 @@ class SummariseCaptioner:
                     asked.set_aside(Annotation(view.clip.clip_id, None, "failed", "no_picks"))
 
         for gathered, answers in by_clip(pictures(), words, self.pictures.describe):
-            failure = first_failure(answers)
+            failure = failure_of(answers)
             if failure:
                 request = ask_about(gathered.clip_id, gathered.picks, words)
                 asked.set_aside(annotation(request, Answer(failure=failure)))

@@ -20,11 +20,12 @@ from internvid.captions.asking import (
     annotation,
     ask_about,
     judged,
+    lasting_reasons,
     picks_per_second,
     spread,
 )
 from internvid.captions.frame import FrameCaptioner
-from internvid.captions.gathering import Pictures, by_clip, first_failure, folded, lines_of
+from internvid.captions.gathering import Pictures, by_clip, failure_of, folded, lines_of
 from internvid.captions.local import LocalModel, show, without_weights
 from internvid.captions.served import ServedModel, check_served
 from internvid.core.config import file_field
@@ -86,6 +87,11 @@ class TagsCaptioner:
         if self.hook or self.served.model:
             object.__setattr__(self, "local", without_weights(self.local))
 
+    @property
+    def lasting(self) -> frozenset[str]:
+        """Reasons of failures that a rerun would only pay for again."""
+        return lasting_reasons(is_greedy=self.served.is_greedy)
+
     def setup(self) -> None:
         """Load the model or the function, or ask the server whether it is there."""
         if self.served.model:
@@ -113,7 +119,7 @@ class TagsCaptioner:
             yield from asked.settled()
             request = ask_about(gathered.clip_id, gathered.picks, words)
             text = ". ".join(line.rstrip(". ") for line in folded(lines_of(answers)))
-            answer = Answer(text, first_failure(answers))
+            answer = Answer(text, failure_of(answers))
             yield annotation(request, answer, {"lines": lines_of(answers)})
         yield from asked.settled()
 

@@ -6,7 +6,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from internvid.captions.asking import Answer, Asked, Request, annotation, ask_about, judged
+from internvid.captions.asking import (
+    Answer,
+    Asked,
+    Request,
+    annotation,
+    ask_about,
+    judged,
+    lasting_reasons,
+)
 from internvid.captions.local import LocalModel, show, without_weights
 from internvid.captions.served import ServedModel, check_served, converse
 from internvid.core.contracts import Annotation, ClipView, Needs, Pick
@@ -60,6 +68,11 @@ class VlmCaptioner:
     def needs(self) -> Needs:
         """Frames that the picks may not hold."""
         return Needs(self.frames, self.short_side)
+
+    @property
+    def lasting(self) -> frozenset[str]:
+        """Reasons of failures that a rerun would only pay for again."""
+        return lasting_reasons(is_greedy=self.served.is_greedy)
 
     def setup(self) -> None:
         """Load the model, or ask the server whether it is there."""

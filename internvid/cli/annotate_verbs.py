@@ -29,6 +29,9 @@ Server = Annotated[
     typer.Option(metavar="URL", help="Ask a served model, e.g. http://127.0.0.1:8000/v1."),
 ]
 Plan = Annotated[bool, typer.Option("--plan", help="Try a few clips, print what all would cost.")]
+Retry = Annotated[
+    bool, typer.Option("--retry", help="Ask again also where the same failure is expected.")
+]
 Requests = Annotated[
     int, typer.Option("--max-requests", min=0, help="Most requests to servers; 0: no limit.")
 ]
@@ -53,6 +56,7 @@ def caption(
     names: Names = None,
     subset: Subset = None,
     assignments: Set = None,
+    retry: Retry = False,
     plan: Plan = False,
     max_requests: Requests = 0,
     max_tokens: Tokens = 0,
@@ -73,6 +77,7 @@ def caption(
             model=model,
             server=server,
             plan=plan,
+            retry=retry,
             max_requests=max_requests,
             max_tokens=max_tokens,
             workers=workers,
@@ -98,6 +103,7 @@ def score(
     names: Names = None,
     subset: Subset = None,
     assignments: Set = None,
+    retry: Retry = False,
     plan: Plan = False,
     workers: Workers = None,
     as_json: Json = False,
@@ -118,6 +124,7 @@ def score(
             model=model,
             server=server,
             plan=plan,
+            retry=retry,
             workers=workers,
             as_json=as_json,
         )

@@ -35,6 +35,7 @@ class AnnotateOptions:
     model: str | None = None
     server: str | None = None
     plan: bool = False
+    retry: bool = False
     max_requests: int = 0
     max_tokens: int = 0
     workers: int | None = None
@@ -86,7 +87,8 @@ def make_requests(options: AnnotateOptions) -> list[ColumnRequest]:
         component = with_model(component, name, options.model, options.server, _own(options, name))
         default = name.rpartition(":")[2]
         column = options.names[at] if at < len(options.names) else default
-        made.append(ColumnRequest(column, component, options.subset, _text_of(options, component)))
+        text = _text_of(options, component)
+        made.append(ColumnRequest(column, component, options.subset, text, options.retry))
     return made
 
 
@@ -160,6 +162,8 @@ def _put_summary(summary: ColumnSummary) -> None:
         told.append(f"{summary.carried} carried over")
     if summary.waiting:
         told.append(f"{summary.waiting} wait for their text")
+    if summary.lasting:
+        told.append(f"{summary.lasting} failed before for a reason that lasts (--retry asks again)")
     put(f"{summary.column}: {', '.join(told)}, {duration(summary.seconds)} ({summary.key})")
     parts = [f"{name} {count}" for name, count in summary.counts.items()]
     parts += [f"{name} {seconds:.1f} s" for name, seconds in summary.stages.items()]
@@ -196,6 +200,8 @@ def _run_video(options: AnnotateOptions, requests: list[ColumnRequest]) -> None:
     from internvid import recipes
     from internvid.pipeline.single import annotate_video
 
+    if options.retry:
+        raise MisuseError("--retry is for a dataset; one video is asked about whole")
     for name, value in (("--subset", options.subset), ("--text", options.text)):
         if value is not None:
             raise MisuseError(f"{name} is for a dataset, and {options.target} is a file")

@@ -69,8 +69,14 @@ def _plain(column: ColumnAudit, limit: int) -> dict[str, object]:
 
 
 def _put(column: ColumnAudit, limit: int) -> None:
+    counts = {
+        "failed": column.failed,
+        "skipped": column.skipped,
+        "stale (their text was made again; the same command asks again)": column.stale,
+    }
+    further = "".join(f", {count} {what}" for what, count in counts.items() if count)
     put(f"{column.column}: {column.rows} answers, {column.sealed} sealed, "
-        f"{len(column.broken)} broken")  # fmt: skip
+        f"{len(column.broken)} broken{further}")  # fmt: skip
     if column.health:
         told = ", ".join(f"{count} {reason}" for reason, count in column.health.most_common())
         put(f"    health: {told}")

@@ -81,7 +81,11 @@ def tell_of_subset(opened: Dataset, subset: str | None) -> None:
 
 
 def _column_line(column: dict[str, Any]) -> str:
-    told = [f"{column[key]} {key}" for key in ("ok", "skipped", "failed", "pending") if column[key]]
+    told = [
+        f"{column[key]} {key}"
+        for key in ("ok", "skipped", "failed", "pending", "stale")
+        if column[key]
+    ]
     return f"{column['column']} ({', '.join(told) or 'no clips'})"
 
 

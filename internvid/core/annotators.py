@@ -11,6 +11,9 @@ Optional class attributes and methods of such a component:
   and "source" (the video file). Default: picks alone. It decides what the column's fingerprint
   contains, and what a `ClipView` carries.
 - `needs` (attribute or property): a `Needs`.
+- `lasting` (attribute or property): reasons of failures that the same question gets again, because
+  they lie with the clip. Such clips wait for `--retry`; other failures are asked about again by
+  every run. Default: none.
 - `setup()`: imports, loads and checks everything, once, before the first clip; raises an
   InternvidError that says what is missing. A component that has it is run in one process, which
   holds its models; others are spread over worker processes.
@@ -37,7 +40,7 @@ class Traits:
 
     Attributes:
         verb: "caption" or "score".
-        value_type, extras, reads, needs: see the module.
+        value_type, extras, reads, needs, lasting: see the module.
         has_setup: whether it has something to load.
     """
 
@@ -47,6 +50,7 @@ class Traits:
     reads: frozenset[str] = frozenset({"picks"})
     needs: Needs = field(default_factory=Needs)
     has_setup: bool = False
+    lasting: frozenset[str] = frozenset()
 
 
 def traits_of(component: Any) -> Traits:
@@ -69,7 +73,9 @@ def traits_of(component: Any) -> Traits:
         allowed = ", ".join((*VALUE_TYPES, *EXTRA_TYPES[2:], *READS))
         raise ConfigInvalidError(f"{name} declares {wrong[0]!r}; allowed: {allowed}")
     needs = getattr(component, "needs", Needs())
-    return Traits(verb, value_type, extras, reads, needs, hasattr(component, "setup"))
+    lasting = frozenset(getattr(component, "lasting", ()))
+    has_setup = hasattr(component, "setup")
+    return Traits(verb, value_type, extras, reads, needs, has_setup, lasting)
 
 
 def set_up(component: Any) -> None:

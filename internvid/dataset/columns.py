@@ -9,27 +9,11 @@ from typing import Any
 import pyarrow as pa
 
 from internvid.dataset.current import current_clips, gone_videos
+from internvid.dataset.generations import latest_rows
+from internvid.dataset.inputs import TEXT_DIGEST, stale_clips
 from internvid.dataset.layout import Layout, Record
-from internvid.dataset.parts import read_part, read_part_schema
+from internvid.dataset.parts import read_part_schema
 from internvid.dataset.tables import ANNOTATION_KEYS
-
-
-def latest_rows(files: Sequence[Path], columns: Sequence[str] | None = None) -> pa.Table | None:
-    """The rows that hold, each clip once, of one part of a column; None where there is no file.
-
-    Args:
-        files: its generations, the oldest first.
-        columns: only these, with `clip_id` among them; all when None.
-    """
-    if not files:
-        return None
-    # A column written before seals existed lacks some of the columns.
-    tables = [read_part(path, columns) for path in files]
-    if len(tables) == 1:
-        return tables[0]
-    whole = pa.concat_tables(tables, promote_options="default")
-    last = {clip_id: at for at, clip_id in enumerate(whole["clip_id"].to_pylist())}
-    return whole.take(pa.array(sorted(last.values()), pa.int64()))
 
 
 def statuses(files: Sequence[Path]) -> dict[str, str]:
@@ -40,14 +24,14 @@ def statuses(files: Sequence[Path]) -> dict[str, str]:
     return dict(zip(table["clip_id"].to_pylist(), table["status"].to_pylist(), strict=True))
 
 
-def texts_of(files: Sequence[Path]) -> dict[str, tuple[str | None, str]]:
-    """clip_id -> (text or None, status) of one part of a text column."""
-    table = latest_rows(files, ["clip_id", "value", "status"])
+def outcomes(files: Sequence[Path]) -> dict[str, tuple[str, str, str | None]]:
+    """clip_id -> (status, reason, digest of the text it was made from) of its last row."""
+    table = latest_rows(files, ["clip_id", "status", "reason"], optional=[TEXT_DIGEST])
     if table is None:
         return {}
-    names = ("clip_id", "value", "status")
+    names = ("clip_id", "status", "reason", TEXT_DIGEST)
     rows = zip(*(table[name].to_pylist() for name in names), strict=True)
-    return {clip_id: (value, status) for clip_id, value, status in rows}
+    return {clip_id: (status, reason or "", digest) for clip_id, status, reason, digest in rows}
 
 
 def extras_of(schema: pa.Schema | None) -> list[str]:
@@ -84,10 +68,13 @@ def column_progress(layout: Layout, record: Record, cut: str) -> list[dict[str, 
 
     Returns:
         One entry a column: `column`, how many kept clips are `ok`, `skipped`, `failed`, `staged`
-        (answered, not sealed yet) and `pending` (not sealed), and its `key`.
+        (answered, not sealed yet), `pending` (not sealed) and `stale` (answered from a text that
+        is another one now), and its `key`.
     """
     names = record.columns.get(cut, {})
-    counts = {name: dict.fromkeys(("ok", "skipped", "failed", "staged"), 0) for name in names}
+    counts = {
+        name: dict.fromkeys(("ok", "skipped", "failed", "staged", "stale"), 0) for name in names
+    }
     kept = 0
     gone = _gone(layout, record)
     for part in (entry["name"] for entry in record.parts):
@@ -101,6 +88,7 @@ def column_progress(layout: Layout, record: Record, cut: str) -> list[dict[str, 
             for clip_id, status in found.items():
                 if clip_id in ids:
                     counts[name][status] += 1
+            counts[name]["stale"] += len(ids & stale_clips(layout, record, cut, key, part))
             staged = statuses(staged_files(layout, cut, key, part))
             counts[name]["staged"] += sum(
                 clip_id in ids and found.get(clip_id) != status

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from internvid.core.errors import DatasetFormatError, MisuseError
 from internvid.core.shell import command
-from internvid.dataset.columns import column_schema_of, extras_of
+from internvid.dataset.column_views import column_statements, quoted, quoted_name
 from internvid.dataset.current import CURRENT_VIDEOS, ONE_OF_EACH_VIDEO
 from internvid.dataset.layout import Layout, Record
 from internvid.dataset.metadata import expressions
@@ -39,7 +39,8 @@ class Dataset:
 
     Its SQL views: `videos` (one row a source), `clips` (kept clips with every column joined),
     `all_clips` (rejected ones too), `picks`, `timelines`, and `column_<name>` for each column of
-    captions, scores or vectors (its rows with status, reason and what they were made from). Clips
+    captions, scores or vectors (its rows with status, reason, what they were made from, and whether
+    that has changed since: such values are joined to no clip). Clips
     of videos that no source is any more are in neither view of clips. What a build is just adding
     is in none until its part is whole.
     """
@@ -146,13 +147,13 @@ class Dataset:
         """
         clips = f"select * from {'all_clips' if rejected else 'clips'}"
         if subset is not None:
-            path = _quoted([self.subset_path(subset)])
+            path = quoted([self.subset_path(subset)])
             clips += f" semi join read_parquet({path}) using (clip_id)"
         order = " order by video_id, start_pts"
         if limit is not None:
             clips += f"{order} limit {int(limit)}"
         further = "".join(
-            f", of_video.{_name(name)} as {_name(shown)}"
+            f", of_video.{quoted_name(name)} as {quoted_name(shown)}"
             for name, shown in (self.video_columns if of_video != () else {}).items()
             if of_video is None or name in of_video
         )
@@ -293,11 +294,11 @@ class Dataset:
                 hint="run internvid build again to finish it; see internvid status",
             )
         scanned = {
-            table: _quoted([self.layout.scanned(scan, table, part) for part in parts])
+            table: quoted([self.layout.scanned(scan, table, part) for part in parts])
             for table in ("videos", "timelines", "picks")
         }
-        columns, joins, views = self._column_statements(cut)
-        clips = _quoted([self.layout.clips(cut, part) for part in parts])
+        columns, joins, views = column_statements(self.layout, self.record, parts)
+        clips = quoted([self.layout.clips(cut, part) for part in parts])
         return {
             "videos": self._videos_statement(scanned["videos"]),
             "timelines": f"select * from read_parquet({scanned['timelines']})",
@@ -311,7 +312,7 @@ class Dataset:
     def _videos_statement(self, files: str) -> str:
         """The latest row of each source, with a column for each key of the metadata."""
         further = "".join(
-            f", {expression} as {_name(name)}"
+            f", {expression} as {quoted_name(name)}"
             for name, expression in expressions(self.record.metadata, VIDEO_SCHEMA.names)
         )
         return (
@@ -319,33 +320,6 @@ class Dataset:
             f"select * from read_parquet({files}, filename = '{_PART}') "
             f"qualify row_number() over (partition by uri order by {_PART} desc) = 1)"
         )
-
-    def _column_statements(self, cut: str) -> tuple[str, str, dict[str, str]]:
-        """What the columns add to `all_clips`: names, joins; and a view of each, `column_<name>`.
-
-        Vectors are left to their own views: a row of `clips` is for people to look at.
-        """
-        columns, joins = "", ""
-        views: dict[str, str] = {}
-        for at, (name, key) in enumerate(sorted(self.record.columns.get(cut, {}).items())):
-            schema = column_schema_of(self.layout, self.record, cut, key)
-            files = [
-                file for part in self.parts for file in self.layout.column_files(cut, key, part)
-            ]
-            view = f"column_{name}"
-            views[view] = _column_view(files) if files else _EMPTY_COLUMN
-            is_vector = schema is not None and _is_list(schema.field("value").type)
-            names = [] if is_vector else [("value", name)]
-            names += [(extra, f"{name}_{extra}") for extra in extras_of(schema)]
-            if not names:
-                continue
-            columns += "".join(f", c{at}.{_name(one)} as {_name(shown)}" for one, shown in names)
-            chosen = ", ".join(_name(one) for one, _ in names)
-            joins += (
-                f" left join (select clip_id, {chosen} from {_name(view)}"
-                f" where status = 'ok') c{at} using (clip_id)"
-            )
-        return columns, joins, views
 
 
 def open(path: str | os.PathLike[str]) -> Dataset:
@@ -356,36 +330,3 @@ def open(path: str | os.PathLike[str]) -> Dataset:
     """
     layout = Layout(Path(path).absolute())
     return Dataset(layout, layout.read_record())
-
-
-_EMPTY_COLUMN = (
-    "select null::varchar as clip_id, null::varchar as value, null::varchar as status, "
-    "null::varchar as reason where false"
-)
-
-
-def _is_list(kind: Any) -> bool:
-    import pyarrow as pa
-
-    return bool(pa.types.is_list(kind))
-
-
-def _column_view(files: list[Path]) -> str:
-    """The rows that hold: of a clip with several, that of the latest generation."""
-    if not any(".g" in file.stem for file in files):
-        return f"select * from read_parquet({_quoted(files)}, union_by_name = true)"
-    # `part-00000` sorts before `part-00000.g001` once the suffix is gone.
-    return (
-        f"select * exclude ({_PART}) from read_parquet({_quoted(files)}, union_by_name = true, "
-        f"filename = '{_PART}') qualify row_number() over (partition by clip_id "
-        f"order by replace({_PART}, '.parquet', '') desc) = 1"
-    )
-
-
-def _quoted(paths: list[Path]) -> str:
-    quoted = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
-    return f"[{quoted}]"
-
-
-def _name(column: str) -> str:
-    return '"' + column.replace('"', '""') + '"'

@@ -107,7 +107,7 @@ SPAN_PICK_SCHEMA = pa.schema(
 """One row a frame of a further pick set, decoded for one clip."""
 
 ANNOTATION_KEYS = (
-    "clip_id", "value", "status", "reason", "frames", "prompt", "pick_set", "seal",
+    "clip_id", "value", "status", "reason", "frames", "prompt", "pick_set", "seal", "text_digest",
 )  # fmt: skip
 SEAL_BYTES = 16
 
@@ -138,12 +138,15 @@ def row_to_clip(row: Mapping[str, Any]) -> Clip:
     )
 
 
-def column_schema(value_type: str, extras: Mapping[str, str]) -> pa.Schema:
+def column_schema(
+    value_type: str, extras: Mapping[str, str], *, reads_text: bool = False
+) -> pa.Schema:
     """Schema of a column of captions or scores.
 
     Args:
         value_type: "string", "double", "bool" or "vector" (float32 of one length).
         extras: the component's further columns, which stand after `reason`; name -> type name.
+        reads_text: its rows remember the text that they were made from (`dataset/inputs.py`).
     """
     value = pa.list_(pa.float32()) if value_type == "vector" else ARROW_TYPES[value_type]
     return pa.schema(
@@ -157,6 +160,7 @@ def column_schema(value_type: str, extras: Mapping[str, str]) -> pa.Schema:
             ("prompt", pa.string()),
             ("pick_set", pa.string()),
             ("seal", pa.binary(SEAL_BYTES)),
+            *((("text_digest", pa.string()),) if reads_text else ()),
         ]
     )
 

@@ -35,7 +35,8 @@ class ColumnSummary:
         asked: clips that the component was asked about. answered: how many it answered.
         failed: answers that failed; the next run asks again.
         carried: answers that were there for equal spans of another cut.
-        waiting: clips whose text is not there yet.
+        waiting: clips whose text is not there yet, or stale.
+        lasting: clips that failed before for a reason that lasts; only a retry asks again.
         seconds: wall time, models loaded included. stages: seconds by stage, over all threads.
         counts: frames, tokens, requests and whatever else the component counts.
     """
@@ -50,6 +51,7 @@ class ColumnSummary:
     seconds: float
     stages: Mapping[str, float]
     counts: Mapping[str, int]
+    lasting: int = 0
 
 
 def annotate(
@@ -59,6 +61,7 @@ def annotate(
     *,
     subset: str | None = None,
     text: str | None = None,
+    retry: bool = False,
     workers: int | None = None,
     progress: AnnotateProgress | None = None,
 ) -> ColumnSummary:
@@ -72,6 +75,7 @@ def annotate(
         name: of the column; another configuration under a name makes a new column beside the old.
         subset: only its clips.
         text: the text column to read, for components that read one.
+        retry: also ask about clips that failed for a reason that lasts (the component's `lasting`).
         workers: processes for components that load no model; all cores when None.
         progress: told about everything that happens.
 
@@ -80,7 +84,7 @@ def annotate(
         BudgetSpentError: the budget is used up; what was answered is kept.
         InternvidError: a package, weights, key or server is missing; or the component is at fault.
     """
-    request = ColumnRequest(name, component, subset, text)
+    request = ColumnRequest(name, component, subset, text, retry)
     return annotate_columns(dataset, [request], workers=workers, progress=progress)[0]
 
 
@@ -140,6 +144,7 @@ class Survey:
     settled: tuple[str, ...]
     carried: int
     waiting: int
+    lasting: int = 0
 
     @property
     def asked(self) -> int:
@@ -151,11 +156,12 @@ def survey(job: ColumnJob) -> Survey:
     """Look through the parts of a column, one at a time. Nothing is loaded or written."""
     asked: dict[str, int] = {}
     settled = []
-    carried = waiting = 0
+    carried = waiting = lasting = 0
     for part in job.parts:
         work: PartWork = load_part(job, part)
         carried += 0 if work.carried is None else work.carried.num_rows
         waiting += work.waiting
+        lasting += work.lasting
         if work.pending.num_rows:
             asked[part] = work.pending.num_rows
         elif (
@@ -164,7 +170,7 @@ def survey(job: ColumnJob) -> Survey:
             or staged_files(job.layout, job.cut, job.column, part)
         ):
             settled.append(part)
-    return Survey(asked, tuple(settled), carried, waiting)
+    return Survey(asked, tuple(settled), carried, waiting, lasting)
 
 
 def write_column(
@@ -199,6 +205,7 @@ def write_column(
         seconds=round(time.monotonic() - started, 3),
         stages=_rounded(ledger),
         counts=dict(sorted(ledger.counts.items())),
+        lasting=found.lasting,
     )
 
 

@@ -18,6 +18,7 @@ from internvid.core.errors import (
 from internvid.core.registry import create
 from internvid.dataset.columns import is_text_column
 from internvid.dataset.current import gone_videos
+from internvid.dataset.inputs import IS_STALE, text_chain
 from internvid.dataset.layout import NAME, Layout, Record
 from internvid.dataset.parts import read_part, read_part_schema
 from internvid.dataset.store import Dataset
@@ -36,12 +37,14 @@ class ColumnRequest:
         subset: only this subset's clips; every kept clip when None.
         text: name of the text column it reads; None where it reads none, or where there is
             only one.
+        retry: also ask about clips that failed for a reason that lasts.
     """
 
     name: str
     component: Any
     subset: str | None = None
     text: str | None = None
+    retry: bool = False
 
 
 def column_job(
@@ -75,9 +78,22 @@ def column_job(
         only = frozenset(read_part(path, columns=["clip_id"])["clip_id"].to_pylist())
     key = key_of(request.name, component, inputs)
     gone = gone_videos(layout, record.scan, parts)
-    job = ColumnJob(layout, record.scan, record.cut, key, component, parts, only, text, gone=gone)
+    job = ColumnJob(
+        layout, record.scan, record.cut, key, component, parts, only, text,
+        gone=gone,
+        read_texts=_read_texts(record, record.cut, text),
+        retry=request.retry,
+    )  # fmt: skip
     _check_name(request.name, job, record)
     return job
+
+
+def _read_texts(record: Record, cut: str, text: str | None) -> tuple[str, ...]:
+    """A text column, the one it was made from, and so on; nothing where one is not current."""
+    if text is None:
+        return ()
+    chain = (text, *text_chain(record, text))
+    return chain if set(record.columns.get(cut, {}).values()).issuperset(chain) else ()
 
 
 def _named(component: str) -> Any:
@@ -104,7 +120,7 @@ def _check_name(name: str, job: ColumnJob, record: Record) -> None:
     if not NAME.fullmatch(name):
         raise MisuseError(f"{name!r} cannot name a column: use letters, digits, '.', '_' and '-'")
     extras = job.traits.extras
-    wrong = sorted(set(extras) & set(ANNOTATION_KEYS))
+    wrong = sorted(set(extras) & {*ANNOTATION_KEYS, IS_STALE})
     if wrong:
         raise ConfigInvalidError(f"an extra column cannot be called {wrong[0]!r}")
     taken: set[str] = set()

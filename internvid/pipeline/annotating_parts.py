@@ -14,8 +14,10 @@ import pyarrow.compute as pc
 from internvid.core.annotators import Traits, traits_of
 from internvid.core.contracts import ClipView, Pick
 from internvid.core.errors import InternvidError
-from internvid.dataset.columns import latest_rows, staged_files, statuses, texts_of
+from internvid.dataset.columns import outcomes, staged_files
 from internvid.dataset.current import current_clips
+from internvid.dataset.generations import latest_rows
+from internvid.dataset.inputs import TEXT_DIGEST, TextRow, current_texts, text_digest
 from internvid.dataset.layout import Layout
 from internvid.dataset.parts import read_part
 from internvid.dataset.picks import SCAN_PICKS, SpanPicks, StoredPicks, span_picks_index
@@ -38,6 +40,9 @@ class ColumnJob:
         text: `name@fingerprint` of the text column that the component reads, if it does.
         pick_set: name of the pick set that it is shown where that holds the clip.
         gone: videos that no source is any more; nothing is asked about their clips.
+        read_texts: `text`, the text column that it was made from itself, and so on; empty where one
+            of these was made again, so that what was made of it is stale.
+        retry: also ask about clips that failed for a reason that lasts.
     """
 
     layout: Layout
@@ -50,6 +55,8 @@ class ColumnJob:
     text: str | None = None
     pick_set: str | None = None
     gone: frozenset[str] = frozenset()
+    read_texts: tuple[str, ...] = ()
+    retry: bool = False
 
     @property
     def traits(self) -> Traits:
@@ -60,7 +67,7 @@ class ColumnJob:
     def schema(self) -> pa.Schema:
         """Of the column's files."""
         traits = self.traits
-        return column_schema(traits.value_type, traits.extras)
+        return column_schema(traits.value_type, traits.extras, reads_text=self.text is not None)
 
 
 @dataclass
@@ -72,7 +79,9 @@ class PartWork:
         pending: rows of the clips table to ask about, in order.
         carried: rows of equal spans under other cuts.
         ready: rows that need no asking.
-        waiting: clips that cannot be asked yet because their text is missing.
+        waiting: clips that cannot be asked yet because their text is missing, or stale.
+        lasting: clips that failed for a reason that lasts and are not asked about again.
+        texts: clip_id -> (text, status of its row).
         open: clip_id -> pick set, of clips that were asked and not answered yet.
         is_read: whether all pending clips were handed out.
     """
@@ -83,6 +92,7 @@ class PartWork:
     carried: pa.Table | None = None
     ready: list[dict[str, Any]] = field(default_factory=list)
     waiting: int = 0
+    lasting: int = 0
     texts: dict[str, tuple[str | None, str]] = field(default_factory=dict)
     open: dict[str, str] = field(default_factory=dict)
     is_read: bool = False
@@ -101,42 +111,63 @@ def load_part(job: ColumnJob, part: str) -> PartWork:
         return PartWork(part, [], pa.table({"clip_id": pa.array([], pa.string())}))
     clips = clips.filter(clips["kept"])
     order: list[str] = clips["clip_id"].to_pylist()
-    known = statuses(job.layout.column_files(job.cut, job.column, part))
-    known.update(statuses(staged_files(job.layout, job.cut, job.column, part)))
-    asked = [
-        clip_id
-        for clip_id in order
-        if known.get(clip_id, "failed") == "failed" and (job.only is None or clip_id in job.only)
-    ]
-    carried = _carried(job, part, frozenset(asked))
-    if carried is not None:
-        held = set(carried["clip_id"].to_pylist())
+    texts = current_texts(job.layout, job.cut, job.read_texts, part)
+    work = PartWork(part, order, clips)
+    asked = _unanswered(job, work, texts)
+    work.carried = _carried(job, part, frozenset(asked), texts)
+    if work.carried is not None:
+        held = set(work.carried["clip_id"].to_pylist())
         asked = [clip_id for clip_id in asked if clip_id not in held]
-    work = PartWork(part, order, clips, carried)
     if job.text is not None:
-        asked = _with_texts(job, work, asked)
+        asked = _with_texts(job, work, asked, texts)
     work.pending = clips.filter(pc.is_in(clips["clip_id"], pa.array(asked, pa.string())))
     return work
 
 
-def _with_texts(job: ColumnJob, work: PartWork, asked: Sequence[str]) -> list[str]:
-    assert job.text is not None
-    texts = texts_of(job.layout.column_files(job.cut, job.text, work.part))
+def _unanswered(job: ColumnJob, work: PartWork, texts: Mapping[str, TextRow]) -> list[str]:
+    """Clips without an answer, with one from another text, or with a failure worth a retry."""
+    known = outcomes(job.layout.column_files(job.cut, job.column, work.part))
+    known.update(outcomes(staged_files(job.layout, job.cut, job.column, work.part)))
+    lasting = frozenset() if job.retry else job.traits.lasting
+    found = []
+    for clip_id in work.order:
+        if job.only is not None and clip_id not in job.only:
+            continue
+        status, reason, digest = known.get(clip_id, ("failed", "", None))
+        if digest is not None and digest != _digest(texts, clip_id):
+            found.append(clip_id)
+        elif status == "failed" and reason in lasting:
+            work.lasting += 1
+        elif status == "failed":
+            found.append(clip_id)
+    return found
+
+
+def _digest(texts: Mapping[str, TextRow], clip_id: str) -> str:
+    row = texts.get(clip_id)
+    return text_digest(row.value if row else None)
+
+
+def _with_texts(
+    job: ColumnJob, work: PartWork, asked: Sequence[str], texts: Mapping[str, TextRow]
+) -> list[str]:
     found = []
     for clip_id in asked:
-        text, status = texts.get(clip_id, (None, "failed"))
-        if text is not None:
-            work.texts[clip_id] = (text, status)
+        row = texts.get(clip_id)
+        if row is not None and row.value is not None:
+            work.texts[clip_id] = (row.value, row.status)
             found.append(clip_id)
-        elif status == "skipped":
-            work.ready.append(no_text(clip_id, job.traits))
+        elif row is not None and row.status == "skipped":
+            work.ready.append({**no_text(clip_id, job.traits), TEXT_DIGEST: ""})
         else:
             work.waiting += 1
     return found
 
 
-def _carried(job: ColumnJob, part: str, asked: frozenset[str]) -> pa.Table | None:
-    """Answers about the same spans that another cut's column of the same key holds."""
+def _carried(
+    job: ColumnJob, part: str, asked: frozenset[str], texts: Mapping[str, TextRow]
+) -> pa.Table | None:
+    """Answers about the same spans, and texts, that another cut's column of the same key holds."""
     tables = []
     wanted = set(asked)
     for cut in sorted(path.name for path in (job.layout.root / "cuts").glob("*")):
@@ -149,11 +180,28 @@ def _carried(job: ColumnJob, part: str, asked: frozenset[str]) -> pa.Table | Non
             pc.is_in(table["clip_id"], pa.array(sorted(wanted), pa.string())),
             pc.not_equal(table["status"], "failed"),
         )
-        table = table.filter(fits)
+        table = _as_stored(table.filter(fits), job.schema)
+        if job.text is not None:
+            table = table.filter(_of_these_texts(table, texts))
         wanted -= set(table["clip_id"].to_pylist())
         if table.num_rows:
-            tables.append(table.select(job.schema.names).cast(job.schema))
+            tables.append(table)
     return pa.concat_tables(tables) if tables else None
+
+
+def _as_stored(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """A table with exactly the columns of a schema; what is not there is null."""
+    for name in schema.names:
+        if name not in table.schema.names:
+            nulls = pa.nulls(table.num_rows, schema.field(name).type)
+            table = table.append_column(name, nulls)
+    return table.select(schema.names).cast(schema)
+
+
+def _of_these_texts(table: pa.Table, texts: Mapping[str, TextRow]) -> pa.Array:
+    """Which rows were made from the texts that are current; those of before digests are trusted."""
+    rows = zip(table["clip_id"].to_pylist(), table[TEXT_DIGEST].to_pylist(), strict=True)
+    return pa.array([digest in (None, _digest(texts, clip_id)) for clip_id, digest in rows])
 
 
 class ClipStream(Iterator[ClipView]):

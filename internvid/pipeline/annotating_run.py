@@ -13,10 +13,12 @@ import pyarrow as pa
 from internvid.core.contracts import Annotation
 from internvid.core.errors import InternvidError
 from internvid.core.ledger import Ledger, collecting, stage
-from internvid.dataset.columns import latest_rows, staged_files
+from internvid.dataset.columns import staged_files
+from internvid.dataset.generations import latest_rows
+from internvid.dataset.inputs import TEXT_DIGEST, text_digest
 from internvid.dataset.parts import commit_table, discard, read_part, rows_to_table
 from internvid.pipeline.annotating_parts import ClipStream, ColumnJob, PartWork
-from internvid.pipeline.annotating_rows import answer_row, no_answer
+from internvid.pipeline.annotating_rows import answer_row
 
 STAGE_ANSWERS = 256
 STAGE_SECONDS = 5.0
@@ -66,20 +68,25 @@ class ColumnRun:
         """
         stream = ClipStream(self.job, self.parts)
         with Stage(self.job) as staged:
-            traits = self.job.traits
             for answer in _answers(self.job, stream):
                 work, pick_set = stream.answered(answer.clip_id)
-                self._keep(staged, work, answer_row(answer, traits, pick_set))
+                self._keep(staged, work, self._row(work, answer, pick_set))
                 self._seal_completed(stream, staged)
             for work, clip_id, pick_set in stream.unanswered():
                 stream.answered(clip_id)
-                self._keep(staged, work, no_answer(clip_id, traits, pick_set))
+                self._keep(staged, work, self._row(work, _silence(clip_id), pick_set))
             for view in stream:  # a component that stopped early left these unread
                 work, pick_set = stream.answered(view.clip.clip_id)
-                self._keep(staged, work, no_answer(view.clip.clip_id, traits, pick_set))
+                self._keep(staged, work, self._row(work, _silence(view.clip.clip_id), pick_set))
                 self._seal_completed(stream, staged)
             self._seal_completed(stream, staged)
         return self.answered
+
+    def _row(self, work: PartWork, answer: Annotation, pick_set: str) -> dict[str, Any]:
+        row = answer_row(answer, self.job.traits, pick_set)
+        if self.job.text is not None:
+            row[TEXT_DIGEST] = text_digest(work.texts[answer.clip_id][0])
+        return row
 
     def _keep(self, staged: Stage, work: PartWork, row: dict[str, Any]) -> None:
         staged.add(work.part, row)
@@ -90,6 +97,11 @@ class ColumnRun:
     def _seal_completed(self, stream: ClipStream, staged: Stage) -> None:
         for work in stream.completed():
             staged.seal(work)
+
+
+def _silence(clip_id: str) -> Annotation:
+    """What is kept of a clip that the component said nothing about."""
+    return Annotation(clip_id, None, "failed", "no_answer")
 
 
 def _answers(job: ColumnJob, stream: ClipStream) -> Iterator[Annotation]:
@@ -227,7 +239,11 @@ def _changed(table: pa.Table, known: pa.Table | None) -> pa.Table:
     """The rows of a table that say something else than what is known."""
     if known is None or not table.num_rows or "seal" not in known.schema.names:
         return table
-    names = ("clip_id", "status", "seal", "reason")
+    names = ["clip_id", "status", "seal", "reason"]
+    if TEXT_DIGEST in table.schema.names:
+        names.append(TEXT_DIGEST)
+        if TEXT_DIGEST not in known.schema.names:
+            known = known.append_column(TEXT_DIGEST, pa.nulls(known.num_rows, pa.string()))
     old = set(zip(*(known[name].to_pylist() for name in names), strict=True))
     new = zip(*(table[name].to_pylist() for name in names), strict=True)
     return table.filter(pa.array([row not in old for row in new], pa.bool_()))

@@ -22,7 +22,8 @@ from internvid.core.annotators import set_up, traits_of
 from internvid.core.binding import origin_of, seal
 from internvid.core.contracts import ClipView, Pick
 from internvid.core.errors import DatasetFormatError, MisuseError
-from internvid.dataset.columns import latest_rows
+from internvid.dataset.generations import latest_rows
+from internvid.dataset.inputs import stale_clips
 from internvid.dataset.layout import Layout, Record
 from internvid.dataset.parts import read_part
 from internvid.dataset.picks import SCAN_PICKS, SpanPicks, StoredPicks, span_picks_index
@@ -49,7 +50,9 @@ class ColumnAudit:
     """What an audit found in one column.
 
     Attributes:
-        rows: answers that were looked at. sealed: those that carry a seal.
+        rows: answers that were looked at. sealed: those that carry a seal. failed, skipped: those
+            without a value.
+        stale: those that were made from a text which is another one now.
         broken: bindings that do not hold: `seal` (the row was not made like this), `clip` (no such
             clip in the cut), `picture` (a frame that it was made from is not stored).
         unhealthy: the first texts that `check_text` distrusts, with its reasons.
@@ -63,6 +66,9 @@ class ColumnAudit:
     key: str
     rows: int = 0
     sealed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    stale: int = 0
     broken: list[Finding] = field(default_factory=list)
     unhealthy: list[Finding] = field(default_factory=list)
     health: Counter[str] = field(default_factory=Counter)
@@ -127,6 +133,8 @@ class _Column:
             if table is None or not table.num_rows:
                 continue
             clips = self._clips(part)
+            stale = stale_clips(self.layout, self.record, self._cut, self.key, part)
+            found.stale += len(stale & clips.keys())
             picks = _Picks(self.layout, self._scan, part)
             for row in _rows(table):
                 self._check_row(row, clips, picks, found)
@@ -163,6 +171,8 @@ class _Column:
         found: ColumnAudit,
     ) -> None:
         found.rows += 1
+        found.failed += row["status"] == "failed"
+        found.skipped += row["status"] == "skipped"
         if row.get("seal") is None:
             return
         found.sealed += 1

@@ -36,9 +36,11 @@ def answers(served: ServedModel, asked: list[Request]) -> dict[str, Answer]:
     return found
 
 
-def collect(told: dict[str, Answer], served: ServedModel, asked: list[Request]) -> None:
+def collect(
+    told: dict[str, Answer], served: ServedModel, asked: list[Request], maximum_tokens: int = 32
+) -> None:
     """Keep answers as they come, for streams that end with an error."""
-    for request, answer in converse(served, asked, 32):
+    for request, answer in converse(served, asked, maximum_tokens):
         told[request.clip_id] = answer
 
 

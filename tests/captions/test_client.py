@@ -248,7 +248,7 @@ def test_an_answer_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> No
         (400, "Your input exceeds the context window of this model."),
         (400, "input length and `max_tokens` exceed context limit: 199899 + 20000 > 200000"),
         (400, "The input token count (1200000) exceeds the maximum number of tokens allowed."),
-        (400, "Prompt contains 40000 tokens, too large for model with 32768 maximum context length"),
+        (400, "Prompt contains 40000 tokens, too large for 32768 maximum context length"),
         # Ollama
         (500, "prompt too long; exceeded max context length by 123 tokens"),
         (400, "input length exceeds maximum context length"),

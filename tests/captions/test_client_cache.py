@@ -195,8 +195,7 @@ def test_a_budget_of_tokens_is_used_up_by_what_answers_cost() -> None:
         served = server.served(max_tokens=2000, concurrency=64)
         told: dict[str, Answer] = {}
         with pytest.raises(BudgetSpentError, match=r"1926 tokens of 2000; the next .* 107 tokens"):
-            for request, answer in converse(served, requests(60), 1000):
-                told[request.clip_id] = answer
+            collect(told, served, requests(60), 1000)
     assert len(told) == 2000 // 107, "a thousand tokens are allowed for each, seven are used"
 
 

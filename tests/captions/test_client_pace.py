@@ -71,8 +71,8 @@ def test_waiting_for_a_lane_is_not_waiting_for_the_server() -> None:
 def test_a_silent_server_is_told_with_the_settings_that_may_help() -> None:
     with serving(lambda *_: Turn(does="hang")) as server:
         told: dict[str, Answer] = {}
+        served = server.served(read_seconds=0.03, total_seconds=0.2, retries=0)
         with pytest.raises(ServiceError, match="timed_out") as caught:
-            served = server.served(read_seconds=0.03, total_seconds=0.2, retries=0)
             collect(told, served, requests(40))
     assert "no answer within read_seconds=0.03" in str(caught.value)
     for setting in ("served.read_seconds", "served.total_seconds", "served.concurrency"):
