@@ -23,11 +23,12 @@ from internvid.scan.audio import LoudnessMeter
 from internvid.scan.columns import StoringObserver, encode_column
 from internvid.scan.picks import PickMaker, StoredPick
 from internvid.scan.refine import LEAD_SPEC, GapReader, refine
-from internvid.video.decode import DecodeOptions, DecodeReport, Picture, open_video
+from internvid.video.decode import DecodeOptions, Picture, open_video
 from internvid.video.memory import keep_freed_memory
 from internvid.video.pick import PickClock, PickRule
 from internvid.video.planes import PlaneSampler
 from internvid.video.probe import VideoFacts, hash_file
+from internvid.video.report import DecodeReport
 
 Progress = Callable[[float, float | None], None]
 Keep = Callable[[StoredPick], None]
@@ -54,7 +55,7 @@ class ScanRecipe:
         maximum_frame_bytes: larger pictures are refused, so that memory stays bounded.
     """
 
-    version = 4
+    version = 5
     observers: tuple[Any, ...] = field(default=("content", "luma"), metadata=named_by(_OBSERVERS))
     picks: PickRule = field(default_factory=PickRule)
     mode: str = "full"
