@@ -32,6 +32,7 @@ class Numbered:
         b_frames: most of them in a row.
         gop: frames from key frame to key frame.
         options: of the encoder.
+        is_still: whether each shot is one picture of coloured cells without numbers.
     """
 
     codec: str = "libx264"
@@ -43,6 +44,7 @@ class Numbered:
     b_frames: int = 3
     gop: int = 12
     options: dict[str, str] = field(default_factory=dict)
+    is_still: bool = False
 
 
 def picture(number: int, shot: int) -> npt.NDArray[np.uint8]:
@@ -52,6 +54,13 @@ def picture(number: int, shot: int) -> npt.NDArray[np.uint8]:
     for bit in range(_BITS):
         image[8:40, bit * 16 : (bit + 1) * 16] = 235 if number >> bit & 1 else 20
     return image
+
+
+def cells(shot: int) -> npt.NDArray[np.uint8]:
+    """uint8 RGB [96, 128, 3]: the cells of a shot, others in each."""
+    random = np.random.default_rng(shot)
+    colours = random.integers(30, 220, (HEIGHT // 8, WIDTH // 8, 3), np.uint8)
+    return colours.repeat(8, axis=0).repeat(8, axis=1)
 
 
 def number_of(image: npt.NDArray[np.uint8]) -> int:
@@ -73,6 +82,7 @@ def number_of_frame(frame: VideoFrame) -> int:
 def write_numbered(path: Path, how: Numbered | None = None) -> Path:
     """Write frames 0, 1, 2, ... that show their numbers."""
     how = how or Numbered()
+    path.parent.mkdir(parents=True, exist_ok=True)
     options = dict(how.options)
     if how.codec == "libx264":
         given = options.pop("x264-params", "")
@@ -91,7 +101,8 @@ def write_numbered(path: Path, how: Numbered | None = None) -> Path:
         stream.options = options
         for number in range(how.frames):
             shot = sum(number >= cut for cut in how.cuts)
-            frame = VideoFrame.from_ndarray(picture(number, shot), format="rgb24")
+            image = cells(shot) if how.is_still else picture(number, shot)
+            frame = VideoFrame.from_ndarray(image, format="rgb24")
             frame.pts = number if how.times is None else how.times[number]
             frame.time_base = how.time_base
             container.mux(stream.encode(frame))

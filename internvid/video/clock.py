@@ -23,7 +23,7 @@ from internvid.video.report import DecodeReport
 
 # A clock that jumps back by more was started again: packets in decoding order, frames in that of
 # display, which damage may change a little.
-_RESTART_SECONDS = 0.2
+_RESTART_SECONDS = Fraction(1, 5)
 _RESTART_SHOWN_SECONDS = 1.0
 # Frames kept back while it is open whether packets were lost or times are those of decoding:
 # encoders rarely reorder over more.
@@ -33,6 +33,26 @@ _MOST_LOSSES = 3
 # No codec holds more packets back.
 _MOST_PACKETS = 64
 _REMEMBERED_STEPS = 33
+
+
+def is_restart(
+    packet: Packet[Any], latest: int | None, decoded: int | None, second: Fraction
+) -> bool:
+    """Whether the clock of a stream starts again with a packet.
+
+    Args:
+        packet: the next one in decoding order.
+        latest: latest time of display so far, in ticks.
+        decoded: time of decoding of the packet before.
+        second: ticks in a second.
+    """
+    jump = second * _RESTART_SECONDS
+    time = packet.pts if packet.pts is not None else packet.dts
+    # Frames shown before another may come behind it, but no key frame does.
+    if packet.is_keyframe and latest is not None and time is not None and latest - time > jump:
+        return True
+    return decoded is not None and packet.dts is not None and decoded - packet.dts > jump
+
 
 _Time = tuple[int, int]
 """Place in a stream: which run of its clock, and the time in it."""
@@ -99,11 +119,13 @@ class FrameClock:
     _last: _Time | None = None
     _shift: int = 0
     _durations: _Durations = field(default_factory=_Durations)
+    _recent: deque[tuple[int, int]] = field(
+        default_factory=lambda: deque(maxlen=_REMEMBERED_STEPS + _MOST_PACKETS)
+    )
 
     def __post_init__(self) -> None:
         fps = self.fps if self.fps > 0 else 25.0
         self._typical = max(1, round(Fraction(1 / fps) / self.time_base))
-        self._jump = round(_RESTART_SECONDS / self.time_base)
         self._jump_shown = round(_RESTART_SHOWN_SECONDS / self.time_base)
 
     def send(self, packet: Packet[Any]) -> None:
@@ -111,23 +133,16 @@ class FrameClock:
         time = packet.pts if packet.pts is not None else packet.dts
         if time is None or not packet.size or packet.is_discard:
             return
-        if self._is_restart(packet, time):
+        if is_restart(packet, self._latest, self._decoded, 1 / self.time_base):
             self._run += 1
             self._latest = None
         self._latest = time if self._latest is None else max(self._latest, time)
         self._decoded = packet.dts
+        if not self.is_whole:
+            self._recent.append((time, packet.duration or 0))
         heapq.heappush(self._packets, (self._run, time))
         if len(self._packets) > _MOST_PACKETS:
             heapq.heappop(self._packets)
-
-    def _is_restart(self, packet: Packet[Any], time: int) -> bool:
-        # Frames shown before another may come behind it, but no key frame does.
-        if packet.is_keyframe and self._latest is not None and self._latest - time > self._jump:
-            return True
-        decoded = packet.dts
-        if decoded is None or self._decoded is None:
-            return False
-        return self._decoded - decoded > self._jump
 
     def refuse(self, packet: Packet[Any]) -> None:
         """Forget a packet that the decoder could not use."""
@@ -159,7 +174,10 @@ class FrameClock:
     def finish(self) -> list[tuple[VideoFrame, int]]:
         """Frames still kept back, with their ticks; the report then states the end."""
         found = self._settle(is_last=True) if self._held else []
-        self._set_end()
+        if self._recent and self.report.frames:
+            self._set_end_of_packets()
+        else:
+            self._set_end()
         return found
 
     def _own(self, frame: VideoFrame) -> _Time | None:
@@ -231,3 +249,12 @@ class FrameClock:
     def _set_end(self) -> None:
         if self.report.frames:
             self.report.end_ticks = self._ticks + self._durations.last(self._typical)
+
+    def _set_end_of_packets(self) -> None:
+        """The end where frames were skipped, which a pass over all of them would state."""
+        recent = sorted(self._recent)[-_REMEMBERED_STEPS - 1 :]
+        durations = _Durations()
+        for at, (time, stated) in enumerate(recent):
+            durations.add(time - recent[at - 1][0] if at else None, stated)
+        end = recent[-1][0] - self.report.start_pts + durations.last(self._typical)
+        self.report.end_ticks = max(end, self._ticks + 1)

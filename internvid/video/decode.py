@@ -162,8 +162,10 @@ class VideoPass:
             is_video = packet.stream is self.stream
             if is_video:
                 clock.send(packet)
-            if suspicion is not None and is_video:
-                self.skip(thin=not suspicion.wants(packet))
+            if self.options.thin and is_video:
+                wants = suspicion is not None and suspicion.wants(packet)
+                # The first frame shown may be one that others do not need, and begins the time.
+                self.skip(thin=self.report.frames > 0 and not wants)
             try:
                 for frame in packet.decode():
                     if isinstance(frame, VideoFrame) and frame.width * frame.height > largest:
