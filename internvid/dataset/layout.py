@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from internvid.core.errors import DatasetBusyError, DatasetFormatError, OutputExistsError
+from internvid.core.temporary import is_temporary
 from internvid.dataset.parts import (
     commit_json,
     discard_temporaries,
     held,
-    is_temporary,
     storage_errors,
 )
 

@@ -26,6 +26,7 @@ from internvid.core.errors import (
     OutputExistsError,
     StorageError,
 )
+from internvid.core.temporary import is_left_over, is_temporary, new_temporary
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO}
@@ -37,7 +38,6 @@ _IMPOSSIBLE = {
     errno.ELOOP,
     errno.ENAMETOOLONG,
 }
-TEMPORARY_SUFFIX = ".writing"
 # Columns that grow by a nearly constant step: stored as differences they take almost nothing.
 _GROWING = frozenset({"ticks", "frame"})
 _SOUGHT = frozenset({"video_id", "clip_id", "source_id", "uri", "start_seconds"})
@@ -136,10 +136,10 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 @contextmanager
 def committed(path: Path) -> Iterator[Path]:
-    """A temporary path that becomes `path` when the block ends well, and vanishes otherwise."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    """A temporary file that becomes `path` when the block ends well, and vanishes otherwise."""
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = new_temporary(path)
         try:
             yield temporary
             with temporary.open("rb") as file:
@@ -282,17 +282,13 @@ def row_group_owners(file: pq.ParquetFile) -> list[str]:
     return ["" if each is None else str(each.min) for each in found]
 
 
-def is_temporary(name: str) -> bool:
-    """Whether a file name is that of a part being written, or left by a process that was killed."""
-    return name.endswith(TEMPORARY_SUFFIX)
-
-
 @contextmanager
 def held(path: Path, busy: InternvidError) -> Iterator[None]:
     """Holds a lock file, made if it is not there. The system frees it however the process ends.
 
     Raises:
         InternvidError: `busy`, where another process holds it.
+        StorageError: the file system has no locks, or refuses.
     """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -302,17 +298,36 @@ def held(path: Path, busy: InternvidError) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise busy from error
+        except OSError as error:
+            raise StorageError(
+                f"cannot lock {path}: {os.strerror(error.errno or 0).lower()}",
+                hint="use a file system with locks, or mount this one with them",
+            ) from error
         yield
     finally:
         os.close(descriptor)
 
 
 def discard_temporaries(root: Path) -> None:
-    """Remove what killed writers left. Only under the write lock, when no one else writes."""
+    """Remove what killed writers left.
+
+    Only under the write lock. Where a network folder has no common locks, a writer on another host
+    may be at work all the same: its files stay, until they are a day old.
+    """
     with storage_errors(root):
-        for folder, _, names in os.walk(root):
-            for name in filter(is_temporary, names):
-                Path(folder, name).unlink(missing_ok=True)
+        found = [
+            Path(folder, name)
+            for folder, _, names in os.walk(root)
+            for name in filter(is_temporary, names)
+        ]
+        if not found:
+            return
+        # The clock of the folder's server need not be ours.
+        with tempfile.TemporaryFile(dir=root) as file:
+            now = os.fstat(file.fileno()).st_mtime
+        for path in found:
+            if is_left_over(path, now):
+                path.unlink(missing_ok=True)
 
 
 def discard(path: Path) -> None:
