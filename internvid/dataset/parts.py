@@ -27,6 +27,7 @@ from internvid.core.errors import (
     StorageError,
 )
 from internvid.core.temporary import is_left_over, is_temporary, new_temporary
+from internvid.dataset.names import foreign_value
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO}
@@ -55,12 +56,29 @@ def read_part(
     """A whole part, or some of its columns, or with the columns of a schema.
 
     Raises:
-        DatasetFormatError: it is missing or damaged; the message names it.
+        DatasetFormatError: it is missing, damaged or has ids that are none; it is named.
     """
     with reading_part(path):
-        return pq.read_table(
+        table = pq.read_table(
             path, columns=None if columns is None else list(columns), schema=schema
         )
+    return checked_ids(table, path)
+
+
+def checked_ids(table: Any, source: Path) -> Any:
+    """A table whose ids are known to be ids, before one is made part of a path.
+
+    Args:
+        table: rows of any table, or a batch of them.
+        source: what they were read from.
+
+    Raises:
+        DatasetFormatError: one is not.
+    """
+    wrong = foreign_value(table)
+    if wrong is not None:
+        raise DatasetFormatError(f"{source} is damaged: {wrong}", hint=_way_back(source))
+    return table
 
 
 def read_part_schema(path: Path) -> pa.Schema:

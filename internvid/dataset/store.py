@@ -26,7 +26,8 @@ from internvid.dataset.connection import (
 from internvid.dataset.current import CURRENT_VIDEOS, ONE_OF_EACH_VIDEO
 from internvid.dataset.layout import Layout, Record
 from internvid.dataset.metadata import expressions
-from internvid.dataset.parts import refuse_damaged
+from internvid.dataset.names import NAME
+from internvid.dataset.parts import checked_ids, refuse_damaged
 from internvid.dataset.subsets import subset_facts, subset_names
 from internvid.dataset.tables import VIDEO_SCHEMA
 
@@ -140,7 +141,8 @@ class Dataset:
     def videos(self) -> pa.Table:
         """One row a source, failed ones too."""
         with self.reading():
-            return self.sql("select * from videos order by uri").to_arrow_table()
+            rows = self.sql("select * from videos order by uri").to_arrow_table()
+        return checked_ids(rows, self.root)
 
     def clips(self, subset: str | None = None, *, rejected: bool = False) -> pa.Table:
         """Clips with every column, in video and time order.
@@ -150,7 +152,8 @@ class Dataset:
             rejected: also clips that the filters rejected.
         """
         with self.reading():
-            return self.clips_relation(subset, rejected=rejected).to_arrow_table()
+            rows = self.clips_relation(subset, rejected=rejected).to_arrow_table()
+        return checked_ids(rows, self.root)
 
     def clips_relation(
         self,
@@ -216,7 +219,7 @@ class Dataset:
         """
         uri, metadata = (self.video_columns[name] for name in SOURCE_COLUMNS)
         for batch in relation.to_arrow_reader(1024):
-            for row in batch.to_pylist():
+            for row in checked_ids(batch, self.root).to_pylist():
                 found, said = row.pop(uri), row.pop(metadata)
                 yield row, found, json.loads(said) if said else {}
 
@@ -226,8 +229,8 @@ class Dataset:
         Raises:
             MisuseError: there is none of that name.
         """
-        path = self.layout.subset(name)
-        if not path.exists():
+        path = self.layout.subset(name) if NAME.fullmatch(name) else None
+        if path is None or not path.exists():
             known = ", ".join(self.subsets()) or "none"
             raise MisuseError(
                 f"{self.root} has no subset {name!r}; it has: {known}",
@@ -263,7 +266,7 @@ class Dataset:
         # The id is hexadecimal, checked above: it can stand in the statement.
         wanted = f"select * from all_clips where starts_with(clip_id, '{clip_id}') limit 2"
         with self.reading():
-            rows = self.sql(wanted).to_arrow_table().to_pylist()
+            rows = checked_ids(self.sql(wanted).to_arrow_table(), self.root).to_pylist()
         if len(rows) != 1:
             what = "several clips begin" if rows else "no clip begins"
             raise MisuseError(
