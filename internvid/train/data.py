@@ -19,6 +19,7 @@ from internvid.core.errors import (
     TrainingStoppedError,
     VideoError,
 )
+from internvid.core.imports import SafeStart
 from internvid.train.loss import EMPTY
 from internvid.train.order import IntArray, SamplePlan, process_share
 from internvid.train.processes import rank, world_size
@@ -258,18 +259,19 @@ def _shared(batch: Batch) -> Batch:
 def _by_processes(
     reader: BatchReader, orders: Orders, how: LoaderRecipe, *, pin: bool
 ) -> Iterator[Batch]:
-    loader = iter(
-        DataLoader(
-            _InWorker(reader),
-            batch_size=None,
-            sampler=orders,
-            num_workers=how.workers,
-            prefetch_factor=how.ahead,
-            multiprocessing_context="spawn",
-            pin_memory=pin,
-            generator=torch.Generator(),
+    with SafeStart():
+        loader = iter(
+            DataLoader(
+                _InWorker(reader),
+                batch_size=None,
+                sampler=orders,
+                num_workers=how.workers,
+                prefetch_factor=how.ahead,
+                multiprocessing_context="spawn",
+                pin_memory=pin,
+                generator=torch.Generator(),
+            )
         )
-    )
     while True:
         try:
             found = next(loader)
