@@ -14,7 +14,7 @@ from internvid.core import registry
 from internvid.core.errors import ConfigInvalidError
 from internvid.evaluate.annotations.actions import (
     hmdb51_split,
-    read_hmdb51,
+    is_ucf101_list,
     read_labelled,
     read_ssv2,
     read_ucf101,
@@ -117,9 +117,22 @@ class ZeroShotRecognition(FileBenchmark):
 
     def read(self) -> LabelledSet:
         """The labelled clips."""
-        return read_labelled(
-            self.paths()[0], classes=optional_classes(self.classes), split=self.split
-        )
+        return read_labelled(self.paths()[0], classes=self.class_list(), split=self.split)
+
+    def class_list(self) -> tuple[str, ...] | None:
+        """The class names that are named with the set, if any.
+
+        Raises:
+            ConfigInvalidError: there are more of them than the set has classes.
+        """
+        names = optional_classes(self.classes)
+        if names is not None and self.usual_classes is not None and len(names) > self.usual_classes:
+            raise ConfigInvalidError(
+                f"{self.classes} lists {len(names)} classes and {self.name} has "
+                f"{self.usual_classes}: at least {len(names) - self.usual_classes} are none of its",
+                hint=f"name the class list of {self.name}: --set classes=FILE",
+            )
+        return names
 
     def evaluate(self, subject: Embedder, run: Run) -> Result:
         """See `Benchmark`; the subject is an `Embedder`."""
@@ -194,7 +207,7 @@ class SomethingSomething(ZeroShotRecognition):
 
     def read(self) -> LabelledSet:
         """The labelled clips."""
-        return read_ssv2(self.paths()[0], classes=optional_classes(self.classes))
+        return read_ssv2(self.paths()[0], classes=self.class_list())
 
 
 class UCF101(ZeroShotRecognition):
@@ -206,11 +219,14 @@ class UCF101(ZeroShotRecognition):
 
     def read(self) -> LabelledSet:
         """The labelled clips."""
-        return read_ucf101(self.paths()[0], classes=optional_classes(self.classes))
+        path = self.paths()[0]
+        if is_ucf101_list(path):
+            return read_ucf101(path, classes=self.class_list())
+        return super().read()
 
 
 class HMDB51(ZeroShotRecognition):
-    """HMDB51 test splits (a folder of CLASS_test_splitN.txt; split N), zero-shot."""
+    """HMDB51 test splits (a folder of CLASS_test_splitN.txt, or hmdb51.csv; split N), zero-shot."""
 
     name = "hmdb51"
     usual_classes = 51
@@ -219,11 +235,8 @@ class HMDB51(ZeroShotRecognition):
 
     def read(self) -> LabelledSet:
         """The labelled clips."""
-        return read_hmdb51(
-            self.paths()[0],
-            split=hmdb51_split(self.split),
-            classes=optional_classes(self.classes),
-        )
+        hmdb51_split(self.split)
+        return super().read()
 
 
 @dataclass(frozen=True)
