@@ -158,6 +158,8 @@ def _how(protocol: Protocol) -> Iterator[str]:
         yield f"templates {protocol.templates} by {protocol.aggregation.replace('_', ' ')}"
     if protocol.text_mode:
         yield f"{protocol.text_mode}s"
+    if protocol.details.get("tie_rule"):
+        yield f"ties by the {protocol.details['tie_rule']} rule"
     if protocol.dual_softmax:
         yield "dual softmax over all queries"
     if protocol.wise_ft is not None:
