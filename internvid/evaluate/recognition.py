@@ -76,6 +76,12 @@ def find_rule(protocol: str, clip_templates: str, templates: str) -> PromptRule:
     return dataclasses.replace(rule, templates=templates) if templates else rule
 
 
+def class_sentences(names: Sequence[str], rule: PromptRule) -> list[str]:
+    """Every sentence of every class, class by class, as they are embedded."""
+    templates = find_templates(rule.templates)
+    return fill_templates(templates, names, labels=rule.labels, cleaning=rule.cleaning)
+
+
 def class_vectors(names: Sequence[str], rule: PromptRule, embedder: Embedder, run: Run) -> Vectors:
     """One vector per class, whose product with a clip's vector is the class's score.
 
@@ -85,10 +91,8 @@ def class_vectors(names: Sequence[str], rule: PromptRule, embedder: Embedder, ru
     Returns:
         float32 [C, D].
     """
-    templates = find_templates(rule.templates)
-    sentences = fill_templates(templates, names, labels=rule.labels, cleaning=rule.cleaning)
-    vectors = embed_texts(sentences, embedder, run)
-    means = vectors.reshape(len(names), len(templates), -1).mean(axis=1)
+    vectors = embed_texts(class_sentences(names, rule), embedder, run)
+    means = vectors.reshape(len(names), len(vectors) // len(names), -1).mean(axis=1)
     return unit(means) if rule.aggregation == "mean_embedding" else means.astype(np.float32)
 
 
@@ -152,7 +156,8 @@ class ZeroShotRecognition(FileBenchmark):
         }
         protocol["details"] |= {"classes": len(listed.classes)}
         metrics, classes = score_labels(scores, listed, measured.indices)
-        return finish(metrics, protocol, subject, measured, classes)
+        texts = class_sentences(listed.classes, rule)
+        return finish(metrics, protocol, subject, measured, classes, texts)
 
 
 def score_labels(

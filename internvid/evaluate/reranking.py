@@ -222,7 +222,7 @@ class RerankedRetrieval(ZeroShotRetrieval):
             "first_stage": self.first_stage,
             **self.tie_details(),
         }
-        return finish(ranked.metrics(), fields, matcher, measured)
+        return finish(ranked.metrics(), fields, matcher, measured, texts=texts)
 
     def _encode(
         self, listed: CaptionedSet, matcher: MatchingEmbedder, run: Run

@@ -87,7 +87,7 @@ class ZeroShotRetrieval(FileBenchmark):
         fields["details"] |= self.tie_details()
         if self.views.views > 1:
             fields["views"] = f"{self.views.words}, normalised mean vector"
-        return finish(metrics, fields, subject, measured)
+        return finish(metrics, fields, subject, measured, texts=texts)
 
     def tie_details(self) -> dict[str, str]:
         """What a protocol says of ties: nothing where they count against the model."""
