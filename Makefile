@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet $(PIP_FLAGS) -c constraints.txt
 
-.PHONY: help demo test setup check lint types floors docs wheel clean
+.PHONY: help demo test setup check lint types floors docs gallery wheel clean
 
 help:
 	@echo "make demo    set up, render the synthetic world, build a dataset of it, write its report"
@@ -45,6 +45,10 @@ types: $(VENV)/full
 docs: $(VENV)/docs
 	$(BIN)/python -m sphinx -q -E -W --keep-going -b html -d build/doctrees docs site
 	@echo "open site/index.html"
+
+# Needs Chromium on the machine.
+gallery: $(VENV)/full
+	$(BIN)/python docs/gallery/shoot.py
 
 wheel: $(VENV)/full
 	$(BIN)/python -m build --wheel --outdir dist .
