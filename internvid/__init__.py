@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__version__ = "0.1.0"
+from internvid._version import __version__
 
 _EXPORTS = {
     "Clip": "internvid.core.types",
