@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from internvid.dataset.columns import column_schema_of, extras_of
+from internvid.dataset.connection import column_view
 from internvid.dataset.inputs import IS_STALE, TEXT_DIGEST, stale_columns, text_chain
 from internvid.dataset.layout import Layout, Record
-
-_PART = "internvid_part"
-_EMPTY_COLUMN = (
-    "select null::varchar as clip_id, null::varchar as value, null::varchar as status, "
-    "null::varchar as reason where false"
-)
 
 
 def column_statements(
@@ -47,7 +41,7 @@ def column_statements(
     # The view of a column that reads a text stands on the view of that text.
     for name, key in sorted(named, key=lambda item: len(text_chain(record, item[1]))):
         files = [file for part in parts for file in layout.column_files(cut, key, part)]
-        rows = _column_view(files) if files else _EMPTY_COLUMN
+        rows = column_view(files)
         chain = () if name in stale else text_chain(record, key)
         views[f"column_{name}"] = _with_staleness(rows, chain, is_stale=name in stale)
     return columns, joins, views
@@ -57,18 +51,6 @@ def _is_list(kind: Any) -> bool:
     import pyarrow as pa
 
     return bool(pa.types.is_list(kind))
-
-
-def _column_view(files: list[Path]) -> str:
-    """The rows that hold: of a clip with several, that of the latest generation."""
-    if not any(".g" in file.stem for file in files):
-        return f"select * from read_parquet({quoted(files)}, union_by_name = true)"
-    # `part-00000` sorts before `part-00000.g001` once the suffix is gone.
-    return (
-        f"select * exclude ({_PART}) from read_parquet({quoted(files)}, union_by_name = true, "
-        f"filename = '{_PART}') qualify row_number() over (partition by clip_id "
-        f"order by replace({_PART}, '.parquet', '') desc) = 1"
-    )
 
 
 def _with_staleness(rows: str, chain: Sequence[str], *, is_stale: bool) -> str:
@@ -89,12 +71,6 @@ def _with_staleness(rows: str, chain: Sequence[str], *, is_stale: bool) -> str:
         f"or (own.{TEXT_DIGEST} is not null and given.{IS_STALE}), false) as {IS_STALE} "
         f"from ({whole}) own left join {text} given using (clip_id)"
     )
-
-
-def quoted(paths: Sequence[Path]) -> str:
-    """Paths as a list in SQL."""
-    quoted = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
-    return f"[{quoted}]"
 
 
 def quoted_name(column: str) -> str:

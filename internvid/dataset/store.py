@@ -14,11 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 from internvid.core.errors import DatasetFormatError, MisuseError
 from internvid.core.shell import command
-from internvid.dataset.column_views import column_statements, quoted, quoted_name
+from internvid.dataset.column_views import column_statements, quoted_name
+from internvid.dataset.connection import (
+    create_views,
+    open_connection,
+    open_locked,
+    quoted,
+    refuse_all_but_select,
+)
 from internvid.dataset.current import CURRENT_VIDEOS, ONE_OF_EACH_VIDEO
 from internvid.dataset.layout import Layout, Record
 from internvid.dataset.metadata import expressions
-from internvid.dataset.parts import refuse_damaged
+from internvid.dataset.names import NAME
+from internvid.dataset.parts import checked_ids, refuse_damaged
 from internvid.dataset.subsets import subset_facts, subset_names
 from internvid.dataset.tables import VIDEO_SCHEMA
 
@@ -71,14 +79,23 @@ class Dataset:
 
     @cached_property
     def connection(self) -> duckdb.DuckDBPyConnection:
-        """An in-memory DuckDB with the views made."""
-        import duckdb
-
-        connection = duckdb.connect(":memory:", config={"threads": os.cpu_count() or 1})
-        connection.execute("set enable_progress_bar = false")
+        """An in-memory DuckDB with the views made, which reaches these tables and nothing else."""
+        views = self._view_statements()
         with self.reading():
-            for name, statement in self._view_statements().items():
-                connection.execute(f"create view {name} as {statement}")
+            # Subsets may be made later; nothing else that a query needs is.
+            connection = open_locked(self._files(), [self.layout.subset("any").parent])
+            create_views(connection, views)
+        return connection
+
+    def unlocked(self) -> duckdb.DuckDBPyConnection:
+        """A new in-memory DuckDB with the same views, for statements of your own.
+
+        It may do all that DuckDB can: read and write any file, load extensions, fetch over the
+        network. Give it nothing that others wrote.
+        """
+        connection = open_connection()
+        with self.reading():
+            create_views(connection, self._view_statements())
         return connection
 
     @contextmanager
@@ -110,13 +127,22 @@ class Dataset:
         yield from (self.layout.subset(name) for name in self.subsets())
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
-        """Any query over the views, as a DuckDB relation (`.df()`, `.pl()`, `.arrow()`)."""
+        """One SELECT over the views, as a DuckDB relation (`.df()`, `.pl()`, `.arrow()`).
+
+        It reads the tables of the dataset and reaches nothing else; `unlocked` is for the rest.
+
+        Raises:
+            MisuseError: it is another statement, or several.
+            duckdb.Error: DuckDB cannot read the query, or it asks for another file.
+        """
+        refuse_all_but_select(self.connection, query)
         return self.connection.sql(query)
 
     def videos(self) -> pa.Table:
         """One row a source, failed ones too."""
         with self.reading():
-            return self.sql("select * from videos order by uri").to_arrow_table()
+            rows = self.sql("select * from videos order by uri").to_arrow_table()
+        return checked_ids(rows, self.root)
 
     def clips(self, subset: str | None = None, *, rejected: bool = False) -> pa.Table:
         """Clips with every column, in video and time order.
@@ -126,7 +152,8 @@ class Dataset:
             rejected: also clips that the filters rejected.
         """
         with self.reading():
-            return self.clips_relation(subset, rejected=rejected).to_arrow_table()
+            rows = self.clips_relation(subset, rejected=rejected).to_arrow_table()
+        return checked_ids(rows, self.root)
 
     def clips_relation(
         self,
@@ -192,7 +219,7 @@ class Dataset:
         """
         uri, metadata = (self.video_columns[name] for name in SOURCE_COLUMNS)
         for batch in relation.to_arrow_reader(1024):
-            for row in batch.to_pylist():
+            for row in checked_ids(batch, self.root).to_pylist():
                 found, said = row.pop(uri), row.pop(metadata)
                 yield row, found, json.loads(said) if said else {}
 
@@ -202,8 +229,8 @@ class Dataset:
         Raises:
             MisuseError: there is none of that name.
         """
-        path = self.layout.subset(name)
-        if not path.exists():
+        path = self.layout.subset(name) if NAME.fullmatch(name) else None
+        if path is None or not path.exists():
             known = ", ".join(self.subsets()) or "none"
             raise MisuseError(
                 f"{self.root} has no subset {name!r}; it has: {known}",
@@ -239,7 +266,7 @@ class Dataset:
         # The id is hexadecimal, checked above: it can stand in the statement.
         wanted = f"select * from all_clips where starts_with(clip_id, '{clip_id}') limit 2"
         with self.reading():
-            rows = self.sql(wanted).to_arrow_table().to_pylist()
+            rows = checked_ids(self.sql(wanted).to_arrow_table(), self.root).to_pylist()
         if len(rows) != 1:
             what = "several clips begin" if rows else "no clip begins"
             raise MisuseError(
