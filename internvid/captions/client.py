@@ -193,6 +193,7 @@ class ChatClient:
         text = self._redacted(verdict.text)
         if self._cache.put(job.key, Kept(text, verdict.prompt_tokens, verdict.completion_tokens)):
             count("answers_kept")
+            count("kept_tokens", verdict.prompt_tokens + verdict.completion_tokens)
         return job.request, Answer(one_line(text))
 
     def _struck(self, verdict: Verdict | None) -> None:

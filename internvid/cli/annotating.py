@@ -185,14 +185,16 @@ def _run_plan(options: AnnotateOptions, requests: list[ColumnRequest]) -> None:
 def _put_plan(plan: ColumnPlan) -> None:
     put(f"column            {plan.key}")
     waiting = f", {plan.waiting} wait for their text" if plan.waiting else ""
+    waiting += f", {plan.lasting} wait for --retry" if plan.lasting else ""
     put(f"clips             {plan.clips} to ask about, {plan.carried} carried over{waiting}")
-    put(f"tried on          {plan.tried} clips, {plan.failed} failed")
+    kept = f"; {plan.kept} answers are kept for the run" if plan.kept else ""
+    put(f"tried on          {plan.tried} clips, {plan.failed} failed{kept}")
     put(f"loading           {duration(plan.setup_seconds)}")
     put(f"a clip            {plan.seconds_per_clip:.3f} s")
     for name, seconds in plan.stages.items():
         put(f"    {name:<14}{seconds:.4f} s")
     for name, count in plan.counts.items():
-        put(f"    {name:<14}{count:g} (all: {plan.expected[name]})")
+        put(f"    {name:<14}{count:g} (still to come: {plan.expected[name]})")
     put(f"expected          {duration(plan.expected_seconds)}")
 
 

@@ -89,6 +89,15 @@ def give_pick_sets(
         executor: decodes, one video a task.
         told: hears how many videos are decoded.
     """
+    named = name_pick_sets(jobs, active)
+    asking = [job for job in named if job.pick_set is not None]
+    if asking and asking[0].pick_set is not None:
+        _complete_set(asking, asking[0].pick_set, executor, told)
+    return named
+
+
+def name_pick_sets(jobs: Sequence[ColumnJob], active: Sequence[bool]) -> list[ColumnJob]:
+    """The jobs with the name of the pick set that each is to read: one set for all who need one."""
     asking = [
         job
         for job, is_active in zip(jobs, active, strict=True)
@@ -103,16 +112,21 @@ def give_pick_sets(
     layout, scan = asking[0].layout, asking[0].scan
     needs = replace(needs, short_side=max(needs.short_side, _stored_side(layout, scan)))
     name = _covering_set(layout, scan, needs)
-    _complete_set(asking, name, executor, told)
     ids = {id(job) for job in asking}
     return [replace(job, pick_set=name) if id(job) in ids else job for job in jobs]
 
 
 def tried_pick_set(job: ColumnJob, views: Sequence[ClipView], folder: Path) -> list[ClipView]:
-    """The views with the pictures they need, decoded into a folder that is thrown away."""
-    needs = job.traits.needs
-    side = max(needs.short_side, _stored_side(job.layout, job.scan))
-    name = f"{needs.frames}x{side}"
+    """The views with the pictures that a run would show, decoded into a folder that is thrown away.
+
+    Args:
+        job: with the name of its pick set; what that holds already is not decoded.
+        views: clips with the pictures that are there.
+        folder: for the decoded pictures; they are read from it for as long as the views are used.
+    """
+    name = job.pick_set
+    if name is None:
+        return list(views)
     sources = find_sources_of(job.layout, job.scan, job.parts)
     found: dict[str, SpanPicks] = {}
     names = ["clip_id", "video_id", "start_frame", "end_frame"]

@@ -12,14 +12,14 @@ import numpy as np
 from PIL import Image
 
 from internvid.core.annotators import set_up, traits_of
-from internvid.core.contracts import ClipView, Needs
+from internvid.core.contracts import ClipView
 from internvid.core.errors import MisuseError, SourceMissingError, VideoUnreadableError
 from internvid.core.shell import command
 from internvid.dataset.layout import Layout
 from internvid.dataset.store import Dataset
 from internvid.pipeline.annotating_jobs import ColumnRequest, column_job
 from internvid.pipeline.annotating_parts import load_part, part_views, source_paths
-from internvid.pipeline.annotating_picks import tried_pick_set
+from internvid.pipeline.annotating_picks import name_pick_sets, tried_pick_set
 from internvid.pipeline.annotating_rows import bind
 from internvid.pipeline.build import build
 from internvid.pipeline.recipe import Recipe
@@ -86,13 +86,13 @@ def _answers(
 ) -> dict[str, dict[str, Any]]:
     # A component that reads a text gets the one that was given, in place of a column.
     job = column_job(layout, layout.read_record(), ColumnRequest("x", component), fixed_text=True)
+    (job,) = name_pick_sets([job], [True])
     views: list[ClipView] = []
     for part in job.parts:
         work = load_part(job, part)
         views += [view for view, _ in part_views(job, work, source_paths(job))]
     with tempfile.TemporaryDirectory(prefix="internvid-") as folder:
-        if job.traits.needs != Needs():
-            views = tried_pick_set(job, views, Path(folder))
+        views = tried_pick_set(job, views, Path(folder))
         if "text" in job.traits.reads:
             views = [replace(view, text=text) for view in views]
         verb = component.caption if job.traits.verb == "caption" else component.score
