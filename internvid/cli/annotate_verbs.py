@@ -1,4 +1,4 @@
-"""The verbs that ask models: caption, score, embed, classify, audit. Bodies are one call each."""
+"""The verbs that ask models, and those of what was answered. Bodies are one call each."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Tokens = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to the program."""
-    for verb in (caption, score, embed, classify, audit):
+    for verb in (caption, score, embed, classify, audit, drop):
         app.command(rich_help_panel=PANEL)(verb)
 
 
@@ -203,3 +203,19 @@ def audit(
             as_json=as_json,
         )
     )
+
+
+def drop(
+    dataset: DatasetPath,
+    column: Annotated[
+        str, typer.Argument(metavar="COLUMN", help="A name, or NAME@FINGERPRINT for one version.")
+    ],
+    force: Annotated[
+        bool, typer.Option("--force", help="Also where columns or subsets were made from it.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Remove a column of captions, scores or vectors: a failed try, or what is not wanted."""
+    from internvid.cli.dropping import run_drop
+
+    run_drop(dataset, column, force=force, as_json=as_json)

@@ -15,6 +15,7 @@ from internvid.core.temporary import is_temporary
 from internvid.dataset.names import foreign_entry, is_file_name
 from internvid.dataset.parts import (
     commit_json,
+    discard,
     discard_temporaries,
     held,
     storage_errors,
@@ -77,7 +78,7 @@ class Layout:
 
     def staged_scans(self) -> list[Path]:
         """Folders of `staged` that belong to scans."""
-        others = ("columns", "pick_sets")
+        others = ("columns", "pick_sets", self.dropped.name)
         return [path for path in (self.root / "staged").glob("*") if path.name not in others]
 
     def clips(self, cut: str, part: str) -> Path:
@@ -95,6 +96,11 @@ class Layout:
     def staged_column(self, cut: str, column: str, part: str) -> Path:
         """Folder of answers that are not sealed yet."""
         return self._path("staged", "columns", cut, column, part)
+
+    @property
+    def dropped(self) -> Path:
+        """Folder of what is about to be removed; whoever writes next removes what a kill left."""
+        return self.root / "staged" / "dropped"
 
     def span_picks(self, scan: str, pick_set: str, part: str, generation: int = 0) -> Path:
         """A part of a further pick set of a scan, whose rows are keyed by clip."""
@@ -228,6 +234,7 @@ class Layout:
         )
         with held(self.root / "lock", busy):
             discard_temporaries(self.root)
+            discard(self.dropped)
             yield
 
 
