@@ -134,9 +134,6 @@ def _has(dataset: Dataset, name: str) -> bool:
 
 def _of_recipe(dataset: Dataset) -> dict[str, Any]:
     """What the scan's recipe says of all videos."""
-    recipe: Any = dataset.record.scans.get(dataset.record.scan or "", {})
-    fields = recipe.get("fields", {}) if isinstance(recipe, dict) else {}
-    return {
-        "scan_mode": fields.get("mode"),
-        "maximum_frame_bytes": fields.get("maximum_frame_bytes"),
-    }
+    names = ("scan_mode", "mode"), ("maximum_frame_bytes", "maximum_frame_bytes")
+    scan = dataset.record.scan or ""
+    return {name: dataset.record.scan_setting(scan, field) for name, field in names}

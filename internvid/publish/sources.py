@@ -11,6 +11,7 @@ from internvid.core.contracts import ExportItem
 from internvid.core.errors import VideoError, VideoUnreadableError
 from internvid.video.probe import MAXIMUM_FRAME_BYTES, FileStamp, hash_file, stamp_file
 from internvid.video.reader import FrameSpan, SpanReader
+from internvid.video.times import has_own_times
 
 _MOST_CHANGES = 3
 _REASONS = {
@@ -110,11 +111,10 @@ def span_of(item: ExportItem) -> FrameSpan:
     clip, row, video = item.clip, item.row, item.video
     # A fast scan numbers only what it did not skip.
     is_numbered = video.get("scan_mode") == "full"
-    worries = ("repaired_times", "damaged_packets", "damaged_frames")
     return FrameSpan(
         clip.start_pts,
         clip.end_pts,
         row["start_frame"] if is_numbered else None,
         row["end_frame"] if is_numbered else None,
-        is_timed=all(video.get(name) == 0 for name in worries),
+        is_timed=has_own_times(video),
     )

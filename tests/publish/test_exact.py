@@ -14,13 +14,16 @@ from pathlib import Path
 
 import av
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 import internvid
 from internvid.cli.app import main
 from internvid.core.contracts import Exporter
 from internvid.dataset.frames import FrameShards
 from internvid.dataset.store import Dataset
+from internvid.pipeline.annotating import annotate
 from internvid.pipeline.build import build
 from internvid.pipeline.recipe import CutRecipe, Recipe
 from internvid.publish import sources as publishing
@@ -31,6 +34,7 @@ from internvid.scan.scan import ScanRecipe
 from internvid.shots.content import ContentDetector
 from internvid.video.reader import SpanReader
 from tests.numbered import Numbered, number_of, write_numbered, write_packed
+from tests.pipeline.annotators import Narrator
 
 PYRAMID = {"x264-params": "b-pyramid=normal:open-gop=1"}
 # 120 frames: some clips begin more than a second into the file, so that seeking would be tried.
@@ -149,6 +153,23 @@ def test_clips_of_a_fast_scan_are_written_whole(exporter: Exporter, tmp_path: Pa
         images = read_mp4(written[f"{row['clip_id']}.mp4"])
         first, stop = round(row["start_seconds"] * 25), round(row["end_seconds"] * 25)
         assert [number_of(image) for image in images] == list(range(first, stop))
+
+
+def test_more_pictures_of_a_clip_are_frames_of_it(odd: Dataset, tmp_path: Path) -> None:
+    """What captioners are shown is decoded again, and is what the scan numbered."""
+    data = tmp_path / "data"
+    shutil.copytree(odd.root, data)
+    annotate(data, Narrator(more_frames=12), "told")
+    names = source_names(odd)
+    rows = {row["clip_id"]: row for row in odd.clips().to_pylist()}
+    seen = set()
+    for path in data.glob("scans/*/pick_sets/*/*.parquet"):
+        for pick in pq.read_table(path).to_pylist():
+            with Image.open(io.BytesIO(pick["jpeg"])) as image:
+                shown = number_of(np.asarray(image.convert("RGB")))
+            assert shown == pick["frame"] % 120, names[pick["video_id"]]
+            seen.add(pick["clip_id"])
+    assert seen == set(rows)
 
 
 def test_a_source_is_read_once_for_all_its_clips(
