@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -85,6 +85,11 @@ class MeasuredClips:
     vectors: Vectors
     missing: tuple[MissingClip, ...]
     listed: int
+
+    def beside(self, left_out: Sequence[tuple[str, str]]) -> MeasuredClips:
+        """The same clips, with what the files name and no clip could be made of as missing."""
+        more = tuple(MissingClip(name, reason) for name, reason in left_out)
+        return replace(self, missing=self.missing + more)
 
 
 @dataclass(frozen=True)

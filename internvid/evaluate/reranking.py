@@ -184,7 +184,7 @@ class RerankedRetrieval(ZeroShotRetrieval):
                 f"of={self.of} is no benchmark of plain retrieval",
                 hint="for example --set of=msrvtt",
             )
-        listed: CaptionedSet = kind(annotations=self.annotations).read()
+        listed: CaptionedSet = kind(annotations=self.annotations, split=self.split).read()
         return listed
 
     def evaluate(self, subject: Embedder, run: Run) -> Result:
@@ -196,6 +196,7 @@ class RerankedRetrieval(ZeroShotRetrieval):
         listed = listed.as_paragraphs() if self.text_mode == "paragraph" else listed
         clean = find_cleaning(self.cleaning)
         measured, tokens = self._encode(listed, matcher, run)
+        measured = measured.beside(listed.left_out)
         found = [listed.clips[at] for at in measured.indices]
         texts, pairs = list_queries(
             [tuple(clean(text) for text in clip.texts) for clip in found], shared=self.shared_texts
