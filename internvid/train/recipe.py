@@ -87,6 +87,8 @@ class DataRecipe:
             ten) could not be read.
         world: the synthetic world, if the clips are to come from there.
         loader: who reads.
+        text_mode: of annotation files with several texts a clip: each is a sample (`sentence`),
+            or they are joined into one (`paragraph`).
     """
 
     clean_captions: bool = True
@@ -95,6 +97,8 @@ class DataRecipe:
     skip_share: float = 0.02
     world: WorldRecipe = field(default_factory=WorldRecipe)
     loader: LoaderRecipe = field(default_factory=LoaderRecipe, metadata={"setting": True})
+    # The digest of the samples tells runs apart; a setting leaves known fingerprints alone.
+    text_mode: Literal["sentence", "paragraph"] = setting("sentence")
 
 
 @dataclass(frozen=True)
