@@ -21,6 +21,7 @@ from internvid.core.errors import (
     TrainingStoppedError,
     VideoError,
 )
+from internvid.core.imports import SafeStart
 from internvid.train.loss import EMPTY
 from internvid.train.order import IntArray, SamplePlan, process_share
 from internvid.train.processes import local_world_size, rank, world_size
@@ -315,18 +316,19 @@ def _by_processes(
     share = orders.plan.batch // world_size()
     need = local_world_size() * shared_memory_bytes(reader.shape, share, how)
     hint = f"shared memory is full or limited: {_more_shared_memory(need)}"
-    loader = iter(
-        DataLoader(
-            _InWorker(reader, hint),
-            batch_size=None,
-            sampler=orders,
-            num_workers=how.workers,
-            prefetch_factor=how.ahead,
-            multiprocessing_context="spawn",
-            pin_memory=pin,
-            generator=torch.Generator(),
+    with SafeStart():
+        loader = iter(
+            DataLoader(
+                _InWorker(reader, hint),
+                batch_size=None,
+                sampler=orders,
+                num_workers=how.workers,
+                prefetch_factor=how.ahead,
+                multiprocessing_context="spawn",
+                pin_memory=pin,
+                generator=torch.Generator(),
+            )
         )
-    )
     while True:
         try:
             found = next(loader)
