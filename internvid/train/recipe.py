@@ -220,7 +220,9 @@ class LoopRecipe:
         validate_steps: steps from validation to validation, where there is one; 0 for only at
             the end of each stage.
         steps: the run ends after so many steps in all; 0 for none such. Schedules stay whole.
-        threads: of a CPU; 0 leaves torch's choice.
+        threads: of a CPU; 0 chooses them by a trial step.
+        text_products: what a frozen text tower computes its embeddings in, once: `float32`,
+            `tf32` (on a GPU that has it) or `bfloat16`.
         writers: where numbers go: `csv`, `tensorboard` (if it is installed), "module:Class".
     """
 
@@ -236,6 +238,7 @@ class LoopRecipe:
     validate_steps: int = setting(0)
     steps: int = setting(0)
     threads: int = setting(0)
+    text_products: Literal["float32", "tf32", "bfloat16"] = setting("float32")
     writers: tuple[str, ...] = setting(("csv", "tensorboard"))
 
     def __post_init__(self) -> None:
