@@ -87,12 +87,14 @@ def row_to_json(row: Mapping[str, Any]) -> str:
 
     Times are ISO 8601, bytes are hexadecimal; NaN and infinity are null.
     """
-    known = {key: value for key, value in row.items() if _finite(value) is not None}
-    return json.dumps(_finite(known), sort_keys=True, ensure_ascii=False, default=_plain)
+    finite = ((key, _finite(value)) for key, value in row.items())
+    return _ENCODER.encode({key: value for key, value in finite if value is not None})
 
 
 def _finite(value: Any) -> Any:
     """JSON has no NaN."""
+    if value is None or type(value) is str:
+        return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
@@ -108,6 +110,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.hex()
     return float(value) if isinstance(value, decimal.Decimal) else str(value)
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, default=_plain)
 
 
 def _kind(column: pa.ChunkedArray, kind: pa.DataType) -> str:

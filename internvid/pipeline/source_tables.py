@@ -13,7 +13,7 @@ import json
 import math
 import os
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,8 +153,8 @@ class _Reader:
     def __init__(self, path: Path, types: Mapping[str, str], fixed: Collection[str]) -> None:
         self.table = SourceTable(SetAside(os.path.abspath(path)))
         self.types, self.fixed = types, fixed
-        self.kinds: dict[str, Counter[str]] = {}
-        self.lines: dict[tuple[str, str], list[int]] = {}
+        self.kinds: dict[str, Counter[str]] = defaultdict(Counter)
+        self.lines: dict[tuple[str, str], list[int]] = defaultdict(list)
         self.keys: set[str] = set()
 
     def take(self, rows: Iterator[tuple[int, dict[str, Any] | str]]) -> None:
@@ -202,8 +202,8 @@ class _Reader:
         return None
 
     def _count(self, line: int, key: str, kind: str) -> None:
-        self.kinds.setdefault(key, Counter())[kind] += 1
-        lines = self.lines.setdefault((key, kind), [])
+        self.kinds[key][kind] += 1
+        lines = self.lines[key, kind]
         if len(lines) < NOTED:
             lines.append(line)
 
@@ -334,6 +334,9 @@ def _source_id(row: Mapping[str, Any]) -> Any:
 
 def _typed(value: Any, known: str | None) -> tuple[Any, str]:
     """A value as the known type of its column wants it, where it can be that; and its own type."""
+    if isinstance(value, str):
+        is_plain = known is None or known in (UNKNOWN, "VARCHAR")
+        return (value, "VARCHAR") if is_plain else _read_as(value, str(known))
     if isinstance(value, bool):
         return value, "BOOLEAN"
     if isinstance(value, int):
@@ -346,8 +349,6 @@ def _typed(value: Any, known: str | None) -> tuple[Any, str]:
         return value, "TIMESTAMP" if value.tzinfo is None else "VARCHAR"
     if isinstance(value, dt.date):
         return value, "DATE"
-    if isinstance(value, str) and known not in (None, UNKNOWN, "VARCHAR"):
-        return _read_as(value, str(known))
     return value, "VARCHAR"
 
 

@@ -202,16 +202,17 @@ def _matches(pattern: str) -> list[str]:
 
 def _as_asked(table: SourceTable, path: Path) -> pa.Table:
     """The rows of a table as sources."""
+    folder = str(path.parent)
     columns = [
-        [_resolved(uri, path) for uri in table.uris],
+        [_resolved(uri, folder) for uri in table.uris],
         table.source_ids,
         table.metadata,
     ]
     return pa.Table.from_arrays([pa.array(each, pa.string()) for each in columns], schema=_ASKED)
 
 
-def _resolved(uri: str, table: Path) -> str:
+def _resolved(uri: str, folder: str) -> str:
     if "://" in uri:
         return uri
-    beside = os.path.join(table.parent, uri)
+    beside = os.path.join(folder, uri)
     return path_to_uri(beside if os.path.exists(beside) or not os.path.exists(uri) else uri)
