@@ -19,7 +19,16 @@ from internvid.cli import (
     search_verbs,
     train_verbs,
 )
-from internvid.cli.options import DatasetPath, Device, Json, Subset, VideoPath, Workers
+from internvid.cli.options import (
+    Context,
+    DatasetPath,
+    Device,
+    Json,
+    Preprocessing,
+    Subset,
+    VideoPath,
+    Workers,
+)
 from internvid.core.errors import InternvidError, MisuseError
 
 app = typer.Typer(
@@ -268,9 +277,8 @@ def evaluate(
         Optional[Path], typer.Option(help="Keeps vectors; default: embeddings/ beside OUTPUT.")
     ] = None,
     device: Device = "auto",
-    preprocessing: Annotated[
-        str, typer.Option(help="How frames become pixels; default: the model's own.")
-    ] = "",
+    preprocessing: Preprocessing = "",
+    context: Context = None,
     workers: Annotated[
         int, typer.Option(min=0, help="Processes that read files; 0: this one does.")
     ] = 2,
@@ -294,6 +302,7 @@ def evaluate(
             store=store,
             device=device,
             preprocessing=preprocessing,
+            context=context,
             workers=workers,
             assignments=tuple(assignments or ()),
             page=page,
