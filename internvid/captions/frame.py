@@ -6,7 +6,7 @@ The paper takes BLIP-2 on the middle frame only (§3.1); neither variant nor pro
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from internvid.captions.asking import (
@@ -19,7 +19,7 @@ from internvid.captions.asking import (
     lasting_reasons,
     middle_pick,
 )
-from internvid.captions.local import LocalModel, show, without_weights
+from internvid.captions.local import LocalModel, clips_at_once, show, without_weights
 from internvid.captions.served import ServedModel, check_served, converse
 from internvid.core.contracts import Annotation, ClipView
 
@@ -105,6 +105,13 @@ class FrameCaptioner:
             told = show(requests, through, self.local)
         for request, answer in told:
             yield request, judged(answer, self.maximum_words)
+
+    def by_few(self) -> FrameCaptioner:
+        """The captioner for clips that other models wait for: smaller batches on a processor."""
+        if self.served.model:
+            return self
+        batch = clips_at_once(self.local, self._model().open(self.prompt).device)
+        return replace(self, local=replace(self.local, batch=batch))
 
     def words(self) -> str:
         """The words that are sent with each picture."""

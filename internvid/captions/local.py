@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # What torch and transformers raise for inputs that a model cannot take.
 _MODEL_ERRORS = (RuntimeError, ValueError, IndexError, TypeError, AttributeError, KeyError)
+_CLIPS_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -111,20 +112,38 @@ def show(
 
 
 def rewrite(
-    requests: Iterable[Request], write: Callable[[list[str]], list[Said]], local: LocalModel
+    requests: Iterable[Request],
+    write: Callable[[list[str]], list[Said]],
+    local: LocalModel,
+    step: int | None = None,
 ) -> Iterator[tuple[Request, Answer]]:
     """Give each request's prompt to a language model, many at a time.
 
     Args:
-        requests: read ahead by eight batches, so that texts of like length run together.
+        requests: read ahead by `step`.
         write: texts through the model: one answer per text, in order.
         local: sizes.
+        step: requests that are answered together; eight batches when None, so that texts of like
+            length run together.
     """
-    for some in batched(requests, 8 * local.batch):
+    for some in batched(requests, step or 8 * local.batch):
         yield from _through(
             [(request, []) for request in some],
             lambda members: write([request.prompt for request, _ in members]),
         )
+
+
+def clips_at_once(local: LocalModel, device: Any) -> int:
+    """Clips that go together through models, each of which waits for the one before.
+
+    What is not fused is lost to a kill. A processor gains little by large batches and takes long
+    for each, so it goes by few clips.
+
+    Args:
+        local: a model, for its batch.
+        device: where it lies, as torch's own object.
+    """
+    return min(local.batch, _CLIPS_AT_ONCE) if device.type == "cpu" else local.batch
 
 
 def _through(

@@ -69,7 +69,7 @@ class MultiscaleCaptioner:
     def caption(self, clips: Iterable[ClipView]) -> Iterator[Annotation]:
         """One sentence a clip, with extras."""
         asked, form = Asked(), self.fuser.form()
-        for request, answer in self.fuser.fuse(self._fusions(clips, asked, form)):
+        for request, answer in self.fuser.fuse(self._fusions(clips, asked, form), by_few=True):
             yield from asked.settled()
             yield annotation(request, answer, _extras(request, answer))
         yield from asked.settled()
@@ -100,7 +100,7 @@ class MultiscaleCaptioner:
                 return Annotation(view.clip.clip_id, None, "failed", "no_picks")
             return ask_about(view.clip.clip_id, [middle], words, fine=self.fine.choose(view))
 
-        for request, answer in self.coarse.describe(asked.requests(clips, question)):
+        for request, answer in self.coarse.by_few().describe(asked.requests(clips, question)):
             notes = {"coarse": answer, "middle": request.picks[0]}
             yield Pictures(request.clip_id, request.notes["fine"], notes)
 

@@ -157,6 +157,16 @@ def check_served(served: ServedModel) -> None:
         client.check()
 
 
+def listed_models(served: ServedModel) -> list[str]:
+    """Names of the models that the server lists; empty where it lists none.
+
+    Raises:
+        ServiceError: it cannot be reached, or refuses.
+    """
+    with open_client(served) as client:
+        return client.models()
+
+
 def converse(
     served: ServedModel,
     requests: Iterable[Request],

@@ -21,7 +21,7 @@ from internvid.captions.asking import (
 )
 from internvid.captions.check import unsupported_words
 from internvid.captions.gathering import Pictures, by_clip, failure_of, folded, lines_of
-from internvid.captions.local import LocalModel, rewrite, without_weights
+from internvid.captions.local import LocalModel, clips_at_once, rewrite, without_weights
 from internvid.captions.served import ServedModel, check_served, converse
 from internvid.captions.tags import TagsCaptioner
 from internvid.core.contracts import Annotation, ClipView, Pick
@@ -92,13 +92,22 @@ class Fuser:
             return form.replace("{lines}", "\n".join(kept))
         return self.joint.join(line.rstrip(". ") for line in kept)
 
-    def fuse(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Answer]]:
-        """A sentence for each request's prompt, beside the request, in any order."""
+    def fuse(
+        self, requests: Iterable[Request], *, by_few: bool = False
+    ) -> Iterator[tuple[Request, Answer]]:
+        """A sentence for each request's prompt, beside the request, in any order.
+
+        Args:
+            requests: what the model is given.
+            by_few: answer few at a time, since each request has cost other models' work.
+        """
         if self.served.model:
             # The lines stand for the pictures, which the language model is not shown.
             told = converse(self.served, requests, self.maximum_tokens, with_pictures=False)
         else:
-            told = rewrite(requests, self._model().rewrite, self.local)
+            model = self._model()
+            step = clips_at_once(self.local, model.open().device) if by_few else None
+            told = rewrite(requests, model.rewrite, self.local, step)
         for request, answer in told:
             yield request, judged(answer, self.maximum_words)
 
@@ -151,7 +160,7 @@ class SummariseCaptioner:
             ask_about(clip_id, picks, self.fuser.words(found, form), lines=found)
             for clip_id, picks, found in lines
         )
-        for request, answer in self.fuser.fuse(requests):
+        for request, answer in self.fuser.fuse(requests, by_few=self.source == "pictures"):
             yield from asked.settled()
             yield annotation(request, answer, line_extras(request, answer))
         yield from asked.settled()

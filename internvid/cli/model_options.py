@@ -6,8 +6,9 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from internvid.cli.output import say
 from internvid.core.assignments import with_values
-from internvid.core.errors import MisuseError
+from internvid.core.errors import MisuseError, ServiceError
 
 
 def with_model(
@@ -18,7 +19,7 @@ def with_model(
     Args:
         component: a captioner or scorer.
         name: how the user called it.
-        model: folder or hub name; with a server, the name that it knows.
+        model: folder or hub name; with a server, the name that it knows; None for the only one.
         server: address of a served model; None for a model on this machine.
         assignments: of `--set`.
 
@@ -40,11 +41,35 @@ def with_model(
             option = "--server" if path.endswith("base_url") else "--model"
             raise MisuseError(f"{option} names another model than --set does", hint="use one")
     if server is not None and not _value(made, f"{served}model"):
-        raise MisuseError(
-            "--server needs the name by which the server knows its model",
-            hint="add --model NAME",
-        )
+        return _with_its_model(made, served)
     return made
+
+
+def _with_its_model(component: Any, served: str) -> Any:
+    """The component with the only model that its server has.
+
+    Raises:
+        MisuseError: it has several, or does not say.
+    """
+    from internvid.captions.served import listed_models
+    from internvid.captions.troubles import listed
+
+    address = _value(component, f"{served}base_url")
+    try:
+        names = listed_models(_value(component, served.rstrip(".")))
+    except ServiceError as error:
+        raise MisuseError(
+            f"--server needs the name by which the server knows its model: {error.message}",
+            hint="add --model NAME",
+        ) from error
+    if len(names) != 1:
+        raise MisuseError(
+            f"--server needs the name by which the server knows its model; {address} lists "
+            f"{listed(names) or 'none'}",
+            hint=f"add --model {names[0]}" if names else "add --model NAME",
+        )
+    say(f"model: {names[0]}, the only one that {address} lists")
+    return with_values(component, [f"{served}model={names[0]}"])
 
 
 def _the_one(paths: Sequence[str], name: str, option: str) -> str:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import random
+from typing import Any
 
 import pytest
 
 from internvid.captions.asking import picks_per_second
 from internvid.captions.gathering import folded
+from internvid.captions.multiscale import MultiscaleCaptioner
 from internvid.captions.summarise import TEMPLATE, Fuser, SummariseCaptioner
 from internvid.core.binding import origin_of
 from internvid.core.errors import (
     ConfigInvalidError,
 )
+from internvid.models.image_to_text import ImageToText
 from tests.captions.servers import asked, serving
 from tests.captions.speaking import (
     SAY,
@@ -117,6 +120,32 @@ def test_where_one_scale_fails_the_other_stands_alone(
     assert annotation.status == status
     assert annotation.reason == ("" if status == "ok" else "refused")
     assert fused == ([TEMPLATE.replace("{lines}", lines)] if lines else [])
+
+
+@pytest.mark.parametrize("kind", ["multiscale", "summarise"])
+def test_sentences_come_long_before_the_last_picture_is_seen(
+    kind: str, tiny_models: TinyModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a kill in the middle finds stored."""
+    seen, fused, describe = [0], [], ImageToText.describe
+
+    def counted(self: ImageToText, pictures: Any, prompt: str = "") -> Any:
+        seen[0] += len(pictures)
+        return describe(self, pictures, prompt)
+
+    monkeypatch.setattr(ImageToText, "describe", counted)
+    made = multiscale(tiny_models) if kind == "multiscale" else summariser(tiny_models)
+    large = {"fuser": dataclasses.replace(made.fuser, local=local(tiny_models, "t5", batch=16))}
+    if isinstance(made, MultiscaleCaptioner):
+        coarse = local(tiny_models, "blip2", batch=16)
+        large["coarse"] = dataclasses.replace(made.coarse, local=coarse)
+    made = dataclasses.replace(made, **large)
+    for annotation in made.caption(views(22, seconds=3.0)):
+        fused.append((seen[0], annotation.clip_id))
+    pictures = seen[0]
+    assert len(fused) == 22
+    assert fused[0][0] < 0.3 * pictures
+    assert fused[10][0] < 0.7 * pictures
 
 
 def test_local_multiscale_fuses_both_scales(tiny_models: TinyModels) -> None:

@@ -266,6 +266,26 @@ def test_a_served_model_is_named_the_short_way(data: Path, capsys: Capture) -> N
     assert made["answered"] == made["asked"] > 0
 
 
+def test_the_only_model_of_a_server_needs_no_name(data: Path, capsys: Capture) -> None:
+    with serving(lambda payload, _: Turn(chat("a dog runs"))) as server:
+        address = f"http://127.0.0.1:{server.port}/v1"
+        command = (
+            "caption", data, "--captioner", "vlm", "--server", address, "--set", "served.cache=",
+        )  # fmt: skip
+        server.models = ["qwen2.5-vl"]
+        code, out, err = spoken(capsys, *command)
+        assert code == 0
+        assert f"model: qwen2.5-vl, the only one that {address} lists" in err
+        assert {payload["model"] for payload in server.posts} == {"qwen2.5-vl"}
+        (again,) = read_json(capsys, *command, "--model", "qwen2.5-vl")
+        assert again["key"] in out, "the same column as with the name"
+        server.models = ["one", "two"]
+        code, _, err = spoken(capsys, *command)
+        assert code == 2
+        assert f"{address} lists one, two" in err
+        assert "add --model one" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
