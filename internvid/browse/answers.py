@@ -16,6 +16,7 @@ class Answers:
 
     Attributes:
         ok, skipped, failed, pending: kept clips by what became of them.
+        stale: answered ones that were made from a text which is another one now.
         reasons: (status, reason, clips) of those without a value, the most frequent first.
         verb: "caption" or "score".
     """
@@ -27,6 +28,7 @@ class Answers:
     failed: int
     pending: int
     reasons: tuple[tuple[str, str, int], ...]
+    stale: int = 0
 
 
 def answers(dataset: Dataset) -> tuple[Answers, ...]:
@@ -42,6 +44,7 @@ def answers(dataset: Dataset) -> tuple[Answers, ...]:
             Answers(
                 row["column"], verb, row["ok"], row["skipped"], row["failed"], row["pending"],
                 tuple((one["status"], one["reason"], one["clips"]) for one in reasons),
+                row["stale"],
             )
         )  # fmt: skip
     return tuple(found)

@@ -41,6 +41,7 @@ from internvid.core.ledger import count, stage
 logger = logging.getLogger(__name__)
 _CHAT = "/chat/completions"
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.5, 60.0
+_LISTING_SECONDS = 20.0
 # So many clips in a row without one good answer, each with all its retries: the server is down.
 _STRIKES, _FIRST_STRIKES = 16, 4
 # Failures that are the clip's own: the next one may well be answered.
@@ -80,12 +81,17 @@ class ChatClient:
     def check(self) -> None:
         """Ask for the list of models: is the server there, does it take the key, has it the model?
 
-        A name that is not listed is warned about and not refused: some servers answer to any.
+        A name that is not listed is warned about and not refused: some servers answer to any. So is
+        silence on an open connection: a server that does one thing at a time may be busy.
 
         Raises:
             ServiceError: it cannot be reached, or refuses the key.
         """
-        names = self.models()
+        try:
+            names = self._models()
+        except TimeoutError as error:
+            logger.warning("the server at %s says nothing yet: %s", self._served.base_url, error)
+            return
         if names and self._served.model not in names:
             logger.warning(
                 "the server at %s does not list the model %r; it lists: %s%s",
@@ -102,8 +108,14 @@ class ChatClient:
             ServiceError: it cannot be reached, or refuses the key.
         """
         try:
+            return self._models()
+        except TimeoutError as error:
+            raise troubles.unreachable(self._served, str(error)) from None
+
+    def _models(self) -> list[str]:
+        try:
             reply = self._transport.submit(self._listing()).result()
-        except (TimeoutError, ConnectionLostError) as error:
+        except ConnectionLostError as error:
             raise troubles.unreachable(self._served, self._redacted(str(error))) from None
         if reply.status in (401, 403, 407):
             raise self._stopped(replace(judge(reply), told=str(reply.status)))
@@ -218,6 +230,8 @@ class ChatClient:
         except TimeoutError:
             seconds = self._served.total_seconds
             said = f"no answer within total_seconds={seconds:g}"
+            if job.verdict is not None and job.verdict.told:
+                said += f"; before that: {job.verdict.told}"
             job.verdict = Verdict("fail", failure="timed_out", told=said)
         except asyncio.CancelledError:
             raise
@@ -308,8 +322,7 @@ class ChatClient:
             await asyncio.gather(sending, return_exceptions=True)
 
     async def _listing(self) -> Reply:
-        seconds = self._served.connect_seconds + 20
-        return await asyncio.wait_for(self._transport.request("GET", "/models"), seconds)
+        return await self._transport.request("GET", "/models", None, _LISTING_SECONDS)
 
     def _body(self, job: Job, content: bytes) -> bytes:
         fields = dict(job.fields)

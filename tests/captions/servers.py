@@ -94,7 +94,7 @@ class ChatServer:
     Attributes:
         requests: (method, path, headers, payload) of each request, in the order they came.
         most_at_once: how many were under way together at most.
-        models: names that it lists.
+        models: names that it lists. listing: what it does instead.
     """
 
     def __init__(
@@ -106,6 +106,7 @@ class ChatServer:
         self.requests: list[tuple[str, str, dict[str, str], Any]] = []
         self.most_at_once = 0
         self.models = ["m"]
+        self.listing: Turn | None = None
         self._now = 0
         self._seen: Counter[bytes] = Counter()
         self._loop = asyncio.new_event_loop()
@@ -184,7 +185,9 @@ class ChatServer:
         payload = json.loads(body) if body else None
         self.requests.append((method, path, headers, payload))
         if method == "GET":
-            turn = Turn({"object": "list", "data": [{"id": name} for name in self.models]})
+            turn = self.listing or Turn(
+                {"object": "list", "data": [{"id": name} for name in self.models]}
+            )
         else:
             key = hashlib.sha256(json.dumps(payload["messages"]).encode()).digest()
             self._seen[key] += 1

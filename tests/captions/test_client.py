@@ -15,8 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from internvid.captions import client
 from internvid.captions.asking import Answer, ask_about
-from internvid.captions.served import check_served, converse
+from internvid.captions.served import check_served, converse, listed_models
 from internvid.core.contracts import Pick
 from internvid.core.errors import ServiceError
 from tests.captions.questions import (
@@ -413,6 +414,18 @@ def test_a_server_that_went_down_stops_the_run() -> None:
         with pytest.raises(ServiceError, match=r"not answered 16 clips in a row.*connection_lost"):
             collect(told, server.served(concurrency=2, retries=0), requests(80))
         assert sum(1 for answer in told.values() if answer.text) >= 9
+
+
+def test_a_server_that_is_busy_is_no_server_that_is_gone(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(client, "_LISTING_SECONDS", 0.1)
+    with serving(echo) as server:
+        server.listing = Turn(does="hang")
+        check_served(server.served())
+        assert "says nothing yet: no answer within" in caplog.text
+        with pytest.raises(ServiceError, match="no answer within"):
+            listed_models(server.served())
 
 
 def test_no_server_at_all_is_told_at_once() -> None:

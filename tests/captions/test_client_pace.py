@@ -71,7 +71,7 @@ def test_waiting_for_a_lane_is_not_waiting_for_the_server() -> None:
 def test_a_silent_server_is_told_with_the_settings_that_may_help() -> None:
     with serving(lambda *_: Turn(does="hang")) as server:
         told: dict[str, Answer] = {}
-        served = server.served(read_seconds=0.03, total_seconds=0.2, retries=0)
+        served = server.served(read_seconds=0.03, total_seconds=20.0, retries=0)
         with pytest.raises(ServiceError, match="timed_out") as caught:
             collect(told, served, requests(40))
     assert "no answer within read_seconds=0.03" in str(caught.value)
