@@ -65,7 +65,8 @@ def test_workflows_may_do_only_what_they_need(path: Path) -> None:
     assert workflow["permissions"] == {"contents": "read"}
     assert "secrets." not in path.read_text("utf-8")
     for step in steps(workflow):
-        assert re.fullmatch(r"[\w-]+/[\w-]+@(v\d+|release/v\d+|[0-9a-f]{40})", step.get("uses", "a/b@v1"))
+        version = step.get("uses", "@v1").partition("@")[2]
+        assert re.fullmatch(r"v\d+|release/v\d+|[0-9a-f]{40}", version)
         assert "${{" not in step.get("run", ""), "untrusted text would become a command"
         if "checkout" in step.get("uses", ""):
             assert step["with"]["persist-credentials"] is False
