@@ -190,3 +190,11 @@ def test_the_reference_covers_the_public_modules() -> None:
         assert importlib.import_module(name).__doc__
     core = {f"internvid.core.{name}" for name in ("contracts", "registry", "errors", "types")}
     assert {"internvid", "internvid.recipes", *core} <= set(listed)
+
+
+def test_the_glossary_has_our_words_and_each_leads_on() -> None:
+    entries = re.split(r"^## ", (ROOT / "docs/glossary.md").read_text("utf-8"), flags=re.MULTILINE)
+    words = {entry.partition("\n")[0]: entry for entry in entries[1:]}
+    ours = {"pick", "part", "cut", "stitch", "scan", "timeline", "recipe", "column", "subset"}
+    assert ours | {"seal", "protocol"} <= set(words)
+    assert all(".md" in entry for entry in words.values())
