@@ -21,6 +21,9 @@ from internvid.core.errors import ConfigInvalidError
 FloatArray = npt.NDArray[np.float64]
 Transition = Literal["start", "cut", "dissolve", "fade", "wipe", "split"]
 LEAD = "lead"
+OPENING_FADE, CLOSING_FADE = 4, 5
+"""Values of the column `gradual_kind`: the last blank frame before a fade that opens the video, and
+the first one behind a fade that ends it."""
 TRANSITIONS: tuple[str, ...] = ("start", "cut", "dissolve", "fade", "wipe", "split")
 
 
