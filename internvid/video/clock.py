@@ -39,6 +39,18 @@ _MOST_PACKETS = 64
 _REMEMBERED_STEPS = 33
 
 
+def is_other_clock(end_seconds: float, seconds: float, container: str) -> bool:
+    """Whether what follows in order of display has its time from another clock.
+
+    Args:
+        end_seconds: where the part before ended.
+        seconds: where the next one begins.
+        container: FFmpeg's name.
+    """
+    is_ahead = container in _JOINED and seconds - end_seconds > _GAP_SECONDS
+    return is_ahead or end_seconds - seconds > _RESTART_SECONDS
+
+
 @dataclass(frozen=True)
 class Jumps:
     """How far a clock may jump, in ticks, before it counts as another one.
