@@ -95,6 +95,14 @@ def build(
     ] = None,
     workers: Workers = None,
     assignments: Set = None,
+    types: Annotated[
+        Optional[list[str]],
+        typer.Option(
+            "--type",
+            metavar="COLUMN=TYPE",
+            help="What a column of a table holds, e.g. views=bigint.",
+        ),
+    ] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Try failed sources again.")] = False,
     plan: Annotated[
         bool, typer.Option("--plan", help="Only print expected time and size.")
@@ -114,6 +122,7 @@ def build(
             scan=scan,
             workers=workers,
             assignments=tuple(assignments or ()),
+            types=tuple(types or ()),
             retry=retry,
             plan=plan,
             report=report,
@@ -309,7 +318,7 @@ compare_verbs.register(app)
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit code: 0, 1 failed, 2 misuse, 130 interrupted."""
     _ready_streams()
-    if not _ready_imports():
+    if not _has_folder():
         return 1
     try:
         code = app(args=arguments, standalone_mode=False)
@@ -350,15 +359,12 @@ def _ready_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _ready_imports() -> bool:
+def _has_folder() -> bool:
     try:
-        folder = os.getcwd()
+        os.getcwd()
     except FileNotFoundError:
         print("error: the current folder is gone\nhint: cd to one that is there", file=sys.stderr)
         return False
-    if folder not in sys.path:
-        # Components named "module:Class" may lie in the current folder; ours win over theirs.
-        sys.path.append(folder)
     return True
 
 

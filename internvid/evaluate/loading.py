@@ -11,12 +11,12 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from pathlib import Path
 from typing import Any
 
 from internvid.core.errors import ComponentUnknownError, ConfigInvalidError
+from internvid.core.imports import import_named
 from internvid.core.weights import weights_identity
 from internvid.evaluate.embedders import (
     Classifier,
@@ -144,7 +144,7 @@ def _is_foreign(source: str) -> bool:
 def _load_foreign(source: str, wanted: tuple[type, ...]) -> Any:
     module, _, name = source.partition(":")
     try:
-        made = getattr(importlib.import_module(module), name)()
+        made = getattr(import_named(module), name)()
     except (ImportError, AttributeError) as error:
         raise ComponentUnknownError(
             f"model {source!r} cannot be imported: {error}",
