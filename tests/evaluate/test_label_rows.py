@@ -232,11 +232,11 @@ def test_a_column_of_splits_is_heeded(write: Write) -> None:
         read_labelled(path, split="test")
 
 
-@pytest.mark.parametrize("asked", ["validate", "val", "validation", "VAL"])
-def test_splits_have_several_names(write: Write, asked: str) -> None:
+@pytest.mark.parametrize("name", ["validate", "val", "validation", "VAL"])
+def test_splits_have_several_names(write: Write, name: str) -> None:
     header = "label,youtube_id,time_start,time_end,split\n"
     path = write("k.csv", header + "yoga,abc,0,10,val\ndance,def,0,10,train\n")
-    assert labels(read_kinetics(path, split=asked)) == [("abc_000000_000010", "yoga")]
+    assert labels(read_kinetics(path, split=name)) == [("abc_000000_000010", "yoga")]
     with pytest.raises(AnnotationInvalidError, match="no row is of split 'test'") as caught:
         read_kinetics(path, split="test")
     assert caught.value.hint == "expected one of the file's splits: 'train' (1), 'val' (1)"
