@@ -158,6 +158,11 @@ def run_list(what: str, subset: str | None, limit: int, *, rejected: bool, as_js
             {"uri": uri, "metadata": metadata, **row}
             for row, uri, metadata in opened.rows_with_source(relation)
         ]
+        if len(rows) == limit:
+            every = opened.clips_relation(subset, rejected=rejected).aggregate("count(*)")
+            ((total,),) = every.fetchall()
+            if total > limit:
+                say(f"{limit} of {total:,} clips; others with --limit {total}")
     tell_of_subset(opened, subset)
     if as_json:
         put_json(rows)
