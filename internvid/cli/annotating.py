@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from internvid.pipeline.annotating import ColumnRequest, ColumnSummary
     from internvid.pipeline.annotating_plan import ColumnPlan
     from internvid.pipeline.annotating_progress import AnnotateProgress
+_FOR_PLANS = ("answers_kept", "cached_tokens", "kept_tokens")
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,7 @@ def _put_summary(summary: ColumnSummary) -> None:
     if summary.lasting:
         told.append(f"{summary.lasting} failed before for a reason that lasts (--retry asks again)")
     put(f"{summary.column}: {', '.join(told)}, {duration(summary.seconds)} ({summary.key})")
-    parts = [f"{name} {count}" for name, count in summary.counts.items()]
+    parts = _told_counts(summary.counts)
     parts += [f"{name} {seconds:.1f} s" for name, seconds in summary.stages.items()]
     if parts:
         put("    " + ", ".join(parts))
@@ -251,6 +252,11 @@ def shown_progress() -> Iterator[AnnotateProgress]:
         yield progress
 
 
+def _told_counts(counts: Mapping[str, int]) -> list[str]:
+    """What was counted, without what only plans reckon with."""
+    return [f"{name} {count}" for name, count in sorted(counts.items()) if name not in _FOR_PLANS]
+
+
 def _numbers(state: AnnotateProgress) -> str:
     if not state.asked:
         return ""
@@ -258,7 +264,7 @@ def _numbers(state: AnnotateProgress) -> str:
     if state.failed:
         parts.append(f"failed {state.failed}")
     counts = dict(state.ledger.counts) if state.ledger is not None else {}
-    parts += [f"{name} {count}" for name, count in sorted(counts.items())]
+    parts += _told_counts(counts)
     if state.remaining_seconds is not None:
         parts.append(f"about {duration(state.remaining_seconds)} left")
     return ", ".join(parts)

@@ -150,8 +150,11 @@ class ChatServer:
         self._ready.set()
         await self._stop.wait()
         server.close()
-        # A handler that is cancelled before its first step never closes its connection.
+        # What is cancelled before its first step never closes its connection: neither a handler nor
+        # the loop's own task that accepts one.
         await _rounds()
+        while any("_accept_connection" in repr(task) for task in asyncio.all_tasks()):
+            await asyncio.sleep(0.001)
         tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()
