@@ -166,7 +166,7 @@ def _put_summary(summary: ColumnSummary) -> None:
     if summary.lasting:
         told.append(f"{summary.lasting} failed before for a reason that lasts (--retry asks again)")
     put(f"{summary.column}: {', '.join(told)}, {duration(summary.seconds)} ({summary.key})")
-    parts = _told_counts(summary.counts)
+    parts = _shown_counts(summary.counts)
     parts += [f"{name} {seconds:.1f} s" for name, seconds in summary.stages.items()]
     if parts:
         put("    " + ", ".join(parts))
@@ -252,7 +252,7 @@ def shown_progress() -> Iterator[AnnotateProgress]:
         yield progress
 
 
-def _told_counts(counts: Mapping[str, int]) -> list[str]:
+def _shown_counts(counts: Mapping[str, int]) -> list[str]:
     """What was counted, without what only plans reckon with."""
     return [f"{name} {count}" for name, count in sorted(counts.items()) if name not in _FOR_PLANS]
 
@@ -264,7 +264,7 @@ def _numbers(state: AnnotateProgress) -> str:
     if state.failed:
         parts.append(f"failed {state.failed}")
     counts = dict(state.ledger.counts) if state.ledger is not None else {}
-    parts += _told_counts(counts)
+    parts += _shown_counts(counts)
     if state.remaining_seconds is not None:
         parts.append(f"about {duration(state.remaining_seconds)} left")
     return ", ".join(parts)
