@@ -7,7 +7,6 @@ labels.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +29,7 @@ from internvid.captions.served import ServedModel, check_served
 from internvid.core.config import file_field
 from internvid.core.contracts import Annotation, ClipView
 from internvid.core.errors import ConfigInvalidError
+from internvid.core.imports import import_named
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -195,11 +195,11 @@ def load_hook(name: str) -> Hook:
     """
     module, _, function = name.partition(":")
     try:
-        found = getattr(importlib.import_module(module), function)
+        found = getattr(import_named(module), function)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigInvalidError(
             f"hook {name!r} cannot be imported: {error}",
-            hint='"module:function", importable from where the command runs (PYTHONPATH=.)',
+            hint='"module:function", of an installed module or one in the current folder',
         ) from error
     if not callable(found):
         raise ConfigInvalidError(f"hook {name!r} is not a function")
