@@ -9,6 +9,7 @@ from typing import Any
 
 from internvid.core.errors import AnnotationInvalidError, ConfigInvalidError
 from internvid.evaluate.annotations.captioned import (
+    SENTENCE_NAMES,
     choose,
     read_captioned_json,
     read_lsmdc,
@@ -16,9 +17,11 @@ from internvid.evaluate.annotations.captioned import (
     read_msrvtt_ids,
     read_sentence_csv,
     read_vatex,
+    sentence_columns,
 )
 from internvid.evaluate.annotations.charades import is_charades
 from internvid.evaluate.annotations.choices import is_choice, read_choices
+from internvid.evaluate.annotations.label_rows import LABEL_NAMES
 from internvid.evaluate.annotations.moments import (
     YOUCOOK2_COLUMNS,
     choose_known,
@@ -210,7 +213,7 @@ def _text_form(path: Path) -> str | None:
         return None
     if set(YOUCOOK2_COLUMNS) <= header:
         return "youcook2"
-    return "sentences" if {"video_id", "sentence"} <= header else None
+    return "sentences" if set(sentence_columns(sorted(header))) <= header else None
 
 
 def _id_column(path: Path) -> list[str] | None:
@@ -218,7 +221,7 @@ def _id_column(path: Path) -> list[str] | None:
     if path.suffix.lower() != ".csv":
         return None
     _, header = next(read_rows(path), (0, []))
-    if "video_id" not in header or {"sentence", "text"} & set(header):
+    if "video_id" not in header or {*SENTENCE_NAMES, *LABEL_NAMES} & set(header):
         return None
     return [row["video_id"] for _, row in read_table(path, ["video_id"])]
 
