@@ -23,6 +23,7 @@ from internvid.dataset.parts import read_part, read_part_schema
 from internvid.dataset.store import Dataset
 from internvid.dataset.tables import ANNOTATION_KEYS
 from internvid.pipeline.annotating_parts import ColumnJob
+from internvid.pipeline.annotating_redo import asked_anew, clips_to_redo
 from internvid.pipeline.recipe import ColumnInputs, column_key
 
 
@@ -36,12 +37,15 @@ class ColumnRequest:
         subset: only this subset's clips; every kept clip when None.
         text: name of the text column it reads; None where it reads none, or where there is
             only one.
+        redo: clips with answers that are bad in one of these ways are asked again, past any cache
+            (see `internvid.pipeline.annotating_redo`).
     """
 
     name: str
     component: Any
     subset: str | None = None
     text: str | None = None
+    redo: tuple[str, ...] = ()
 
 
 def column_job(
@@ -75,7 +79,13 @@ def column_job(
         only = frozenset(read_part(path, columns=["clip_id"])["clip_id"].to_pylist())
     key = key_of(request.name, component, inputs)
     gone = gone_videos(layout, record.scan, parts)
-    job = ColumnJob(layout, record.scan, record.cut, key, component, parts, only, text, gone=gone)
+    redo: frozenset[str] = frozenset()
+    if request.redo:
+        redo = clips_to_redo(layout, record, key, request.redo)
+        component = asked_anew(component)
+    job = ColumnJob(
+        layout, record.scan, record.cut, key, component, parts, only, text, gone=gone, redo=redo
+    )
     _check_name(request.name, job, record)
     return job
 
