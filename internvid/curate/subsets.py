@@ -41,9 +41,12 @@ class Where:
             chosen = table.filter(f"({self.condition})")
             return chosen.project("clip_id, 'where' as reason").order("clip_id")
         except duckdb.Error as error:
+            reaches_out = isinstance(error, duckdb.PermissionException)
             raise ConfigInvalidError(
                 f"the condition {self.condition!r} cannot be used: {_first_line(error)}",
-                hint=f"columns are: {', '.join(table.columns)}",
+                hint="a condition reads the dataset's own tables and nothing else"
+                if reaches_out
+                else f"columns are: {', '.join(table.columns)}",
             ) from error
 
 

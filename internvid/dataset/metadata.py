@@ -22,6 +22,8 @@ _WIDER = {
     frozenset({"DATE", "TIMESTAMP"}): "TIMESTAMP",
 }
 _MOST = 2**63
+KINDS = frozenset({UNKNOWN, "BIGINT", "DOUBLE", "VARCHAR", "BOOLEAN", "DATE", "TIMESTAMP"})
+"""SQL types that a key of the metadata may have."""
 
 
 def rows_to_json(table: pa.Table) -> list[str]:

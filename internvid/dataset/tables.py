@@ -40,6 +40,7 @@ VIDEO_SCHEMA = pa.schema(
         ("damaged_frames", pa.int64()),
         ("repaired_times", pa.int64()),
         ("truncated", pa.bool_()),
+        ("scan_mode", pa.string()),
         ("metadata", pa.string()),
     ]
 )

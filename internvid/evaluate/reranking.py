@@ -36,6 +36,7 @@ from internvid.evaluate.metrics import (
     MatrixSimilarity,
     Ranks,
     Scores,
+    TieRule,
     VectorSimilarity,
     rank_pairs,
     summarise_ranks,
@@ -134,6 +135,7 @@ def rank_twice(
     clips: ClipTokens,
     matcher: MatchingEmbedder,
     order: tuple[int, float],
+    tie_rule: TieRule = "pessimistic",
 ) -> RankedTwice:
     """Plain retrieval, and the same re-ranked.
 
@@ -142,6 +144,7 @@ def rank_twice(
         pairs: [P, 2] of (video, text) that belong together.
         texts, clips, matcher: see `rerank`.
         order: its `top` and `first_stage`.
+        tie_rule: see `TieRule`.
     """
     plain, scores = VectorSimilarity(*vectors), vectors[0] @ vectors[1].T
     to_video, to_text = rerank(scores, texts, clips, matcher, *order)
@@ -151,9 +154,9 @@ def rank_twice(
         MatrixSimilarity(each, tolerance=ROUNDING * height / (float(np.abs(each).max()) or 1.0))
         for each in (to_video, to_text)
     )
-    ranks_of_videos, _ = rank_pairs(first, pairs)
-    _, ranks_of_texts = rank_pairs(second, pairs)
-    return RankedTwice(rank_pairs(plain, pairs), (ranks_of_videos, ranks_of_texts))
+    ranks_of_videos, _ = rank_pairs(first, pairs, tie_rule)
+    _, ranks_of_texts = rank_pairs(second, pairs, tie_rule)
+    return RankedTwice(rank_pairs(plain, pairs, tie_rule), (ranks_of_videos, ranks_of_texts))
 
 
 @dataclass(frozen=True)
@@ -199,7 +202,13 @@ class RerankedRetrieval(ZeroShotRetrieval):
         )
         vectors = (measured.vectors[:, 0], embed_texts(texts, matcher, run))
         ranked = rank_twice(
-            vectors, pairs, texts, lambda at: tokens[at], matcher, (self.top, self.first_stage)
+            vectors,
+            pairs,
+            texts,
+            lambda at: tokens[at],
+            matcher,
+            (self.top, self.first_stage),
+            self.tie_rule,
         )
         fields = begin_protocol(self, listed.digest, listed.clips, measured, matcher) | {
             "text_cleaning": self.cleaning,
@@ -211,8 +220,9 @@ class RerankedRetrieval(ZeroShotRetrieval):
             "of": self.of,
             "reranked_top": self.top,
             "first_stage": self.first_stage,
+            **self.tie_details(),
         }
-        return finish(ranked.metrics(), fields, matcher, measured)
+        return finish(ranked.metrics(), fields, matcher, measured, texts=texts)
 
     def _encode(
         self, listed: CaptionedSet, matcher: MatchingEmbedder, run: Run

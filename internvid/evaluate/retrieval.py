@@ -21,7 +21,7 @@ from internvid.evaluate.annotations.records import CaptionedSet
 from internvid.evaluate.benchmark import FileBenchmark, begin_protocol, finish
 from internvid.evaluate.embedders import Embedder, unit
 from internvid.evaluate.embedding import Run, embed_clips, embed_texts
-from internvid.evaluate.metrics import Pairs, VectorSimilarity, measure_retrieval
+from internvid.evaluate.metrics import Pairs, TieRule, VectorSimilarity, measure_retrieval
 from internvid.evaluate.protocol import Result
 from internvid.evaluate.templates import find_cleaning
 
@@ -37,12 +37,15 @@ class ZeroShotRetrieval(FileBenchmark):
         dual_softmax: re-weight scores over all queries; the metrics then have other names.
         shared_texts: equal texts are one query with several right clips, instead of a query
             each that ties with the others.
+        tie_rule: `pessimistic`: equal scores count against the model; `public`: what is listed
+            later is ahead, as in the reference's code, to compare with published numbers.
     """
 
     text_mode: Literal["sentence", "paragraph"] = "sentence"
     cleaning: Literal["reference", "none"] = "reference"
     dual_softmax: bool = False
     shared_texts: bool = False
+    tie_rule: TieRule = "pessimistic"
 
     version: ClassVar[int] = 1
     name: ClassVar[str] = "captions"
@@ -70,7 +73,10 @@ class ZeroShotRetrieval(FileBenchmark):
         # the clip, so it gets unit length again.
         clips = unit(measured.vectors.mean(axis=1))
         metrics = measure_retrieval(
-            VectorSimilarity(clips, vectors), pairs, dual_softmax=self.dual_softmax
+            VectorSimilarity(clips, vectors),
+            pairs,
+            dual_softmax=self.dual_softmax,
+            tie_rule=self.tie_rule,
         )
         fields = begin_protocol(self, listed.digest, listed.clips, measured, subject) | {
             "text_cleaning": self.cleaning,
@@ -78,9 +84,14 @@ class ZeroShotRetrieval(FileBenchmark):
             "dual_softmax": self.dual_softmax,
         }
         fields["details"] |= {"queries": len(texts), "shared_texts": self.shared_texts}
+        fields["details"] |= self.tie_details()
         if self.views.views > 1:
             fields["views"] = f"{self.views.words}, normalised mean vector"
-        return finish(metrics, fields, subject, measured)
+        return finish(metrics, fields, subject, measured, texts=texts)
+
+    def tie_details(self) -> dict[str, str]:
+        """What a protocol says of ties: nothing where they count against the model."""
+        return {} if self.tie_rule == "pessimistic" else {"tie_rule": self.tie_rule}
 
 
 def list_queries(texts: Sequence[tuple[str, ...]], *, shared: bool) -> tuple[list[str], Pairs]:

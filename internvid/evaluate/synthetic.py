@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from internvid.core.errors import ConfigInvalidError
-from internvid.evaluate.embedders import Embedder, Frames, Vectors
+from internvid.evaluate.embedders import Embedder, Frames, Vectors, count_texts
 from internvid.evaluate.embedding import Run, check_vectors
 from internvid.evaluate.metrics import VectorSimilarity, measure_retrieval, rank_labels
 from internvid.evaluate.protocol import Protocol, Result
@@ -177,10 +177,12 @@ class _SyntheticBenchmark:
                 "cameras": list(self.cameras),
                 "paths": self.paths,
                 "frame_aggregation": about.frame_aggregation,
+                **about.position_details,
                 **self.details(),
             },
         )
-        return Result(metrics, protocol, about.describe(), runs=runs)
+        counts = count_texts(subject, texts)
+        return Result(metrics, protocol, about.describe(), runs=runs, texts=counts)
 
 
 def _digest_specs(specs: Sequence[ClipSpec]) -> str:

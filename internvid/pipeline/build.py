@@ -38,7 +38,8 @@ class BuildSummary:
     Attributes:
         videos: sources that are ok. clips: kept clips. rejected: other clips.
         failures: sources that are not usable. duplicates: sources with another's bytes.
-        notes: sentences about what was taken from tables of sources, and what was not.
+        notes: sentences about what was taken from tables of sources, and what was not; and
+            about videos that a fast scan decoded in full.
     """
 
     dataset: Path
@@ -97,7 +98,8 @@ def build(
         run.cut()
         run.annotate()
         run.point_at_current()
-        return replace(run.finish(), notes=notes)
+        summary = run.finish()
+        return replace(summary, notes=(*notes, *summary.notes))
 
 
 class _Run:
@@ -249,8 +251,10 @@ class _Run:
         """Count what is there and write the run's ledger."""
         self.progress.enter("done")
         # A source that was tried again or replaced has several rows; the last one holds.
-        latest = {row["uri"]: row["status"] for row in self._video_rows(["uri", "status"])}
-        statuses = list(latest.values())
+        columns = ["uri", "status", "scan_mode"]
+        latest = {row["uri"]: row for row in self._video_rows(columns)}
+        statuses = [row["status"] for row in latest.values()]
+        modes = [row["scan_mode"] for row in latest.values() if row["status"] == "ok"]
         gone = gone_videos(self.layout, self.scan_key, self.parts)
         kept, rejected = count_clips(self.layout, self.cut_key, self.parts, gone)
         summary = BuildSummary(
@@ -264,9 +268,20 @@ class _Run:
             videos_files=str(self.layout.scanned(self.scan_key, "videos", "*")),
             scanned=self.scanned,
             seconds=self.progress.elapsed_seconds,
+            notes=self._notes_on(modes),
         )
         self._write_ledger(summary)
         return summary
+
+    def _notes_on(self, modes: Sequence[str | None]) -> tuple[str, ...]:
+        full = modes.count("full")
+        if self.scan_recipe.mode != "fast" or not full:
+            return ()
+        note = (
+            f"{full} of {len(modes)} videos were scanned in full: their packets do not say when "
+            "each frame is shown (column scan_mode of videos)"
+        )
+        return (note,)
 
     def _write_ledger(self, summary: BuildSummary) -> None:
         facts = {

@@ -216,6 +216,7 @@ def _facts_row(result: ScanResult) -> dict[str, Any]:
         "damaged_frames": report.damaged_frames,
         "repaired_times": report.repaired_times,
         "truncated": report.truncated,
+        "scan_mode": result.mode,
     }
 
 

@@ -15,6 +15,7 @@ from internvid.dataset.parts import (
     discard,
     discard_temporaries,
     held,
+    read_part,
     storage_errors,
 )
 from internvid.dataset.store import SOURCE_COLUMNS, Dataset
@@ -54,6 +55,7 @@ def publish(
     """
     asked = {"exporter": identity(exporter), "cut": dataset.record.cut, "subset": subset}
     # What cannot be asked for is found out before anything is written.
+    _refuse_foreign_ids(dataset)
     with dataset.reading():
         ((total,),) = dataset.clips_relation(subset).aggregate("count(*)").fetchall()
     _refuse_others(folder, asked)
@@ -69,6 +71,12 @@ def publish(
         commit_json(folder / MANIFEST, manifest)
         discard(folder / NOTES)
     return manifest
+
+
+def _refuse_foreign_ids(dataset: Dataset) -> None:
+    # They become names of files.
+    for part in dataset.parts:
+        read_part(dataset.layout.clips(dataset.record.cut or "", part), ["clip_id", "video_id"])
 
 
 def _refuse_others(folder: Path, asked: dict[str, Any]) -> None:

@@ -51,6 +51,11 @@ def local_rank() -> int:
     return int(os.environ.get("LOCAL_RANK", "0"))
 
 
+def local_world_size() -> int:
+    """How many processes of the run this machine has."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE") or os.environ.get("WORLD_SIZE") or 1)
+
+
 def all_sum(values: Tensor) -> Tensor:
     """The sum over processes, no gradient."""
     return _reduced(values, dist.ReduceOp.SUM)

@@ -134,9 +134,10 @@ class Stage:
         floor: least learning rate, as a share of the peak; it holds in the warm-up too.
         batch: samples of a global batch.
         micro_batch: clips that one device takes at once; more than that go through in parts with
-            cached gradients, same loss. 0 for all.
+            cached gradients, same loss. 0 takes as many as the device's memory holds.
         steps: how long in steps, in place of `epochs`; 0 for by epochs.
-        warmup_steps: likewise, in place of `warmup_epochs`.
+        warmup_steps: likewise, in place of `warmup_epochs`; 0 with `steps` keeps the share of
+            the stage that `warmup_epochs` has of `epochs`. `warmup_epochs=0` is for no warm-up.
         neighbours, neighbour_share: see `SamplePlan`.
     """
 
@@ -175,11 +176,26 @@ class Stage:
         """Steps of the stage, given the batches of an epoch."""
         return self.steps or max(1, round(self.epochs * per_epoch))
 
-    def total_warmup(self, per_epoch: int) -> int:
-        """Steps of its warm-up."""
-        if self.warmup_steps or self.steps:
-            return self.warmup_steps
-        return round(self.warmup_epochs * per_epoch)
+    def total_warmup(self, per_epoch: int, *, keeps_short: bool = False) -> int:
+        """Steps of its warm-up. One that would end with the stage or later takes half of it.
+
+        Args:
+            per_epoch: batches of an epoch.
+            keeps_short: as 0.1.0 had it, for runs that it began: none with `steps` and without
+                `warmup_steps`, and no limit.
+        """
+        if keeps_short:
+            by_steps = self.warmup_steps or self.steps
+            return self.warmup_steps if by_steps else round(self.warmup_epochs * per_epoch)
+        total = self.total_steps(per_epoch)
+        if self.warmup_steps:
+            wanted = self.warmup_steps
+        elif self.steps:
+            share = self.warmup_epochs / self.epochs if self.epochs > 0 else 0.0
+            wanted = round(share * self.steps)
+        else:
+            wanted = round(self.warmup_epochs * per_epoch)
+        return wanted if wanted < total else total // 2
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from internvid.dataset.parts import storage_errors
+from internvid.dataset.parts import committed
 from internvid.models.viclip.text import TextTower
 from internvid.models.viclip.tokenizer import Tokenizer
 from internvid.train.order import IntArray
@@ -103,11 +103,8 @@ def cache_texts(
     shape = (len(captions), int(tower.text_projection.shape[1]))
     path = folder / f"texts-{_key(tower, tokenizer, captions)}.f32"
     if rank() == 0 and not path.is_file():
-        temporary = path.with_name(f"{path.name}.{os.getpid()}.writing")
-        with storage_errors(path):
-            folder.mkdir(parents=True, exist_ok=True)
+        with committed(path) as temporary:
             _embed(tower, tokenizer, captions, temporary, device)
-            os.replace(temporary, path)
     wait_for_all()
     return CachedTexts(np.memmap(path, dtype=np.float32, mode="r", shape=shape))
 
