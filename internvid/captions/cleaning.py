@@ -13,9 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from internvid.captions.replies import strip_thoughts
 from internvid.core.errors import ConfigInvalidError
 
+_THOUGHTS = re.compile(r"<(think|thinking|reasoning)>.*?(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
+_UNOPENED = re.compile(r"\A.*</(?:think|thinking|reasoning)>", re.DOTALL | re.IGNORECASE)
 # Behind these another turn begins, before these the question is repeated.
 _ENDS = re.compile(
     r"<\|(?:im_end|endoftext|end|end_of_text|eot_id|eom_id|user|end_of_turn|return)\|>"
@@ -118,6 +119,13 @@ class Cleaning:
             if text == before:
                 break
         return text.strip()
+
+
+def strip_thoughts(text: str) -> str:
+    """A text without what a reasoning model thought aloud; nothing where it never stopped."""
+    text = _THOUGHTS.sub(" ", text)
+    # Some templates open the mark in the prompt, so that only its end is in the answer.
+    return _UNOPENED.sub("", text)
 
 
 def leftovers(text: str) -> list[str]:

@@ -7,6 +7,7 @@ unless the user says so; weights are safetensors, or pickles read with `weights_
 
 from __future__ import annotations
 
+import importlib
 import json
 import threading
 from collections.abc import Mapping
@@ -170,9 +171,29 @@ def import_transformers() -> Any:
             f"running pretrained models needs torch and transformers: {error}",
             hint='pip install "internvid[caption]"',
         ) from error
+    _check_torchvision()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     return transformers
+
+
+def _check_torchvision() -> None:
+    """Refuses a torchvision of another torch: with it, transformers fails wherever it is touched.
+
+    Raises:
+        DependencyMissingError: it is installed and cannot be imported.
+    """
+    try:
+        importlib.import_module("torchvision")
+    except ImportError:
+        # Not needed: pictures are prepared without it.
+        return
+    except (RuntimeError, OSError, AttributeError) as error:
+        raise DependencyMissingError(
+            f"the installed torchvision does not fit the installed torch: {_first_line(error)}",
+            hint="pip uninstall torchvision (nothing here needs it), or install the one that "
+            "belongs to this torch",
+        ) from error
 
 
 def fetch(name: str, *, with_code: bool = False) -> Path:
@@ -215,7 +236,7 @@ def _load(
     options = {"local_files_only": True, "trust_remote_code": trust}
     try:
         config = transformers.AutoConfig.from_pretrained(folder, **options)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, ImportError) as error:
         raise _load_error(folder, error) from error
     auto = _auto_class(transformers, config, kind, folder, trust=trust)
     try:
@@ -225,6 +246,13 @@ def _load(
         processor = load_processor(transformers, folder, config, kind.parts, options)
     except InternvidError:
         raise
+    except (TypeError, AttributeError, NotImplementedError) as error:
+        # No file raises these: its parts do not fit the classes of this release.
+        raise DependencyMissingError(
+            f"{folder} cannot be put together by the installed transformers: {_first_line(error)}",
+            hint='take another release within the range of "internvid[caption]"; this says '
+            "nothing against its files",
+        ) from error
     except Exception as error:
         # Damaged files raise whatever their parser raises (safetensors, pickle, json, torch).
         raise _load_error(folder, error) from error
