@@ -8,6 +8,7 @@ unless the user says so; weights are safetensors, or pickles read with `weights_
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 import threading
 from collections.abc import Mapping
@@ -232,8 +233,8 @@ def _load(
     transformers: Any, folder: Path, kind: Kind, where: tuple[Any, Any], *, trust: bool
 ) -> Pretrained:
     device, dtype = where
-    _require_files(folder)
-    options = {"local_files_only": True, "trust_remote_code": trust}
+    folder, options = _files_of(folder, kind)
+    options |= {"local_files_only": True, "trust_remote_code": trust}
     try:
         config = transformers.AutoConfig.from_pretrained(folder, **options)
     except (OSError, ValueError, KeyError, ImportError) as error:
@@ -241,8 +242,9 @@ def _load(
     auto = _auto_class(transformers, config, kind, folder, trust=trust)
     try:
         model, report = auto.from_pretrained(
-            folder, dtype=dtype, weights_only=True, output_loading_info=True, **options
-        )
+            folder, config=config, dtype=dtype, weights_only=True, output_loading_info=True,
+            **options,
+        )  # fmt: skip
         processor = load_processor(transformers, folder, config, kind.parts, options)
     except InternvidError:
         raise
@@ -281,6 +283,47 @@ def _steady(model: Any) -> Any:
                 if hasattr(settings, name):
                     setattr(settings, name, None)
     return model.requires_grad_(requires_grad=False)
+
+
+def _files_of(path: Path, kind: Kind) -> tuple[Path, dict[str, Any]]:
+    """The folder of a model's files, and what `from_pretrained` must be told to read them.
+
+    Raises:
+        WeightsMissingError: they are not there, or incomplete.
+        ConfigInvalidError: a GGUF file where no language model is wanted.
+        DependencyMissingError: GGUF needs packages that are not installed.
+    """
+    single = path if path.is_file() else _only_gguf(path)
+    if single is None:
+        _require_files(path)
+        return path, {}
+    if single.suffix.lower() != ".gguf":
+        raise WeightsMissingError(
+            f"{single} is a file, and no GGUF",
+            hint="give the folder that holds the model, or a .gguf file",
+        )
+    if kind != TEXT_TO_TEXT:
+        raise ConfigInvalidError(f"{single} holds a language model alone; wanted is {kind.wanted}")
+    missing = [name for name in ("gguf", "accelerate") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise DependencyMissingError(
+            f"reading {single.name} needs the package {missing[0]}",
+            hint='pip install "internvid[gguf]"',
+        )
+    return single.parent, {"gguf_file": single.name}
+
+
+def _only_gguf(folder: Path) -> Path | None:
+    """The GGUF file of a folder that holds no other model."""
+    found = sorted(folder.glob("*.gguf"))
+    if not found or (folder / "config.json").is_file():
+        return None
+    if len(found) > 1:
+        raise WeightsMissingError(
+            f"{folder} holds several models: {', '.join(path.name for path in found)}",
+            hint="name one of the files",
+        )
+    return found[0]
 
 
 def _require_files(folder: Path) -> None:
