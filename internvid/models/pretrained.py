@@ -310,6 +310,9 @@ def _files_of(path: Path, kind: Kind) -> tuple[Path, dict[str, Any]]:
             f"reading {single.name} needs the package {missing[0]}",
             hint='pip install "internvid[gguf]"',
         )
+    # Its progress bar heeds none of the package's settings.
+    reader: Any = importlib.import_module("transformers.modeling_gguf_pytorch_utils")
+    reader.tqdm = lambda tensors, **_: tensors
     return single.parent, {"gguf_file": single.name}
 
 
