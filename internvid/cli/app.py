@@ -95,6 +95,14 @@ def build(
     ] = None,
     workers: Workers = None,
     assignments: Set = None,
+    types: Annotated[
+        Optional[list[str]],
+        typer.Option(
+            "--type",
+            metavar="COLUMN=TYPE",
+            help="What a column of a table holds, e.g. views=bigint.",
+        ),
+    ] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Try failed sources again.")] = False,
     plan: Annotated[
         bool, typer.Option("--plan", help="Only print expected time and size.")
@@ -114,6 +122,7 @@ def build(
             scan=scan,
             workers=workers,
             assignments=tuple(assignments or ()),
+            types=tuple(types or ()),
             retry=retry,
             plan=plan,
             report=report,

@@ -51,6 +51,12 @@ class Record:
     column_recipes: dict[str, Any] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
 
+    def scan_setting(self, scan: str, name: str) -> Any:
+        """A field of the recipe that made a scan; None where it is not known."""
+        recipe: Any = self.scans.get(scan)
+        fields = recipe.get("fields") if isinstance(recipe, dict) else None
+        return fields.get(name) if isinstance(fields, dict) else None
+
 
 @dataclass(frozen=True)
 class Layout:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ class BuildSummary:
         failures: sources that are not usable. duplicates: sources with another's bytes.
         notes: sentences about what was taken from tables of sources, and what was not; and
             about videos that a fast scan decoded in full.
+        set_aside: rows of these tables that name no source that can be used.
     """
 
     dataset: Path
@@ -53,6 +54,7 @@ class BuildSummary:
     scanned: int
     seconds: float
     notes: tuple[str, ...] = ()
+    set_aside: int = 0
 
 
 def build(
@@ -62,6 +64,7 @@ def build(
     *,
     workers: int | None = None,
     retry: bool = False,
+    types: Mapping[str, str] | None = None,
     progress: BuildProgress | None = None,
 ) -> BuildSummary:
     """Make or continue a dataset.
@@ -76,6 +79,8 @@ def build(
         recipe: what to make.
         workers: processes; all cores when None.
         retry: plan sources that failed once more.
+        types: column of a table of sources -> SQL type of its values (bigint, double, boolean,
+            date, timestamp, varchar); texts are read so.
         progress: told about everything that happens.
 
     Raises:
@@ -84,7 +89,8 @@ def build(
     """
     told = progress or BuildProgress()
     layout = Layout(Path(dataset).absolute())
-    sources = find_sources(videos)
+    known = layout.read_record().metadata if layout.record_path.is_file() else {}
+    sources = find_sources(videos, types, known)
     count = workers or os.cpu_count() or 1
     # Before the lock file is made, so that a refused folder stays as it was.
     layout.refuse_foreign()
@@ -99,7 +105,8 @@ def build(
         run.annotate()
         run.point_at_current()
         summary = run.finish()
-        return replace(summary, notes=(*notes, *summary.notes))
+        aside = sum(table.rows for table in sources.tables)
+        return replace(summary, notes=(*notes, *summary.notes), set_aside=aside)
 
 
 class _Run:

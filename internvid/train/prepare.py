@@ -355,7 +355,10 @@ def make_towers(recipe: TrainRecipe, model: ViCLIP, samples: Samples, cache: Pat
     texts: Texts
     if frozen:
         model.text_encoder.requires_grad_(requires_grad=False).eval()
-        texts = cache_texts(model.text_encoder, model.tokenizer, samples.captions, cache, device)
+        texts = cache_texts(
+            model.text_encoder, model.tokenizer, samples.captions, cache, device,
+            products=recipe.loop.text_products,
+        )  # fmt: skip
         assert isinstance(texts, CachedTexts)
     else:
         texts = TokenTexts(samples.captions, model.tokenizer, trims=device.type == "cpu")

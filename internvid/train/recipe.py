@@ -87,6 +87,8 @@ class DataRecipe:
             ten) could not be read.
         world: the synthetic world, if the clips are to come from there.
         loader: who reads.
+        text_mode: of annotation files with several texts a clip: each is a sample (`sentence`),
+            or they are joined into one (`paragraph`).
     """
 
     clean_captions: bool = True
@@ -95,6 +97,8 @@ class DataRecipe:
     skip_share: float = 0.02
     world: WorldRecipe = field(default_factory=WorldRecipe)
     loader: LoaderRecipe = field(default_factory=LoaderRecipe, metadata={"setting": True})
+    # The digest of the samples tells runs apart; a setting leaves known fingerprints alone.
+    text_mode: Literal["sentence", "paragraph"] = setting("sentence")
 
 
 @dataclass(frozen=True)
@@ -216,7 +220,9 @@ class LoopRecipe:
         validate_steps: steps from validation to validation, where there is one; 0 for only at
             the end of each stage.
         steps: the run ends after so many steps in all; 0 for none such. Schedules stay whole.
-        threads: of a CPU; 0 leaves torch's choice.
+        threads: of a CPU; 0 chooses them by a trial step.
+        text_products: what a frozen text tower computes its embeddings in, once: `float32`,
+            `tf32` (on a GPU that has it) or `bfloat16`.
         writers: where numbers go: `csv`, `tensorboard` (if it is installed), "module:Class".
     """
 
@@ -232,6 +238,7 @@ class LoopRecipe:
     validate_steps: int = setting(0)
     steps: int = setting(0)
     threads: int = setting(0)
+    text_products: Literal["float32", "tf32", "bfloat16"] = setting("float32")
     writers: tuple[str, ...] = setting(("csv", "tensorboard"))
 
     def __post_init__(self) -> None:

@@ -159,7 +159,7 @@ class FrameClock:
             return self._settle(is_last=False)
         if own is None or self._is_decoding_order:
             return [(frame, self._stamp(frame, self._next(own), own))]
-        is_first = self.report.frames == 0
+        is_first = self._ticks < 0
         jumps = bool(self._packets) and self._packets[0] < own
         goes_back = self._last is not None and own < self._last
         if self.is_whole and not is_first and self._losses < _MOST_LOSSES and jumps:
