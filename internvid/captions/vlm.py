@@ -99,7 +99,7 @@ class VlmCaptioner:
     def _model(self) -> VisionChat:
         from internvid.models.vision_chat import VisionChat
 
-        return VisionChat(self.local.checkpoint(), self.maximum_tokens)
+        return VisionChat(self.local.checkpoint(), self.maximum_tokens, is_video=True)
 
 
 def spread_in_time(view: ClipView, frames: int) -> list[Pick]:

@@ -148,7 +148,9 @@ def _text_key(layout: Layout, record: Record, request: ColumnRequest, component:
         for name, key in columns.items()
         if is_text_column(layout, record, record.cut, key) and name != request.name
     }
-    wanted = request.text or (next(iter(texts)) if len(texts) == 1 else None)
+    # Words about texts, such as their language or health, are no texts to read unless named.
+    likely = [name for name, key in texts.items() if not _is_about_texts(record, key)] or [*texts]
+    wanted = request.text or (likely[0] if len(likely) == 1 else None)
     if wanted not in texts:
         known = ", ".join(sorted(texts)) or "none"
         what = "several text columns" if wanted is None else f"no text column {wanted!r}"
@@ -157,6 +159,11 @@ def _text_key(layout: Layout, record: Record, request: ColumnRequest, component:
             hint="name one with --text COLUMN; captions are made with internvid caption",
         )
     return texts[wanted]
+
+
+def _is_about_texts(record: Record, key: str) -> bool:
+    recipe = record.column_recipes.get(key, {})
+    return bool(recipe.get("verb") == "score" and recipe.get("reads") == ["text"])
 
 
 def _signals_of(record: Record) -> dict[str, str]:

@@ -151,6 +151,9 @@ def test_health_is_a_column_to_select_by(data: Path, capsys: Capture) -> None:
     rows = {row["echo"]: row for row in internvid.open(data).clips().to_pylist()}
     assert [rows[text]["health"] for text in said] == ["ok", "looping", "refusing"]
     assert [rows[text]["health_reasons"] for text in said] == [[], ["looping"], ["refusing"]]
+    spoken(capsys, "score", data, "--scorer", "language", "--text", "measured")
+    code, _, err = spoken(capsys, "score", data, "--scorer", "health", "--as", "again")
+    assert (code, "echo, health, language, measured" in err) == (2, True)
     code, out, _ = spoken(capsys, "select", data, "where", "health = 'looping'", "--as", "loops")
     assert (code, "1" in out) == (0, True)
 
@@ -181,3 +184,13 @@ def test_a_summary_of_a_text_column_names_the_column(data: Path, capsys: Capture
     assert (code, "reads no text column" in err) == (2, True)
     code, _, err = spoken(capsys, "caption", data, *asks[2:], "--text", "nope")
     assert (code, "no text column 'nope'" in err) == (2, True)
+
+
+def test_words_about_texts_are_not_taken_for_the_text(data: Path, capsys: Capture) -> None:
+    spoken(capsys, "score", data, "--scorer", "language")
+    (made,) = read_json(capsys, "score", data, "--scorer", "health")
+    assert made["failed"] == 0
+    (again,) = read_json(capsys, "score", data, "--scorer", "health", "--as", "again")
+    assert again["failed"] == 0
+    values = internvid.open(data).clips().to_pylist()
+    assert {row["again"] for row in values} == {"ok"}

@@ -21,7 +21,7 @@ from internvid.models.pretrained import (
     load,
     release,
 )
-from internvid.models.vision_chat import VisionChat
+from internvid.models.vision_chat import VisionChat, _inputs
 from tests.docs.manual import page
 from tests.models.pretrained.pictures import picture
 from tests.models.tiny import TinyModels
@@ -91,6 +91,18 @@ def test_smolvlm_is_asked_in_its_own_words_without_its_processor(tiny_models: Ti
         said = processor.replace_image_token({"rows": [[rows]], "cols": [[columns]]}, 0)
         tokens = ("<fake_token_around_image>", "<image>", "<global-img>")
         assert said == get_image_prompt_string(rows, columns, 4, *tokens)
+    release()
+
+
+def test_frames_of_a_video_are_shown_whole_not_in_tiles(tiny_models: TinyModels) -> None:
+    folder, shown = tiny_models["smolvlm"], []
+    for is_video in (False, True):
+        model = VisionChat(Checkpoint(folder, device="cpu"), 20, is_video=is_video)
+        asked = [([picture(seed, 64, 48) for seed in range(3)], "a dog")]
+        inputs = _inputs(model.open().processor, asked, is_video=is_video)
+        shown.append(inputs["pixel_values"].shape[1])
+        assert model.answer(asked)[0].text
+    assert shown[1] == 3 < shown[0]
     release()
 
 
