@@ -45,6 +45,11 @@ _ROLE_NEXT = re.compile(
     re.DOTALL,
 )
 _FENCE = re.compile(r"\A\s*```[a-z]*\s*(.*?)\s*(?:```\s*)?\Z", re.DOTALL)
+_LOOSE_JSON = re.compile(
+    r"""\A\{\s*["']?(?:caption|description|text|answer|summary|sentence|response)["']?\s*:\s*"""
+    r"""["'](.*?)["']?\s*\}?\s*\Z""",
+    re.DOTALL | re.IGNORECASE,
+)
 _TEXT_KEYS = ("caption", "description", "text", "answer", "summary", "sentence", "response")
 _MOST_LAYERS = 4
 _NAMED = r"(?:caption|description|summary|sentence|answer|response|output|video|clip|image|picture)"
@@ -160,7 +165,9 @@ def _without_json(text: str) -> str:
     try:
         found, _ = json.JSONDecoder().raw_decode(inner)
     except (ValueError, RecursionError):
-        return text
+        # Cut off, or with marks inside that JSON does not allow.
+        loose = _LOOSE_JSON.match(inner)
+        return loose.group(1) if loose else text
     if isinstance(found, list) and len(found) == 1:
         found = found[0]
     if isinstance(found, str):

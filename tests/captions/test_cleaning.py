@@ -31,7 +31,8 @@ DIRTY = {
     "json_wrapper": [
         '{"caption": "A dog runs."}', '```json\n{"caption": "A dog runs."}\n```',
         '{"Description": "A dog runs.", "confidence": 0.9}', '[{"text": "A dog runs."}]',
-        '{"answer_in_one_sentence": "A dog runs."}',
+        '{"answer_in_one_sentence": "A dog runs."}', '{"caption": "A dog runs.',
+        "{'caption': 'A dog runs.'}", '{caption: "A dog runs."}',
     ],
     "preamble": [
         'Sure! Here is a caption: "A dog runs."', "Here's a description of the video: A dog runs.",
