@@ -22,6 +22,7 @@ from internvid.captions.asking import (
     picks_per_second,
     spread,
 )
+from internvid.captions.cleaning import Cleaning
 from internvid.captions.frame import FrameCaptioner
 from internvid.captions.gathering import Pictures, by_clip, first_failure, folded, lines_of
 from internvid.captions.local import LocalModel, show, without_weights
@@ -59,11 +60,12 @@ class TagsCaptioner:
         hook: "module:function" that is given a list of RGB pictures and returns a line, or a list
             of tags, for each.
         hook_version: whatever changes when the function's results do.
+        cleaning: what is taken away around the lines of a captioner.
         local: the model on this machine.
         served: a served one.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     extras: ClassVar[dict[str, str]] = {"lines": "list<string>"}
     per_second: float = 1.0
     most_pictures: int = 32
@@ -73,6 +75,7 @@ class TagsCaptioner:
     top: int = 5
     hook: str = ""
     hook_version: str = ""
+    cleaning: Cleaning = field(default_factory=Cleaning)
     local: LocalModel = field(default_factory=lambda: LocalModel(SMALL_MODEL))
     served: ServedModel = field(default_factory=ServedModel)
 
@@ -138,6 +141,7 @@ class TagsCaptioner:
         return FrameCaptioner(
             prompt=self.prompt,
             maximum_tokens=self.maximum_tokens,
+            cleaning=self.cleaning,
             local=self.local,
             served=self.served,
         )
