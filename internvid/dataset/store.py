@@ -31,6 +31,8 @@ SOURCE_COLUMNS = ("uri", "metadata")
 """What rows of clips are shown with: where their pictures lie, what was said of the source."""
 VIEWS = ("videos", "clips", "all_clips", "picks", "timelines")
 _PART = "internvid_part"
+# Columns that parts of earlier versions lack: null there.
+_LATER_VIDEO_COLUMNS = "null::boolean as is_mirrored, null::varchar as dynamic_range"
 
 
 @dataclass(frozen=True)
@@ -315,8 +317,9 @@ class Dataset:
             for name, expression in expressions(self.record.metadata, VIDEO_SCHEMA.names)
         )
         return (
-            f"select * exclude ({_PART}){further} from ("
-            f"select * from read_parquet({files}, filename = '{_PART}') "
+            f"select * exclude ({_PART}){further} from (select * from ("
+            f"select * from read_parquet({files}, filename = '{_PART}', union_by_name = true) "
+            f"union all by name select {_LATER_VIDEO_COLUMNS} where false) "
             f"qualify row_number() over (partition by uri order by {_PART} desc) = 1)"
         )
 

@@ -40,6 +40,8 @@ VIDEO_SCHEMA = pa.schema(
         ("damaged_frames", pa.int64()),
         ("repaired_times", pa.int64()),
         ("truncated", pa.bool_()),
+        ("is_mirrored", pa.bool_()),
+        ("dynamic_range", pa.string()),
         ("metadata", pa.string()),
     ]
 )

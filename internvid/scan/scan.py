@@ -54,7 +54,7 @@ class ScanRecipe:
         maximum_frame_bytes: larger pictures are refused, so that memory stays bounded.
     """
 
-    version = 4
+    version = 5
     observers: tuple[Any, ...] = field(default=("content", "luma"), metadata=named_by(_OBSERVERS))
     picks: PickRule = field(default_factory=PickRule)
     mode: str = "full"
@@ -179,7 +179,7 @@ class _Watch:
 
     def see(self, picture: Picture, facts: VideoFacts) -> None:
         if self.sampler is None:
-            self.sampler = PlaneSampler(facts.rotation_degrees)
+            self.sampler = PlaneSampler()
             self.maker = PickMaker(self.recipe.picks, facts, self.keep)
             self.tick, self.codec = float(facts.time_base), facts.codec
         if self.recipe.mode == "fast":

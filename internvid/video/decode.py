@@ -18,6 +18,8 @@ from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
 from internvid.core.errors import ConfigInvalidError, VideoUnreadableError
+from internvid.video.aspect import AspectTracker
+from internvid.video.orientation import orientation_of
 from internvid.video.probe import (
     MAXIMUM_FRAME_BYTES,
     VideoFacts,
@@ -27,6 +29,7 @@ from internvid.video.probe import (
     read_facts,
 )
 from internvid.video.thin import Suspicion, skipped_frames
+from internvid.video.tone import dynamic_range_of
 
 # Elsewhere B frames may be references of one another without end, so that errors would add up.
 _FILTERS_B_APART = frozenset({"h264"})
@@ -165,10 +168,13 @@ class VideoPass:
             )
 
     def _learn_from(self, frame: VideoFrame) -> None:
-        # Rotation is known only with a decoded frame (side data of stream or picture).
+        # What is known only with a decoded frame (side data of stream or picture, its own tags).
+        orientation = orientation_of(frame)
         self.facts = dataclasses.replace(
             self.facts,
-            rotation_degrees=round(frame.rotation / 90) * 90 % 360,
+            rotation_degrees=orientation.rotation_degrees,
+            is_mirrored=orientation.is_mirrored,
+            dynamic_range=dynamic_range_of(frame),
             width=frame.width,
             height=frame.height,
             pixel_format=frame.format.name,
@@ -183,6 +189,7 @@ class VideoPass:
         self, streams: Sequence[Stream], suspicion: Suspicion | None = None
     ) -> Iterator[object]:
         packets = self.container.demux(*streams)
+        aspects = AspectTracker(self.stream.codec_context.sample_aspect_ratio)
         largest = 0
         while True:
             try:
@@ -196,8 +203,12 @@ class VideoPass:
                 return
             if suspicion is not None and packet.stream is self.stream:
                 self.skip(thin=not suspicion.wants(packet))
+            is_video = packet.stream is self.stream
             try:
-                for frame in packet.decode():
+                frames = packet.decode()
+                if is_video:
+                    aspects.learn(packet.pts, self.stream.codec_context.sample_aspect_ratio)
+                for frame in frames:
                     if isinstance(frame, VideoFrame) and frame.width * frame.height > largest:
                         largest = frame.width * frame.height
                         check_frame_bytes(
@@ -206,9 +217,11 @@ class VideoPass:
                             frame.format.name,
                             self.options.maximum_frame_bytes,
                         )
+                    if isinstance(frame, VideoFrame):
+                        aspects.note(frame)
                     yield frame
             except av.error.FFmpegError:
-                if packet.stream is self.stream:
+                if is_video:
                     self.report.damaged_packets += 1
 
     def _flushed(self, streams: Sequence[Stream]) -> Iterator[object]:
