@@ -11,12 +11,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet $(PIP_FLAGS) -c constraints.txt
 
-.PHONY: help demo test setup check lint types floors wheel clean
+.PHONY: help demo test setup check lint types floors docs gallery coverage wheel dist clean
 
 help:
 	@echo "make demo    set up, render the synthetic world, build a dataset of it, write its report"
 	@echo "make test    set up with everything, run the tests"
 	@echo "make check   lint, types, import floors"
+	@echo "make docs    the site of the manual, into site/"
 	@echo "make setup   .venv with all extras and the developers' tools"
 	@echo "make clean   remove what these commands made"
 
@@ -40,8 +41,27 @@ floors: $(VENV)/full
 types: $(VENV)/full
 	$(BIN)/mypy
 
+# From nothing each time: a page that is not read again would not warn again.
+docs: $(VENV)/docs
+	$(BIN)/python -m sphinx -q -E -W --keep-going -b html -d build/doctrees docs site
+	@echo "open site/index.html"
+
+# Needs Chromium on the machine.
+gallery: $(VENV)/full
+	$(BIN)/python docs/gallery/shoot.py
+
 wheel: $(VENV)/full
 	$(BIN)/python -m build --wheel --outdir dist .
+
+# The source distribution too; needs none of the project's own dependencies.
+dist: $(VENV)/made
+	$(PIP) build
+	$(BIN)/python -m build --outdir dist .
+
+coverage: $(VENV)/coverage
+	@mkdir -p build/coverage
+	$(BIN)/python -m pytest -n auto --durations=50 --cov=internvid --cov-report=term:skip-covered \
+	  --cov-report=xml:build/coverage/coverage.xml --junit-xml=build/coverage/tests.xml
 
 $(VENV)/made:
 	@command -v $(PYTHON) >/dev/null || { echo "error: no $(PYTHON); install Python 3.11 or newer, or set PYTHON=..."; exit 1; }
@@ -63,5 +83,13 @@ $(VENV)/full: $(VENV)/core
 	$(PIP) --no-deps open_clip_torch
 	@touch $@
 
+$(VENV)/docs: $(VENV)/full
+	$(PIP) --group docs
+	@touch $@
+
+$(VENV)/coverage: $(VENV)/full
+	$(PIP) --group coverage
+	@touch $@
+
 clean:
-	rm -rf $(VENV) dist demo .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) dist build demo site .mypy_cache .ruff_cache .import_linter_cache

@@ -3,12 +3,15 @@
 The public names are loaded when first used, so that `import internvid` stays cheap.
 """
 
-from __future__ import annotations
-
 import importlib
-from typing import Any
 
-__version__ = "0.1.0"
+from internvid._version import __version__
+
+# `python -m` has the current folder first on the path when this is read: nothing is imported that
+# Python has not loaded by then.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _EXPORTS = {
     "Clip": "internvid.core.types",
@@ -43,7 +46,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name == "recipes":
         return importlib.import_module("internvid.recipes")
     if name not in _EXPORTS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from internvid.captions.measured import MeasuredCaptioner
@@ -70,6 +70,7 @@ def build(
     *,
     workers: int | None = None,
     retry: bool = False,
+    types: Mapping[str, str] | None = None,
     progress: BuildProgress | None = None,
 ) -> BuildSummary:
     """Make or continue a dataset: what `internvid build` does, and `internvid.build` names.
@@ -80,6 +81,8 @@ def build(
         recipe: the name of a recipe, or one.
         workers: processes; all cores when None.
         retry: try sources that failed once more.
+        types: column of a table of sources -> SQL type of its values: bigint, double, boolean,
+            date, timestamp or varchar.
         progress: told about everything that happens.
 
     Returns:
@@ -97,5 +100,6 @@ def build(
         chosen,
         workers=workers,
         retry=retry,
+        types=types,
         progress=progress,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from internvid.shots.content import ContentDetector
 from internvid.synthetic.fakes import EchoCaptioner
 from internvid.synthetic.truth import World
 from internvid.synthetic.world import render_world
+from tests.listening import Listener
 from tests.models.tiny import TinyModels
 
 
@@ -46,6 +48,22 @@ def dataset(world_videos: list[Path], tmp_path_factory: pytest.TempPathFactory) 
     root = tmp_path_factory.mktemp("built") / "data"
     internvid.build(world_videos, root, workers=2)
     return internvid.open(root)
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    """A readable file that belongs to no dataset."""
+    path = tmp_path / "secret.csv"
+    path.write_text("a,b\n1,2\n")
+    return path
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    """Hears whether anything connects to it."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        yield Listener(server)
 
 
 @pytest.fixture(scope="session")

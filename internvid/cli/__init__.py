@@ -1,14 +1,16 @@
 """The command line: what it takes, what it shows, and how it ends."""
 
-from __future__ import annotations
-
 import sys
+
+from internvid.core.imports import leave_current_folder
 
 INTERRUPTED = 130
 
 
 def run() -> None:
     """The console script."""
+    # Before anything else is imported by that path.
+    leave_current_folder()
     try:
         # Loading takes a moment, in which Ctrl-C is to be answered as ever.
         from internvid.cli.app import main

@@ -19,7 +19,16 @@ from internvid.cli import (
     search_verbs,
     train_verbs,
 )
-from internvid.cli.options import DatasetPath, Device, Json, Subset, VideoPath, Workers
+from internvid.cli.options import (
+    Context,
+    DatasetPath,
+    Device,
+    Json,
+    Preprocessing,
+    Subset,
+    VideoPath,
+    Workers,
+)
 from internvid.core.errors import InternvidError, MisuseError
 
 app = typer.Typer(
@@ -86,6 +95,14 @@ def build(
     ] = None,
     workers: Workers = None,
     assignments: Set = None,
+    types: Annotated[
+        Optional[list[str]],
+        typer.Option(
+            "--type",
+            metavar="COLUMN=TYPE",
+            help="What a column of a table holds, e.g. views=bigint.",
+        ),
+    ] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Try failed sources again.")] = False,
     plan: Annotated[
         bool, typer.Option("--plan", help="Only print expected time and size.")
@@ -105,6 +122,7 @@ def build(
             scan=scan,
             workers=workers,
             assignments=tuple(assignments or ()),
+            types=tuple(types or ()),
             retry=retry,
             plan=plan,
             report=report,
@@ -259,9 +277,8 @@ def evaluate(
         Optional[Path], typer.Option(help="Keeps vectors; default: embeddings/ beside OUTPUT.")
     ] = None,
     device: Device = "auto",
-    preprocessing: Annotated[
-        str, typer.Option(help="How frames become pixels; default: the model's own.")
-    ] = "",
+    preprocessing: Preprocessing = "",
+    context: Context = None,
     workers: Annotated[
         int, typer.Option(min=0, help="Processes that read files; 0: this one does.")
     ] = 2,
@@ -285,6 +302,7 @@ def evaluate(
             store=store,
             device=device,
             preprocessing=preprocessing,
+            context=context,
             workers=workers,
             assignments=tuple(assignments or ()),
             page=page,
@@ -300,7 +318,7 @@ compare_verbs.register(app)
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit code: 0, 1 failed, 2 misuse, 130 interrupted."""
     _ready_streams()
-    if not _ready_imports():
+    if not _has_folder():
         return 1
     try:
         code = app(args=arguments, standalone_mode=False)
@@ -341,15 +359,12 @@ def _ready_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _ready_imports() -> bool:
+def _has_folder() -> bool:
     try:
-        folder = os.getcwd()
+        os.getcwd()
     except FileNotFoundError:
         print("error: the current folder is gone\nhint: cd to one that is there", file=sys.stderr)
         return False
-    if folder not in sys.path:
-        # Components named "module:Class" may lie in the current folder; ours win over theirs.
-        sys.path.append(folder)
     return True
 
 

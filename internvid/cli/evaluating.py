@@ -1,4 +1,4 @@
-"""evaluate: a model on a benchmark, or results as a page."""
+"""evaluate: a model on a benchmark, or results as a page. Under torchrun, on many devices."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from internvid.dataset.parts import refuse_foreign, refuse_unwritable
 
 if TYPE_CHECKING:
     from internvid.evaluate.protocol import Protocol, Result
+    from internvid.evaluate.team import Team
 
 _EVERY_SECONDS = 5.0
 _SHOWN_MISSING = 10
@@ -36,6 +37,7 @@ class EvaluateRequest:
     store: Path | None = None
     device: str = "auto"
     preprocessing: str = ""
+    context: int | None = None
     workers: int = 2
     assignments: tuple[str, ...] = ()
     page: bool = False
@@ -57,10 +59,14 @@ def run_evaluate(request: EvaluateRequest) -> None:
         # Before hours are spent.
         refuse_foreign(request.output, _is_result, "a result of internvid evaluate", "result.json")
         refuse_unwritable(request.output)
-    result, seconds = _measure(benchmark, request)
-    if request.output is not None:
-        result.write(request.output)
-    _put_result(result, seconds, request)
+    from internvid.evaluate.team import joined
+
+    with joined() as team:
+        result, seconds = _measure(benchmark, request, team)
+        if team.rank == 0 and request.output is not None:
+            result.write(request.output)
+    if team.rank == 0:
+        _put_result(result, seconds, request)
 
 
 def make_benchmark(request: EvaluateRequest) -> Any:
@@ -82,8 +88,8 @@ def make_benchmark(request: EvaluateRequest) -> Any:
     return with_values(dataclasses.replace(benchmark, **wanted), request.assignments)
 
 
-def _measure(benchmark: Any, request: EvaluateRequest) -> tuple[Result, float]:
-    from internvid.evaluate.embedding import Run
+def _measure(benchmark: Any, request: EvaluateRequest, team: Team) -> tuple[Result, float]:
+    from internvid.evaluate.embedding import Run, be_silent
     from internvid.evaluate.loading import load_subject
     from internvid.evaluate.store import EmbeddingStore
 
@@ -91,10 +97,14 @@ def _measure(benchmark: Any, request: EvaluateRequest) -> tuple[Result, float]:
     if folder is None and request.output is not None and hasattr(benchmark, "videos"):
         folder = request.output.parent / "embeddings"
     subject = load_subject(
-        request.subjects[0], preprocessing=request.preprocessing, device=request.device
+        request.subjects[0],
+        preprocessing=request.preprocessing,
+        context=request.context,
+        device=request.device,
     )
     started = time.monotonic()
-    run = Run(EmbeddingStore(folder), Ticker(), request.workers)
+    progress = Ticker() if team.rank == 0 else be_silent
+    run = Run(EmbeddingStore(folder), progress, request.workers, team=team)
     return benchmark.evaluate(subject, run), time.monotonic() - started
 
 
@@ -133,6 +143,8 @@ def _put_result(result: Result, seconds: float, request: EvaluateRequest) -> Non
     put(f"benchmark  {protocol.benchmark}, protocol {protocol.fingerprint}")
     put(f"clips      {protocol.found} of {protocol.listed} found")
     put(f"measured   {', '.join(_how(protocol))}")
+    if result.texts:
+        put(f"texts      {_texts(result)}")
     rows = [{"metric": key, "value": round(value, 3)} for key, value in result.metrics.items()]
     put(table(rows))
     if request.output is not None:
@@ -146,8 +158,23 @@ def _put_result(result: Result, seconds: float, request: EvaluateRequest) -> Non
             say(f"  {one.clip}: {one.reason}")
         if count > len(shown):
             say(f"  and {count - len(shown):,} more; -o FILE keeps all of them")
+    if result.texts.get("cut"):
+        say(
+            f"\nnote: {result.texts['cut']:,} of {result.texts['texts']:,} texts are longer than "
+            f"{_limit(protocol)}, and were cut; --context N reads N tokens"
+        )
     for note in _unusual(registry.find("benchmark", request.benchmark or ""), protocol):
         say(f"\nnote: {note}")
+
+
+def _texts(result: Result) -> str:
+    cut = result.texts.get("cut")
+    told = "whether any was cut is not known" if cut is None else f"{cut:,} of them cut"
+    return f"{result.texts['texts']:,}, {told}"
+
+
+def _limit(protocol: Protocol) -> str:
+    return f"{protocol.text_tokens} tokens" if protocol.text_tokens else "the model reads"
 
 
 def _how(protocol: Protocol) -> Iterator[str]:
@@ -158,6 +185,10 @@ def _how(protocol: Protocol) -> Iterator[str]:
         yield f"templates {protocol.templates} by {protocol.aggregation.replace('_', ' ')}"
     if protocol.text_mode:
         yield f"{protocol.text_mode}s"
+    if protocol.details.get("text_positions"):
+        yield f"text positions {protocol.details['text_positions']}"
+    if protocol.details.get("tie_rule"):
+        yield f"ties by the {protocol.details['tie_rule']} rule"
     if protocol.dual_softmax:
         yield "dual softmax over all queries"
     if protocol.wise_ft is not None:

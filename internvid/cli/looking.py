@@ -60,10 +60,24 @@ def run_status(dataset: Path, *, as_json: bool) -> None:
         put(f"columns   {', '.join(map(_column_line, status['columns']))}")
     if status["subsets"]:
         put(f"subsets   {', '.join(map(_subset_line, status['subsets']))}")
+    if status["set_aside"]:
+        put("\nset aside of tables")
+        put(table(_aside_rows(status["set_aside"])))
     if status["failures"]:
         put("\nfailed")
         put(table(status["failures"], ["reason", "error", "uri"]))
         say(f"\n{TRY_AGAIN}")
+
+
+def _aside_rows(tables: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The lines that are named of each table, and how many more there are."""
+    found = []
+    for one in tables:
+        found += [{**each, "table": one["table"]} for each in one["first"]]
+        more = one["rows"] + one["values"] - len(one["first"])
+        if more > 0:
+            found.append({"line": None, "reason": f"and {more} more", "table": one["table"]})
+    return found
 
 
 def _subset_line(one: dict[str, Any]) -> str:

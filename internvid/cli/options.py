@@ -15,3 +15,10 @@ Workers = Annotated[
     Optional[int], typer.Option("--workers", min=1, help="Processes; default: all cores.")
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda ...")]
+Context = Annotated[
+    Optional[int],
+    typer.Option(min=3, help="Tokens per text, for paragraphs; default: the model's own."),
+]
+Preprocessing = Annotated[
+    str, typer.Option(help="How frames become pixels; default: the model's own.")
+]

@@ -34,7 +34,7 @@ def train(
         Optional[list[Path]],
         typer.Option(
             metavar="FOLDER",
-            help="DATA is one or more labelled lists (Kinetics, SSv2, ...) of videos in here.",
+            help="DATA is one or more annotation files (Kinetics, MSR-VTT, ...) of videos in here.",
         ),
     ] = None,
     held_out: Annotated[
@@ -55,6 +55,20 @@ def train(
     plan: Annotated[
         bool, typer.Option("--plan", help="Only print FLOPs, memory, hours and the bottleneck.")
     ] = False,
+    device: Annotated[
+        Optional[str],
+        typer.Option(
+            metavar="NAME", help="With --plan: for this device, here or not: h100, a100, l4, ..."
+        ),
+    ] = None,
+    devices: Annotated[
+        Optional[int],
+        typer.Option(metavar="COUNT", min=1, help="With --plan: for so many devices."),
+    ] = None,
+    device_memory: Annotated[
+        Optional[float],
+        typer.Option(metavar="GB", min=0.001, help="With --plan: each with so much memory."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Train a ViCLIP, or go on training. Under torchrun, on many devices."""
@@ -72,6 +86,9 @@ def train(
             resume=resume,
             assignments=tuple(assignments or ()),
             plan=plan,
+            device=device,
+            devices=devices,
+            device_memory=device_memory,
             as_json=as_json,
         )
     )

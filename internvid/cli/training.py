@@ -40,6 +40,9 @@ class TrainRequest:
     resume: bool = True
     assignments: tuple[str, ...] = ()
     plan: bool = False
+    device: str | None = None
+    devices: int | None = None
+    device_memory: float | None = None
     as_json: bool = False
 
 
@@ -55,6 +58,7 @@ def run_train(request: TrainRequest) -> None:
     if request.plan:
         _plan(request, recipe)
         return
+    _refuse_plan_options(request)
     check_folder(request.output)
     if not request.resume and (request.output / RUN).exists():
         raise OutputExistsError(
@@ -70,25 +74,27 @@ def run_train(request: TrainRequest) -> None:
             request.output,
             validate=_validation(request, recipe),
             progress=show,
+            notice=say,
         )
     if int(os.environ.get("RANK", "0")) == 0:
         _put_summary(summary, as_json=request.as_json)
 
 
 def _open(request: TrainRequest, recipe: TrainRecipe, cache: Path) -> ClipSource:
-    from internvid.train.opening import open_labelled, open_source
+    from internvid.train.opening import open_source
+    from internvid.train.text_lists import open_listed
 
     if request.videos:
         if request.subset is not None:
-            raise MisuseError("labelled lists have no subsets", hint="leave --subset out")
+            raise MisuseError("annotation files have no subsets", hint="leave --subset out")
         lists = [Path(name) for name in request.data]
-        source, missing = open_labelled(lists, request.videos, request.held_out)
-        if missing and int(os.environ.get("RANK", "0")) == 0:
-            say(f"{missing} of {missing + len(source.clips)} listed clips are not there")
-        return source
+        opened = open_listed(recipe, lists, request.videos, request.held_out)
+        if opened.missing and int(os.environ.get("RANK", "0")) == 0:
+            say(f"{opened.missing} of {opened.listed} listed clips are not there or have no text")
+        return opened.source
     if len(request.data) > 1 or request.held_out:
         raise MisuseError(
-            "several --data and --held-out are for labelled lists",
+            "several --data and --held-out are for annotation files",
             hint="name the folder of their videos with --videos",
         )
     return open_source(request.data[0], recipe, cache, text=request.text, subset=request.subset)
@@ -106,14 +112,37 @@ def _validation(request: TrainRequest, recipe: TrainRecipe) -> Validate | None:
     )
 
 
-def _plan(request: TrainRequest, recipe: TrainRecipe) -> None:
-    from internvid.train.planning import forecast
-    from internvid.train.prepare import choose_samples, plan_stages
+def _refuse_plan_options(request: TrainRequest) -> None:
+    given = {
+        "--device": request.device,
+        "--devices": request.devices,
+        "--device-memory": request.device_memory,
+    }
+    for name in (name for name, value in given.items() if value is not None):
+        raise MisuseError(
+            f"{name} says what to plan for, and there is no --plan",
+            hint="a run computes where loop.device says, on as many devices as torchrun starts",
+        )
 
+
+def _plan(request: TrainRequest, recipe: TrainRecipe) -> None:
+    from internvid.train.planning import find_target, forecast
+    from internvid.train.prepare import choose_samples, plan_stages
+    from internvid.train.trial import choose_threads, cpu_threads
+
+    if int(os.environ.get("RANK", "0")):
+        return  # one of the processes that torchrun started plans for all
+    processes = request.devices or int(os.environ.get("WORLD_SIZE", "1"))
+    target = find_target(
+        recipe, processes, device=request.device, memory_gigabytes=request.device_memory
+    )
     with tempfile.TemporaryDirectory() as cache:
         source = _open(request, recipe, Path(cache))
         samples = choose_samples(recipe, source)
-        found = forecast(recipe, source, samples, plan_stages(recipe, samples))
+        planned = plan_stages(recipe, samples, target.hardware)
+        threads = 0 if target.device is None else choose_threads(recipe, planned, target.device)
+        with cpu_threads(threads):
+            found = forecast(recipe, source, samples, planned, target)
     if request.as_json:
         put_json({**vars(found), "hours": found.hours})
     else:
@@ -122,9 +151,12 @@ def _plan(request: TrainRequest, recipe: TrainRecipe) -> None:
 
 def _put_plan(found: Forecast) -> None:
     how = "measured" if found.compute_is_measured else "assumed at 40 % of the peak"
+    seen = "measured" if found.device_is_here else "by its data sheet"
     put(f"samples       {found.samples}")
     put(f"device        {found.processes} x {found.device}, {found.dtype}, "
-        f"{found.peak_teraflops:.3g} TFLOP/s measured")  # fmt: skip
+        f"{found.peak_teraflops:.3g} TFLOP/s {seen}")  # fmt: skip
+    if found.usable_gigabytes is not None:
+        put(f"memory        {found.usable_gigabytes:.3g} GB of a device may be filled")
     put(f"compute       {how}")
     put("")
     put(table([_rounded(vars(stage)) for stage in found.stages]))

@@ -272,6 +272,8 @@ class ExportItem:
         source: the file it is cut from, or None when pixels are not wanted or gone.
         uri: of the source as recorded.
         metadata: what a table says of the source.
+        video: what the scan wrote down of the source: columns of the view `videos`.
+        copies: other files that had the same bytes, for when the source has others now.
     """
 
     clip: Clip
@@ -279,6 +281,8 @@ class ExportItem:
     source: Path | None
     uri: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    video: Mapping[str, Any] = field(default_factory=dict)
+    copies: Sequence[Path] = ()
 
 
 @runtime_checkable

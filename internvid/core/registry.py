@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import importlib
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any
 
 from internvid.core.assignments import settings_of, with_values
 from internvid.core.errors import ComponentUnknownError, ConfigInvalidError
+from internvid.core.imports import import_named
 
 COMPONENTS: dict[str, dict[str, str]] = {
     "observer": {
@@ -78,6 +78,10 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "ucf101": "internvid.evaluate.recognition:UCF101",
         "hmdb51": "internvid.evaluate.recognition:HMDB51",
         "actions": "internvid.evaluate.recognition:ZeroShotRecognition",
+        "charades": "internvid.evaluate.multilabel:ZeroShotCharades",
+        "msrvtt-mc": "internvid.evaluate.choosing:MSRVTTChoice",
+        "ssv2-mc": "internvid.evaluate.choosing:SomethingSomethingChoice",
+        "multiple-choice": "internvid.evaluate.choosing:MultipleChoice",
         "fine-tuned": "internvid.evaluate.recognition:FineTunedRecognition",
         "msrvtt": "internvid.evaluate.retrieval:MSRVTT",
         "msvd": "internvid.evaluate.retrieval:MSVD",
@@ -85,6 +89,8 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "didemo": "internvid.evaluate.retrieval:DiDeMo",
         "activitynet": "internvid.evaluate.retrieval:ActivityNet",
         "vatex": "internvid.evaluate.retrieval:VATEX",
+        "youcook2": "internvid.evaluate.retrieval:YouCook2",
+        "charades-sta": "internvid.evaluate.retrieval:CharadesSTA",
         "captions": "internvid.evaluate.retrieval:ZeroShotRetrieval",
         "retrieval-reranked": "internvid.evaluate.reranking:RerankedRetrieval",
         "linear-probe": "internvid.evaluate.probe:LinearProbing",
@@ -207,11 +213,12 @@ def _entry_points(kind: str) -> Iterable[metadata.EntryPoint]:
 def _load(kind: str, target: str) -> type[Any]:
     module_name, _, attribute = target.partition(":")
     try:
-        found = getattr(importlib.import_module(module_name), attribute)
+        found = getattr(import_named(module_name), attribute)
     except ModuleNotFoundError as error:
         raise ComponentUnknownError(
             f"{kind} {target!r} cannot be imported: {error}",
-            hint="check the spelling, and that its package is installed",
+            hint="check the spelling, and that it is installed; from the current folder comes only "
+            f"{module_name.partition('.')[0]!r}: what it imports from there, put it into a package",
         ) from error
     except AttributeError as error:
         raise ComponentUnknownError(f"module {module_name!r} has no {attribute!r}") from error

@@ -27,6 +27,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
 from internvid.core.errors import DatasetFormatError, VideoUnreadableError
+from internvid.dataset.parts import read_part
 from internvid.video.picture import rgb_view
 
 INDEX = "index.parquet"
@@ -72,7 +73,7 @@ class FrameShards:
 
     def rows(self) -> pa.Table:
         """Ids and texts of all clips, in order."""
-        return pq.read_table(self.folder / INDEX, columns=["clip_id", "source_id", "texts"])
+        return read_part(self.folder / INDEX, ["clip_id", "source_id", "texts"])
 
     def __len__(self) -> int:
         return int(pq.read_metadata(self.folder / INDEX).num_rows)
@@ -112,7 +113,7 @@ class _Index:
     """The index in memory, as flat arrays."""
 
     def __init__(self, path: Path) -> None:
-        table = pq.read_table(path).combine_chunks()
+        table = read_part(path).combine_chunks()
         self._shards = table["shard"].combine_chunks().dictionary_encode()
         self._headers = table["codec_header"].combine_chunks().dictionary_encode()
         self._offset = table["offset"].to_numpy()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from internvid.core.errors import DatasetBusyError, DatasetFormatError, OutputExistsError
+from internvid.core.temporary import is_temporary
+from internvid.dataset.names import foreign_entry, is_file_name
 from internvid.dataset.parts import (
     commit_json,
     discard_temporaries,
     held,
-    is_temporary,
     storage_errors,
 )
 
@@ -24,8 +24,6 @@ FORMAT = "internvid-dataset"
 FORMAT_VERSION = 2
 RECORD = "dataset.json"
 SOURCES_PER_PART = 64
-# Of recipes, columns and subsets: all are names of folders or files.
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass
@@ -53,6 +51,12 @@ class Record:
     column_recipes: dict[str, Any] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
 
+    def scan_setting(self, scan: str, name: str) -> Any:
+        """A field of the recipe that made a scan; None where it is not known."""
+        recipe: Any = self.scans.get(scan)
+        fields = recipe.get("fields") if isinstance(recipe, dict) else None
+        return fields.get(name) if isinstance(fields, dict) else None
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -67,15 +71,15 @@ class Layout:
 
     def sources(self, part: str) -> Path:
         """The recorded list of a part's sources, made before any of them is read."""
-        return self.root / "sources" / f"{part}.parquet"
+        return self._path("sources", file=part)
 
     def scanned(self, scan: str, table: str, part: str) -> Path:
         """A part of `videos`, `timelines` or `picks` of one scan."""
-        return self.root / "scans" / scan / table / f"{part}.parquet"
+        return self._path("scans", scan, table, file=part)
 
     def staged(self, scan: str, part: str) -> Path:
         """Sources of an unsealed part that are done."""
-        return self.root / "staged" / scan / part
+        return self._path("staged", scan, part)
 
     def staged_scans(self) -> list[Path]:
         """Folders of `staged` that belong to scans."""
@@ -84,12 +88,11 @@ class Layout:
 
     def clips(self, cut: str, part: str) -> Path:
         """A part of a cut's clips."""
-        return self.root / "cuts" / cut / "clips" / f"{part}.parquet"
+        return self._path("cuts", cut, "clips", file=part)
 
     def column(self, cut: str, column: str, part: str, generation: int = 0) -> Path:
         """A part of a column (`name@fingerprint`) of a cut; further generations hold retries."""
-        folder = self.root / "cuts" / cut / "columns" / column
-        return folder / f"{part}{_generation(generation)}.parquet"
+        return self._path("cuts", cut, "columns", column, file=part + _generation(generation))
 
     def column_files(self, cut: str, column: str, part: str) -> list[Path]:
         """What there is of a part of a column, the oldest generation first."""
@@ -97,28 +100,41 @@ class Layout:
 
     def staged_column(self, cut: str, column: str, part: str) -> Path:
         """Folder of answers that are not sealed yet."""
-        return self.root / "staged" / "columns" / cut / column / part
+        return self._path("staged", "columns", cut, column, part)
 
     def span_picks(self, scan: str, pick_set: str, part: str, generation: int = 0) -> Path:
         """A part of a further pick set of a scan, whose rows are keyed by clip."""
-        folder = self.root / "scans" / scan / "pick_sets" / pick_set
-        return folder / f"{part}{_generation(generation)}.parquet"
+        file = part + _generation(generation)
+        return self._path("scans", scan, "pick_sets", pick_set, file=file)
 
     def span_picks_files(self, scan: str, pick_set: str, part: str) -> list[Path]:
         """What there is of a part of a further pick set, the oldest generation first."""
-        return _generations(self.span_picks(scan, pick_set, part))
+        # Rows of answers name theirs.
+        known = is_file_name(pick_set)
+        return _generations(self.span_picks(scan, pick_set, part)) if known else []
 
     def staged_picks(self, scan: str, pick_set: str, part: str) -> Path:
         """Folder of a further pick set's videos that are decoded but not sealed yet."""
-        return self.root / "staged" / "pick_sets" / scan / pick_set / part
+        return self._path("staged", "pick_sets", scan, pick_set, part)
 
     def subset(self, name: str) -> Path:
         """The ids of a subset."""
-        return self.root / "subsets" / f"{name}.parquet"
+        return self._path("subsets", file=name)
 
     def run(self, run_id: str) -> Path:
         """The folder of one run: the only place where times stand."""
-        return self.root / "runs" / run_id
+        return self._path("runs", run_id)
+
+    def _path(self, *steps: str, file: str | None = None) -> Path:
+        """A path below the folder; no step of it leads anywhere else."""
+        for step in (*steps, *([] if file is None else [file])):
+            if not is_file_name(step):
+                raise DatasetFormatError(
+                    f"{step!r} cannot be a name in {self.root}: letters, digits and . _ - @ can",
+                    hint="internvid did not write it: ask whoever made this dataset",
+                )
+        folder = self.root.joinpath(*steps)
+        return folder if file is None else folder / f"{file}.parquet"
 
     def read_record(self) -> Record:
         """What is recorded.
@@ -150,6 +166,12 @@ class Layout:
                 hint="build it anew into another folder, or read it with the version that made it"
                 if isinstance(version, int) and version < FORMAT_VERSION
                 else "update internvid",
+            )
+        wrong = foreign_entry(data)
+        if wrong is not None:
+            raise DatasetFormatError(
+                f"{self.record_path} says what no dataset of internvid can: {wrong}",
+                hint="restore it from a copy",
             )
         known = Record.__dataclass_fields__
         return Record(**{key: value for key, value in data.items() if key in known})

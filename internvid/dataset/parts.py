@@ -26,6 +26,8 @@ from internvid.core.errors import (
     OutputExistsError,
     StorageError,
 )
+from internvid.core.temporary import is_left_over, is_temporary, new_temporary
+from internvid.dataset.names import foreign_value
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO}
@@ -37,7 +39,6 @@ _IMPOSSIBLE = {
     errno.ELOOP,
     errno.ENAMETOOLONG,
 }
-TEMPORARY_SUFFIX = ".writing"
 # Columns that grow by a nearly constant step: stored as differences they take almost nothing.
 _GROWING = frozenset({"ticks", "frame"})
 _SOUGHT = frozenset({"video_id", "clip_id", "source_id", "uri", "start_seconds"})
@@ -55,12 +56,29 @@ def read_part(
     """A whole part, or some of its columns, or with the columns of a schema.
 
     Raises:
-        DatasetFormatError: it is missing or damaged; the message names it.
+        DatasetFormatError: it is missing, damaged or has ids that are none; it is named.
     """
     with reading_part(path):
-        return pq.read_table(
+        table = pq.read_table(
             path, columns=None if columns is None else list(columns), schema=schema
         )
+    return checked_ids(table, path)
+
+
+def checked_ids(table: Any, source: Path) -> Any:
+    """A table whose ids are known to be ids, before one is made part of a path.
+
+    Args:
+        table: rows of any table, or a batch of them.
+        source: what they were read from.
+
+    Raises:
+        DatasetFormatError: one is not.
+    """
+    wrong = foreign_value(table)
+    if wrong is not None:
+        raise DatasetFormatError(f"{source} is damaged: {wrong}", hint=_way_back(source))
+    return table
 
 
 def read_part_schema(path: Path) -> pa.Schema:
@@ -136,10 +154,10 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 @contextmanager
 def committed(path: Path) -> Iterator[Path]:
-    """A temporary path that becomes `path` when the block ends well, and vanishes otherwise."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    """A temporary file that becomes `path` when the block ends well, and vanishes otherwise."""
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = new_temporary(path)
         try:
             yield temporary
             with temporary.open("rb") as file:
@@ -282,17 +300,13 @@ def row_group_owners(file: pq.ParquetFile) -> list[str]:
     return ["" if each is None else str(each.min) for each in found]
 
 
-def is_temporary(name: str) -> bool:
-    """Whether a file name is that of a part being written, or left by a process that was killed."""
-    return name.endswith(TEMPORARY_SUFFIX)
-
-
 @contextmanager
 def held(path: Path, busy: InternvidError) -> Iterator[None]:
     """Holds a lock file, made if it is not there. The system frees it however the process ends.
 
     Raises:
         InternvidError: `busy`, where another process holds it.
+        StorageError: the file system has no locks, or refuses.
     """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -302,17 +316,36 @@ def held(path: Path, busy: InternvidError) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise busy from error
+        except OSError as error:
+            raise StorageError(
+                f"cannot lock {path}: {os.strerror(error.errno or 0).lower()}",
+                hint="use a file system with locks, or mount this one with them",
+            ) from error
         yield
     finally:
         os.close(descriptor)
 
 
 def discard_temporaries(root: Path) -> None:
-    """Remove what killed writers left. Only under the write lock, when no one else writes."""
+    """Remove what killed writers left.
+
+    Only under the write lock. Where a network folder has no common locks, a writer on another host
+    may be at work all the same: its files stay, until they are a day old.
+    """
     with storage_errors(root):
-        for folder, _, names in os.walk(root):
-            for name in filter(is_temporary, names):
-                Path(folder, name).unlink(missing_ok=True)
+        found = [
+            Path(folder, name)
+            for folder, _, names in os.walk(root)
+            for name in filter(is_temporary, names)
+        ]
+        if not found:
+            return
+        # The clock of the folder's server need not be ours.
+        with tempfile.TemporaryFile(dir=root) as file:
+            now = os.fstat(file.fileno()).st_mtime
+        for path in found:
+            if is_left_over(path, now):
+                path.unlink(missing_ok=True)
 
 
 def discard(path: Path) -> None:

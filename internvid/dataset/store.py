@@ -15,10 +15,19 @@ from typing import TYPE_CHECKING, Any
 from internvid.core.errors import DatasetFormatError, MisuseError
 from internvid.core.shell import command
 from internvid.dataset.columns import column_schema_of, extras_of
+from internvid.dataset.connection import (
+    column_view,
+    create_views,
+    open_connection,
+    open_locked,
+    quoted,
+    refuse_all_but_select,
+)
 from internvid.dataset.current import CURRENT_VIDEOS, ONE_OF_EACH_VIDEO
 from internvid.dataset.layout import Layout, Record
 from internvid.dataset.metadata import expressions
-from internvid.dataset.parts import refuse_damaged
+from internvid.dataset.names import NAME
+from internvid.dataset.parts import checked_ids, refuse_damaged
 from internvid.dataset.subsets import subset_facts, subset_names
 from internvid.dataset.tables import VIDEO_SCHEMA
 
@@ -32,7 +41,9 @@ SOURCE_COLUMNS = ("uri", "metadata")
 VIEWS = ("videos", "clips", "all_clips", "picks", "timelines")
 _PART = "internvid_part"
 # Columns that parts of earlier versions lack: null there.
-_LATER_VIDEO_COLUMNS = "null::boolean as is_mirrored, null::varchar as dynamic_range"
+_LATER_VIDEO_COLUMNS = (
+    "null::boolean as is_mirrored, null::varchar as dynamic_range, null::varchar as scan_mode"
+)
 
 
 @dataclass(frozen=True)
@@ -72,14 +83,23 @@ class Dataset:
 
     @cached_property
     def connection(self) -> duckdb.DuckDBPyConnection:
-        """An in-memory DuckDB with the views made."""
-        import duckdb
-
-        connection = duckdb.connect(":memory:", config={"threads": os.cpu_count() or 1})
-        connection.execute("set enable_progress_bar = false")
+        """An in-memory DuckDB with the views made, which reaches these tables and nothing else."""
+        views = self._view_statements()
         with self.reading():
-            for name, statement in self._view_statements().items():
-                connection.execute(f"create view {name} as {statement}")
+            # Subsets may be made later; nothing else that a query needs is.
+            connection = open_locked(self._files(), [self.layout.subset("any").parent])
+            create_views(connection, views)
+        return connection
+
+    def unlocked(self) -> duckdb.DuckDBPyConnection:
+        """A new in-memory DuckDB with the same views, for statements of your own.
+
+        It may do all that DuckDB can: read and write any file, load extensions, fetch over the
+        network. Give it nothing that others wrote.
+        """
+        connection = open_connection()
+        with self.reading():
+            create_views(connection, self._view_statements())
         return connection
 
     @contextmanager
@@ -111,13 +131,22 @@ class Dataset:
         yield from (self.layout.subset(name) for name in self.subsets())
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
-        """Any query over the views, as a DuckDB relation (`.df()`, `.pl()`, `.arrow()`)."""
+        """One SELECT over the views, as a DuckDB relation (`.df()`, `.pl()`, `.arrow()`).
+
+        It reads the tables of the dataset and reaches nothing else; `unlocked` is for the rest.
+
+        Raises:
+            MisuseError: it is another statement, or several.
+            duckdb.Error: DuckDB cannot read the query, or it asks for another file.
+        """
+        refuse_all_but_select(self.connection, query)
         return self.connection.sql(query)
 
     def videos(self) -> pa.Table:
         """One row a source, failed ones too."""
         with self.reading():
-            return self.sql("select * from videos order by uri").to_arrow_table()
+            rows = self.sql("select * from videos order by uri").to_arrow_table()
+        return checked_ids(rows, self.root)
 
     def clips(self, subset: str | None = None, *, rejected: bool = False) -> pa.Table:
         """Clips with every column, in video and time order.
@@ -127,7 +156,8 @@ class Dataset:
             rejected: also clips that the filters rejected.
         """
         with self.reading():
-            return self.clips_relation(subset, rejected=rejected).to_arrow_table()
+            rows = self.clips_relation(subset, rejected=rejected).to_arrow_table()
+        return checked_ids(rows, self.root)
 
     def clips_relation(
         self,
@@ -148,7 +178,7 @@ class Dataset:
         """
         clips = f"select * from {'all_clips' if rejected else 'clips'}"
         if subset is not None:
-            path = _quoted([self.subset_path(subset)])
+            path = quoted([self.subset_path(subset)])
             clips += f" semi join read_parquet({path}) using (clip_id)"
         order = " order by video_id, start_pts"
         if limit is not None:
@@ -193,7 +223,7 @@ class Dataset:
         """
         uri, metadata = (self.video_columns[name] for name in SOURCE_COLUMNS)
         for batch in relation.to_arrow_reader(1024):
-            for row in batch.to_pylist():
+            for row in checked_ids(batch, self.root).to_pylist():
                 found, said = row.pop(uri), row.pop(metadata)
                 yield row, found, json.loads(said) if said else {}
 
@@ -203,8 +233,8 @@ class Dataset:
         Raises:
             MisuseError: there is none of that name.
         """
-        path = self.layout.subset(name)
-        if not path.exists():
+        path = self.layout.subset(name) if NAME.fullmatch(name) else None
+        if path is None or not path.exists():
             known = ", ".join(self.subsets()) or "none"
             raise MisuseError(
                 f"{self.root} has no subset {name!r}; it has: {known}",
@@ -240,7 +270,7 @@ class Dataset:
         # The id is hexadecimal, checked above: it can stand in the statement.
         wanted = f"select * from all_clips where starts_with(clip_id, '{clip_id}') limit 2"
         with self.reading():
-            rows = self.sql(wanted).to_arrow_table().to_pylist()
+            rows = checked_ids(self.sql(wanted).to_arrow_table(), self.root).to_pylist()
         if len(rows) != 1:
             what = "several clips begin" if rows else "no clip begins"
             raise MisuseError(
@@ -295,11 +325,11 @@ class Dataset:
                 hint="run internvid build again to finish it; see internvid status",
             )
         scanned = {
-            table: _quoted([self.layout.scanned(scan, table, part) for part in parts])
+            table: quoted([self.layout.scanned(scan, table, part) for part in parts])
             for table in ("videos", "timelines", "picks")
         }
         columns, joins, views = self._column_statements(cut)
-        clips = _quoted([self.layout.clips(cut, part) for part in parts])
+        clips = quoted([self.layout.clips(cut, part) for part in parts])
         return {
             "videos": self._videos_statement(scanned["videos"]),
             "timelines": f"select * from read_parquet({scanned['timelines']})",
@@ -336,7 +366,7 @@ class Dataset:
                 file for part in self.parts for file in self.layout.column_files(cut, key, part)
             ]
             view = f"column_{name}"
-            views[view] = _column_view(files) if files else _EMPTY_COLUMN
+            views[view] = column_view(files)
             is_vector = schema is not None and _is_list(schema.field("value").type)
             names = [] if is_vector else [("value", name)]
             names += [(extra, f"{name}_{extra}") for extra in extras_of(schema)]
@@ -361,33 +391,10 @@ def open(path: str | os.PathLike[str]) -> Dataset:
     return Dataset(layout, layout.read_record())
 
 
-_EMPTY_COLUMN = (
-    "select null::varchar as clip_id, null::varchar as value, null::varchar as status, "
-    "null::varchar as reason where false"
-)
-
-
 def _is_list(kind: Any) -> bool:
     import pyarrow as pa
 
     return bool(pa.types.is_list(kind))
-
-
-def _column_view(files: list[Path]) -> str:
-    """The rows that hold: of a clip with several, that of the latest generation."""
-    if not any(".g" in file.stem for file in files):
-        return f"select * from read_parquet({_quoted(files)}, union_by_name = true)"
-    # `part-00000` sorts before `part-00000.g001` once the suffix is gone.
-    return (
-        f"select * exclude ({_PART}) from read_parquet({_quoted(files)}, union_by_name = true, "
-        f"filename = '{_PART}') qualify row_number() over (partition by clip_id "
-        f"order by replace({_PART}, '.parquet', '') desc) = 1"
-    )
-
-
-def _quoted(paths: list[Path]) -> str:
-    quoted = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
-    return f"[{quoted}]"
 
 
 def _name(column: str) -> str:

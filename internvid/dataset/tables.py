@@ -42,6 +42,7 @@ VIDEO_SCHEMA = pa.schema(
         ("truncated", pa.bool_()),
         ("is_mirrored", pa.bool_()),
         ("dynamic_range", pa.string()),
+        ("scan_mode", pa.string()),
         ("metadata", pa.string()),
     ]
 )

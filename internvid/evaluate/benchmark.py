@@ -12,7 +12,7 @@ from internvid.core.config import setting
 from internvid.core.errors import ConfigInvalidError
 from internvid.evaluate.annotations.finding import VideoFolder
 from internvid.evaluate.annotations.labelled import read_classes
-from internvid.evaluate.embedders import Identity
+from internvid.evaluate.embedders import Identity, count_texts
 from internvid.evaluate.embedding import MeasuredClips, Run
 from internvid.evaluate.protocol import Protocol, Result
 from internvid.evaluate.templates import digest_texts
@@ -115,7 +115,7 @@ def begin_protocol(
         "preprocessing": about.preprocessing,
         "text_tokens": about.text_tokens,
         "wise_ft": about.wise_ft,
-        "details": {"frame_aggregation": about.frame_aggregation},
+        "details": {"frame_aggregation": about.frame_aggregation} | about.position_details,
     }  # fmt: skip
 
 
@@ -125,14 +125,25 @@ def finish(
     subject: Identified,
     measured: MeasuredClips,
     classes: dict[str, float] | None = None,
+    texts: Sequence[str] = (),
 ) -> Result:
-    """The result of a benchmark on files."""
+    """The result of a benchmark on files.
+
+    Args:
+        metrics: name -> value.
+        protocol: fields of the protocol.
+        subject: what was measured.
+        measured: which clips.
+        classes: accuracy by class name, where there are classes.
+        texts: all that the subject read, to count those that it cut.
+    """
     return Result(
         metrics=metrics,
         protocol=Protocol(**protocol),
         model=subject.identity().describe(),
         missing=measured.missing,
         classes=classes or {},
+        texts=count_texts(subject, texts) if texts else {},
     )
 
 

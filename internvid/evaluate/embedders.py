@@ -39,6 +39,8 @@ class Identity:
         frame_aggregation: how frames become one vector; empty where the model sees them all.
         wise_ft: share of the trained weights in a blend; None where nothing says so.
         head: `action` or `matching` where fine-tuning put a head on the towers.
+        text_positions: what was done to read longer or shorter texts than the weights are for;
+            empty for nothing.
     """
 
     name: str
@@ -50,10 +52,19 @@ class Identity:
     frame_aggregation: str = ""
     wise_ft: float | None = None
     head: str = ""
+    text_positions: str = ""
 
     def describe(self) -> dict[str, Any]:
-        """As plain JSON."""
-        return dataclasses.asdict(self)
+        """As plain JSON; what is not set since it came later is left out."""
+        found = dataclasses.asdict(self)
+        if not self.text_positions:
+            del found["text_positions"]
+        return found
+
+    @property
+    def position_details(self) -> dict[str, str]:
+        """What a protocol says of text positions: nothing where they are the weights' own."""
+        return {"text_positions": self.text_positions} if self.text_positions else {}
 
     @property
     def digest(self) -> str:
@@ -126,6 +137,11 @@ class ViCLIPEmbedder:
         """See `Embedder`."""
         return self.model.encode_text(list(texts)).cpu().numpy().astype(np.float32)
 
+    def cut_texts(self, texts: Sequence[str]) -> int:
+        """How many texts are longer than the model reads; see `count_texts`."""
+        tokenizer = self.model.tokenizer
+        return sum(len(tokenizer.encode(text)) + 2 > tokenizer.context for text in texts)
+
     def identity(self) -> Identity:
         """See `Embedder`."""
         config, described = self.model.config, self.model.describe()
@@ -139,6 +155,7 @@ class ViCLIPEmbedder:
             text_tokens=config.context,
             resolution=config.resolution,
             wise_ft=self.wise_ft,
+            text_positions=self.model.text_positions,
         )
 
 
@@ -172,6 +189,10 @@ class DualEncoderEmbedder:
             for start in range(0, len(texts), _TEXTS)
         ]
         return unit(np.concatenate(parts))
+
+    def cut_texts(self, texts: Sequence[str]) -> int:
+        """How many texts are longer than the model reads; see `count_texts`."""
+        return self.encoder.cut_texts(texts)
 
     def identity(self) -> Identity:
         """See `Embedder`."""
@@ -211,6 +232,10 @@ class FrameMeanEmbedder:
         """See `Embedder`."""
         return self.inner.text_vectors(texts)
 
+    def cut_texts(self, texts: Sequence[str]) -> int | None:
+        """How many texts are longer than the model reads; see `count_texts`."""
+        return count_texts(self.inner, texts).get("cut")
+
     def identity(self) -> Identity:
         """See `Embedder`."""
         return dataclasses.replace(self.inner.identity(), frame_aggregation=_MEAN)
@@ -249,9 +274,30 @@ class FakeEmbedder:
                 rows[at] += np.random.default_rng(seed).normal(size=self.size)
         return unit(rows)
 
+    def cut_texts(self, texts: Sequence[str]) -> int:
+        """None: every word counts."""
+        del texts
+        return 0
+
     def identity(self) -> Identity:
         """See `Embedder`."""
         return Identity("fake", f"fake-{self.size}", "4 x 4 means", frames=8)
+
+
+def count_texts(subject: object, texts: Sequence[str]) -> dict[str, int]:
+    """How many texts there are, and how many the model cuts where it can say that.
+
+    Args:
+        subject: an embedder; one with a method `cut_texts(texts)` says how many are too long.
+        texts: as they are embedded.
+
+    Returns:
+        `texts`, and perhaps `cut`.
+    """
+    counts = {"texts": len(texts)}
+    count_cut = getattr(subject, "cut_texts", None)
+    cut = count_cut(texts) if callable(count_cut) else None
+    return counts if cut is None else counts | {"cut": int(cut)}
 
 
 def unit(vectors: npt.NDArray[np.floating[Any]]) -> Vectors:

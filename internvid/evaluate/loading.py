@@ -11,12 +11,12 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from pathlib import Path
 from typing import Any
 
 from internvid.core.errors import ComponentUnknownError, ConfigInvalidError
+from internvid.core.imports import import_named
 from internvid.core.weights import weights_identity
 from internvid.evaluate.embedders import (
     Classifier,
@@ -30,22 +30,28 @@ from internvid.evaluate.headed import with_head
 _FINISHED, _CHECKPOINTS = "model", "checkpoints/step-*"
 
 
-def load_subject(source: str, **options: str) -> Embedder | Classifier:
-    """The same as `load_embedder`; but `module:function` may make a `Classifier`."""
-    if _is_foreign(source) and not options.get("preprocessing"):
+def load_subject(source: str, **options: Any) -> Embedder | Classifier:
+    """Loads what `load_embedder` does, and `module:function` may make a `Classifier` too."""
+    if _is_foreign(source) and not options.get("preprocessing") and not options.get("context"):
         subject: Embedder | Classifier = _load_foreign(source, (Embedder, Classifier))
         return subject
     return load_embedder(source, **options)
 
 
 def load_embedder(
-    source: str, *, preprocessing: str = "", device: str = "auto", dtype: str = "float32"
+    source: str,
+    *,
+    preprocessing: str = "",
+    context: int | None = None,
+    device: str = "auto",
+    dtype: str = "float32",
 ) -> Embedder:
     """The embedder that a name stands for.
 
     Args:
         source: what to measure.
         preprocessing: how frames become pixels; empty for the model's own.
+        context: tokens per text, if other than the model's; see `ViCLIP.from_pretrained`.
         device: `auto`, `cpu`, `cuda` ...
         dtype: of the weights: `float32`, `bfloat16`, `float16` or `auto`.
 
@@ -54,21 +60,24 @@ def load_embedder(
         WeightsMissingError: the same, for `clip:`.
         CheckpointError: they cannot be used.
         ComponentUnknownError: `module:function` does not exist or makes no embedder.
-        ConfigInvalidError: a preprocessing is named for a model that has its own only.
+        ConfigInvalidError: a preprocessing or text length is named for a model that has its own
+            only.
     """
     kind, _, rest = source.partition(":")
     if kind == "frames" and rest:
         return FrameMeanEmbedder(
-            load_embedder(rest, preprocessing=preprocessing, device=device, dtype=dtype)
+            load_embedder(
+                rest, preprocessing=preprocessing, context=context, device=device, dtype=dtype
+            )
         )
     if kind == "clip" and rest:
-        _refuse(preprocessing, source)
+        _refuse(preprocessing, context, source)
         return _load_dual(rest, device, dtype)
     if source == "fake":
-        _refuse(preprocessing, source)
+        _refuse(preprocessing, context, source)
         return FakeEmbedder()
     if _is_foreign(source):
-        _refuse(preprocessing, source)
+        _refuse(preprocessing, context, source)
         embedder: Embedder = _load_foreign(source, (Embedder,))
         return embedder
     from internvid.models.devices import choose_device, choose_dtype
@@ -78,6 +87,7 @@ def load_embedder(
     place = find_model(source)
     model = ViCLIP.from_pretrained(
         place,
+        context=context,
         preprocessing=preprocessing or None,
         device=chosen,
         dtype=choose_dtype(dtype, chosen),
@@ -110,7 +120,9 @@ def read_wise_ft(folder: Path) -> float | None:
     return share
 
 
-def _refuse(preprocessing: str, source: str) -> None:
+def _refuse(preprocessing: str, context: int | None, source: str) -> None:
+    if context is not None:
+        raise ConfigInvalidError(f"{source} has its own text length only, not {context} tokens")
     if preprocessing:
         raise ConfigInvalidError(f"{source} has its own preprocessing only, not {preprocessing!r}")
 
@@ -132,7 +144,7 @@ def _is_foreign(source: str) -> bool:
 def _load_foreign(source: str, wanted: tuple[type, ...]) -> Any:
     module, _, name = source.partition(":")
     try:
-        made = getattr(importlib.import_module(module), name)()
+        made = getattr(import_named(module), name)()
     except (ImportError, AttributeError) as error:
         raise ComponentUnknownError(
             f"model {source!r} cannot be imported: {error}",

@@ -1,5 +1,8 @@
 """Ranks, recall and accuracy. Ties count against the model, so that a constant score is no hit.
 
+Published numbers of sets with equal captions (MSVD) break ties by the order of the file instead;
+`public` is that rule, by name, for whoever compares with them.
+
 Similarities come in blocks of rows, one row a video and one column a text, so that a large set
 never holds the whole matrix. numpy only.
 """
@@ -8,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +21,11 @@ from internvid.core.errors import ConfigInvalidError
 Scores: TypeAlias = npt.NDArray[np.floating[Any]]
 Pairs: TypeAlias = npt.NDArray[np.int64]
 Ranks: TypeAlias = npt.NDArray[np.int64]
+
+TieRule: TypeAlias = Literal["pessimistic", "public"]
+"""What equal scores mean. `pessimistic`: every wrong answer that scores as much is ahead.
+`public`: what is listed later is ahead, which is the order of `np.argsort(scores)[::-1]` that the
+reference and its relatives rank by."""
 
 RECALL_AT = (1, 5, 10)
 _ROWS_PER_BLOCK = 1024
@@ -161,33 +169,48 @@ def check_pairs(pairs: npt.ArrayLike, shape: tuple[int, int]) -> Pairs:
     return np.unique(found, axis=0)
 
 
-def rank_pairs(similarity: Similarity, pairs: npt.ArrayLike) -> tuple[Ranks, Ranks]:
+def rank_pairs(
+    similarity: Similarity, pairs: npt.ArrayLike, tie_rule: TieRule = "pessimistic"
+) -> tuple[Ranks, Ranks]:
     """The rank of the best right answer to each query, 1 is best.
 
-    A rank is 1 + the number of wrong answers that score at least as much as the best right one
-    (pessimistic ties). With several texts per video, video to text takes the best over its
-    texts, and each text is a query of its own; several videos per text likewise.
+    A rank is 1 + the number of wrong answers ahead of the best right one: those that score more,
+    and of equal ones those that the tie rule puts ahead. With several texts per video, video to
+    text takes the best over its texts, and each text is a query of its own; several videos per
+    text likewise.
 
     Args:
         similarity: [videos, texts].
         pairs: [P, 2] of (video, text) that belong together.
+        tie_rule: see `TieRule`.
 
     Returns:
         (text to video, video to text): one rank per text and per video that has a partner, in
         order of their indices.
 
     Raises:
-        ConfigInvalidError: bad pairs, or a score that is not finite.
+        ConfigInvalidError: bad pairs, an unknown rule, or a score that is not finite.
     """
-    video_counts, text_counts, known = _count_above(similarity, pairs)
+    if tie_rule not in get_args(TieRule):
+        raise ConfigInvalidError(f"tie_rule is {' or '.join(get_args(TieRule))}, not {tie_rule!r}")
+    known = check_pairs(pairs, similarity.shape)
+    best = _best_right(similarity, known)
+    last = _last_right(similarity, known, best) if tie_rule == "public" else None
+    video_counts, text_counts = _count_ahead(similarity, known, best, last)
     return text_counts[np.unique(known[:, 1])] + 1, video_counts[np.unique(known[:, 0])] + 1
 
 
-def _count_above(similarity: Similarity, pairs: npt.ArrayLike) -> tuple[Ranks, Ranks, Pairs]:
-    """Wrong answers at or above the best right one: per video, per text; and the pairs."""
-    shape = similarity.shape
-    known = check_pairs(pairs, shape)
-    best_video, best_text = np.full(shape[0], -np.inf), np.full(shape[1], -np.inf)
+@dataclass(frozen=True)
+class _BestRight:
+    """Scores of the best right answers: per video, per text; nearer ones than `margin` are ties."""
+
+    videos: npt.NDArray[np.float64]
+    texts: npt.NDArray[np.float64]
+    margin: float
+
+
+def _best_right(similarity: Similarity, known: Pairs) -> _BestRight:
+    videos, texts = (np.full(count, -np.inf) for count in similarity.shape)
     largest = 0.0
     for start, block in similarity.blocks():
         if not np.isfinite(block).all():
@@ -195,19 +218,48 @@ def _count_above(similarity: Similarity, pairs: npt.ArrayLike) -> tuple[Ranks, R
         largest = max(largest, float(np.abs(block).max(initial=0)))
         rows, columns = _pairs_of(known, start, len(block)).T
         right = block[rows - start, columns]
-        np.maximum.at(best_video, rows, right)
-        np.maximum.at(best_text, columns, right)
-    margin = similarity.tolerance * largest
-    video_counts = np.zeros(shape[0], np.int64)
-    text_counts = np.zeros(shape[1], np.int64)
+        np.maximum.at(videos, rows, right)
+        np.maximum.at(texts, columns, right)
+    return _BestRight(videos, texts, similarity.tolerance * largest)
+
+
+def _last_right(similarity: Similarity, known: Pairs, best: _BestRight) -> tuple[Ranks, Ranks]:
+    """Place of the last right answer that ties with the best: per video, per text."""
+    of_videos, of_texts = (np.full(count, -1, np.int64) for count in similarity.shape)
     for start, block in similarity.blocks():
         rows, columns = _pairs_of(known, start, len(block)).T
+        right = block[rows - start, columns].astype(np.float64)
+        ties = right >= best.videos[rows] - best.margin
+        np.maximum.at(of_videos, rows[ties], columns[ties])
+        ties = right >= best.texts[columns] - best.margin
+        np.maximum.at(of_texts, columns[ties], rows[ties])
+    return of_videos, of_texts
+
+
+def _count_ahead(
+    similarity: Similarity, known: Pairs, best: _BestRight, last: tuple[Ranks, Ranks] | None
+) -> tuple[Ranks, Ranks]:
+    """Wrong answers ahead of the best right one: per video, per text."""
+    video_counts, text_counts = (np.zeros(count, np.int64) for count in similarity.shape)
+    columns_of_all = np.arange(similarity.shape[1])[None, :]
+    for start, block in similarity.blocks():
+        rows, columns = _pairs_of(known, start, len(block)).T
+        inside = np.arange(start, start + len(block))
         wrong = np.array(block, dtype=np.float64)
         wrong[rows - start, columns] = -np.inf
-        above = wrong >= best_video[start : start + len(block), None] - margin
-        video_counts[start : start + len(block)] = above.sum(1)
-        text_counts += (wrong >= best_text[None, :] - margin).sum(0)
-    return video_counts, text_counts, known
+        of_videos = wrong >= best.videos[inside, None] - best.margin
+        of_texts = wrong >= best.texts[None, :] - best.margin
+        if last is not None:
+            # A tie is ahead only if it is listed behind the right one.
+            of_videos &= (wrong > best.videos[inside, None] + best.margin) | (
+                columns_of_all > last[0][inside, None]
+            )
+            of_texts &= (wrong > best.texts[None, :] + best.margin) | (
+                inside[:, None] > last[1][None, :]
+            )
+        video_counts[inside] = of_videos.sum(1)
+        text_counts += of_texts.sum(0)
+    return video_counts, text_counts
 
 
 def _pairs_of(known: Pairs, start: int, count: int) -> Pairs:
@@ -235,7 +287,11 @@ def summarise_ranks(ranks: npt.ArrayLike, prefix: str = "") -> dict[str, float]:
 
 
 def measure_retrieval(
-    similarity: Similarity, pairs: npt.ArrayLike, *, dual_softmax: bool = False
+    similarity: Similarity,
+    pairs: npt.ArrayLike,
+    *,
+    dual_softmax: bool = False,
+    tie_rule: TieRule = "pessimistic",
 ) -> dict[str, float]:
     """Retrieval in both directions.
 
@@ -244,16 +300,17 @@ def measure_retrieval(
         pairs: [P, 2] of (video, text) that belong together.
         dual_softmax: score by `DualSoftmaxSimilarity`; every name then begins with
             `dual_softmax_`, so that it stands in no column of plain numbers.
+        tie_rule: see `TieRule`.
 
     Returns:
         `text_to_video_r1`, ... and `video_to_text_r1`, ...; recalls in percent.
     """
     if not dual_softmax:
-        to_video, to_text = rank_pairs(similarity, pairs)
+        to_video, to_text = rank_pairs(similarity, pairs, tie_rule)
         prefix = ""
     else:
-        to_video, _ = rank_pairs(DualSoftmaxSimilarity(similarity, "texts"), pairs)
-        _, to_text = rank_pairs(DualSoftmaxSimilarity(similarity, "videos"), pairs)
+        to_video, _ = rank_pairs(DualSoftmaxSimilarity(similarity, "texts"), pairs, tie_rule)
+        _, to_text = rank_pairs(DualSoftmaxSimilarity(similarity, "videos"), pairs, tie_rule)
         prefix = "dual_softmax_"
     return summarise_ranks(to_video, f"{prefix}text_to_video_") | summarise_ranks(
         to_text, f"{prefix}video_to_text_"

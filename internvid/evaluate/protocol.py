@@ -111,6 +111,8 @@ class Result:
         missing: clips that were listed and not measured, with reasons; never replaced.
         classes: accuracy by class name, where there are classes.
         runs: metrics of single seeds, where there are several.
+        texts: how many `texts` were read, and how many of them the model `cut`, where it knows;
+            empty where there are none.
     """
 
     metrics: Mapping[str, float]
@@ -119,6 +121,7 @@ class Result:
     missing: tuple[MissingClip, ...] = ()
     classes: Mapping[str, float] = field(default_factory=dict)
     runs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    texts: Mapping[str, int] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
         """Write it as JSON, whole or not at all."""
@@ -156,6 +159,8 @@ def read_result(path: Path) -> Result:
             missing=tuple(MissingClip(**row) for row in found["missing"]),
             classes={str(key): _number(value) for key, value in found["classes"].items()},
             runs=dict(found["runs"]),
+            # Results of 0.1.0 do not have it.
+            texts=dict(found.get("texts", {})),
         )
         recorded = found["protocol_fingerprint"]
     except (ValueError, KeyError, TypeError, AttributeError) as error:

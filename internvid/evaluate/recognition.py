@@ -14,7 +14,7 @@ from internvid.core import registry
 from internvid.core.errors import ConfigInvalidError
 from internvid.evaluate.annotations.actions import (
     hmdb51_split,
-    read_hmdb51,
+    is_ucf101_list,
     read_labelled,
     read_ssv2,
     read_ucf101,
@@ -76,6 +76,12 @@ def find_rule(protocol: str, clip_templates: str, templates: str) -> PromptRule:
     return dataclasses.replace(rule, templates=templates) if templates else rule
 
 
+def class_sentences(names: Sequence[str], rule: PromptRule) -> list[str]:
+    """Every sentence of every class, class by class, as they are embedded."""
+    templates = find_templates(rule.templates)
+    return fill_templates(templates, names, labels=rule.labels, cleaning=rule.cleaning)
+
+
 def class_vectors(names: Sequence[str], rule: PromptRule, embedder: Embedder, run: Run) -> Vectors:
     """One vector per class, whose product with a clip's vector is the class's score.
 
@@ -85,10 +91,8 @@ def class_vectors(names: Sequence[str], rule: PromptRule, embedder: Embedder, ru
     Returns:
         float32 [C, D].
     """
-    templates = find_templates(rule.templates)
-    sentences = fill_templates(templates, names, labels=rule.labels, cleaning=rule.cleaning)
-    vectors = embed_texts(sentences, embedder, run)
-    means = vectors.reshape(len(names), len(templates), -1).mean(axis=1)
+    vectors = embed_texts(class_sentences(names, rule), embedder, run)
+    means = vectors.reshape(len(names), len(vectors) // len(names), -1).mean(axis=1)
     return unit(means) if rule.aggregation == "mean_embedding" else means.astype(np.float32)
 
 
@@ -117,9 +121,22 @@ class ZeroShotRecognition(FileBenchmark):
 
     def read(self) -> LabelledSet:
         """The labelled clips."""
-        return read_labelled(
-            self.paths()[0], classes=optional_classes(self.classes), split=self.split
-        )
+        return read_labelled(self.paths()[0], classes=self.class_list(), split=self.split)
+
+    def class_list(self) -> tuple[str, ...] | None:
+        """The class names that are named with the set, if any.
+
+        Raises:
+            ConfigInvalidError: there are more of them than the set has classes.
+        """
+        names = optional_classes(self.classes)
+        if names is not None and self.usual_classes is not None and len(names) > self.usual_classes:
+            raise ConfigInvalidError(
+                f"{self.classes} lists {len(names)} classes and {self.name} has "
+                f"{self.usual_classes}: at least {len(names) - self.usual_classes} are none of its",
+                hint=f"name the class list of {self.name}: --set classes=FILE",
+            )
+        return names
 
     def evaluate(self, subject: Embedder, run: Run) -> Result:
         """See `Benchmark`; the subject is an `Embedder`."""
@@ -139,7 +156,8 @@ class ZeroShotRecognition(FileBenchmark):
         }
         protocol["details"] |= {"classes": len(listed.classes)}
         metrics, classes = score_labels(scores, listed, measured.indices)
-        return finish(metrics, protocol, subject, measured, classes)
+        texts = class_sentences(listed.classes, rule)
+        return finish(metrics, protocol, subject, measured, classes, texts)
 
 
 def score_labels(
@@ -194,7 +212,7 @@ class SomethingSomething(ZeroShotRecognition):
 
     def read(self) -> LabelledSet:
         """The labelled clips."""
-        return read_ssv2(self.paths()[0], classes=optional_classes(self.classes))
+        return read_ssv2(self.paths()[0], classes=self.class_list())
 
 
 class UCF101(ZeroShotRecognition):
@@ -206,11 +224,14 @@ class UCF101(ZeroShotRecognition):
 
     def read(self) -> LabelledSet:
         """The labelled clips."""
-        return read_ucf101(self.paths()[0], classes=optional_classes(self.classes))
+        path = self.paths()[0]
+        if is_ucf101_list(path):
+            return read_ucf101(path, classes=self.class_list())
+        return super().read()
 
 
 class HMDB51(ZeroShotRecognition):
-    """HMDB51 test splits (a folder of CLASS_test_splitN.txt; split N), zero-shot."""
+    """HMDB51 test splits (a folder of CLASS_test_splitN.txt, or hmdb51.csv; split N), zero-shot."""
 
     name = "hmdb51"
     usual_classes = 51
@@ -219,11 +240,8 @@ class HMDB51(ZeroShotRecognition):
 
     def read(self) -> LabelledSet:
         """The labelled clips."""
-        return read_hmdb51(
-            self.paths()[0],
-            split=hmdb51_split(self.split),
-            classes=optional_classes(self.classes),
-        )
+        hmdb51_split(self.split)
+        return super().read()
 
 
 @dataclass(frozen=True)

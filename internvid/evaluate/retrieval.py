@@ -10,18 +10,23 @@ import numpy as np
 
 from internvid.core.errors import ConfigInvalidError
 from internvid.evaluate.annotations.captioned import (
-    read_captions,
     read_lsmdc,
     read_msrvtt,
     read_vatex,
 )
-from internvid.evaluate.annotations.moments import read_activitynet, read_didemo
+from internvid.evaluate.annotations.moments import (
+    read_activitynet,
+    read_charades_sta,
+    read_didemo,
+    read_youcook2,
+)
 from internvid.evaluate.annotations.msvd import read_msvd
 from internvid.evaluate.annotations.records import CaptionedSet
+from internvid.evaluate.annotations.texts import read_texts
 from internvid.evaluate.benchmark import FileBenchmark, begin_protocol, finish
 from internvid.evaluate.embedders import Embedder, unit
 from internvid.evaluate.embedding import Run, embed_clips, embed_texts
-from internvid.evaluate.metrics import Pairs, VectorSimilarity, measure_retrieval
+from internvid.evaluate.metrics import Pairs, TieRule, VectorSimilarity, measure_retrieval
 from internvid.evaluate.protocol import Result
 from internvid.evaluate.templates import find_cleaning
 
@@ -37,12 +42,17 @@ class ZeroShotRetrieval(FileBenchmark):
         dual_softmax: re-weight scores over all queries; the metrics then have other names.
         shared_texts: equal texts are one query with several right clips, instead of a query
             each that ties with the others.
+        tie_rule: `pessimistic`: equal scores count against the model; `public`: what is listed
+            later is ahead, as in the reference's code, to compare with published numbers.
+        split: of files that hold several; by default the one that the set is measured on.
     """
 
     text_mode: Literal["sentence", "paragraph"] = "sentence"
     cleaning: Literal["reference", "none"] = "reference"
     dual_softmax: bool = False
     shared_texts: bool = False
+    tie_rule: TieRule = "pessimistic"
+    split: str | None = None
 
     version: ClassVar[int] = 1
     name: ClassVar[str] = "captions"
@@ -50,7 +60,7 @@ class ZeroShotRetrieval(FileBenchmark):
 
     def read(self) -> CaptionedSet:
         """The captioned clips, each text by itself."""
-        return read_captions(self.paths()[0])
+        return read_texts(self.paths(), split=self.split)
 
     def evaluate(self, subject: Embedder, run: Run) -> Result:
         """See `Benchmark`; the subject is an `Embedder`."""
@@ -61,6 +71,7 @@ class ZeroShotRetrieval(FileBenchmark):
             listed = listed.as_paragraphs()
         clean = find_cleaning(self.cleaning)
         measured = embed_clips(listed.clips, self.folder(), subject, self.views, run)
+        measured = measured.beside(listed.left_out)
         found = [listed.clips[at] for at in measured.indices]
         texts, pairs = list_queries(
             [tuple(clean(text) for text in clip.texts) for clip in found], shared=self.shared_texts
@@ -70,7 +81,10 @@ class ZeroShotRetrieval(FileBenchmark):
         # the clip, so it gets unit length again.
         clips = unit(measured.vectors.mean(axis=1))
         metrics = measure_retrieval(
-            VectorSimilarity(clips, vectors), pairs, dual_softmax=self.dual_softmax
+            VectorSimilarity(clips, vectors),
+            pairs,
+            dual_softmax=self.dual_softmax,
+            tie_rule=self.tie_rule,
         )
         fields = begin_protocol(self, listed.digest, listed.clips, measured, subject) | {
             "text_cleaning": self.cleaning,
@@ -78,9 +92,14 @@ class ZeroShotRetrieval(FileBenchmark):
             "dual_softmax": self.dual_softmax,
         }
         fields["details"] |= {"queries": len(texts), "shared_texts": self.shared_texts}
+        fields["details"] |= self.tie_details()
         if self.views.views > 1:
             fields["views"] = f"{self.views.words}, normalised mean vector"
-        return finish(metrics, fields, subject, measured)
+        return finish(metrics, fields, subject, measured, texts=texts)
+
+    def tie_details(self) -> dict[str, str]:
+        """What a protocol says of ties: nothing where they count against the model."""
+        return {} if self.tie_rule == "pessimistic" else {"tie_rule": self.tie_rule}
 
 
 def list_queries(texts: Sequence[tuple[str, ...]], *, shared: bool) -> tuple[list[str], Pairs]:
@@ -115,11 +134,12 @@ class MSRVTT(ZeroShotRetrieval):
     def read(self) -> CaptionedSet:
         """See `ZeroShotRetrieval`."""
         paths = self.paths()
-        return read_msrvtt(paths[0], paths[1] if len(paths) > 1 else None)
+        second = paths[1] if len(paths) > 1 else None
+        return read_msrvtt(paths[0], second, split=self.split or "test")
 
 
 class MSVD(ZeroShotRetrieval):
-    """MSVD test: test_list.txt and raw-captions.pkl, read without running anything in it."""
+    """MSVD test: test_list.txt and raw-captions.pkl (nothing in it is run), or captions as JSON."""
 
     name = "msvd"
     usual_clips = (670,)
@@ -127,7 +147,7 @@ class MSVD(ZeroShotRetrieval):
     def read(self) -> CaptionedSet:
         """See `ZeroShotRetrieval`."""
         paths = self.paths()
-        return read_msvd(paths[0], paths[1] if len(paths) > 1 else None)
+        return read_msvd(paths[0], paths[1] if len(paths) > 1 else None, split=self.split)
 
 
 class LSMDC(ZeroShotRetrieval):
@@ -175,3 +195,24 @@ class VATEX(ZeroShotRetrieval):
         """See `ZeroShotRetrieval`."""
         paths = self.paths()
         return read_vatex(paths[0], paths[1] if len(paths) > 1 else None)
+
+
+class YouCook2(ZeroShotRetrieval):
+    """YouCook2 validation: MIL-NCE's CSV or the authors' JSON; each step is a clip."""
+
+    name = "youcook2"
+    usual_clips = (3350, 3492)  # without the videos of HowTo100M, and all
+
+    def read(self) -> CaptionedSet:
+        """See `ZeroShotRetrieval`."""
+        return read_youcook2(self.paths()[0], split=self.split)
+
+
+class CharadesSTA(ZeroShotRetrieval):
+    """Charades-STA test: lines `ID START END##sentence`; each moment is a clip."""
+
+    name = "charades-sta"
+
+    def read(self) -> CaptionedSet:
+        """See `ZeroShotRetrieval`."""
+        return read_charades_sta(self.paths()[0])

@@ -100,7 +100,7 @@ class DualEncoder:
             return np.zeros((0, 0), np.float32)
         import torch
 
-        longest = loaded.model.config.text_config.max_position_embeddings
+        longest = self._longest(loaded)
         # SigLIP was trained on padded texts and reads its answer at the end of the padding.
         padding = "max_length" if loaded.model_type.startswith("siglip") else True
         with loaded.lock, torch.inference_mode(), stage("model"):
@@ -111,6 +111,19 @@ class DualEncoder:
             wanted = ("input_ids", "attention_mask")
             inputs = {name: tokens[name] for name in wanted if name in tokens}
             return _unit(loaded.model.get_text_features(**loaded.place(inputs)))
+
+    def cut_texts(self, texts: Sequence[str]) -> int:
+        """How many texts are longer than the model reads."""
+        loaded = self._model()
+        longest = self._longest(loaded)
+        rows = loaded.processor.tokenizer(
+            list(texts), padding=False, truncation=True, max_length=longest + 1
+        )["input_ids"]
+        return sum(len(row) > longest for row in rows)
+
+    @staticmethod
+    def _longest(loaded: Pretrained) -> int:
+        return int(loaded.model.config.text_config.max_position_embeddings)
 
     def clip_features(self, clips: Sequence[Sequence[Image.Image]]) -> Features:
         """The mean of each clip's picture embeddings, of unit length again."""

@@ -18,7 +18,8 @@ from internvid.core.errors import (
 from internvid.core.registry import create
 from internvid.dataset.columns import is_text_column
 from internvid.dataset.current import gone_videos
-from internvid.dataset.layout import NAME, Layout, Record
+from internvid.dataset.layout import Layout, Record
+from internvid.dataset.names import NAME
 from internvid.dataset.parts import read_part, read_part_schema
 from internvid.dataset.store import Dataset
 from internvid.dataset.tables import ANNOTATION_KEYS

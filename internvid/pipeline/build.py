@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,9 @@ class BuildSummary:
     Attributes:
         videos: sources that are ok. clips: kept clips. rejected: other clips.
         failures: sources that are not usable. duplicates: sources with another's bytes.
-        notes: sentences about what was taken from tables of sources, and what was not.
+        notes: sentences about what was taken from tables of sources, and what was not; and
+            about videos that a fast scan decoded in full.
+        set_aside: rows of these tables that name no source that can be used.
     """
 
     dataset: Path
@@ -52,6 +54,7 @@ class BuildSummary:
     scanned: int
     seconds: float
     notes: tuple[str, ...] = ()
+    set_aside: int = 0
 
 
 def build(
@@ -61,6 +64,7 @@ def build(
     *,
     workers: int | None = None,
     retry: bool = False,
+    types: Mapping[str, str] | None = None,
     progress: BuildProgress | None = None,
 ) -> BuildSummary:
     """Make or continue a dataset.
@@ -75,6 +79,8 @@ def build(
         recipe: what to make.
         workers: processes; all cores when None.
         retry: plan sources that failed once more.
+        types: column of a table of sources -> SQL type of its values (bigint, double, boolean,
+            date, timestamp, varchar); texts are read so.
         progress: told about everything that happens.
 
     Raises:
@@ -83,7 +89,8 @@ def build(
     """
     told = progress or BuildProgress()
     layout = Layout(Path(dataset).absolute())
-    sources = find_sources(videos)
+    known = layout.read_record().metadata if layout.record_path.is_file() else {}
+    sources = find_sources(videos, types, known)
     count = workers or os.cpu_count() or 1
     # Before the lock file is made, so that a refused folder stays as it was.
     layout.refuse_foreign()
@@ -97,7 +104,9 @@ def build(
         run.cut()
         run.annotate()
         run.point_at_current()
-        return replace(run.finish(), notes=notes)
+        summary = run.finish()
+        aside = sum(table.rows for table in sources.tables)
+        return replace(summary, notes=(*notes, *summary.notes), set_aside=aside)
 
 
 class _Run:
@@ -249,8 +258,10 @@ class _Run:
         """Count what is there and write the run's ledger."""
         self.progress.enter("done")
         # A source that was tried again or replaced has several rows; the last one holds.
-        latest = {row["uri"]: row["status"] for row in self._video_rows(["uri", "status"])}
-        statuses = list(latest.values())
+        columns = ["uri", "status", "scan_mode"]
+        latest = {row["uri"]: row for row in self._video_rows(columns)}
+        statuses = [row["status"] for row in latest.values()]
+        modes = [row["scan_mode"] for row in latest.values() if row["status"] == "ok"]
         gone = gone_videos(self.layout, self.scan_key, self.parts)
         kept, rejected = count_clips(self.layout, self.cut_key, self.parts, gone)
         summary = BuildSummary(
@@ -264,9 +275,20 @@ class _Run:
             videos_files=str(self.layout.scanned(self.scan_key, "videos", "*")),
             scanned=self.scanned,
             seconds=self.progress.elapsed_seconds,
+            notes=self._notes_on(modes),
         )
         self._write_ledger(summary)
         return summary
+
+    def _notes_on(self, modes: Sequence[str | None]) -> tuple[str, ...]:
+        full = modes.count("full")
+        if self.scan_recipe.mode != "fast" or not full:
+            return ()
+        note = (
+            f"{full} of {len(modes)} videos were scanned in full: their packets do not say when "
+            "each frame is shown (column scan_mode of videos)"
+        )
+        return (note,)
 
     def _write_ledger(self, summary: BuildSummary) -> None:
         facts = {

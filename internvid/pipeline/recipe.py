@@ -12,7 +12,7 @@ from internvid.core.assignments import settings_of, spell
 from internvid.core.config import fingerprint, named_by
 from internvid.core.errors import ConfigInvalidError
 from internvid.curate.filters import DEFAULT_FILTERS, ByReason, FilterRule
-from internvid.dataset.layout import NAME
+from internvid.dataset.names import NAME
 from internvid.pipeline.rehearsal import refuse_blind_rules, refuse_names, rehearse
 from internvid.scan.detect import scan_for
 from internvid.scan.scan import ScanRecipe

@@ -14,7 +14,7 @@ from internvid.core.contracts import Detector
 from internvid.core.errors import ConfigInvalidError
 from internvid.core.types import ColumnSpec, Timeline, TimeSpan
 from internvid.curate.filters import FilterRule
-from internvid.dataset.layout import NAME
+from internvid.dataset.names import NAME
 from internvid.dataset.tables import clip_schema
 
 _FRAMES, _FPS = 50, 25

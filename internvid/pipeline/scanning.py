@@ -218,6 +218,7 @@ def _facts_row(result: ScanResult) -> dict[str, Any]:
         "truncated": report.truncated,
         "is_mirrored": facts.is_mirrored,
         "dynamic_range": facts.dynamic_range,
+        "scan_mode": result.mode,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import tarfile
 from collections.abc import Iterable
@@ -10,8 +11,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from internvid.core.contracts import ExportItem
-from internvid.core.errors import ConfigInvalidError, VideoError
+from internvid.core.errors import ConfigInvalidError
 from internvid.publish.shards import add_file, write_shards
+from internvid.publish.sources import ClipReader, span_of
 from internvid.video.cut import CutOptions, cut_span
 
 
@@ -28,7 +30,7 @@ class WebDatasetExporter:
         crf: x264 quality, lower is better.
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     clips_per_shard: int = 500
     caption: str = "measured"
     short_side: int = 360
@@ -42,25 +44,26 @@ class WebDatasetExporter:
     def export(self, items: Iterable[ExportItem], folder: Path) -> dict[str, Any]:
         """Write every clip whose source can be read; the others are listed with their reason."""
         manifest: dict[str, Any] = {"files": [], "clips": 0, "missing": []}
-        for shard in write_shards(items, folder, self.clips_per_shard, self._add):
+        reader = ClipReader()
+        add = functools.partial(self._add, reader)
+        for shard in write_shards(items, folder, self.clips_per_shard, add):
             manifest["files"] += [shard.name] if shard.name else []
             manifest["clips"] += len(shard.clips)
             manifest["missing"] += shard.missing
+        reader.close()
         return manifest
 
-    def _add(self, shard: tarfile.TarFile, item: ExportItem) -> dict[str, Any]:
-        if item.source is None:
-            raise VideoError("the source is gone")
-        frames = item.row["end_frame"] - item.row["start_frame"]
+    def _add(self, reader: ClipReader, shard: tarfile.TarFile, item: ExportItem) -> dict[str, Any]:
         options = CutOptions(short_side=self.short_side, crf=self.crf)
-        video = cut_span(item.source, item.clip, options, frames)
+        video = cut_span(reader.of(item), span_of(item), options)
         # A column of that name goes first.
         row = {"uri": item.uri, "metadata": dict(item.metadata), **item.row}
         facts = json.dumps(row, sort_keys=True, ensure_ascii=False, default=str)
         name = item.clip.clip_id
-        add_file(shard, f"{name}.mp4", video)
-        add_file(shard, f"{name}.json", facts.encode("utf-8"))
         text = item.row.get(self.caption)
+        members = {".mp4": video, ".json": facts.encode("utf-8")}
         if text:
-            add_file(shard, f"{name}.txt", str(text).encode("utf-8"))
+            members[".txt"] = str(text).encode("utf-8")
+        for suffix, data in members.items():
+            add_file(shard, f"{name}{suffix}", data)
         return {"clip_id": name}

@@ -20,6 +20,13 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
 
 from internvid.core.errors import ConfigInvalidError, VideoError
+from internvid.core.imports import environment_for_workers, path_for_workers
+
+# The path is set before anything is imported by it; `-m` would search the current folder first.
+_WORKER = (
+    "import sys; descriptor, *sys.path = sys.argv[1:]; "
+    "from internvid.run.worker import main; main(int(descriptor))"
+)
 
 
 @dataclass(frozen=True)
@@ -146,12 +153,12 @@ class LocalExecutor:
     def _start(self) -> _Worker:
         ours, theirs = socket.socketpair()
         with ours, theirs:
-            command = [sys.executable, "-m", "internvid.run.worker", str(theirs.fileno())]
+            path, folders = path_for_workers()
+            command = [sys.executable, "-P", "-c", _WORKER, str(theirs.fileno()), *path]
             environment = {
-                **os.environ,
+                **environment_for_workers(),
                 "OPENBLAS_NUM_THREADS": "1",
                 "OMP_NUM_THREADS": "1",
-                "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
             }
             process = subprocess.Popen(
                 command,
@@ -161,6 +168,8 @@ class LocalExecutor:
                 env=environment,
             )
             connection = Connection(ours.detach())
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                connection.send(folders)
         worker = _Worker(process, connection)
         self._pool.append(worker)
         return worker

@@ -1,6 +1,7 @@
 """A worker process: takes (function, item) from its connection, answers with the outcome.
 
-Started by the executor as `python -m internvid.run.worker FD`; ends when the connection does.
+Started by the executor, which hands on its path and says which modules lie in the current folder;
+ends when the connection does.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from internvid.core.errors import ConfigInvalidError, InternvidError, VideoError
+from internvid.core.imports import find_in
 from internvid.run.executor import Failure
 
 _PR_SET_PDEATHSIG = 1
@@ -26,6 +28,10 @@ def main(descriptor: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent()
     connection = Connection(descriptor)
+    try:
+        find_in(connection.recv())
+    except (EOFError, ConnectionResetError):
+        return
     while True:
         try:
             work = connection.recv_bytes()
@@ -64,7 +70,3 @@ def _die_with_parent() -> None:
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))

@@ -22,12 +22,14 @@ from internvid.core.types import LEAD, ColumnSpec, Timeline
 from internvid.scan.audio import LoudnessMeter
 from internvid.scan.columns import StoringObserver, encode_column
 from internvid.scan.picks import PickMaker, StoredPick
-from internvid.scan.refine import LEAD_SPEC, GapReader, refine
-from internvid.video.decode import DecodeOptions, DecodeReport, Picture, open_video
+from internvid.scan.refine import LEAD_SPEC, GapReader, mark_rows, refine
+from internvid.video.decode import DecodeOptions, Picture, open_video
 from internvid.video.memory import keep_freed_memory
 from internvid.video.pick import PickClock, PickRule
 from internvid.video.planes import PlaneSampler
 from internvid.video.probe import VideoFacts, hash_file
+from internvid.video.report import DecodeReport
+from internvid.video.times import read_packet_times
 
 Progress = Callable[[float, float | None], None]
 Keep = Callable[[StoredPick], None]
@@ -48,7 +50,8 @@ class ScanRecipe:
             are their configuration.
         picks: which frames are kept as JPEG.
         mode: `full` decodes every frame; `fast` skips frames no other frame needs, and decodes
-            only those between two kept ones where a cut lies.
+            only those between two kept ones where a cut lies. Sources whose packets do not say
+            when each frame is shown are decoded in full all the same.
         audio: whether loudness is measured.
         skip_loop_filter: see DecodeOptions.
         maximum_frame_bytes: larger pictures are refused, so that memory stays bounded.
@@ -101,6 +104,7 @@ class ScanResult:
 
     Attributes:
         start_pts: stream ticks of the first displayed frame.
+        mode: `full` or `fast`: how it was decoded in the end.
         picks: what was measured on each kept frame; the JPEGs went to the caller's `keep`.
         report: what the pass met (damage, repaired times).
     """
@@ -111,6 +115,7 @@ class ScanResult:
     timeline: Timeline
     picks: Sequence[PickFacts]
     report: DecodeReport
+    mode: str = "full"
 
 
 def scan_video(
@@ -137,8 +142,15 @@ def scan_video(
     """
     keep_freed_memory()
     video_id = video_id or hash_file(path)
-    with open_video(path, recipe.decode_options()) as opened:
-        watch = _Watch(recipe, keep, progress or (lambda _seconds, _claimed: None))
+    times = None
+    options = recipe.decode_options()
+    if recipe.mode == "fast":
+        times = read_packet_times(path, recipe.maximum_frame_bytes)
+        if times.obstacle is not None:
+            times, options = None, dataclasses.replace(recipe, mode="full").decode_options()
+    with open_video(path, options) as opened:
+        report = progress or (lambda _seconds, _claimed: None)
+        watch = _Watch(recipe, keep, report, is_thin=options.thin)
         for item in opened.read():
             if isinstance(item, Picture):
                 watch.see(item, opened.facts)
@@ -148,19 +160,21 @@ def scan_video(
                 watch.gaps.add(item.frame)
         opened.report.refuse_rubble()
         result = watch.result(video_id, opened.facts, opened.report)
-    if recipe.mode != "fast":
+    if times is None:
         return result
-    timeline = refine(
-        path, result.timeline, result.start_pts, recipe.maximum_frame_bytes, watch.gaps.leads
-    )
-    return dataclasses.replace(result, timeline=timeline)
+    shown = times.pts[np.searchsorted(times.pts, result.start_pts) :]
+    timeline = refine(path, result.timeline, shown, recipe.maximum_frame_bytes, watch.gaps.leads)
+    return dataclasses.replace(result, timeline=timeline, mode="fast")
 
 
 class _Watch:
     """The state of one pass: sampler, observers, picks, loudness."""
 
-    def __init__(self, recipe: ScanRecipe, keep: Keep | None, progress: Progress) -> None:
+    def __init__(
+        self, recipe: ScanRecipe, keep: Keep | None, progress: Progress, *, is_thin: bool
+    ) -> None:
         self.recipe = recipe
+        self.is_thin = is_thin
         self.keep = keep
         self.progress = progress
         self.observers = recipe.fresh_observers()
@@ -182,7 +196,7 @@ class _Watch:
             self.sampler = PlaneSampler()
             self.maker = PickMaker(self.recipe.picks, facts, self.keep)
             self.tick, self.codec = float(facts.time_base), facts.codec
-        if self.recipe.mode == "fast":
+        if self.is_thin:
             self.gaps.keep(picture.frame)
         self.waiting.append(picture)
         self.pixels += picture.frame.width * picture.frame.height
@@ -211,7 +225,7 @@ class _Watch:
             if self.clock.wants(picture.ticks * self.tick, change, is_good=self.is_good(picture)):
                 self.maker.add(picture.frame, len(self.ticks), picture.ticks)
             self.ticks.append(picture.ticks)
-            if self.recipe.mode == "fast":
+            if self.is_thin:
                 self.keys.append(bool(picture.frame.key_frame))
         self.waiting.clear()
         self.pixels = 0
@@ -248,9 +262,10 @@ class _Watch:
         clock = float(time_base), float(report.start_pts * time_base)
         stored.update(self.loudness.finish(pts, clock))
         if LEAD in specs:
-            # Until refined: 1 marks frames that may hide an earlier beginning, 0 key frames,
-            # which encoders place at cuts.
-            stored[LEAD] = encode_column(specs[LEAD], np.frombuffer(self.keys, np.uint8) == 0)
+            kinds = np.zeros(len(pts), np.uint32)  # nothing was skipped
+            if self.is_thin:
+                kinds = mark_rows(np.frombuffer(self.keys, bool), pts, facts.codec)
+            stored[LEAD] = encode_column(specs[LEAD], kinds)
         timeline = Timeline(
             video_id=video_id,
             pts=pts,

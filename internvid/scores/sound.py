@@ -41,7 +41,7 @@ class SoundReader:
                     if not container.streams.audio:
                         return None
                     return self._decode(container, span)
-            except (av.error.FFmpegError, OSError) as error:
+            except (av.error.FFmpegError, OSError, ValueError) as error:
                 raise VideoUnreadableError(f"its sound cannot be read: {error}") from error
 
     def _decode(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import html
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -12,30 +10,44 @@ from pathlib import Path
 import av
 import av.error
 
+from internvid.scores.cues import Cue, Line, fold, make_rows, parse
+from internvid.scores.encodings import EncodingUnknownError, decode_text
+from internvid.scores.languages import language_code
+
 SUFFIXES = (".vtt", ".srt")
 CODECS = ("mov_text", "subrip", "srt", "webvtt", "text", "ass", "ssa")
-_TIME = r"(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})"
-_ARROW = re.compile(rf"^\s*{_TIME}\s*-->\s*{_TIME}")
-_TAGS = re.compile(r"<[^>\n]{0,200}>|\{\\[^}\n]{0,200}\}")
+# Further words in a name: `film.en.forced.srt`. Those that show only foreign speech come last.
+_FORCED = ("forced", "foreign")
+_FLAGS = (*_FORCED, "sdh", "cc", "default", "full", "auto", "orig", "original", "generated")
+# What may lie beside a video under its name without being another video.
+_SIDECAR_NAMES = """
+    .vtt .srt .ass .ssa .sub .idx .lrc .json .jsonl .txt .nfo .xml .csv .tsv .md .yaml .yml .jpg
+    .jpeg .png .webp .description .part .ytdl .tmp .log
+    """
+_SIDECARS = frozenset(_SIDECAR_NAMES.split())
 _MOST_BYTES = 32 << 20
 
 
 @dataclass(frozen=True)
-class Line:
-    """Words and when they are shown, in seconds from the first displayed frame."""
+class Subtitles:
+    """Lines of one file or stream, and the encoding in which it was written."""
 
-    start_seconds: float
-    end_seconds: float
-    text: str
-
-    @property
-    def middle_seconds(self) -> float:
-        """The middle of the time it is shown."""
-        return (self.start_seconds + self.end_seconds) / 2
+    lines: list[Line]
+    encoding: str
 
 
 def lines_beside(video: Path, language: str = "") -> list[Line] | None:
-    """Lines of the subtitle file of a video: `film.srt`, `film.en.srt`, `film.en-GB.vtt`, ...
+    """Lines of `subtitles_beside`, None where that is None."""
+    found = subtitles_beside(video, language)
+    return None if found is None else found.lines
+
+
+def subtitles_beside(video: Path, language: str = "") -> Subtitles | None:
+    """The subtitle file of a video: `film.srt`, `film.en.srt`, `film.mp4.en-GB.vtt`, ...
+
+    Between the video's name and the ending only a language may stand (and words such as `sdh`):
+    `lecture.part2.srt` is not of `lecture.mp4`, nor is `lecture.en.srt` where there is a
+    `lecture.en.mp4`.
 
     Args:
         video: the media file.
@@ -43,97 +55,92 @@ def lines_beside(video: Path, language: str = "") -> list[Line] | None:
             by name.
 
     Returns:
-        None where there is no such file, or none that can be read.
+        None where there is no such file, or none that holds a line.
+
+    Raises:
+        EncodingUnknownError: there is one, but in no encoding that can be told.
     """
-    for path in _candidates(video, language):
+    unknown: EncodingUnknownError | None = None
+    for path, spoken in _candidates(video, language):
         try:
-            data = path.read_bytes()[:_MOST_BYTES]
+            with path.open("rb") as file:
+                data = file.read(_MOST_BYTES + 1)
         except OSError:
             continue
-        lines = parse(_decoded(data))
+        if len(data) > _MOST_BYTES:
+            # No more than whole lines, so that no letter is cut through.
+            data = data[: data.rfind(b"\n", 0, _MOST_BYTES) + 1]
+        try:
+            text, encoding = decode_text(data, spoken or language_code(language))
+        except EncodingUnknownError as error:
+            unknown = unknown or EncodingUnknownError(f"{path}: {error.message}", hint=error.hint)
+            continue
+        lines = parse(text)
         if lines:
-            return lines
+            return Subtitles(lines, encoding)
+    if unknown is not None:
+        raise unknown
     return None
 
 
-def _candidates(video: Path, language: str) -> list[Path]:
-    found = []
+def _candidates(video: Path, language: str) -> list[tuple[Path, str]]:
+    """Subtitle files of a video with their language's code, the most fitting first."""
+    wanted = language_code(language) or language.lower()
+    stems = (video.stem, video.name)
     try:
-        names = sorted(entry.name for entry in video.parent.iterdir())
+        names = sorted(
+            entry.name for entry in video.parent.iterdir() if entry.name.startswith(video.stem)
+        )
     except OSError:
         return []
+    others = {
+        owner
+        for name in names
+        if name != video.name and Path(name).suffix.lower() not in _SIDECARS
+        for owner in (Path(name).stem, name)
+        if owner not in stems
+    }
+    found = []
     for name in names:
         stem, suffix = Path(name).stem, Path(name).suffix.lower()
-        if suffix not in SUFFIXES or not (stem == video.stem or stem.startswith(video.stem + ".")):
+        if suffix not in SUFFIXES or _owner(stem, others | set(stems)) not in stems:
             continue
-        spoken = stem[len(video.stem) + 1 :].split(".")[0].lower()
-        if language and spoken and not _is_language(spoken, language):
+        tail = stem[len(_owner(stem, set(stems))) + 1 :]
+        parts = tail.split(".") if tail else []
+        codes = [language_code(part) for part in parts if part.lower() not in _FLAGS]
+        if len(codes) > 1 or "" in codes:
             continue
-        found.append((not (language and spoken), bool(spoken), name))
-    return [video.parent / name for _, _, name in sorted(found)]
-
-
-def _is_language(spoken: str, wanted: str) -> bool:
-    return spoken.split("-", maxsplit=1)[0] == wanted.lower().split("-")[0]
-
-
-def _decoded(data: bytes) -> str:
-    for encoding in (
-        ("utf-8-sig", "utf-16") if data[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig",)
-    ):
-        try:
-            return data.decode(encoding)
-        except UnicodeDecodeError:
+        spoken = codes[0] if codes else ""
+        if wanted and spoken and spoken != wanted:
             continue
-    return data.decode("cp1252", "replace")
+        is_forced = any(part.lower() in _FORCED for part in parts)
+        rank = (is_forced, not (wanted and spoken), bool(spoken), bool(parts), name)
+        found.append((rank, video.parent / name, spoken))
+    return [(path, spoken) for _, path, spoken in sorted(found)]
 
 
-def parse(text: str) -> list[Line]:
-    """Lines of SubRip or WebVTT; what is neither is passed over."""
-    found: list[Line] = []
-    span: tuple[float, float] | None = None
-    words: list[str] = []
-
-    def close() -> None:
-        said = plain(" ".join(words))
-        if span is not None and said and span[1] > span[0]:
-            found.append(Line(*span, said))
-        words.clear()
-
-    for line in text.splitlines():
-        match = _ARROW.match(line)
-        if match:
-            # The number above an arrow belongs to the entry that begins.
-            if words and words[-1].strip().isdigit() and span is not None:
-                words.pop()
-            close()
-            span = _seconds(match.groups()[:4]), _seconds(match.groups()[4:])
-        elif not line.strip():
-            close()
-            span = None
-        elif span is not None:
-            words.append(line)
-    close()
-    return sorted(found, key=lambda one: (one.start_seconds, one.end_seconds))
-
-
-def _seconds(parts: Iterable[str | None]) -> float:
-    hours, minutes, seconds, fraction = parts
-    whole = int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0)
-    return whole + int((fraction or "0").ljust(3, "0")) / 1000
-
-
-def plain(text: str) -> str:
-    """Words without marks of style, entities and line breaks."""
-    return " ".join(html.unescape(_TAGS.sub(" ", text.replace("\\N", " "))).split())
+def _owner(stem: str, owners: set[str]) -> str:
+    """The longest of the names that a subtitle file's own name begins with."""
+    fitting = [each for each in owners if stem == each or stem.startswith(each + ".")]
+    return max(fitting, key=len, default="")
 
 
 def lines_inside(video: Path, language: str = "") -> list[Line] | None:
-    """Lines of the first text stream of a media file, of that language where one says so.
+    """Lines of `subtitles_inside`, None where that is None."""
+    found = subtitles_inside(video, language)
+    return None if found is None else found.lines
+
+
+def subtitles_inside(video: Path, language: str = "") -> Subtitles | None:
+    """The first text stream of a media file, of that language where one says so.
 
     Returns:
         None where it has no such stream, or cannot be read.
+
+    Raises:
+        EncodingUnknownError: it has one, but in no encoding that can be told.
     """
+    wanted = language_code(language) or language.lower()
     try:
         with av.open(str(video)) as container:
             streams = [
@@ -141,31 +148,29 @@ def lines_inside(video: Path, language: str = "") -> list[Line] | None:
                 for stream in container.streams.subtitles
                 if stream.codec_context is not None and stream.codec_context.name in CODECS
             ]
-            if language:
-                named = [one for one in streams if _is_language(_spoken(one), language)]
-                streams = named or [one for one in streams if _spoken(one) in ("", "und")]
+            if wanted:
+                named = [one for one in streams if _spoken(one) == wanted]
+                streams = named or [one for one in streams if not _spoken(one)]
             if not streams:
                 return None
-            start = _start_seconds(container)
-            lines = list(_packets(container, streams[0], start))
+            spoken = _spoken(streams[0]) or wanted
+            codec = streams[0].codec_context.name
+            packets = list(_packets(container, streams[0], _start_seconds(container)))
     except (av.error.FFmpegError, OSError, ValueError):
         return None
-    return lines or None
+    texts, encoding = _decoded([_text_bytes(data, codec) for _, _, data in packets], spoken)
+    cues = [
+        Cue(began, ended, make_rows(_event_text(text, codec)))
+        for (began, ended, _), text in zip(packets, texts, strict=True)
+        if ended > began
+    ]
+    lines = fold([cue for cue in cues if cue.rows])
+    return Subtitles(lines, encoding) if lines else None
 
 
 def _spoken(stream: object) -> str:
     metadata = getattr(stream, "metadata", {}) or {}
-    # Three letters in most files, where people write two: eng, deu.
-    return _TWO_LETTERS.get(str(metadata.get("language", "")).lower()[:3], "") or str(
-        metadata.get("language", "")
-    )
-
-
-_TWO_LETTERS = {
-    "eng": "en", "deu": "de", "ger": "de", "fra": "fr", "fre": "fr", "spa": "es", "ita": "it",
-    "por": "pt", "rus": "ru", "jpn": "ja", "kor": "ko", "zho": "zh", "chi": "zh", "ara": "ar",
-    "hin": "hi", "nld": "nl", "dut": "nl", "pol": "pl", "tur": "tr", "swe": "sv", "vie": "vi",
-}  # fmt: skip
+    return language_code(str(metadata.get("language", "")))
 
 
 def _start_seconds(container: object) -> float:
@@ -175,24 +180,41 @@ def _start_seconds(container: object) -> float:
     return float(streams[0].start_time * streams[0].time_base)
 
 
-def _packets(container: object, stream: object, start: float) -> Iterator[Line]:
-    codec = stream.codec_context.name  # type: ignore[attr-defined]
+def _packets(
+    container: object, stream: object, start: float
+) -> Iterator[tuple[float, float, bytes]]:
+    """(start, end, bytes) of the entries of a stream, in seconds from the first frame."""
     for packet in container.demux(stream):  # type: ignore[attr-defined]
         if packet.pts is None or packet.time_base is None:
             continue
-        said = plain(_packet_text(bytes(packet), codec))
         began = float(packet.pts * Fraction(packet.time_base)) - start
         lasts = float((packet.duration or 0) * Fraction(packet.time_base))
-        if said and lasts > 0:
-            yield Line(began, began + lasts, said)
+        yield began, began + lasts, bytes(packet)
 
 
-def _packet_text(data: bytes, codec: str) -> str:
-    if codec == "mov_text":
-        # Two bytes of length, the text, then styles.
-        data = data[2 : 2 + int.from_bytes(data[:2], "big")] if len(data) >= 2 else b""
-    text = data.decode("utf-8", "replace")
+def _decoded(pieces: list[bytes], language: str) -> tuple[list[str], str]:
+    """Texts of a stream's entries, all in one encoding, and its name."""
+    try:
+        return [piece.decode("utf-8-sig") for piece in pieces], "utf-8"
+    except UnicodeDecodeError:
+        pass
+    # A zero byte stands in none of them: what is no UTF-8 is in a code page.
+    text, encoding = decode_text(b"\n\x1e\n".join(pieces).replace(b"\0", b""), language)
+    return text.split("\n\x1e\n"), encoding
+
+
+def _text_bytes(data: bytes, codec: str) -> bytes:
+    if codec != "mov_text":
+        return data
+    # Two bytes of length, the text (UTF-8, or UTF-16 behind a mark), then styles.
+    text = data[2 : 2 + int.from_bytes(data[:2], "big")] if len(data) >= 2 else b""
+    if text[:2] in (b"\xfe\xff", b"\xff\xfe"):
+        return text.decode("utf-16", "ignore").encode("utf-8", "ignore")
+    return text
+
+
+def _event_text(text: str, codec: str) -> str:
     if codec in ("ass", "ssa"):
-        # ReadOrder, Layer, Style, Name, three margins, Effect, Text.
-        return text.split(",", 8)[-1]
+        # ReadOrder, Layer, Style, Name, three margins, Effect, Text; \\n and \\h are blanks there.
+        return text.split(",", 8)[-1].replace("\\n", " ").replace("\\h", " ")
     return text

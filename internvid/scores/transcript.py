@@ -5,20 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from internvid.core.config import setting, weights_field
 from internvid.core.contracts import Annotation, ClipView
-from internvid.core.errors import ConfigInvalidError, VideoError
+from internvid.core.errors import ConfigInvalidError, InternvidError, VideoError
 from internvid.core.types import TimeSpan
+from internvid.models.speech import Hearing
+from internvid.scores.cues import Line
+from internvid.scores.encodings import EncodingUnknownError
 from internvid.scores.sound import SoundReader
-from internvid.scores.subtitles import Line, lines_beside, lines_inside
+from internvid.scores.subtitles import subtitles_beside, subtitles_inside
 
 if TYPE_CHECKING:
-    from internvid.models.speech import SpeechRecogniser
+    from internvid.models.speech import SpeechRecogniser, SpokenLine
 
 SOURCES = ("auto", "subtitles", "speech")
 WINDOW_SECONDS = 30.0
+# What CTranslate2, torch and transformers raise for a sound that a model cannot take.
+_MODEL_ERRORS = (RuntimeError, ValueError, IndexError, TypeError, AttributeError, KeyError)
+_MOST_FAILURES = 8
 
 
 @dataclass(frozen=True)
@@ -27,29 +33,43 @@ class TranscriptScorer:
 
     Subtitle files beside the video (`film.srt`, `film.en.vtt`) come first, then text streams inside
     it, then speech recognition where a model is named. Extras: `kind` (`beside`, `inside`,
-    `speech`), `starts` (seconds from the start of the video, one a line).
+    `speech`), `encoding` (of subtitles: `utf-8`, or the code page that was taken because they are
+    no UTF-8), `starts` (seconds from the start of the video, one a line); of recognised speech
+    also `words`, `word_starts`, `word_ends` (by faster-whisper) and `no_speech` (probability that
+    nobody speaks, the largest of its lines).
 
-    Reasons: failed `source_gone`, `no_subtitles` (and no model is named), `sound_unreadable`;
-    skipped `no_audio`, `no_speech` (nobody speaks in the span).
+    Reasons: failed `source_gone`, `no_subtitles` (and no model is named), `encoding_unknown` (of
+    subtitles, and no model is named), `sound_unreadable`, `model_failed` (the model fails on this
+    sound); skipped `no_audio`, `no_speech` (nobody speaks in the span).
 
     Attributes:
         model: a Whisper for those without subtitles: folder or hub name, of faster-whisper
             (`Systran/faster-whisper-small`) or transformers (`openai/whisper-small`).
         source: `auto`, `subtitles` (never listen) or `speech` (never read).
         language: as in `en`; which subtitles are taken, and what the model expects to hear.
+        hearing: what counts as speech.
         dtype: `auto`, `float32`, `bfloat16` or `float16`.
         device: `auto`, `cpu`, `cuda`, ...
         download: fetch the model from the hub where it is not on this machine.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     value_type: ClassVar[str] = "string"
-    extras: ClassVar[dict[str, str]] = {"kind": "string", "starts": "list<double>"}
+    extras: ClassVar[dict[str, str]] = {
+        "kind": "string",
+        "encoding": "string",
+        "starts": "list<double>",
+        "words": "list<string>",
+        "word_starts": "list<double>",
+        "word_ends": "list<double>",
+        "no_speech": "double",
+    }
     reads: ClassVar[tuple[str, ...]] = ("source",)
     installs: ClassVar[tuple[str, ...]] = ("asr",)
     model: str = weights_field("")
     source: str = "auto"
     language: str = ""
+    hearing: Hearing = field(default_factory=Hearing)
     dtype: str = "auto"
     device: str = setting("auto")
     download: bool = setting(False)  # noqa: FBT003
@@ -74,13 +94,18 @@ class TranscriptScorer:
             )
 
     def score(self, clips: Iterable[ClipView]) -> Iterator[Annotation]:
-        """The words of each clip. Clips of one video are expected together."""
+        """The words of each clip. Clips of one video are expected together.
+
+        Raises:
+            InternvidError: the model fails on one window of sound after another.
+        """
         recogniser = self._recogniser()
+        listener = None if recogniser is None else _Listener(recogniser)
         video: _Video | None = None
         for view in clips:
             if video is None or video.video_id != view.clip.video_id:
                 video = _Video(view.clip.video_id, view.source, self.source, self.language)
-            yield video.answer(view, recogniser)
+            yield video.answer(view, listener)
 
     def _recogniser(self) -> SpeechRecogniser | None:
         if not self.model or self.source == "subtitles":
@@ -89,7 +114,35 @@ class TranscriptScorer:
         from internvid.models.speech import SpeechRecogniser
 
         checkpoint = Checkpoint(self.model, self.device, self.dtype, download=self.download)
-        return SpeechRecogniser(checkpoint, self.language)
+        return SpeechRecogniser(checkpoint, self.language, self.hearing)
+
+
+@dataclass
+class _Listener:
+    """A recogniser that may fail on a sound, but not on all of them."""
+
+    recogniser: SpeechRecogniser
+    failures: int = 0
+
+    def listen(self, sound: Any) -> list[SpokenLine] | None:
+        """What is said, or None where the model fails.
+
+        Raises:
+            InternvidError: it failed so many times in a row.
+        """
+        try:
+            lines = self.recogniser.listen(sound)
+        except _MODEL_ERRORS as error:
+            self.failures += 1
+            if self.failures >= _MOST_FAILURES:
+                raise InternvidError(
+                    f"the speech model failed {self.failures} times in a row: "
+                    f"{type(error).__name__}: {error}",
+                    hint="device=cpu or another dtype may help; what was answered is kept",
+                ) from error
+            return None
+        self.failures = 0
+        return lines
 
 
 @dataclass
@@ -101,55 +154,94 @@ class _Video:
     source: str
     language: str
     kind: str = ""
+    encoding: str | None = None
     lines: list[Line] | None = None
-    heard: dict[int, list[Line]] = field(default_factory=dict)
+    failure: str = "no_subtitles"
+    heard: dict[int, list[SpokenLine] | None] = field(default_factory=dict)
     has_sound: bool | None = None
 
     def __post_init__(self) -> None:
         if self.path is None or self.source == "speech":
             return
-        for kind, read in (("beside", lines_beside), ("inside", lines_inside)):
-            self.lines = read(self.path, self.language)
-            if self.lines is not None:
-                self.kind = kind
+        for kind, read in (("beside", subtitles_beside), ("inside", subtitles_inside)):
+            try:
+                found = read(self.path, self.language)
+            except EncodingUnknownError:
+                self.failure = "encoding_unknown"
+                continue
+            if found is not None:
+                self.kind, self.lines, self.encoding = kind, found.lines, found.encoding
                 return
 
-    def answer(self, view: ClipView, recogniser: SpeechRecogniser | None) -> Annotation:
+    def answer(self, view: ClipView, listener: _Listener | None) -> Annotation:
         clip_id = view.clip.clip_id
         if self.path is None:
             return Annotation(clip_id, None, "failed", "source_gone")
-        lines, kind = self.lines, self.kind
-        if lines is None:
-            if recogniser is None:
-                return Annotation(clip_id, None, "failed", "no_subtitles")
-            try:
-                lines, kind = self._listen(view.span, recogniser), "speech"
-            except VideoError:
-                return Annotation(clip_id, None, "failed", "sound_unreadable")
-            if self.has_sound is False:
-                return Annotation(clip_id, None, "skipped", "no_audio")
-        said = [line for line in lines if view.span.contains(line.middle_seconds)]
-        if not said:
-            return Annotation(clip_id, None, "skipped", "no_speech")
-        starts = [round(line.start_seconds, 3) for line in said]
-        text = " ".join(line.text for line in said)
-        return Annotation(clip_id, text, extras={"kind": kind, "starts": starts})
+        if self.lines is not None:
+            extras = {"kind": self.kind, "encoding": self.encoding}
+            return _joined(view, self.lines, extras)
+        if listener is None:
+            return Annotation(clip_id, None, "failed", self.failure)
+        return self._recognised(view, listener)
 
-    def _listen(self, span: TimeSpan, recogniser: SpeechRecogniser) -> list[Line]:
-        """Lines of the windows that the span touches; each window is heard once."""
+    def _recognised(self, view: ClipView, listener: _Listener) -> Annotation:
+        clip_id = view.clip.clip_id
+        try:
+            spoken = self._listen(view.span, listener)
+        except VideoError:
+            return Annotation(clip_id, None, "failed", "sound_unreadable")
+        if self.has_sound is False:
+            return Annotation(clip_id, None, "skipped", "no_audio")
+        if spoken is None:
+            return Annotation(clip_id, None, "failed", "model_failed")
+        lines = [Line(one.start_seconds, one.end_seconds, one.text) for one in spoken]
+        inside = [
+            one
+            for one, line in zip(spoken, lines, strict=True)
+            if view.span.contains(line.middle_seconds)
+        ]
+        words = [word for line in inside for word in line.words]
+        chances = [line.no_speech for line in inside if line.no_speech is not None]
+        extras = {
+            "kind": "speech",
+            "words": [word.text for word in words] or None,
+            "word_starts": [round(word.start_seconds, 3) for word in words] or None,
+            "word_ends": [round(word.end_seconds, 3) for word in words] or None,
+            "no_speech": max(chances, default=None),
+        }
+        return _joined(view, lines, extras)
+
+    def _listen(self, span: TimeSpan, listener: _Listener) -> list[SpokenLine] | None:
+        """What is said in the windows that the span touches, each heard once; None where one fails.
+
+        Raises:
+            VideoError: the sound cannot be read.
+            InternvidError: the model fails all the time.
+        """
         assert self.path is not None
         first = int(span.start_seconds // WINDOW_SECONDS)
         last = int(max(span.start_seconds, span.end_seconds - 1e-6) // WINDOW_SECONDS)
-        found: list[Line] = []
+        found: list[SpokenLine] = []
         for number in range(first, last + 1):
             if number not in self.heard and self.has_sound is not False:
                 start = number * WINDOW_SECONDS
                 sound = SoundReader(self.path).read(TimeSpan(start, start + WINDOW_SECONDS))
                 self.has_sound = sound is not None
-                spoken = [] if sound is None else recogniser.listen(sound)
-                self.heard[number] = [
-                    Line(start + line.start_seconds, start + line.end_seconds, line.text)
-                    for line in spoken
-                ]
-            found += self.heard.get(number, [])
+                spoken = [] if sound is None else listener.listen(sound)
+                self.heard[number] = spoken and [line.shifted(start) for line in spoken]
+            lines = self.heard.get(number, [])
+            if lines is None:
+                return None
+            found += lines
         return found
+
+
+def _joined(view: ClipView, lines: Iterable[Line], extras: dict[str, Any]) -> Annotation:
+    """The lines that belong to a clip, as its answer."""
+    clip_id = view.clip.clip_id
+    said = [line for line in lines if view.span.contains(line.middle_seconds)]
+    if not said:
+        return Annotation(clip_id, None, "skipped", "no_speech")
+    starts = [round(line.start_seconds, 3) for line in said]
+    text = " ".join(line.text for line in said)
+    return Annotation(clip_id, text, extras={**extras, "starts": starts})

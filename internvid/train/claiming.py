@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,15 @@ from internvid.core.errors import (
 )
 from internvid.dataset.parts import commit_json, held
 from internvid.train.checkpoint import Checkpoints
-from internvid.train.processes import rank, wait_for_all
+from internvid.train.processes import rank, wait_for_all, world_size
 from internvid.train.recipe import TrainRecipe
 from internvid.train.samples import Samples
 
-RUN, CACHE, LOCK = "run.json", "cache", "lock"
+RUN, CACHE, LOCK, CHOSEN = "run.json", "cache", "lock", "chosen.json"
 MODEL, BLENDED = "model", "model-wise-ft"
 _FORMAT = {"format": "internvid-training", "version": 1}
+# What warm-ups are, since 0.2: see `Stage.total_warmup`.
+_SCHEDULE = 2
 
 
 def run_facts(samples: Samples) -> dict[str, Any]:
@@ -82,6 +85,59 @@ def check_free(folder: Path) -> None:
             pass
 
 
+def is_begun(folder: Path) -> bool:
+    """Whether the folder holds a checkpoint or a finished model to go on from."""
+    return Checkpoints(folder).newest() is not None or (folder / MODEL).exists()
+
+
+def keeps_short_warmup(folder: Path) -> bool:
+    """Whether the folder's run was begun by 0.1.0, with warm-ups as they were then."""
+    return is_begun(folder) and _read(folder / RUN).get("schedule") != _SCHEDULE
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a run chose for the machine it runs on; the same choices make the same bits.
+
+    Attributes:
+        threads: of a CPU; 0 where none were chosen.
+        micro_batch: stage -> clips that a device takes at once.
+    """
+
+    threads: int = 0
+    micro_batch: Mapping[str, int] = field(default_factory=dict)
+
+
+def read_chosen(folder: Path, recipe: TrainRecipe) -> Chosen:
+    """What earlier starts of the same run chose; nothing where there are none."""
+    try:
+        known = json.loads((folder / CHOSEN).read_text("utf-8"))
+        if known["fingerprint"] != recipe.fingerprint:
+            return Chosen()
+        sizes = {str(name): int(size) for name, size in known["micro_batch"].items()}
+        sizes = {name: size for name, size in sizes.items() if size > 0}
+        # Parts of another number of processes say nothing of this one's.
+        return Chosen(
+            threads=max(0, int(known["threads"])),
+            micro_batch=sizes if known["processes"] == world_size() else {},
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return Chosen()
+
+
+def write_chosen(folder: Path, recipe: TrainRecipe, chosen: Chosen) -> None:
+    """Keeps the choices for the next start of the run."""
+    commit_json(
+        folder / CHOSEN,
+        {
+            "fingerprint": recipe.fingerprint,
+            "processes": world_size(),
+            "threads": chosen.threads,
+            "micro_batch": dict(chosen.micro_batch),
+        },
+    )
+
+
 def claim_folder(folder: Path, recipe: TrainRecipe, samples: Samples) -> None:
     """Makes the folder this run's, or finds that it is. Under `locked`, in every process.
 
@@ -93,13 +149,19 @@ def claim_folder(folder: Path, recipe: TrainRecipe, samples: Samples) -> None:
         CheckpointFormatError: its record is damaged.
     """
     path, facts = folder / RUN, run_facts(samples)
-    begun = Checkpoints(folder).newest() is not None or (folder / MODEL).exists()
+    begun = is_begun(folder)
     if begun:
         _check_same(folder, _read(path), recipe, facts)
     # All have looked before the first one writes.
     wait_for_all()
     if not begun and rank() == 0:
-        mine = {**_FORMAT, "recipe": recipe.plain(), "fingerprint": recipe.fingerprint, **facts}
+        mine = {
+            **_FORMAT,
+            "schedule": _SCHEDULE,
+            "recipe": recipe.plain(),
+            "fingerprint": recipe.fingerprint,
+            **facts,
+        }
         commit_json(path, mine)
     wait_for_all()
 

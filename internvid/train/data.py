@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -19,19 +21,18 @@ from internvid.core.errors import (
     TrainingStoppedError,
     VideoError,
 )
+from internvid.core.imports import SafeStart
 from internvid.train.loss import EMPTY
 from internvid.train.order import IntArray, SamplePlan, process_share
-from internvid.train.processes import rank, world_size
+from internvid.train.processes import local_world_size, rank, world_size
 from internvid.train.samples import ClipSource, Samples
 from internvid.train.views import View, ViewRecipe, ViewShape, show
 
 Workers = Literal["processes", "threads"]
 
 _WORKER_GONE = "DataLoader worker (pid"
-_SHARED_MEMORY = (
-    "shared memory (/dev/shm) is full or limited: give it more room (docker run --shm-size=8g), "
-    "or take --set data.loader.kind=threads"
-)
+SHARED_MEMORY = Path("/dev/shm")
+_GIGA = 1e9
 
 
 @dataclass(frozen=True)
@@ -202,6 +203,59 @@ class LoaderRecipe:
             )
 
 
+def shared_memory_bytes(shape: ViewShape, share: int, how: LoaderRecipe) -> int:
+    """Shared memory that the loader of one process fills.
+
+    Args:
+        shape: of a view.
+        share: clips of a batch of one process.
+        how: who reads.
+
+    Returns:
+        Bytes of the batches that lie ready or are being made, and of the one in use.
+    """
+    if not how.workers or how.kind != "processes":
+        return 0
+    clip = shape.kept * (3 * shape.patch**2 + (8 if shape.mask_ratio else 0)) + 8
+    return share * clip * (how.workers * how.ahead + 1)
+
+
+def check_shared_memory(
+    shape: ViewShape, share: int, how: LoaderRecipe, processes_here: int
+) -> None:
+    """Refuses a loader that will fill shared memory before it has a batch to spare.
+
+    Args:
+        shape: of a view.
+        share: clips of a batch of one process.
+        how: who reads.
+        processes_here: of the run, on this machine; all fill the same.
+
+    Raises:
+        ConfigInvalidError: there is less room than the batches take.
+    """
+    if not SHARED_MEMORY.is_dir():
+        return
+    need = processes_here * shared_memory_bytes(shape, share, how)
+    room = shutil.disk_usage(SHARED_MEMORY).free
+    if need > room:
+        raise ConfigInvalidError(
+            f"{processes_here} x {how.workers} loader processes with {how.ahead} batches each "
+            f"ahead fill {need / _GIGA:.3g} GB of shared memory; {SHARED_MEMORY} has "
+            f"{room / _GIGA:.3g} GB left",
+            hint=_more_shared_memory(need),
+        )
+
+
+def _more_shared_memory(need_bytes: float) -> str:
+    gigabytes = max(1, -(-int(need_bytes) // 2**30))
+    return (
+        f"give {SHARED_MEMORY} {gigabytes} GiB or more (docker run --shm-size={gigabytes}g), read "
+        "fewer batches ahead (--set data.loader.ahead=1 or fewer data.loader.workers), or take "
+        "--set data.loader.kind=threads"
+    )
+
+
 def batches(
     reader: BatchReader, orders: Orders, how: LoaderRecipe, *, pin: bool = False
 ) -> Iterator[Batch]:
@@ -234,15 +288,16 @@ class _InWorker(Dataset["Batch | InternvidError"]):
     """The reader as a worker has it: what goes wrong is sent in place of the batch."""
 
     reader: BatchReader
+    hint: str
 
     def __getitem__(self, order: Order) -> Batch | InternvidError:
         try:
-            return _shared(self.reader[order])
+            return _shared(self.reader[order], self.hint)
         except InternvidError as error:
             return error
 
 
-def _shared(batch: Batch) -> Batch:
+def _shared(batch: Batch, hint: str) -> Batch:
     """The batch in shared memory: left to the loader, a failure there loses it without a word."""
     try:
         for each in (batch.patches, batch.kept, batch.samples):
@@ -250,7 +305,7 @@ def _shared(batch: Batch) -> Batch:
                 each.share_memory_()  # type: ignore[no-untyped-call]
     except (RuntimeError, OSError) as error:
         raise TrainingStoppedError(
-            f"a loader process cannot hand its batch over: {error}", hint=_SHARED_MEMORY
+            f"a loader process cannot hand its batch over: {error}", hint=hint
         ) from error
     return batch
 
@@ -258,18 +313,22 @@ def _shared(batch: Batch) -> Batch:
 def _by_processes(
     reader: BatchReader, orders: Orders, how: LoaderRecipe, *, pin: bool
 ) -> Iterator[Batch]:
-    loader = iter(
-        DataLoader(
-            _InWorker(reader),
-            batch_size=None,
-            sampler=orders,
-            num_workers=how.workers,
-            prefetch_factor=how.ahead,
-            multiprocessing_context="spawn",
-            pin_memory=pin,
-            generator=torch.Generator(),
+    share = orders.plan.batch // world_size()
+    need = local_world_size() * shared_memory_bytes(reader.shape, share, how)
+    hint = f"shared memory is full or limited: {_more_shared_memory(need)}"
+    with SafeStart():
+        loader = iter(
+            DataLoader(
+                _InWorker(reader, hint),
+                batch_size=None,
+                sampler=orders,
+                num_workers=how.workers,
+                prefetch_factor=how.ahead,
+                multiprocessing_context="spawn",
+                pin_memory=pin,
+                generator=torch.Generator(),
+            )
         )
-    )
     while True:
         try:
             found = next(loader)
@@ -280,7 +339,7 @@ def _by_processes(
                 raise
             raise TrainingStoppedError(
                 f"a loader process ended: {error}",
-                hint=f"it was killed, ran out of memory, or {_SHARED_MEMORY}",
+                hint=f"it was killed, ran out of memory, or {hint}",
             ) from error
         if isinstance(found, InternvidError):
             raise found

@@ -15,9 +15,17 @@ from internvid.models.viclip.config import ViCLIPConfig
 from internvid.models.viclip.masking import kept_count
 
 _FLOAT_BYTES = 4
-# Saved for the backward pass of a block, per token and channel: Korthikanti et al. 2022
-# (arXiv 2205.05198) count 34 bytes in half precision without the attention matrix.
-_HALF_BYTES, _WHOLE_BYTES = 34, 64
+# Saved for the backward pass, bytes per token and channel, counted with saved-tensor hooks on a
+# CPU (a test counts again). Korthikanti et al. 2022 (arXiv 2205.05198) give 34 for a block in 16
+# bits; QuickGELU of two products and the float32 stream of autocast add ten.
+_BLOCK_BYTES = {True: 44.1, False: 80.1}
+# The patch embedding, and the last block, which computes the class token alone.
+_EMBEDDING_BYTES = {True: 7.0, False: 8.5}
+_LAST_BYTES = {True: 10.0, False: 16.5}
+_BOUNDARY_BYTES = 4.0
+# Blocks' worth of memory on top while the backward pass is inside one: its gradients, and with
+# recomputed blocks what is made again. Measured as peak resident memory (benchmarks.step_memory).
+_TRANSIENT_BLOCKS = {False: 0.7, True: 1.5}
 
 
 def tower_flops(tokens: int, width: int, layers: int) -> float:
@@ -35,6 +43,8 @@ class StepCost:
         train: of a whole step, per clip: forward, and twice that backward.
         recomputed: on top, for blocks that are computed again.
         activation_bytes: kept from forward to backward, per clip.
+        transient_bytes: on top while the backward pass is in one block, per clip: its gradients,
+            and what is recomputed.
         parameter_bytes: weights, gradients and moments, whatever the batch.
     """
 
@@ -43,6 +53,7 @@ class StepCost:
     train: float
     recomputed: float
     activation_bytes: float
+    transient_bytes: float
     parameter_bytes: float
 
 
@@ -64,9 +75,10 @@ def step_cost(
         0.0 if freeze_text else tower_flops(config.context, config.text_width, config.text_layers)
     )
     again = min(config.checkpointed_blocks, layers)
-    per_value = _HALF_BYTES if half else _WHOLE_BYTES
-    kept_blocks = (layers - again) * per_value + again * (2 if half else 4)
-    activations = (kept + 1) * width * kept_blocks
+    per_value = _BLOCK_BYTES[half]
+    blocks = max(0, layers - 1 - again) * per_value + again * _BOUNDARY_BYTES
+    last = 0.0 if again == layers else _LAST_BYTES[half]
+    activations = (kept + 1) * width * (_EMBEDDING_BYTES[half] + blocks + last)
     if not freeze_text:
         activations += config.context * config.text_width * config.text_layers * per_value
     video_parameters, text_parameters = parameter_counts(config)
@@ -78,6 +90,7 @@ def step_cost(
         train=3 * (vision + text),
         recomputed=vision * again / layers,
         activation_bytes=float(activations),
+        transient_bytes=(kept + 1) * width * per_value * _TRANSIENT_BLOCKS[again > 0],
         parameter_bytes=float(_FLOAT_BYTES * (4 * trained + frozen)),
     )
 

@@ -116,6 +116,11 @@ def least_words(recipe: TrainRecipe, usual: int) -> int:
     return 1 if isinstance(head_of(recipe), ActionRecipe) else usual
 
 
+def least_part(recipe: TrainRecipe) -> int:
+    """Clips that a part of a batch needs: a matching head draws wrong partners among them."""
+    return 2 if isinstance(head_of(recipe), MatchingRecipe) else 1
+
+
 def make_head(recipe: TrainRecipe, model: ViCLIP, captions: Sequence[str]) -> Head | None:
     """The head that training starts from.
 

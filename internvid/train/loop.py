@@ -30,10 +30,12 @@ from internvid.train.claiming import (
     MODEL,
     check_folder,
     claim_folder,
+    keeps_short_warmup,
     locked,
+    read_chosen,
     run_facts,
 )
-from internvid.train.data import BatchReader, Orders, batches
+from internvid.train.data import BatchReader, Orders, batches, check_shared_memory
 from internvid.train.flops import measure_peak
 from internvid.train.heads import learning_rate_scales
 from internvid.train.ledger import Ledger
@@ -45,15 +47,25 @@ from internvid.train.prepare import (
     Validate,
     choose_samples,
     find_device,
+    find_hardware,
     make_model,
     make_towers,
     plan_stages,
 )
-from internvid.train.processes import all_max, process_group, rank, wait_for_all, world_size
+from internvid.train.processes import (
+    all_max,
+    local_world_size,
+    process_group,
+    rank,
+    wait_for_all,
+    world_size,
+)
 from internvid.train.recipe import TrainRecipe
 from internvid.train.report import Progress, open_writers
 from internvid.train.samples import ClipSource, Samples
+from internvid.train.settled import Notice, Settled
 from internvid.train.steps import find_stepper
+from internvid.train.trial import choose_threads, cpu_threads
 from internvid.train.watch import Watch, stage_learning_rate
 from internvid.train.wiseft import blend_models
 
@@ -72,6 +84,8 @@ class TrainSummary:
         dropped: clips left out, by reason.
         skipped: showings that could not be read.
         validation: the last validation's numbers.
+        threads: of the CPU, chosen for this run; 0 where they were left as they are.
+        micro_batch: stage -> clips that a device took at once.
     """
 
     folder: Path
@@ -83,6 +97,8 @@ class TrainSummary:
     dropped: dict[str, int]
     skipped: int
     validation: dict[str, float]
+    threads: int = 0
+    micro_batch: dict[str, int] = field(default_factory=dict)
 
 
 def train(
@@ -92,6 +108,7 @@ def train(
     *,
     validate: Validate | None = None,
     progress: Progress | None = None,
+    notice: Notice | None = None,
 ) -> TrainSummary:
     """Trains, or goes on where the folder's newest checkpoint stands.
 
@@ -104,38 +121,57 @@ def train(
         folder: of the run; new, empty, or of a run with the same recipe and clips.
         validate: measures a model at the end of each stage and every `loop.validate_steps`.
         progress: is told each reading of the loss.
+        notice: is told, in words, what is chosen for the machine and what changes on the way.
 
     Raises:
         MisuseError: nothing to train on, another run's folder, a recipe that cannot be.
         TrainingStoppedError: the loss is no number, or too many clips cannot be read.
         StorageError: a checkpoint cannot be written; those before it are whole.
     """
-    if recipe.loop.threads:
-        torch.set_num_threads(recipe.loop.threads)
-    with process_group(find_device(recipe)):
+    device = find_device(recipe)
+    with process_group(device):
         samples = choose_samples(recipe, source)
-        planned = plan_stages(recipe, samples)
         check_folder(folder)
+        known = read_chosen(folder, recipe)
+        hardware = find_hardware(recipe, device, known.micro_batch)
+        planned = plan_stages(
+            recipe, samples, hardware, keeps_short_warmup=keeps_short_warmup(folder)
+        )
+        for each in planned:
+            check_shared_memory(each.shape, each.share, recipe.data.loader, local_world_size())
         with locked(folder):
             claim_folder(folder, recipe, samples)
-            model = make_model(recipe, samples)
-            towers = make_towers(recipe, model, samples, folder / CACHE)
-            watch = make_watch(recipe, planned, towers, progress)
-            run = _Run(recipe, source, samples, planned, towers, folder, watch, validate)
-            # Checkpoints name their own path; this is for the logs and ledgers beside them.
-            with storage_errors(folder):
-                try:
-                    run.resume()
-                    for at in range(len(planned)):
-                        run.train_stage(at)
-                    summary = run.finish()
-                except BaseException:
-                    # What ended the run is told, not a log that could not be written either.
-                    with suppress(OSError):
-                        watch.close()
-                    raise
-                watch.close()
-                return summary
+            threads = known.threads or choose_threads(recipe, planned, device)
+            threads = int(all_max(torch.tensor(threads, device=device)))
+            with cpu_threads(threads):
+                settled = Settled(folder, recipe, planned, threads, notice or _say_nothing)
+                settled.keep()
+                model = make_model(recipe, samples)
+                towers = make_towers(recipe, model, samples, folder / CACHE)
+                watch = make_watch(recipe, planned, towers, progress)
+                run = _Run(recipe, source, samples, settled, towers, folder, watch, validate)
+                return _run_through(run, folder)
+
+
+def _run_through(run: _Run, folder: Path) -> TrainSummary:
+    # Checkpoints name their own path; this is for the logs and ledgers beside them.
+    with storage_errors(folder):
+        try:
+            run.resume()
+            for at in range(len(run.settled.planned)):
+                run.train_stage(at)
+            summary = run.finish()
+        except BaseException:
+            # What ended the run is told, not a log that could not be written either.
+            with suppress(OSError):
+                run.watch.close()
+            raise
+        run.watch.close()
+        return summary
+
+
+def _say_nothing(_: str) -> None:
+    pass
 
 
 def make_watch(
@@ -161,7 +197,7 @@ class _Run:
     recipe: TrainRecipe
     source: ClipSource
     samples: Samples
-    planned: list[PlannedStage]
+    settled: Settled
     towers: Towers
     folder: Path
     watch: Watch
@@ -192,8 +228,8 @@ class _Run:
 
     def train_stage(self, at: int) -> None:
         """The rest of a stage; nothing, if it is done."""
-        planned, model = self.planned[at], self.towers.model
-        before = sum(each.steps for each in self.planned[:at])
+        planned, model = self.settled.planned[at], self.towers.model
+        before = sum(each.steps for each in self.settled.planned[:at])
         start, end = self.position.step - before, min(planned.steps, self.watch.end - before)
         if start >= end:
             return
@@ -208,7 +244,8 @@ class _Run:
         for batch in loader:
             set_learning_rate(optimiser, stage_learning_rate(planned, batch.step))
             reads = batch.step + 1 == end or not (self.position.step + 1) % self._log_steps
-            loss, norm = stepper.step(batch, wants_norm=reads)
+            loss, stepper = self.settled.gradients(stepper, batch, at)
+            norm = stepper.update(wants_norm=reads)
             self._advance(planned, batch.step + 1)
             self.ledger.note(self.position.step, batch.unreadable, self.samples)
             window.add(loss, norm, batch.samples, len(batch.unreadable))
@@ -290,7 +327,7 @@ class _Run:
 
     def finish(self) -> TrainSummary:
         """Writes the model, and its blend where the recipe asks for one."""
-        total = sum(each.steps for each in self.planned)
+        total = sum(each.steps for each in self.settled.planned)
         done = self.position.step >= total
         if done:
             state, head = whole_state(self.towers.model), self.towers.head
@@ -311,6 +348,8 @@ class _Run:
             dropped=self.samples.dropped,
             skipped=self.position.skipped,
             validation=self.validation,
+            threads=self.settled.threads,
+            micro_batch={each.stage.name: each.micro_batch for each in self.settled.planned},
         )
 
     def _blend(self, share: float) -> None:

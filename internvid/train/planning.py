@@ -10,19 +10,87 @@ from typing import Literal
 import torch
 
 from internvid.models.devices import choose_dtype
-from internvid.models.viclip.model import ViCLIP
-from internvid.train.data import BatchReader, make_order
-from internvid.train.flops import StepCost, measure_peak, step_cost
+from internvid.train.data import BatchReader, make_order, shared_memory_bytes
+from internvid.train.flops import measure_peak
+from internvid.train.memory import GIGA, Hardware, known_device, usable_memory, usable_of
 from internvid.train.prepare import PlannedStage, find_device
-from internvid.train.processes import world_size
+from internvid.train.processes import local_world_size
 from internvid.train.recipe import TrainRecipe
 from internvid.train.samples import ClipSource, Samples
-from internvid.train.towers import PatchTower
+from internvid.train.trial import TrialStep
 
 _ASSUMED_SHARE = 0.4
 _MEASURED_SECONDS = 15.0
 _READ_CLIPS = 16
-_MOST_MEASURED_CLIPS = {"cpu": 16}
+_MOST_MEASURED_CLIPS = {"cpu": 16, "cuda": 256}
+_DEVICES_OF_A_MACHINE = 8
+_FLOAT32_SHARE = 1 / 16
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a run is planned for: devices of this machine, or some that are not here.
+
+    Attributes:
+        name: of the device.
+        hardware: how many, and what one may fill.
+        half: whether its products are of 16 bits.
+        peak: FLOP per second of one device.
+        processes_here: that share a machine's memory and cores.
+        device: where a step can be tried; None where the device is not here.
+    """
+
+    name: str
+    hardware: Hardware
+    half: bool
+    peak: float
+    processes_here: int
+    device: torch.device | None
+
+
+def find_target(
+    recipe: TrainRecipe,
+    processes: int,
+    *,
+    device: str | None = None,
+    memory_gigabytes: float | None = None,
+) -> Target:
+    """What to plan for.
+
+    Args:
+        recipe: whose settings say where it computes, unless `device` is given.
+        processes: one for each device.
+        device: one of `KNOWN_DEVICES`, to plan for hardware that is not here.
+        memory_gigabytes: of a device, in place of what is known.
+
+    Raises:
+        ConfigInvalidError: no such device is known.
+    """
+    sharded = recipe.loop.sharding == "fsdp"
+    if device is not None:
+        known = known_device(device)
+        memory = GIGA * (memory_gigabytes or known.memory_gigabytes)
+        half = recipe.loop.dtype != "float32"
+        hardware = Hardware(processes, usable_of(memory), half, sharded)
+        # TF32 is not switched on, so float32 products run at a fraction of the peak.
+        peak = known.peak_teraflops * 1e12 * (1 if half else _FLOAT32_SHARE)
+        here = min(processes, _DEVICES_OF_A_MACHINE)
+        return Target(device.lower(), hardware, half, peak, here, None)
+    place = find_device(recipe)
+    dtype = choose_dtype(recipe.loop.dtype, place)
+    half = dtype == torch.bfloat16
+    if memory_gigabytes is not None:
+        usable: float | None = usable_of(GIGA * memory_gigabytes)
+    else:
+        usable = usable_memory(place, local_world_size())
+    return Target(
+        name=str(place),
+        hardware=Hardware(processes, usable, half, sharded),
+        half=half,
+        peak=measure_peak(place, dtype),
+        processes_here=min(processes, local_world_size()),
+        device=place,
+    )
 
 
 @dataclass(frozen=True)
@@ -36,6 +104,11 @@ class StageForecast:
         gigaflops_per_clip: forward and backward, nothing recomputed.
         exaflops: of the whole stage, what is recomputed included.
         memory_gigabytes: of one device: weights, gradients, moments, activations of a part.
+        micro_batch: clips that a device takes at once.
+        parts: in how many it takes its share of a batch; with several, each is computed forward
+            once more.
+        fits: whether that is within the device's memory, with a margin; None: not known.
+        shared_memory_gigabytes: that the loaders of one machine fill in /dev/shm.
         compute_clips_per_second: of all processes together.
         loader_clips_per_second: likewise.
         hours: at the lower of both.
@@ -48,6 +121,10 @@ class StageForecast:
     gigaflops_per_clip: float
     exaflops: float
     memory_gigabytes: float
+    micro_batch: int
+    parts: int
+    fits: bool | None
+    shared_memory_gigabytes: float
     compute_clips_per_second: float
     loader_clips_per_second: float
     hours: float
@@ -64,9 +141,11 @@ class Forecast:
         processes: that share the work.
         device: of each.
         dtype: of the step's products.
-        peak_teraflops: per second, measured on one device.
+        peak_teraflops: per second of one device: measured, or its data sheet's.
         compute_is_measured: whether a step was taken; else `_ASSUMED_SHARE` of the peak is taken.
         advice: the one change that helps most.
+        device_is_here: whether the device was measured; else all is reckoned from its data sheet.
+        usable_gigabytes: of one device's memory, that the run may fill; None: not known.
     """
 
     stages: tuple[StageForecast, ...]
@@ -77,6 +156,8 @@ class Forecast:
     peak_teraflops: float
     compute_is_measured: bool
     advice: str
+    device_is_here: bool = True
+    usable_gigabytes: float | None = None
 
     @property
     def hours(self) -> float:
@@ -85,7 +166,11 @@ class Forecast:
 
 
 def forecast(
-    recipe: TrainRecipe, source: ClipSource, samples: Samples, planned: list[PlannedStage]
+    recipe: TrainRecipe,
+    source: ClipSource,
+    samples: Samples,
+    planned: list[PlannedStage],
+    target: Target,
 ) -> Forecast:
     """Measures the loader and a step for some seconds, and reckons with the rest.
 
@@ -93,46 +178,59 @@ def forecast(
         recipe: the whole configuration.
         source: the clips.
         samples: those of them that can be trained on.
-        planned: the stages over them.
+        planned: the stages over them, on the target.
+        target: what the run will have.
     """
-    device = find_device(recipe)
-    dtype = choose_dtype(recipe.loop.dtype, device)
-    peak = measure_peak(device, dtype)
-    stages, measured = [], True
+    stages, measured = [], target.device is not None
     for each in planned:
-        cost = step_cost(
-            recipe.model.config,
-            each.stage.mask_ratio,
-            freeze_text=recipe.start.freeze_text,
-            half=dtype == torch.bfloat16,
-        )
-        rate = _step_rate(recipe, each, cost, peak, device)
+        rate = _step_rate(recipe, each, target)
         measured = measured and rate is not None
-        compute = rate or _ASSUMED_SHARE * peak / (cost.train + cost.recomputed)
-        loader = _loader_rate(recipe, source, samples, each)
-        stages.append(_stage(each, cost, compute * world_size(), loader * world_size()))
+        compute = rate or _ASSUMED_SHARE * target.peak / _flops(each)
+        loader = _loader_rate(recipe, source, samples, each, target)
+        stages.append(_stage(recipe, each, target, compute, loader))
+    usable = target.hardware.memory_bytes
     return Forecast(
         stages=tuple(stages),
         samples=len(samples),
-        processes=world_size(),
-        device=str(device),
-        dtype=str(dtype).removeprefix("torch."),
-        peak_teraflops=peak / 1e12,
+        processes=target.hardware.processes,
+        device=target.name,
+        dtype="bfloat16" if target.half else "float32",
+        peak_teraflops=target.peak / 1e12,
         compute_is_measured=measured,
-        advice=_advice(stages, recipe),
+        advice=_advice(stages, recipe, usable),
+        device_is_here=target.device is not None,
+        usable_gigabytes=None if usable is None else usable / GIGA,
     )
 
 
-def _stage(each: PlannedStage, cost: StepCost, compute: float, loader: float) -> StageForecast:
+def _flops(each: PlannedStage) -> float:
+    """Of a clip: a step, what is recomputed, and with parts the forward pass that comes first."""
+    cost = each.cost
+    first = cost.vision + cost.text if each.parts > 1 else 0.0
+    return cost.train + cost.recomputed + first
+
+
+def _stage(
+    recipe: TrainRecipe, each: PlannedStage, target: Target, compute: float, loader: float
+) -> StageForecast:
     stage, clips = each.stage, each.steps * each.stage.batch
-    share = -(-stage.batch // world_size() // each.parts)
+    hardware = target.hardware
+    memory = each.memory.of(each.micro_batch)
+    usable = hardware.memory_bytes
+    shared = shared_memory_bytes(each.shape, each.share, recipe.data.loader)
+    # All processes together.
+    compute, loader = compute * hardware.processes, loader * hardware.processes
     return StageForecast(
         name=stage.name,
         steps=each.steps,
         clips=clips,
-        gigaflops_per_clip=cost.train / 1e9,
-        exaflops=clips * (cost.train + cost.recomputed) / 1e18,
-        memory_gigabytes=(cost.parameter_bytes + share * cost.activation_bytes) / 1e9,
+        gigaflops_per_clip=each.cost.train / 1e9,
+        exaflops=clips * _flops(each) / 1e18,
+        memory_gigabytes=memory / GIGA,
+        micro_batch=each.micro_batch,
+        parts=each.parts,
+        fits=None if usable is None else memory <= usable,
+        shared_memory_gigabytes=target.processes_here * shared / GIGA,
         compute_clips_per_second=compute,
         loader_clips_per_second=loader,
         hours=clips / min(compute, loader) / 3600,
@@ -140,7 +238,10 @@ def _stage(each: PlannedStage, cost: StepCost, compute: float, loader: float) ->
     )
 
 
-def _advice(stages: list[StageForecast], recipe: TrainRecipe) -> str:
+def _advice(stages: list[StageForecast], recipe: TrainRecipe, usable: float | None) -> str:
+    tight = next((stage for stage in stages if stage.fits is False), None)
+    if tight is not None and usable is not None:
+        return _less_memory(tight, recipe, usable)
     longest = max(stages, key=lambda stage: stage.hours)
     if longest.bottleneck == "loader":
         workers = recipe.data.loader.workers
@@ -153,8 +254,27 @@ def _advice(stages: list[StageForecast], recipe: TrainRecipe) -> str:
     return f"stage {longest.name!r} is bound by compute: more devices, or a higher mask_ratio"
 
 
+def _less_memory(stage: StageForecast, recipe: TrainRecipe, usable: float) -> str:
+    """What to do about a stage that a device's memory does not hold."""
+    least = 2 if stage.micro_batch > 1 else 1
+    text = (
+        f"stage {stage.name!r} needs {stage.memory_gigabytes:.3g} GB a device and may fill "
+        f"{usable / GIGA:.3g}: "
+    )
+    named = next(each for each in recipe.stages if each.name == stage.name)
+    if named.micro_batch and stage.micro_batch >= least:
+        return text + f"lower stages.{stage.name}.micro_batch, or leave it 0 to have it chosen"
+    layers = recipe.model.config.vision_layers
+    ways = []
+    if recipe.model.config.checkpointed_blocks < layers:
+        ways.append(f"--set model.config.checkpointed_blocks={layers}")
+    if recipe.loop.sharding != "fsdp":
+        ways.append("--set loop.sharding=fsdp on several devices")
+    return text + " or ".join([*ways, "a device with more memory"])
+
+
 def _loader_rate(
-    recipe: TrainRecipe, source: ClipSource, samples: Samples, each: PlannedStage
+    recipe: TrainRecipe, source: ClipSource, samples: Samples, each: PlannedStage, target: Target
 ) -> float:
     """Clips per second of one process's loader, from reading a few in line."""
     data = recipe.data
@@ -165,40 +285,31 @@ def _loader_rate(
     started = time.perf_counter()
     reader[few]
     rate = len(few.samples) / (time.perf_counter() - started)
-    cores = os.cpu_count() or 1
-    return rate * max(1, min(data.loader.workers, cores))
+    workers = data.loader.workers
+    if target.device is not None:
+        # Of another machine it is not known: each worker is taken to have a core there.
+        workers = min(workers, (os.cpu_count() or 1) // target.processes_here)
+    return rate * max(1, workers)
 
 
-def _step_rate(
-    recipe: TrainRecipe, each: PlannedStage, cost: StepCost, peak: float, device: torch.device
-) -> float | None:
-    """Clips per second of a step of one device; None where measuring takes too long."""
-    seconds_per_clip = (cost.train + cost.recomputed) / (_ASSUMED_SHARE * peak)
-    share = -(-each.stage.batch // world_size() // each.parts)
-    most = _MOST_MEASURED_CLIPS.get(device.type, share)
-    clips = min(share, most, int(_MEASURED_SECONDS / 3 / seconds_per_clip))
+def _step_rate(recipe: TrainRecipe, each: PlannedStage, target: Target) -> float | None:
+    """Clips per second of a step of one device; None where it cannot be measured in time."""
+    device, cost = target.device, each.cost
+    if device is None:
+        return None
+    seconds_per_clip = (cost.train + cost.recomputed) / (_ASSUMED_SHARE * target.peak)
+    clips = min(
+        each.micro_batch,
+        _MOST_MEASURED_CLIPS.get(device.type, each.micro_batch),
+        int(_MEASURED_SECONDS / 3 / seconds_per_clip),
+    )
+    usable = target.hardware.memory_bytes
+    if usable is not None:
+        clips = min(clips, each.memory.most_clips(usable))
     if clips < 2:
         return None
-    config = recipe.model.config
-    model = ViCLIP(config, recipe.model.preprocessing).to(device).train()
-    model.vision_encoder.transformer.checkpointed_blocks = config.checkpointed_blocks
-    tower = PatchTower(model.vision_encoder, model.preprocessing, config.frames, config.grid)
-    tower.to(device)
-    shape = each.shape
-    half = choose_dtype(recipe.loop.dtype, device) == torch.bfloat16
-    patches = torch.zeros(clips, shape.kept, 3 * shape.patch**2, dtype=torch.uint8, device=device)
-    kept = torch.arange(shape.kept, device=device).expand(clips, -1)
-    labels = torch.arange(clips, device=device)
-    ids = torch.ones(clips, config.context, dtype=torch.int64, device=device)
-    best = float("inf")
-    for _ in range(2):
-        started = time.perf_counter()
-        with torch.autocast(device.type, torch.bfloat16, enabled=half):
-            video = tower(patches, kept if shape.mask_ratio else None)
-            frozen = recipe.start.freeze_text
-            text = torch.randn_like(video) if frozen else model.text_encoder(ids)
-        loss = recipe.loss(video, text, model.temp, labels, labels)
-        loss.backward()  # type: ignore[no-untyped-call]
-        loss.item()
-        best = min(best, time.perf_counter() - started)
-    return clips / best
+    try:
+        seconds = TrialStep(recipe, each, clips, device).seconds()
+    except torch.OutOfMemoryError:
+        return None
+    return clips / seconds * (cost.train + cost.recomputed) / _flops(each)

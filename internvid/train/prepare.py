@@ -18,16 +18,25 @@ from internvid.models.viclip.merges import find_merges
 from internvid.models.viclip.model import ViCLIP
 from internvid.models.viclip.tokenizer import Tokenizer
 from internvid.train.checkpoint import named_parameters
+from internvid.train.flops import StepCost, step_cost
 from internvid.train.heads import (
     ActionRecipe,
     MatchingRecipe,
     extend_context,
     head_of,
+    least_part,
     least_words,
     make_head,
 )
+from internvid.train.memory import (
+    Hardware,
+    StepMemory,
+    choose_micro_batch,
+    step_memory,
+    usable_memory,
+)
 from internvid.train.order import SamplePlan
-from internvid.train.processes import local_rank, world_size
+from internvid.train.processes import all_max, local_rank, local_world_size, world_size
 from internvid.train.recipe import Stage, TrainRecipe
 from internvid.train.samples import LEAST_WORDS, ClipSource, Samples, make_samples
 from internvid.train.sharding import share_tower
@@ -50,7 +59,10 @@ class PlannedStage:
         steps: how many there are.
         warmup: of them, in the warm-up.
         shape: of a view.
-        parts: in how many one process takes its share of a batch.
+        share: clips of a batch that one process takes.
+        micro_batch: of them, at once.
+        cost: of training on a clip.
+        memory: what a step takes on a device.
     """
 
     stage: Stage
@@ -58,7 +70,15 @@ class PlannedStage:
     steps: int
     warmup: int
     shape: ViewShape
-    parts: int
+    share: int
+    micro_batch: int
+    cost: StepCost
+    memory: StepMemory
+
+    @property
+    def parts(self) -> int:
+        """In how many one process takes its share of a batch."""
+        return -(-self.share // self.micro_batch)
 
 
 @dataclass(frozen=True)
@@ -100,53 +120,88 @@ class Towers:
         return named_parameters(self.model, self.head)
 
 
-def plan_stages(recipe: TrainRecipe, samples: Samples) -> list[PlannedStage]:
-    """The stages with their steps.
+def plan_stages(
+    recipe: TrainRecipe,
+    samples: Samples,
+    hardware: Hardware | None = None,
+    *,
+    keeps_short_warmup: bool = False,
+) -> list[PlannedStage]:
+    """The stages with their steps, and with parts that fit on a device.
+
+    Args:
+        recipe: the whole configuration.
+        samples: the clips.
+        hardware: what the run has; by default the processes there are, of unknown memory.
+        keeps_short_warmup: see `Stage.total_warmup`.
 
     Raises:
         ConfigInvalidError: a batch is larger than the data, or cannot be shared.
     """
-    config = recipe.model.config
-    planned = []
+    hardware = hardware or Hardware(world_size())
     _check_fits(recipe.stages, samples)
+    _check_shares(recipe.stages, hardware.processes)
+    planned = []
     for at, stage in enumerate(recipe.stages):
-        if stage.batch % world_size():
-            raise ConfigInvalidError(
-                f"stage {stage.name!r}: a batch of {stage.batch} cannot be shared equally by "
-                f"{world_size()} processes",
-                hint=f"--set stages.{stage.name}.batch=N with N a multiple of {world_size()}",
-            )
-        plan = SamplePlan(
-            count=len(samples),
-            batch=stage.batch,
-            # Stages have orders of their own.
-            seed=recipe.loop.seed + at,
-            sampling=recipe.data.sampling,
-            sources=samples.sources,
-            alike=samples.alike,
-            texts=samples.texts,
-            neighbours=stage.neighbours,
-            neighbour_share=stage.neighbour_share,
-        )
+        # Stages have orders of their own.
+        plan = _sample_plan(recipe, stage, samples, seed=recipe.loop.seed + at)
         per_epoch = plan.batches_per_epoch
-        share = stage.batch // world_size()
+        shape = view_shape(recipe, stage)
+        cost = step_cost(
+            recipe.model.config,
+            stage.mask_ratio,
+            freeze_text=recipe.start.freeze_text,
+            half=hardware.half,
+        )
+        memory = step_memory(recipe, stage, shape, cost, hardware)
+        share = stage.batch // hardware.processes
+        size = choose_micro_batch(stage, share, memory, hardware, least=least_part(recipe))
         planned.append(
             PlannedStage(
                 stage=stage,
                 plan=plan,
                 steps=stage.total_steps(per_epoch),
-                warmup=stage.total_warmup(per_epoch),
-                shape=ViewShape(
-                    config.frames,
-                    config.resolution,
-                    config.patch,
-                    stage.mask_ratio,
-                    stage.mask_focus,
-                ),
-                parts=-(-share // stage.micro_batch) if stage.micro_batch else 1,
+                warmup=stage.total_warmup(per_epoch, keeps_short=keeps_short_warmup),
+                shape=shape,
+                share=share,
+                micro_batch=size,
+                cost=cost,
+                memory=memory,
             )
         )
     return planned
+
+
+def _sample_plan(recipe: TrainRecipe, stage: Stage, samples: Samples, seed: int) -> SamplePlan:
+    return SamplePlan(
+        count=len(samples),
+        batch=stage.batch,
+        seed=seed,
+        sampling=recipe.data.sampling,
+        sources=samples.sources,
+        alike=samples.alike,
+        texts=samples.texts,
+        neighbours=stage.neighbours,
+        neighbour_share=stage.neighbour_share,
+    )
+
+
+def view_shape(recipe: TrainRecipe, stage: Stage) -> ViewShape:
+    """Sizes of a view of a stage."""
+    config = recipe.model.config
+    return ViewShape(
+        config.frames, config.resolution, config.patch, stage.mask_ratio, stage.mask_focus
+    )
+
+
+def _check_shares(stages: Sequence[Stage], processes: int) -> None:
+    for stage in stages:
+        if stage.batch % processes:
+            raise ConfigInvalidError(
+                f"stage {stage.name!r}: a batch of {stage.batch} cannot be shared equally by "
+                f"{processes} processes",
+                hint=f"--set stages.{stage.name}.batch=N with N a multiple of {processes}",
+            )
 
 
 def _check_fits(stages: Sequence[Stage], samples: Samples) -> None:
@@ -198,6 +253,28 @@ def find_device(recipe: TrainRecipe) -> torch.device:
         device = torch.device("cuda", local_rank())
         torch.cuda.set_device(device)
     return device
+
+
+def find_hardware(recipe: TrainRecipe, device: torch.device, chosen: Mapping[str, int]) -> Hardware:
+    """What this run has to share its batches over; the same in every process.
+
+    Args:
+        recipe: whose settings count.
+        device: of this process.
+        chosen: stage -> clips at once, of an earlier start.
+    """
+    memory = usable_memory(device, local_world_size())
+    if memory is not None:
+        # All take equal parts: those that the fullest device can.
+        least = torch.tensor(-memory, dtype=torch.float64, device=device)
+        memory = -float(all_max(least))
+    return Hardware(
+        processes=world_size(),
+        memory_bytes=memory,
+        half=choose_dtype(recipe.loop.dtype, device) == torch.bfloat16,
+        sharded=recipe.loop.sharding == "fsdp",
+        chosen=chosen,
+    )
 
 
 def make_model(recipe: TrainRecipe, samples: Samples) -> ViCLIP:
@@ -278,7 +355,10 @@ def make_towers(recipe: TrainRecipe, model: ViCLIP, samples: Samples, cache: Pat
     texts: Texts
     if frozen:
         model.text_encoder.requires_grad_(requires_grad=False).eval()
-        texts = cache_texts(model.text_encoder, model.tokenizer, samples.captions, cache, device)
+        texts = cache_texts(
+            model.text_encoder, model.tokenizer, samples.captions, cache, device,
+            products=recipe.loop.text_products,
+        )  # fmt: skip
         assert isinstance(texts, CachedTexts)
     else:
         texts = TokenTexts(samples.captions, model.tokenizer, trims=device.type == "cpu")

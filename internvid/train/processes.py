@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any
 
@@ -15,7 +16,14 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from internvid.train.pulse import Pulse
+
+# Of one exchange of tensors, for which all are there.
 _PATIENCE = timedelta(minutes=30)
+# Without a sign of life, where one process waits for another's work.
+_SILENCE = timedelta(minutes=5)
+
+_PULSE: ContextVar[Pulse | None] = ContextVar("pulse", default=None)
 
 
 @contextmanager
@@ -30,9 +38,22 @@ def process_group(device: torch.device) -> Iterator[None]:
         return
     backend = "nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, timeout=_PATIENCE)
+    # A connection of its own: torch's may be held by whoever waits in it.
+    store = dist.TCPStore(  # type: ignore[attr-defined]
+        os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False,
+        timeout=_PATIENCE, wait_for_workers=False,
+    )  # fmt: skip
+    pulse = Pulse(store, dist.get_rank(), dist.get_world_size(), _SILENCE)
+    token = _PULSE.set(pulse)
+    reason: str | None = None
     try:
         yield
+    except BaseException as error:
+        reason = str(error) or type(error).__name__
+        raise
     finally:
+        _PULSE.reset(token)
+        pulse.leave(reason)
         dist.destroy_process_group()
 
 
@@ -49,6 +70,11 @@ def world_size() -> int:
 def local_rank() -> int:
     """Which process of this machine this is: the number of its GPU."""
     return int(os.environ.get("LOCAL_RANK", "0"))
+
+
+def local_world_size() -> int:
+    """How many processes of the run this machine has."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE") or os.environ.get("WORLD_SIZE") or 1)
 
 
 def all_sum(values: Tensor) -> Tensor:
@@ -88,9 +114,24 @@ def sum_scattered(parts_NX: Tensor) -> Tensor:
 
 
 def wait_for_all() -> None:
-    """Goes on once every process is here."""
-    if world_size() > 1:
+    """Goes on once every process is here, however long that takes.
+
+    Raises:
+        TrainingStoppedError: one of them has ended, or gives no sign of life.
+    """
+    pulse = _PULSE.get()
+    if pulse is not None:
+        pulse.wait()
+    elif world_size() > 1:
         dist.barrier()
+
+
+def shared_work(count: int) -> Iterator[int]:
+    """The numbers below `count`, each to one process; call `wait_for_all` for all to be done."""
+    pulse = _PULSE.get()
+    if pulse is not None:
+        return pulse.shared(count)
+    return iter(range(rank(), count, world_size()))
 
 
 def _reduced(values: Tensor, how: Any) -> Tensor:

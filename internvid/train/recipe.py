@@ -87,6 +87,8 @@ class DataRecipe:
             ten) could not be read.
         world: the synthetic world, if the clips are to come from there.
         loader: who reads.
+        text_mode: of annotation files with several texts a clip: each is a sample (`sentence`),
+            or they are joined into one (`paragraph`).
     """
 
     clean_captions: bool = True
@@ -95,6 +97,8 @@ class DataRecipe:
     skip_share: float = 0.02
     world: WorldRecipe = field(default_factory=WorldRecipe)
     loader: LoaderRecipe = field(default_factory=LoaderRecipe, metadata={"setting": True})
+    # The digest of the samples tells runs apart; a setting leaves known fingerprints alone.
+    text_mode: Literal["sentence", "paragraph"] = setting("sentence")
 
 
 @dataclass(frozen=True)
@@ -134,9 +138,10 @@ class Stage:
         floor: least learning rate, as a share of the peak; it holds in the warm-up too.
         batch: samples of a global batch.
         micro_batch: clips that one device takes at once; more than that go through in parts with
-            cached gradients, same loss. 0 for all.
+            cached gradients, same loss. 0 takes as many as the device's memory holds.
         steps: how long in steps, in place of `epochs`; 0 for by epochs.
-        warmup_steps: likewise, in place of `warmup_epochs`.
+        warmup_steps: likewise, in place of `warmup_epochs`; 0 with `steps` keeps the share of
+            the stage that `warmup_epochs` has of `epochs`. `warmup_epochs=0` is for no warm-up.
         neighbours, neighbour_share: see `SamplePlan`.
     """
 
@@ -175,11 +180,26 @@ class Stage:
         """Steps of the stage, given the batches of an epoch."""
         return self.steps or max(1, round(self.epochs * per_epoch))
 
-    def total_warmup(self, per_epoch: int) -> int:
-        """Steps of its warm-up."""
-        if self.warmup_steps or self.steps:
-            return self.warmup_steps
-        return round(self.warmup_epochs * per_epoch)
+    def total_warmup(self, per_epoch: int, *, keeps_short: bool = False) -> int:
+        """Steps of its warm-up. One that would end with the stage or later takes half of it.
+
+        Args:
+            per_epoch: batches of an epoch.
+            keeps_short: as 0.1.0 had it, for runs that it began: none with `steps` and without
+                `warmup_steps`, and no limit.
+        """
+        if keeps_short:
+            by_steps = self.warmup_steps or self.steps
+            return self.warmup_steps if by_steps else round(self.warmup_epochs * per_epoch)
+        total = self.total_steps(per_epoch)
+        if self.warmup_steps:
+            wanted = self.warmup_steps
+        elif self.steps:
+            share = self.warmup_epochs / self.epochs if self.epochs > 0 else 0.0
+            wanted = round(share * self.steps)
+        else:
+            wanted = round(self.warmup_epochs * per_epoch)
+        return wanted if wanted < total else total // 2
 
 
 @dataclass(frozen=True)
@@ -200,7 +220,9 @@ class LoopRecipe:
         validate_steps: steps from validation to validation, where there is one; 0 for only at
             the end of each stage.
         steps: the run ends after so many steps in all; 0 for none such. Schedules stay whole.
-        threads: of a CPU; 0 leaves torch's choice.
+        threads: of a CPU; 0 chooses them by a trial step.
+        text_products: what a frozen text tower computes its embeddings in, once: `float32`,
+            `tf32` (on a GPU that has it) or `bfloat16`.
         writers: where numbers go: `csv`, `tensorboard` (if it is installed), "module:Class".
     """
 
@@ -216,6 +238,7 @@ class LoopRecipe:
     validate_steps: int = setting(0)
     steps: int = setting(0)
     threads: int = setting(0)
+    text_products: Literal["float32", "tf32", "bfloat16"] = setting("float32")
     writers: tuple[str, ...] = setting(("csv", "tensorboard"))
 
     def __post_init__(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from internvid.core.errors import MisuseError
 from internvid.models.templates import clean_text
 from internvid.train.order import IntArray
+from internvid.train.sides import mentions_direction
 
 FrameChoice = Callable[[int], Sequence[int]]
 """How many frames there are -> which are wanted, ascending, repeats allowed."""
@@ -20,7 +20,6 @@ FrameChoice = Callable[[int], Sequence[int]]
 FramesArray = npt.NDArray[np.uint8]
 
 LEAST_WORDS = 2
-_SIDED = re.compile(r"\b(left|right|clockwise|counterclockwise)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -127,7 +126,7 @@ def make_samples(
         captions=names,
         sources=sources,
         alike=alike,
-        sided=np.array([bool(_SIDED.search(text)) for text in used]),
+        sided=np.array([mentions_direction(text) for text in used]),
         dropped={"no_caption": missing, "short_caption": len(captions) - missing - len(kept)},
     )
 

@@ -106,8 +106,12 @@ class Stepper:
 
     def step(self, batch: Batch, *, wants_norm: bool) -> tuple[Tensor, Tensor | None]:
         """One step: the loss, and the gradient's norm where it is wanted or limited."""
-        towers, temperature = self.towers, self.towers.model.temp
         loss = self.add_gradients(batch)
+        return loss, self.update(wants_norm=wants_norm)
+
+    def update(self, *, wants_norm: bool) -> Tensor | None:
+        """Changes the parameters by their gradients, and forgets those; see `step`."""
+        towers, temperature = self.towers, self.towers.model.temp
         mean_gradient(temperature)
         limit = self.recipe.optimiser.clip_norm
         parameters = (each for _, each in towers.named_parameters())
@@ -116,7 +120,7 @@ class Stepper:
         self.optimiser.zero_grad(set_to_none=True)
         with torch.no_grad():
             temperature.clamp_(min=LOWEST_TEMPERATURE)
-        return loss, norm
+        return norm
 
     def add_gradients(self, batch: Batch) -> Tensor:
         """Adds the gradients of a batch, and returns its loss."""

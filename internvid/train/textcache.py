@@ -2,30 +2,36 @@
 
 A frozen text tower gives the same embedding each time. So every caption is embedded once, into a
 file named after the tower's weights and the captions; training then neither tokenises nor runs
-the tower.
+the tower. All processes share that work, block by block; blocks are kept as they are done, so a
+run that is stopped goes on with those that are left.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from internvid.dataset.parts import storage_errors
+from internvid.dataset.parts import committed, discard
 from internvid.models.viclip.text import TextTower
 from internvid.models.viclip.tokenizer import Tokenizer
 from internvid.train.order import IntArray
-from internvid.train.processes import rank, wait_for_all
+from internvid.train.processes import rank, shared_work, wait_for_all
+
+Products = Literal["float32", "tf32", "bfloat16"]
 
 _AT_ONCE = 256
+_BLOCKS, _SMALLEST_BLOCK, _LARGEST_BLOCK = 64, 8, 4096
+_COPIED_BYTES = 1 << 24
 
 
 class Texts(Protocol):
@@ -87,8 +93,10 @@ def cache_texts(
     captions: Sequence[str],
     folder: Path,
     device: torch.device,
+    *,
+    products: Products = "float32",
 ) -> CachedTexts:
-    """Embeds every caption, or finds the file in which they are.
+    """Embeds every caption, or takes the file in which they are. Every process must call it.
 
     Args:
         tower: frozen, in evaluation mode.
@@ -96,36 +104,76 @@ def cache_texts(
         captions: each once.
         folder: where the file is kept.
         device: where the tower is.
+        products: numbers that the tower computes in; the file holds float32 whatever they are.
 
     Raises:
         StorageError: the file cannot be written.
+        TrainingStoppedError: another process has ended.
     """
     shape = (len(captions), int(tower.text_projection.shape[1]))
-    path = folder / f"texts-{_key(tower, tokenizer, captions)}.f32"
-    if rank() == 0 and not path.is_file():
-        temporary = path.with_name(f"{path.name}.{os.getpid()}.writing")
-        with storage_errors(path):
-            folder.mkdir(parents=True, exist_ok=True)
-            _embed(tower, tokenizer, captions, temporary, device)
-            os.replace(temporary, path)
+    name = f"texts-{_key(tower, tokenizer, captions)}"
+    name += "" if products == "float32" else f"-{products}"
+    path, blocks = folder / f"{name}.f32", folder / f"{name}.blocks"
+    size = block_size(len(captions))
+    for block in shared_work(-(-len(captions) // size)):
+        some = captions[block * size : (block + 1) * size]
+        place = blocks / f"{block:06d}.f32"
+        if path.is_file() or _is_whole(place, len(some) * shape[1]):
+            continue
+        with committed(place) as temporary:
+            temporary.write_bytes(_embedded(tower, tokenizer, some, device, products))
+    wait_for_all()
+    if rank() == 0:
+        if not path.is_file():
+            _join(blocks, path)
+        discard(blocks)
     wait_for_all()
     return CachedTexts(np.memmap(path, dtype=np.float32, mode="r", shape=shape))
 
 
+def block_size(captions: int) -> int:
+    """Captions of a block: a function of their number alone, so that any start finds them."""
+    return min(_LARGEST_BLOCK, max(_SMALLEST_BLOCK, -(-captions // _BLOCKS)))
+
+
+def _is_whole(block: Path, values: int) -> bool:
+    return block.is_file() and block.stat().st_size == 4 * values
+
+
+def _join(blocks: Path, path: Path) -> None:
+    with committed(path) as temporary, temporary.open("wb") as whole:
+        for block in sorted(blocks.glob("*.f32")):
+            with block.open("rb") as file:
+                shutil.copyfileobj(file, whole, _COPIED_BYTES)
+
+
 @torch.no_grad()
-def _embed(
+def _embedded(
     tower: TextTower,
     tokenizer: Tokenizer,
     captions: Sequence[str],
-    path: Path,
     device: torch.device,
-) -> None:
-    with path.open("wb") as file:
+    products: Products,
+) -> bytes:
+    found = []
+    with _computing_in(products, device):
         for start in range(0, len(captions), _AT_ONCE):
             ids = tokenizer(captions[start : start + _AT_ONCE]).to(device)
-            file.write(tower(ids).float().cpu().numpy().tobytes())
-        file.flush()
-        os.fsync(file.fileno())
+            found.append(tower(ids).float().cpu().numpy().tobytes())
+    return b"".join(found)
+
+
+@contextmanager
+def _computing_in(products: Products, device: torch.device) -> Iterator[None]:
+    """Products of matrices in bfloat16 (autocast) or TF32 (a GPU's) for a while."""
+    before = torch.get_float32_matmul_precision()
+    if products == "tf32":
+        torch.set_float32_matmul_precision("high")
+    try:
+        with torch.autocast(device.type, torch.bfloat16, enabled=products == "bfloat16"):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def _key(tower: nn.Module, tokenizer: Tokenizer, captions: Sequence[str]) -> str:

@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -19,6 +18,7 @@ from av.video.stream import VideoStream
 
 from internvid.core.errors import ConfigInvalidError, VideoUnreadableError
 from internvid.video.aspect import AspectTracker
+from internvid.video.clock import FrameClock
 from internvid.video.orientation import orientation_of
 from internvid.video.probe import (
     MAXIMUM_FRAME_BYTES,
@@ -28,13 +28,12 @@ from internvid.video.probe import (
     open_container,
     read_facts,
 )
+from internvid.video.report import DecodeReport
 from internvid.video.thin import Suspicion, skipped_frames
 from internvid.video.tone import dynamic_range_of
 
 # Elsewhere B frames may be references of one another without end, so that errors would add up.
 _FILTERS_B_APART = frozenset({"h264"})
-# Beyond this share of damaged frames little is left that the source really showed.
-MOST_DAMAGED_SHARE = 0.5
 _LOOP_FILTERS = ("default", "none", "noref", "bidir", "nonintra", "nonkey", "all")
 
 
@@ -69,45 +68,6 @@ class DecodeOptions:
         if not 1 <= self.maximum_frame_bytes < 2**31:
             raise ConfigInvalidError(
                 f"maximum_frame_bytes must lie in 1 to {2**31 - 1}, got {self.maximum_frame_bytes}"
-            )
-
-
-@dataclass
-class DecodeReport:
-    """What one pass met. Filled while frames are read; final once they are exhausted.
-
-    Attributes:
-        frames: displayed frames so far.
-        start_pts: stream ticks of the first displayed frame.
-        end_ticks: end of the last frame, in ticks after `start_pts`.
-        damaged_packets: packets the decoder refused.
-        damaged_frames: frames the decoder flagged as corrupt.
-        repaired_times: frames whose time was missing or did not grow.
-        truncated: whether reading ended with an error.
-    """
-
-    frames: int = 0
-    start_pts: int = 0
-    end_ticks: int = 0
-    damaged_packets: int = 0
-    damaged_frames: int = 0
-    repaired_times: int = 0
-    truncated: bool = False
-
-    def refuse_rubble(self) -> None:
-        """Refuse a source of which little can be seen: encrypted, or its bytes were lost.
-
-        Raises:
-            VideoUnreadableError: more than half of its frames are damaged (reason `damaged`).
-        """
-        damaged = self.damaged_packets + self.damaged_frames
-        whole = self.frames + self.damaged_packets
-        if damaged > MOST_DAMAGED_SHARE * whole:
-            raise VideoUnreadableError(
-                f"{damaged} of {whole} frames are damaged; a source with more than "
-                f"{MOST_DAMAGED_SHARE:.0%} is not used",
-                reason="damaged",
-                hint="fetch it again; if it is encrypted, decrypt it first",
             )
 
 
@@ -146,21 +106,26 @@ class VideoPass:
         """
         audio = self.container.streams.best("audio") if self.options.audio else None
         streams: list[Stream] = [self.stream] if audio is None else [self.stream, audio]
-        clock = _Clock(self.facts, self.report)
         suspicion = None
         if self.options.thin and self.options.is_suspicious and self.facts.codec == "h264":
             suspicion = Suspicion()
-        for frame in self._decoded(streams, suspicion):
+        clock = FrameClock(
+            self.report, self.facts.time_base, self.facts.fps, is_whole=not self.options.thin
+        )
+        is_first = True
+        for frame in self._decoded(streams, clock, suspicion):
             if isinstance(frame, AudioFrame):
                 yield frame
             elif isinstance(frame, VideoFrame):
-                if suspicion is not None and frame.pict_type == PictureType.B:
+                if suspicion is not None and not is_first and frame.pict_type == PictureType.B:
                     yield Between(frame)
                     continue
-                if self.report.frames == 0:
+                if is_first:
                     self._learn_from(frame)
+                    is_first = False
                 self.report.damaged_frames += bool(frame.is_corrupt)
-                yield Picture(frame, clock.stamp(frame))
+                yield from (Picture(shown, ticks) for shown, ticks in clock.show(frame))
+        yield from (Picture(shown, ticks) for shown, ticks in clock.finish())
         if self.report.frames == 0:
             raise VideoUnreadableError(
                 f"no frame could be decoded ({self.report.damaged_packets} damaged packets)",
@@ -186,7 +151,7 @@ class VideoPass:
         context.skip_frame = skipped_frames(self.facts.codec) if thin else "DEFAULT"
 
     def _decoded(
-        self, streams: Sequence[Stream], suspicion: Suspicion | None = None
+        self, streams: Sequence[Stream], clock: FrameClock, suspicion: Suspicion | None = None
     ) -> Iterator[object]:
         packets = self.container.demux(*streams)
         aspects = AspectTracker(self.stream.codec_context.sample_aspect_ratio)
@@ -201,9 +166,13 @@ class VideoPass:
                 self.report.truncated = True
                 yield from self._flushed(streams)
                 return
-            if suspicion is not None and packet.stream is self.stream:
-                self.skip(thin=not suspicion.wants(packet))
             is_video = packet.stream is self.stream
+            if is_video:
+                clock.send(packet)
+            if self.options.thin and is_video:
+                wants = suspicion is not None and suspicion.wants(packet)
+                # The first frame shown may be one that others do not need, and begins the time.
+                self.skip(thin=self.report.frames > 0 and not wants)
             try:
                 frames = packet.decode()
                 if is_video:
@@ -223,55 +192,13 @@ class VideoPass:
             except av.error.FFmpegError:
                 if is_video:
                     self.report.damaged_packets += 1
+                    clock.refuse(packet)
 
     def _flushed(self, streams: Sequence[Stream]) -> Iterator[object]:
         try:
             yield from self.stream.codec_context.decode(None)
         except (av.error.FFmpegError, EOFError):
             self.report.damaged_packets += 1
-
-
-@dataclass
-class _Clock:
-    """Turns raw frame times into ticks that start at 0 and always grow.
-
-    A clock that jumps back by more than a second was started again (recordings put one behind
-    the other): the rest follows where the frames before it ended.
-    """
-
-    facts: VideoFacts
-    report: DecodeReport
-    last: int = -1
-    shift: int = 0
-
-    def __post_init__(self) -> None:
-        fps = self.facts.fps if self.facts.fps > 0 else 25.0
-        self.typical = max(1, round(Fraction(1 / fps) / self.facts.time_base))
-        self.second = max(1, round(1 / self.facts.time_base))
-
-    def stamp(self, frame: VideoFrame) -> int:
-        typical = self.typical
-        length = frame.duration or typical
-        raw = frame.pts if frame.pts is not None else frame.dts
-        first = self.report.frames == 0
-        if first:
-            self.report.start_pts = raw or 0
-        if raw is None:
-            ticks = 0 if first else self.last + typical
-            self.report.repaired_times += 1
-        else:
-            ticks = raw - self.report.start_pts + self.shift
-            if ticks < self.last - self.second:
-                self.shift += self.report.end_ticks - ticks
-                ticks = self.report.end_ticks
-                self.report.repaired_times += 1
-            elif ticks <= self.last:
-                ticks = self.last + 1
-                self.report.repaired_times += 1
-        self.last = ticks
-        self.report.frames += 1
-        self.report.end_ticks = max(self.report.end_ticks, ticks + max(1, length))
-        return ticks
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 
 from internvid.core.errors import VideoForeignError, VideoTooLargeError, VideoUnreadableError
 from internvid.video.orientation import Orientation
+from internvid.video.still import is_joined_jpeg, refuse_stills
 from internvid.video.tone import DynamicRange
 
 # Containers that hold media themselves. Playlists and scripts (hls, dash, concat, lavfi, image
@@ -48,7 +49,8 @@ class VideoFacts:
         rotation_degrees: how far a decoded picture is turned counter-clockwise for display
             (0, 90, 180 or 270), after it was mirrored if it has to be.
         sample_aspect: width of one pixel over its height.
-        fps: average frame rate the header claims, 0 when unknown.
+        fps: average frame rate that the header claims, or that its first packets show; 0 when
+            unknown.
         claimed_seconds: duration the header claims, or None.
         time_base: seconds per tick of the video stream.
         has_audio: whether a decodable audio stream is there.
@@ -165,9 +167,12 @@ def open_container(
         VideoForeignError: it is a playlist, a script or a pointer.
     """
     stamp_file(path)
-    _refuse_pointers(path)
+    head = _read_head(path)
+    refuse_stills(head)
+    with _file_troubles():
+        is_jpeg = is_joined_jpeg(path, head)
     options = {
-        "format_whitelist": CONTAINERS,
+        "format_whitelist": f"{CONTAINERS},jpeg_pipe" if is_jpeg else CONTAINERS,
         "protocol_whitelist": "file",
         # Opening decodes a little; a pixel takes a byte or more in every format.
         "max_pixels": str(maximum_frame_bytes),
@@ -187,7 +192,8 @@ def open_container(
         container.close()
 
 
-def _refuse_pointers(path: Path) -> None:
+def _read_head(path: Path) -> bytes:
+    """The first bytes of a file that holds something of its own."""
     with _file_troubles(), path.open("rb") as file:
         head = file.read(256)
     if not head:
@@ -197,6 +203,7 @@ def _refuse_pointers(path: Path) -> None:
         raise VideoForeignError("is a playlist or manifest; what it names is not followed")
     if start.startswith(_POINTER_STARTS):
         raise VideoForeignError("is a pointer to a file kept elsewhere, not the video itself")
+    return head
 
 
 def _open_error(error: av.error.FFmpegError) -> Exception:
@@ -263,12 +270,20 @@ def read_facts(
         height=height,
         rotation_degrees=0,
         sample_aspect=Fraction(aspect) if aspect else Fraction(1),
-        fps=float(stream.average_rate or 0),
+        fps=_claimed_fps(stream),
         claimed_seconds=float(claimed) if claimed and claimed > 0 else None,
         time_base=Fraction(time_base),
         has_audio=any(audio.codec_context is not None for audio in container.streams.audio),
         file_bytes=path.stat().st_size,
     )
+
+
+def _claimed_fps(stream: VideoStream) -> float:
+    average = float(stream.average_rate or 0)
+    # Raw DV and GXF count ticks or fields where frames are meant; what FFmpeg sees in the codec's
+    # headers and the first packets is right there, but the peak of a rate that changes.
+    seen = float(stream.guessed_rate or stream.base_rate or 0)
+    return seen if not average or 0 < seen < average / 1.5 else average
 
 
 def check_frame_bytes(width: int, height: int, pixel_format: str, maximum: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -123,11 +124,14 @@ def test_small_and_empty_datasets_have_a_page(tmp_path: Path, plan: Plan, said: 
     assert said in report(tmp_path, plan).text
 
 
-def test_equal_datasets_have_equal_pages_whatever_their_folder(tmp_path: Path) -> None:
+def test_equal_datasets_have_equal_pages_whatever_their_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pages = []
     for name, threads in (("first", 1), ("second", 4)):
         dataset = make(tmp_path / name, Plan(clips=30))
-        dataset.connection.execute(f"set threads = {threads}")
+        monkeypatch.setattr(os, "cpu_count", lambda threads=threads: threads)
+        assert dataset.sql("select current_setting('threads')").fetchall() == [(threads,)]
         pages.append(write_report(dataset, dataset.root / "report.html").read_bytes())
     assert pages[0] == pages[1]
     assert str(tmp_path).encode() not in pages[0]

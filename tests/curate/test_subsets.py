@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from internvid.core.errors import ConfigInvalidError, MisuseError
 from internvid.curate.select import select
 from internvid.curate.subsets import Random, Where
 from internvid.dataset.store import Dataset
+from tests.listening import Listener
 
 
 def test_a_condition_takes_exactly_the_clips_that_fit(dataset: Dataset) -> None:
@@ -68,3 +71,29 @@ def test_nothing_found_and_nothing_asked_for_are_misuse(dataset: Dataset) -> Non
         select(dataset, Where("false"), "nothing")
     with pytest.raises(ConfigInvalidError, match="at least 1"):
         select(dataset, Random(count=0), "nothing")
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "(select count(*) from read_text('{outside}')) > 0",
+        "(select count(*) from glob('{outside}')) > 0",
+        "exists (from '{address}/x.parquet')",
+        "exists (from read_csv('{outside}'))",
+        "exists (from read_text('{root}/dataset.json'))",
+    ],
+)
+def test_a_condition_reaches_nothing_but_the_tables(
+    condition: str, dataset: Dataset, outside: Path, listener: Listener
+) -> None:
+    filled = condition.format(outside=outside, address=listener.address, root=dataset.root)
+    with pytest.raises(ConfigInvalidError, match="Cannot access file") as caught:
+        select(dataset, Where(filled), "outside")
+    assert "reads the dataset's own tables" in str(caught.value)
+    assert listener.heard == 0
+    assert "outside" not in dataset.subsets()
+
+
+def test_a_condition_may_ask_other_tables_of_the_dataset(dataset: Dataset) -> None:
+    condition = "video_id in (select video_id from videos where fps > 0)"
+    assert select(dataset, Where(condition), "by-video").clips == len(dataset.clips())

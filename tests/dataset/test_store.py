@@ -35,7 +35,7 @@ def test_every_view_answers_sql(dataset: Dataset) -> None:
 
 
 def test_parts_without_later_columns_open_with_nulls(dataset: Dataset, tmp_path: Path) -> None:
-    later = ["is_mirrored", "dynamic_range"]
+    later = ["is_mirrored", "dynamic_range", "scan_mode"]
     root = tmp_path / "old"
     shutil.copytree(dataset.root, root)
     parts = sorted(root.glob("scans/*/videos/*.parquet"))

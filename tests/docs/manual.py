@@ -9,7 +9,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "internvid"
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+# Pages of docs/project/ only bring pages of the root into the site.
+PAGES = (
+    ROOT / "README.md",
+    *(path for path in sorted((ROOT / "docs").rglob("*.md")) if path.parent.name != "project"),
+)
 _FENCE = re.compile(r"^```(\w*) ?(.*?)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -28,8 +32,9 @@ def page(name: str) -> str:
 
 
 def blocks(text: str) -> list[Block]:
-    """Every fenced block of a page, in order."""
-    return [Block(*match.groups()) for match in _FENCE.finditer(text)]
+    """Every fenced block of a page, in order, but for directives of the site (```{name})."""
+    found = [Block(*match.groups()) for match in _FENCE.finditer(text)]
+    return [block for block in found if not (block.note.startswith("{") and not block.language)]
 
 
 def prose(text: str) -> str:

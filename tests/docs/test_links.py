@@ -31,11 +31,22 @@ def test_links_resolve(path: Path) -> None:
             assert anchor in {slug(heading) for heading in headings}, f"{path.name}: {link}"
 
 
-def test_every_page_is_in_the_index() -> None:
+def test_every_page_is_in_the_sidebar_which_is_made_of_the_index() -> None:
     index = ROOT / "docs" / "index.md"
-    listed = {(index.parent / link.partition("#")[0]).resolve() for link in links(index)}
-    assert {path.resolve() for path in PAGES} - {index.resolve()} <= listed
+    begin_rows = re.findall(r"^\| \[[^\]]+\]\(([^)#]+)\)", index.read_text("utf-8"), re.MULTILINE)
+    listed = [(index.parent / link).resolve() for link in begin_rows]
+    assert len(set(listed)) == len(listed)
+    assert {path.resolve() for path in PAGES} - {index, ROOT / "README.md"} <= set(listed)
     assert "docs/index.md" in links(ROOT / "README.md")
+
+
+def test_pages_of_the_root_have_their_place_in_the_site() -> None:
+    index = links(ROOT / "docs" / "index.md")
+    for stub in (ROOT / "docs" / "project").glob("*.md"):
+        page = f"{stub.stem.upper()}.md"
+        assert f"{{include}} ../../{page}\n" in stub.read_text("utf-8")
+        assert (ROOT / page).is_file()
+        assert f"../{page}" in index
 
 
 def test_pages_are_short() -> None:

@@ -160,12 +160,15 @@ def test_timeline_columns_are_described() -> None:
         assert float(Fraction(scale)) == spec.scale, name
 
 
+OPENING = [f"video/{name}.py" for name in ("probe", "still", "decode", "report")]
+
+
 def test_reasons_of_failed_sources_are_described() -> None:
     columns = set(VIDEO_SCHEMA.names)
     listed = {row[0] for row in rows(sections(page("dataset.md"))["videos"])} - columns
     code = "\n".join(
         path.read_text("utf-8")
-        for room in ("video/probe.py", "video/decode.py", "core/errors.py", "run", "pipeline")
+        for room in (*OPENING, "core/errors.py", "run", "pipeline")
         for path in sorted((PACKAGE / room).rglob("*.py") if "." not in room else [PACKAGE / room])
     )
     raised = set(re.findall(r'\breason\s*=\s*"(\w+)"', code))

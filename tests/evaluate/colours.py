@@ -59,3 +59,10 @@ class ColourEmbedder:
 
     def identity(self) -> Identity:
         return Identity("colours", self.weights, "mean", self.frames)
+
+
+class ShortReader(ColourEmbedder):
+    """Reads green and shorter words; says what it cuts."""
+
+    def cut_texts(self, texts: Sequence[str]) -> int:
+        return sum("green" in text for text in texts)

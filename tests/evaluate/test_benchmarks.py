@@ -218,6 +218,19 @@ def test_retrieval_counts_equal_texts_against_the_model(films: Path, listed: Pat
         compare(apart, shared)
 
 
+def test_the_rule_for_ties_is_part_of_the_protocol(films: Path, listed: Path) -> None:
+    benchmark = ZeroShotRetrieval((str(listed / "captions.json"),), str(films))
+    strict = benchmark.evaluate(ColourEmbedder(), Run())
+    public = dataclasses.replace(benchmark, tie_rule="public").evaluate(ColourEmbedder(), Run())
+    assert strict.metrics["video_to_text_r1"] == 0.0
+    # Each caption is that of three clips, of which the last listed comes first.
+    assert public.metrics["video_to_text_r1"] == pytest.approx(100 / 3)
+    assert "tie_rule" not in strict.protocol.details
+    assert public.protocol.details["tie_rule"] == "public"
+    with pytest.raises(ProtocolMismatchError, match=r"details\.tie_rule"):
+        compare(strict, public)
+
+
 def test_dual_softmax_stands_under_its_own_name(films: Path, listed: Path) -> None:
     benchmark = ZeroShotRetrieval((str(listed / "captions.json"),), str(films), dual_softmax=True)
     result = benchmark.evaluate(ColourEmbedder(), Run())

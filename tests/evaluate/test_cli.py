@@ -51,6 +51,24 @@ def test_a_result_is_written_and_printed(desk: Path, capsys: pytest.CaptureFixtu
     assert "4 classes were asked for and the set has 400" in printed.err
 
 
+def test_cut_texts_stand_with_the_result(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--benchmark", "msrvtt", "--videos", "films", "--annotations", "1ka.csv")
+    assert run(f"{MODEL.rpartition(':')[0]}:ShortReader", *options, "-o", "short.json") == 0
+    printed = capsys.readouterr()
+    assert "4, 1 of them cut" in printed.out
+    assert "note: 1 of 4 texts are longer than the model reads, and were cut" in printed.err
+    assert read_result(Path("short.json")).texts == {"texts": 4, "cut": 1}
+    assert run(MODEL, *options, "-o", "unknown.json") == 0
+    assert "whether any was cut is not known" in capsys.readouterr().out
+    # Results that were written before the number was there are read.
+    old = json.loads(Path("unknown.json").read_text())
+    del old["texts"]
+    Path("old.json").write_text(json.dumps(old))
+    assert read_result(Path("old.json")).texts == {}
+    assert run("fake", *options, "--context", "64") == 2
+    assert "has its own text length only" in capsys.readouterr().err
+
+
 def test_many_missing_clips_are_counted(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("long.csv").write_text("red.mp4,red\n" + "".join(f"{at}.mp4,red\n" for at in range(1200)))
     options = ("--videos", "films", "--annotations", "long.csv")

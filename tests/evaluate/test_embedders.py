@@ -19,6 +19,7 @@ from internvid.evaluate.embedders import (
     FakeEmbedder,
     FrameMeanEmbedder,
     ViCLIPEmbedder,
+    count_texts,
 )
 from internvid.evaluate.embedding import Run, embed_clips
 from internvid.evaluate.loading import find_model, load_embedder, read_wise_ft
@@ -195,3 +196,27 @@ def test_crops_are_squares_from_end_to_end() -> None:
 def test_views_that_mean_nothing_are_refused(fields: dict[str, object]) -> None:
     with pytest.raises(ConfigInvalidError):
         ViewPlan(**fields)  # type: ignore[arg-type]
+
+
+def test_texts_that_are_cut_are_counted_and_a_longer_context_reads_them(folder: Path) -> None:
+    usual = load_embedder(str(folder), device="cpu")
+    longer = load_embedder(str(folder), device="cpu", context=80)
+    # With few merges nearly every letter is a token: 3 + 2 marks, 30 + 2, 31 + 2.
+    texts = ["the ab ab", "q " * 30, "q " * 31]
+    assert count_texts(usual, texts) == {"texts": 3, "cut": 1}
+    assert count_texts(longer, texts) == {"texts": 3, "cut": 0}
+    assert count_texts(FrameMeanEmbedder(longer), texts) == {"texts": 3, "cut": 0}
+    assert count_texts(ColourEmbedder(), texts) == {"texts": 3}
+    ends = ["q " * 40 + "a", "q " * 40 + "b"]
+    cut, read = usual.text_vectors(ends), longer.text_vectors(ends)
+    assert np.allclose(cut[0], cut[1])
+    assert not np.allclose(read[0], read[1], atol=1e-4)
+    # What was read before is read as before.
+    assert np.allclose(usual.text_vectors(texts[:1]), longer.text_vectors(texts[:1]), atol=1e-6)
+    about = longer.identity()
+    assert about.text_tokens == 80
+    assert about.position_details == {"text_positions": "32 stretched to 80, 20 kept"}
+    assert usual.identity().position_details == {}
+    assert load_embedder(str(folder), device="cpu", context=32).identity().position_details == {}
+    with pytest.raises(ConfigInvalidError, match="its own text length only, not 80 tokens"):
+        load_embedder("fake", context=80)

@@ -49,6 +49,40 @@ def cases(draw: st.DrawFn) -> tuple[np.ndarray, list[tuple[int, int]], int]:
     return np.array(levels, float).reshape(videos, texts), pairs, draw(st.integers(1, 8))
 
 
+def public_ranks(scores: np.ndarray, pairs: list[tuple[int, int]]) -> tuple[list[int], list[int]]:
+    """(text to video, video to text) as the reference ranks: places in a reversed argsort."""
+    found: tuple[list[int], list[int]] = [], []
+    for side, matrix in enumerate((scores.T, scores)):
+        for query, row in enumerate(matrix):
+            right = {pair[side] for pair in pairs if pair[1 - side] == query}
+            order = list(np.argsort(row, kind="stable")[::-1])
+            if right:
+                found[side].append(1 + min(order.index(answer) for answer in right))
+    return found
+
+
+@settings(max_examples=150, deadline=None)
+@given(cases())
+def test_the_public_tie_rule_is_a_reversed_argsort(
+    case: tuple[np.ndarray, list[tuple[int, int]], int],
+) -> None:
+    scores, pairs, rows = case
+    found = rank_pairs(MatrixSimilarity(scores, rows), pairs, "public")
+    assert [list(ranks) for ranks in found] == [list(x) for x in public_ranks(scores, pairs)]
+
+
+def test_tie_rules_have_names() -> None:
+    # Three clips with one caption: one of them comes first in the public order, none otherwise.
+    scores = np.ones((3, 3))
+    pairs = [(at, at) for at in range(3)]
+    public = measure_retrieval(MatrixSimilarity(scores), pairs, tie_rule="public")
+    strict = measure_retrieval(MatrixSimilarity(scores), pairs)
+    assert public["video_to_text_r1"] == pytest.approx(100 / 3)
+    assert strict["video_to_text_r1"] == 0.0
+    with pytest.raises(ConfigInvalidError, match="pessimistic or public, not 'lucky'"):
+        rank_pairs(MatrixSimilarity(scores), pairs, "lucky")  # type: ignore[arg-type]
+
+
 @settings(max_examples=150, deadline=None)
 @given(cases())
 def test_ranks_agree_with_the_definition(

@@ -66,6 +66,44 @@ def test_a_plan_says_what_holds_the_run_back(
     assert "advice        stage" in capsys.readouterr().out
 
 
+def test_a_plan_is_made_for_devices_that_are_not_here(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    big = ["--data", "world", "-o", tmp_path / "run", *QUICK[:4], "--set", "model.config.frames=8",
+           "--set", "stages.masked.steps=2", "--set", "stages.*.neighbours=0",
+           "--set", "data.world.count=4096", "--set", "stages.*.batch=4096"]  # fmt: skip
+    there = ["--plan", "--device", "l4", "--devices", 4, "--json"]
+    assert run(*big, *there, "--device-memory", "3.5") == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert (plan["processes"], plan["device"], plan["compute_is_measured"]) == (4, "l4", False)
+    assert plan["peak_teraflops"] == 121
+    for stage in plan["stages"]:
+        assert stage["fits"] is True
+        assert stage["memory_gigabytes"] <= plan["usable_gigabytes"] < 1
+        assert 1 <= stage["micro_batch"] < 1024
+        assert stage["parts"] == -(-1024 // stage["micro_batch"])
+    assert run(*big, *there, "--set", "stages.masked.micro_batch=100000",
+               "--device-memory", "3.5") == 0  # fmt: skip
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["stages"][0]["fits"] is False
+    assert "lower stages.masked.micro_batch" in plan["advice"]
+    assert run(*big, "--plan", "--device", "abacus") == 2
+    assert "no device 'abacus' is known to plan for; known: a100-40gb" in capsys.readouterr().err
+    assert run(*big, "--devices", 4) == 2
+    assert "--devices says what to plan for, and there is no --plan" in capsys.readouterr().err
+
+
+def test_one_of_the_processes_of_torchrun_plans_for_all(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    for rank, count in (("0", 4), ("3", None)):
+        monkeypatch.setenv("RANK", rank)
+        assert run("--data", "world", "-o", tmp_path / "run", *QUICK, "--plan", "--json") == 0
+        out = capsys.readouterr().out
+        assert (json.loads(out)["processes"] if out else None) == count
+
+
 def test_sources_are_known_by_what_they_are(dataset: Dataset, world: World, tmp_path: Path) -> None:
     recipe = viclip_tiny()
     assert isinstance(open_source("world:2", recipe, tmp_path), WorldSource)

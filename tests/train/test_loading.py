@@ -5,15 +5,20 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
+import torch
 
 from internvid.core.errors import InternvidError, StorageError, TrainingStoppedError
+from internvid.train.data import Batch, LoaderRecipe, batches
 from internvid.train.loop import train
 from internvid.train.samples import ClipTable, FrameChoice, FramesArray
 from internvid.train.sources import ArraySource
+from tests.hostile import THIRD, hostile, marks
 from tests.train.tiny import recipe, source
 
 
@@ -36,6 +41,13 @@ class Troubled:
         return self.inner.read(clip, choose)
 
 
+class Blank:
+    """A reader that reads nothing."""
+
+    def __getitem__(self, step: int) -> Batch:
+        return Batch(step, 0, torch.zeros(1), None, torch.zeros(1))
+
+
 @pytest.mark.parametrize(
     ("trouble", "kind", "words"),
     [
@@ -55,3 +67,17 @@ def test_trouble_in_a_loader_process_is_told(
         train(recipe("data.loader.workers=1"), Troubled(source(), trouble), tmp_path)
     assert found.value.hint
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_loader_process_runs_nothing_of_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What this process has not had yet it would take from there itself, as a notebook does.
+    folder = hostile(tmp_path / "desk", *((sys.stdlib_module_names | THIRD) - set(sys.modules)))
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", ["", *sys.path])
+    (batch,) = batches(cast("Any", Blank()), cast("Any", [0]), LoaderRecipe(1))
+    assert batch.step == 0
+    assert marks(folder) == ""
+    assert sys.path[0] == ""
+    assert "PYTHONSAFEPATH" not in os.environ

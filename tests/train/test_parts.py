@@ -65,7 +65,7 @@ def test_the_parts_of_the_formula() -> None:
     again = replace(CONFIGS["l14"], checkpointed_blocks=24)
     recomputed = step_cost(again, 0.9, freeze_text=True, half=True)
     assert recomputed.recomputed == recomputed.vision
-    assert recomputed.activation_bytes < masked.activation_bytes / 10
+    assert recomputed.activation_bytes < masked.activation_bytes / 9
 
 
 @pytest.mark.parametrize("name", ["tiny", "small"])
@@ -97,6 +97,22 @@ def test_the_learning_rate_rises_falls_and_has_a_floor() -> None:
     assert rates[60] == pytest.approx(1.0)
     assert rates[110] == pytest.approx(0.02)
     assert min(rates) == pytest.approx(0.02)
+
+
+def test_a_stage_in_steps_keeps_the_share_of_its_warm_up() -> None:
+    changed = with_values(recipes.viclip_b16(), ["stages.masked.steps=200"]).stages[0]
+    assert changed.total_warmup(323) == 10
+    assert recipes.viclip_b16().stages[0].total_warmup(323) == 162
+    assert replace(changed, warmup_steps=7).total_warmup(323) == 7
+    assert replace(changed, warmup_epochs=0.0).total_warmup(323) == 0
+    # What 0.1.0 began goes on as it began.
+    assert changed.total_warmup(323, keeps_short=True) == 0
+    # A warm-up that would outlast its stage leaves half of it for the rest.
+    tiny = with_values(recipes.viclip_tiny(), ["stages.*.steps=20"]).stages[0]
+    assert tiny.warmup_steps == 100
+    assert tiny.total_warmup(190) == 10
+    action = with_values(recipes.viclip_action(), ["stages.tune.epochs=2"]).stages[0]
+    assert action.total_warmup(100) == 100
 
 
 def test_what_decays() -> None:

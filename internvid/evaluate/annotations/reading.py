@@ -92,18 +92,23 @@ def read_rows(path: Path, delimiter: str = ",") -> Iterator[tuple[int, list[str]
         raise invalid(path, reader.line_num, f"no CSV: {error}") from error
 
 
-def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+def read_table(
+    path: Path, columns: Sequence[str], delimiter: str = ",", *, any_case: bool = False
+) -> Iterator[tuple[int, dict[str, str]]]:
     """Rows of a CSV file with a header, by column name.
 
     Args:
         path: the file.
         columns: names that must be there; others are left out.
+        delimiter: what separates the cells.
+        any_case: whether the file's names count in lower case.
 
     Raises:
         AnnotationInvalidError: a column is missing, or a row is shorter than the header.
     """
-    rows = read_rows(path)
+    rows = read_rows(path, delimiter)
     at, header = next(rows, (1, []))
+    header = [name.lower() for name in header] if any_case else header
     missing = [name for name in columns if name not in header]
     if missing:
         raise invalid(path, at, f"there is no column {missing[0]!r}", ",".join(columns))
@@ -130,14 +135,24 @@ def read_json(path: Path) -> Any:
 
 
 def read_list(path: Path) -> list[tuple[str, dict[str, Any]]]:
-    """Objects of a JSON list, each with its place (`[3]`)."""
-    found = read_json(path)
+    """Objects of a JSON list, each with its place (`[3]`); or of JSON lines (.jsonl)."""
+    found = _json_lines(path) if path.suffix.lower() == ".jsonl" else read_json(path)
     if not isinstance(found, list):
         raise invalid(path, "whole", f"a JSON {type(found).__name__}", "a JSON list of objects")
     for at, item in enumerate(found):
         if not isinstance(item, dict):
             raise invalid(path, f"[{at}]", f"a {type(item).__name__}", "an object")
     return [(f"[{at}]", item) for at, item in enumerate(found)]
+
+
+def _json_lines(path: Path) -> list[Any]:
+    found = []
+    for line, text in read_lines(path):
+        try:
+            found.append(json.loads(text))
+        except json.JSONDecodeError as error:
+            raise invalid(path, line, f"no JSON: {error.msg}") from error
+    return found
 
 
 def read_objects(path: Path) -> list[tuple[str, dict[str, Any]]]:
@@ -167,7 +182,7 @@ def texts(path: Path, place: str, item: Mapping[str, Any], key: str) -> tuple[st
     return tuple(text.strip() for text in found)
 
 
-def seconds(path: Path, line: int, start: str, end: str) -> TimeSpan:
+def seconds(path: Path, line: int | str, start: str, end: str) -> TimeSpan:
     """A span of two cells.
 
     Raises:

@@ -24,14 +24,27 @@ from internvid.core.errors import (
 )
 from internvid.models.viclip.config import ViCLIPConfig
 from internvid.models.viclip.hub import WEIGHTS, is_hub_name, resolve
-from internvid.models.viclip.layouts import TEMPORAL, VISION, State, read_shapes, to_public
+from internvid.models.viclip.layouts import (
+    TEMPORAL,
+    TEXT,
+    VISION,
+    State,
+    read_shapes,
+    text_positions,
+    to_public,
+)
 from internvid.models.viclip.pickles import (
     Inert,
     StoredTensor,
     flatten_attributes,
     read_pickled,
 )
-from internvid.models.viclip.positions import resize_spatial, resize_temporal
+from internvid.models.viclip.positions import (
+    FIRST_POSITIONS,
+    resize_spatial,
+    resize_temporal,
+    stretch_context,
+)
 from internvid.models.viclip.preprocess import Preprocessing
 
 Source: TypeAlias = str | Path | Mapping[str, Any]
@@ -54,6 +67,8 @@ class Checkpoint:
         preprocessing: how it wants its frames, if that was recorded.
         folder: where a tokenizer may lie; None for a dict in memory.
         merges_fingerprint: of the merges it was saved with; empty if not recorded.
+        text_positions: all text positions of the file, where it has more than the config.
+        positions_rule: what was done for another text length; empty for nothing.
     """
 
     state: State
@@ -62,13 +77,24 @@ class Checkpoint:
     preprocessing: Preprocessing | None = None
     folder: Path | None = None
     merges_fingerprint: str = ""
+    text_positions: Tensor | None = None
+    positions_rule: str = ""
 
-    def resized(self, frames: int | None, resolution: int | None) -> Checkpoint:
-        """The same for another frame count or resolution: positions resized (paper §6.2)."""
+    def resized(
+        self, frames: int | None, resolution: int | None, context: int | None = None
+    ) -> Checkpoint:
+        """Weights for another frame count, resolution or text length: positions resized.
+
+        Args:
+            frames: see paper §6.2.
+            resolution: likewise.
+            context: tokens per text: those of the file where it has so many, else stretched.
+        """
         config = replace(
             self.config,
             frames=self.config.frames if frames is None else frames,
             resolution=self.config.resolution if resolution is None else resolution,
+            context=self.config.context if context is None else context,
         )
         state = dict(self.state)
         if frames is not None and TEMPORAL in state:
@@ -76,7 +102,14 @@ class Checkpoint:
         places = VISION + "positional_embedding"
         if resolution is not None and places in state:
             state[places] = resize_spatial(state[places], config.grid, config.grid)
-        return replace(self, state=state, config=config)
+        rule, texts = "", TEXT + "positional_embedding"
+        if context not in (None, self.config.context) and texts in state:
+            table = state[texts] if self.text_positions is None else self.text_positions
+            state[texts] = stretch_context(table, config.context)
+            rule = f"{config.context} of {len(table)}"
+            if config.context > len(table):
+                rule = f"{len(table)} stretched to {config.context}, {FIRST_POSITIONS} kept"
+        return replace(self, state=state, config=config, positions_rule=rule)
 
 
 def read_checkpoint(source: Source) -> Checkpoint:
@@ -166,7 +199,10 @@ def _checkpoint(
         return Checkpoint(state, config, layout, rule, folder, merges)
     if layout != "viclip" and "temp" not in state:
         state["temp"] = torch.tensor(0.01)
-    return Checkpoint(state, read_shapes(state, _known_heads(described)), layout, folder=folder)
+    config = read_shapes(state, _known_heads(described))
+    table = text_positions(weights)
+    longer = table if table is not None and len(table) > config.context else None
+    return Checkpoint(state, config, layout, folder=folder, text_positions=longer)
 
 
 def _known_heads(described: Mapping[str, Any]) -> dict[str, int]:

@@ -89,6 +89,22 @@ def to_public(state: Mapping[str, Tensor]) -> tuple[State, str]:
     return _started_from_clip(renamed), layout
 
 
+def text_positions(state: Mapping[str, Tensor]) -> Tensor | None:
+    """All text positions [L, W] that a state dict of any layout holds: CLIP has 77.
+
+    A ViCLIP is made of the first 32; the others serve whoever needs longer texts.
+    """
+    names = (
+        TEXT + "positional_embedding",
+        "positional_embedding",
+        "text.positional_embedding",
+        "text_model.embeddings.position_embedding.weight",
+    )
+    bare = {_unwrapped(key): value for key, value in state.items()}
+    found = (bare[name] for name in names if name in bare)
+    return next((table for table in found if table.ndim == 2), None)
+
+
 def read_shapes(
     state: Mapping[str, Tensor], known: Mapping[str, int] | None = None
 ) -> ViCLIPConfig:

@@ -1,9 +1,6 @@
 """ViCLIP: a video tower and a text tower that map into one space (arXiv 2307.06942, §6).
 
-```
-model = ViCLIP.from_pretrained("OpenGVLab/ViCLIP-L-14-hf")
-model.classify("film.mp4", ["cooking", "running"])
-```
+`ViCLIP.from_pretrained("OpenGVLab/ViCLIP-L-14-hf").classify("film.mp4", ["cooking", "running"])`
 """
 
 from __future__ import annotations
@@ -51,6 +48,7 @@ class ViCLIP(nn.Module):
         vision_encoder: the video tower.
         text_encoder: the text tower.
         temp: the temperature, a learnable scalar: logits are cosine / temp.
+        text_positions: what `from_pretrained` did to the text positions; empty for nothing.
 
     Raises:
         ConfigInvalidError: no config or preprocessing has that name.
@@ -68,6 +66,7 @@ class ViCLIP(nn.Module):
         self.merges_folder: Path | None = None
         self.merges_fingerprint = ""
         self.loaded_tokenizer: Tokenizer | None = None
+        self.text_positions = ""
         self.vision_encoder = VideoTower(self.config)
         self.text_encoder = TextTower(self.config)
         self.temp = nn.Parameter(torch.tensor(FIRST_TEMPERATURE))
@@ -82,6 +81,7 @@ class ViCLIP(nn.Module):
         *,
         frames: int | None = None,
         resolution: int | None = None,
+        context: int | None = None,
         preprocessing: str | Preprocessing | None = None,
         merges: str | Path | None = None,
         device: str | torch.device = "cpu",
@@ -91,13 +91,14 @@ class ViCLIP(nn.Module):
 
         Args:
             source: a folder that `save_pretrained` wrote; a `.pth` of the public release or of
-                training; a state dict, as a file or in memory; safetensors, one file, an index
-                of several, or a folder with them; a hub name (`OpenGVLab/ViCLIP-L-14-hf`); or
-                CLIP weights to start from, in the layout of OpenAI, open_clip or transformers.
-                Nothing in it is run.
+                training; a state dict, as a file or in memory; safetensors, one file, an index of
+                several, or a folder; a hub name; or CLIP weights to start from (OpenAI,
+                open_clip, transformers). Nothing in it is run.
             frames: per clip, if other than the weights': temporal positions are cut or
                 linearly interpolated.
             resolution: in pixels, if other: spatial positions are interpolated (bicubic).
+            context: tokens per text, if other: the file's own positions where it has so many (CLIP
+                has 77), else stretched, the first 20 left alone.
             preprocessing: how frames become pixels; what the folder says, else `reference`.
             merges: file or folder of the tokenizer's merges, if not beside the weights (see
                 `find_merges` for where they are looked for).
@@ -110,11 +111,12 @@ class ViCLIP(nn.Module):
             CheckpointMismatchError: it misses keys, or has others, or other shapes.
             ConfigInvalidError: an option has a value it cannot take.
         """
-        found = read_checkpoint(source).resized(frames, resolution)
+        found = read_checkpoint(source).resized(frames, resolution, context)
         with torch.device("meta"):
             model = cls(found.config, preprocessing or found.preprocessing or "reference")
         model.adopt(found)
         model.merges_place = merges
+        model.text_positions = found.positions_rule
         place = choose_device(device) if isinstance(device, str) else device
         return model.to(device=place, dtype=dtype).eval()
 

@@ -6,6 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+FIRST_POSITIONS = 20
+"""Text positions that stretching leaves alone."""
+
 
 def resize_temporal(table_1TW: Tensor, frames: int) -> Tensor:
     """Temporal positions for another frame count: cut if fewer, linearly interpolated if more.
@@ -38,6 +41,28 @@ def resize_spatial(table_NW: Tensor, rows: int, columns: int) -> Tensor:
     )
     flat = resized.permute(0, 2, 3, 1).reshape(rows * columns, -1)
     return torch.cat([table_NW[:1], flat.to(table_NW.dtype)])
+
+
+def stretch_context(table_LW: Tensor, context: int, kept: int = FIRST_POSITIONS) -> Tensor:
+    """Text positions for longer texts without training: the later rows drawn apart linearly.
+
+    The first rows are read in every text and are the best trained, so they stay (Long-CLIP, arXiv
+    2403.15378, keeps 20). The last row stays the last.
+
+    Args:
+        table_LW: [L, W].
+        context: wanted L; a shorter one is cut.
+        kept: rows that stay as they are.
+    """
+    have = table_LW.shape[0]
+    if context <= have:
+        return table_LW[:context]
+    kept = min(kept, have - 1)
+    later_1WL = table_LW[kept:].float().T[None]
+    wider_1WL = functional.interpolate(
+        later_1WL, size=context - kept, mode="linear", align_corners=True
+    )
+    return torch.cat([table_LW[:kept], wider_1WL[0].T.to(table_LW.dtype)])
 
 
 def resize_context(table_LW: Tensor, context: int) -> Tensor:

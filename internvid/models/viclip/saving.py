@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from internvid.core.errors import ConfigInvalidError, OutputExistsError, StorageError
+from internvid.core.temporary import new_temporary
 from internvid.models.viclip.checkpoint import CONFIG_FILE, FORMAT, WEIGHTS_FILE, save_tensors
 from internvid.models.viclip.layouts import HEAD_CHANNELS
 
@@ -101,7 +102,7 @@ def _check_ours(folder: Path) -> None:
 
 
 def _placed(path: Path, write: Any) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    beside = new_temporary(path)
     try:
         write(beside)
         os.replace(beside, path)

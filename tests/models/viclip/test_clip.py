@@ -10,6 +10,7 @@ from torch import Tensor
 
 from internvid.core.errors import CheckpointMismatchError
 from internvid.models.viclip import ViCLIP
+from internvid.models.viclip.positions import stretch_context
 
 transformers = pytest.importorskip("transformers")
 VOCABULARY = 600
@@ -189,3 +190,32 @@ def test_another_activation_is_warned_of(
     transformers.CLIPModel(transformers.CLIPConfig(**config)).save_pretrained(tmp_path)
     ViCLIP.from_pretrained(tmp_path)
     assert "gelu" in caplog.text
+
+
+def test_longer_texts_get_the_positions_that_clip_has(clip: transformers.CLIPModel) -> None:
+    usual = with_usual_heads(clip)
+    model = ViCLIP.from_pretrained(as_openai(usual), context=60)
+    assert model.config.context == 60
+    assert model.text_positions == "60 of 77"
+    tokens = ids(60)
+    tokens[0, 3] = 5
+    tokens[0, 4:59], tokens[0, 59] = 7, VOCABULARY - 1
+    with torch.no_grad():
+        expected = usual.text_projection(usual.text_model(tokens).pooler_output)
+        found = model.text_encoder(tokens)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    assert ViCLIP.from_pretrained(as_openai(usual)).text_positions == ""
+
+
+def test_positions_that_no_file_has_are_stretched() -> None:
+    table = torch.randn(32, 6)
+    longer = stretch_context(table, 150)
+    assert longer.shape == (150, 6)
+    assert torch.equal(longer[:20], table[:20])
+    torch.testing.assert_close(longer[-1], table[-1])
+    torch.testing.assert_close(longer[20], table[20])
+    # Between two known rows the new ones lie on the line that joins them.
+    steps = longer[21:31] - longer[20:30]
+    torch.testing.assert_close(steps, steps[:1].expand_as(steps), rtol=1e-4, atol=1e-5)
+    assert torch.equal(stretch_context(table, 32), table)
+    assert torch.equal(stretch_context(table, 10), table[:10])

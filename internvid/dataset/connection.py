@@ -1,0 +1,111 @@
+"""DuckDB connections over the tables of a dataset, and which statements they are given.
+
+Conditions and queries come from configurations, notebooks and other people. Those of a locked
+connection read the dataset's own tables and reach nothing else: no other file, no host, no
+extension, no setting; and nothing but a SELECT is run, so that nothing is written.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from internvid.core.errors import MisuseError
+
+if TYPE_CHECKING:
+    import duckdb
+
+_CLOSED = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "allow_community_extensions": "false",
+    "allow_persistent_secrets": "false",
+}
+
+_EMPTY_COLUMN = (
+    "select null::varchar as clip_id, null::varchar as value, null::varchar as status, "
+    "null::varchar as reason where false"
+)
+_FILE = "internvid_part"
+
+
+def open_connection() -> duckdb.DuckDBPyConnection:
+    """A DuckDB in memory that may do all that DuckDB can."""
+    import duckdb
+
+    return _without_bar(duckdb.connect(":memory:", config={"threads": os.cpu_count() or 1}))
+
+
+def open_locked(files: Iterable[Path], folders: Iterable[Path]) -> duckdb.DuckDBPyConnection:
+    """A DuckDB in memory whose statements can open these files, and no others, for good.
+
+    Args:
+        files: the tables.
+        folders: all in them can be opened too, also what comes later.
+    """
+    import duckdb
+
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "threads": os.cpu_count() or 1,
+        **_CLOSED,
+    }
+    connection = _without_bar(duckdb.connect(":memory:", config=config))
+    # Variables of Python programs are no tables of the dataset.
+    connection.execute("set python_enable_replacements = false")
+    connection.execute(f"set allowed_paths = {quoted(files)}")
+    connection.execute(f"set allowed_directories = {quoted(folders)}")
+    connection.execute("set enable_external_access = false")
+    connection.execute("set lock_configuration = true")
+    return connection
+
+
+def create_views(connection: duckdb.DuckDBPyConnection, views: Mapping[str, str]) -> None:
+    """Make views, each of which may use those before it: name -> SELECT."""
+    for name, statement in views.items():
+        connection.execute(f'create view "{name}" as {statement}')
+
+
+def refuse_all_but_select(connection: duckdb.DuckDBPyConnection, query: str) -> None:
+    """Refuse what is not one SELECT (also DESCRIBE, SUMMARIZE, SHOW, FROM).
+
+    Raises:
+        MisuseError: it is another statement, or several, or none.
+        duckdb.Error: it cannot be parsed.
+    """
+    import duckdb
+
+    kinds = [statement.type for statement in connection.extract_statements(query)]
+    if kinds == [duckdb.StatementType.SELECT]:
+        return
+    what = ", ".join(kind.name for kind in kinds) or "nothing"
+    raise MisuseError(
+        f"one SELECT is allowed here, this is {what}: {query!r}",
+        hint="Dataset.unlocked() gives a connection that runs any statement",
+    )
+
+
+def quoted(paths: Iterable[Path]) -> str:
+    """Paths as an SQL list of texts."""
+    texts = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
+    return f"[{texts}]"
+
+
+def column_view(files: Sequence[Path]) -> str:
+    """SELECT of the rows of a column that hold: of a clip with several, the latest generation's."""
+    if not files:
+        return _EMPTY_COLUMN
+    if not any(".g" in file.stem for file in files):
+        return f"select * from read_parquet({quoted(files)}, union_by_name = true)"
+    # `part-00000` sorts before `part-00000.g001` once the suffix is gone.
+    return (
+        f"select * exclude ({_FILE}) from read_parquet({quoted(files)}, union_by_name = true, "
+        f"filename = '{_FILE}') qualify row_number() over (partition by clip_id "
+        f"order by replace({_FILE}, '.parquet', '') desc) = 1"
+    )
+
+
+def _without_bar(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    connection.execute("set enable_progress_bar = false")
+    return connection
