@@ -45,7 +45,7 @@ def test_parts_without_later_columns_open_with_nulls(dataset: Dataset, tmp_path:
     assert parts
     assert opened.videos().num_rows == dataset.videos().num_rows
     assert opened.sql(f"select distinct {', '.join(later)} from videos").fetchall() == [
-        (None, None)
+        (None, None, None)
     ]
     assert opened.clips().equals(dataset.clips())
 

@@ -15,7 +15,6 @@ import pytest
 from av.video.frame import VideoFrame
 from PIL import Image
 
-from internvid.core.types import Clip, TimeSpan
 from internvid.scan.picks import StoredPick
 from internvid.scan.scan import ScanRecipe, scan_video
 from internvid.synthetic import boxes
@@ -23,6 +22,7 @@ from internvid.video.cut import CutOptions, cut_span
 from internvid.video.decode import Picture, open_video
 from internvid.video.pick import PickRule
 from internvid.video.planes import PlaneSampler
+from internvid.video.reader import FrameSpan, SpanReader
 from internvid.video.span import read_span
 
 Pixels = npt.NDArray[np.uint8]
@@ -62,9 +62,12 @@ def opened_jpeg(pick: StoredPick) -> Pixels:
     return np.asarray(Image.open(io.BytesIO(pick.jpeg)).convert("RGB"))
 
 
-def published(path: Path, frames: int) -> list[Pixels]:
-    clip = Clip("v_000000000000_000000000001", "v", TimeSpan(0, frames / 25), 0, 1 << 40)
-    data = cut_span(path, clip, CutOptions())
+def published(path: Path) -> list[Pixels]:
+    """The pixels of a clip that is the whole file."""
+    with open_video(path) as opened:
+        count = sum(isinstance(item, Picture) for item in opened.read())
+        start, end = opened.report.start_pts, opened.report.end_ticks
+    data = cut_span(SpanReader(path), FrameSpan(start, start + end, 0, count), CutOptions())
     with av.open(io.BytesIO(data)) as container:
         return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
 
@@ -100,7 +103,7 @@ def test_pictures_are_shown_as_the_matrix_says(
     assert (pick.height, pick.width) == expected.shape[:2]
     for shown in (
         opened_jpeg(pick),
-        published(path, 3)[0],
+        published(path)[0],
         read_span(path, lambda _n: [0]).frames[0],
     ):
         assert shown.shape == expected.shape
@@ -186,4 +189,4 @@ def test_pixels_of_a_clip_keep_one_size_and_every_aspect(tmp_path: Path) -> None
     bars = np.concatenate([frames[-1][:, :20], frames[-1][:, -20:]])
     assert bars.max() < 12
     assert np.abs(frames[-1][50:60, 55:65].astype(int) - 210).max() < 12
-    assert np.abs(published(path, 120)[-1][50:60, 55:65].astype(int) - 210).max() < 12
+    assert np.abs(published(path)[-1][50:60, 55:65].astype(int) - 210).max() < 12

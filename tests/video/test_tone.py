@@ -13,13 +13,13 @@ import pytest
 from av.video.frame import VideoFrame
 from PIL import Image
 
-from internvid.core.types import Clip, TimeSpan
 from internvid.dataset.parts import rows_to_table
 from internvid.dataset.tables import VIDEO_SCHEMA
 from internvid.pipeline.scanning import _facts_row
 from internvid.scan.picks import StoredPick
 from internvid.scan.scan import ScanRecipe, ScanResult, scan_video
 from internvid.video.cut import CutOptions, cut_span
+from internvid.video.reader import FrameSpan, SpanReader
 from internvid.video.tone import to_standard
 
 Array = npt.NDArray[np.float64]
@@ -110,8 +110,9 @@ def test_the_same_scene_in_every_range(kind: str, codec: str, suffix: str, tmp_p
         levels = [each.timeline.column(name).mean() for each in (result, standard)]
         assert levels[0] == pytest.approx(levels[1], abs=3), name
 
-    clip = Clip("c", "v", TimeSpan(0, 1), result.start_pts, result.start_pts + 1_000_000)
-    with av.open(io.BytesIO(cut_span(wide, clip, CutOptions()))) as container:
+    end = result.start_pts + result.report.end_ticks
+    pixels_of = FrameSpan(result.start_pts, end, 0, result.report.frames)
+    with av.open(io.BytesIO(cut_span(SpanReader(wide), pixels_of, CutOptions()))) as container:
         pixels = next(container.decode(video=0)).to_ndarray(format="rgb24")
     assert np.abs(pixels[middles].astype(int) - plain[middles] * 255).max() <= near + 6
 
