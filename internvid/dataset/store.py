@@ -29,7 +29,7 @@ from internvid.dataset.metadata import expressions
 from internvid.dataset.names import NAME
 from internvid.dataset.parts import checked_ids, refuse_damaged
 from internvid.dataset.subsets import subset_facts, subset_names
-from internvid.dataset.tables import VIDEO_SCHEMA
+from internvid.dataset.tables import LATER_VIDEO_COLUMNS, VIDEO_SCHEMA
 
 if TYPE_CHECKING:
     import duckdb
@@ -40,10 +40,6 @@ SOURCE_COLUMNS = ("uri", "metadata")
 """What rows of clips are shown with: where their pictures lie, what was said of the source."""
 VIEWS = ("videos", "clips", "all_clips", "picks", "timelines")
 _PART = "internvid_part"
-# Columns that parts of earlier versions lack: null there.
-_LATER_VIDEO_COLUMNS = (
-    "null::boolean as is_mirrored, null::varchar as dynamic_range, null::varchar as scan_mode"
-)
 
 
 @dataclass(frozen=True)
@@ -349,7 +345,7 @@ class Dataset:
         return (
             f"select * exclude ({_PART}){further} from (select * from ("
             f"select * from read_parquet({files}, filename = '{_PART}', union_by_name = true) "
-            f"union all by name select {_LATER_VIDEO_COLUMNS} where false) "
+            f"union all by name select {LATER_VIDEO_COLUMNS} where false) "
             f"qualify row_number() over (partition by uri order by {_PART} desc) = 1)"
         )
 

@@ -48,6 +48,11 @@ VIDEO_SCHEMA = pa.schema(
 )
 """One row a source. `status` is ok, failed or duplicate; `reason` and `error` say why not ok."""
 
+LATER_VIDEO_COLUMNS = (
+    "null::boolean as is_mirrored, null::varchar as dynamic_range, null::varchar as scan_mode"
+)
+"""Columns that parts of earlier versions lack, as SQL: null there."""
+
 SOURCE_SCHEMA = pa.schema(
     [
         ("uri", pa.string()),
