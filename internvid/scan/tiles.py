@@ -22,5 +22,8 @@ def columns_of_tiles(columns: int) -> Float:
 def tile_sums(planes: Float) -> Float:
     """Sums [K, 48] over the tiles of planes [K, H, W]."""
     count, rows, columns = planes.shape
-    lines = planes.reshape(count, DOWN, rows // DOWN, columns).sum(axis=2)
+    by_tile = planes.reshape(count, DOWN, rows // DOWN, columns)
+    lines = by_tile[:, :, 0].copy()
+    for line in range(1, rows // DOWN):  # twice as quick as a reduction over a short axis
+        lines += by_tile[:, :, line]
     return np.asarray((lines @ columns_of_tiles(columns)).reshape(count, TILES), np.float32)
