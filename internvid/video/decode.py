@@ -17,9 +17,8 @@ from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
 from internvid.core.errors import ConfigInvalidError, VideoUnreadableError
-from internvid.video.aspect import AspectTracker
 from internvid.video.clock import FrameClock
-from internvid.video.orientation import orientation_of
+from internvid.video.display import DisplayTracker, orientation_of
 from internvid.video.probe import (
     MAXIMUM_FRAME_BYTES,
     VideoFacts,
@@ -154,7 +153,7 @@ class VideoPass:
         self, streams: Sequence[Stream], clock: FrameClock, suspicion: Suspicion | None = None
     ) -> Iterator[object]:
         packets = self.container.demux(*streams)
-        aspects = AspectTracker(self.stream.codec_context.sample_aspect_ratio)
+        shown = DisplayTracker(self.stream.codec_context.sample_aspect_ratio)
         largest = 0
         while True:
             try:
@@ -176,7 +175,7 @@ class VideoPass:
             try:
                 frames = packet.decode()
                 if is_video:
-                    aspects.learn(packet.pts, self.stream.codec_context.sample_aspect_ratio)
+                    shown.learn(packet.pts, self.stream.codec_context.sample_aspect_ratio)
                 for frame in frames:
                     if isinstance(frame, VideoFrame) and frame.width * frame.height > largest:
                         largest = frame.width * frame.height
@@ -187,7 +186,7 @@ class VideoPass:
                             self.options.maximum_frame_bytes,
                         )
                     if isinstance(frame, VideoFrame):
-                        aspects.note(frame)
+                        shown.note(frame)
                     yield frame
             except av.error.FFmpegError:
                 if is_video:

@@ -66,15 +66,15 @@ def _turned(picture: npt.NDArray[Any], degrees: int) -> npt.NDArray[Any]:
     return picture[:, ::-1] if turns in (2, 3) else picture
 
 
-def orientation_of(frame: VideoFrame) -> Orientation:
-    """How a decoded frame is to be shown, by the display matrix of its stream or its own.
+def matrix_of_display(frame: VideoFrame) -> Orientation | None:
+    """How a decoded frame is to be shown by the display matrix it carries; None without one.
 
     Angles between are rounded to a quarter turn, as players without a 3D view do; a matrix that
     flattens the picture (a determinant of 0) is none.
     """
     found: Any = frame.side_data.get("DISPLAYMATRIX")
     if found is None:
-        return UPRIGHT
+        return None
     # [[a, b], [c, d]], row by row: the point (x, y) goes to (a x + c y, b x + d y), y down.
     a, b, _, c, d = struct.unpack_from("=5i", bytes(found))
     determinant = a * d - b * c

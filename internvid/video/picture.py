@@ -11,8 +11,8 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from PIL import Image
 
-from internvid.video.aspect import sample_aspect_of
-from internvid.video.orientation import Orientation, orientation_of
+from internvid.video.display import orientation_of, sample_aspect_of
+from internvid.video.orientation import Orientation
 from internvid.video.probe import VideoFacts
 from internvid.video.tone import dynamic_range_of, is_wide, matrix_of, to_standard
 

@@ -18,7 +18,8 @@ from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
 from av.video.reformatter import VideoReformatter
 
-from internvid.video.orientation import UPRIGHT, Orientation, orientation_of
+from internvid.video.display import orientation_of
+from internvid.video.orientation import UPRIGHT, Orientation
 from internvid.video.tone import dynamic_range_of, standard_planes
 
 GRID_WIDTH, GRID_HEIGHT = 128, 72
@@ -200,7 +201,7 @@ class PlaneSampler:
         luma: npt.NDArray[Any] = self._luma[at]
         blue: npt.NDArray[Any] = self._u[at]
         red: npt.NDArray[Any] = self._v[at]
-        if orientation is not UPRIGHT:  # views whose rows are those of the frame
+        if orientation != UPRIGHT:  # views whose rows are those of the frame
             luma, blue, red = (orientation.as_decoded(target) for target in (luma, blue, red))
         _gather_luma(y, layout, luma)
         _gather_chroma(u, layout, blue)

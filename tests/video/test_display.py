@@ -12,6 +12,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 import pytest
+from av.bitstream import BitStreamFilterContext
 from av.video.frame import VideoFrame
 from PIL import Image
 
@@ -130,6 +131,31 @@ def test_a_matrix_that_flattens_the_picture_is_none(tmp_path: Path) -> None:
     struct.pack_into(">9i", content, 40, 0, 0, 0, 0, 0, 0, 0, 0, 0)
     path.write_bytes(boxes.with_body(path.read_bytes(), ("moov", "trak", "tkhd"), bytes(content)))
     assert np.abs(opened_jpeg(picks_of(path)[0]).astype(int) - corners()).mean() < 8
+
+
+def with_orientation(path: Path, words: str) -> bytes:
+    """50 frames of the corners as MPEG-TS, of which only key frames say how they are shown."""
+    plain = write(path.with_suffix(".mp4"), [corners()] * 50)
+    with av.open(str(plain)) as source, av.open(str(path), "w", format="mpegts") as made:
+        stream = source.streams.video[0]
+        target = made.add_stream_from_template(stream)
+        filters = BitStreamFilterContext(f"h264_mp4toannexb{words}", stream, target)
+        for packet in source.demux(stream):
+            for filtered in filters.filter(packet if packet.dts is not None else None):
+                filtered.stream = target
+                made.mux(filtered)
+    return path.read_bytes()
+
+
+def test_an_orientation_of_key_frames_holds_for_those_that_follow(tmp_path: Path) -> None:
+    """A recording that is joined of an upright part and one on its side, mirrored."""
+    words = ",h264_metadata=display_orientation=insert:rotate=90:flip=horizontal"
+    path = tmp_path / "both.ts"
+    path.write_bytes(
+        with_orientation(tmp_path / "1.ts", "") + with_orientation(tmp_path / "2.ts", words)
+    )
+    sizes = [(pick.facts.frame >= 50, pick.width, pick.height) for pick in picks_of(path)]
+    assert set(sizes) == {(False, 96, 64), (True, 64, 96)}
 
 
 def write_ts(path: Path, size: tuple[int, int], aspect: Fraction, codec: str = "libx264") -> bytes:
