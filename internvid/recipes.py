@@ -71,6 +71,7 @@ def build(
     workers: int | None = None,
     retry: bool = False,
     types: Mapping[str, str] | None = None,
+    moved: Sequence[str] = (),
     progress: BuildProgress | None = None,
 ) -> BuildSummary:
     """Make or continue a dataset: what `internvid build` does, and `internvid.build` names.
@@ -83,6 +84,7 @@ def build(
         retry: try sources that failed once more.
         types: column of a table of sources -> SQL type of its values: bigint, double, boolean,
             date, timestamp or varchar.
+        moved: `OLD=NEW` of files and folders that lie elsewhere than the dataset says.
         progress: told about everything that happens.
 
     Returns:
@@ -101,5 +103,6 @@ def build(
         workers=workers,
         retry=retry,
         types=types,
+        moved=moved,
         progress=progress,
     )

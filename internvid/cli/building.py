@@ -34,6 +34,7 @@ class BuildRequest:
     workers: int | None = None
     assignments: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
+    moved: tuple[str, ...] = ()
     retry: bool = False
     plan: bool = False
     report: bool = True
@@ -58,6 +59,7 @@ def run_build(request: BuildRequest) -> None:
             workers=request.workers,
             retry=request.retry,
             types=_types(request.types),
+            moved=request.moved,
             progress=progress,
         )
     page = _write_report(summary.dataset) if request.report else None

@@ -169,8 +169,8 @@ def _put_result(result: Result, seconds: float, request: EvaluateRequest) -> Non
 
 def _texts(result: Result) -> str:
     cut = result.texts.get("cut")
-    told = "whether any was cut is not known" if cut is None else f"{cut:,} of them cut"
-    return f"{result.texts['texts']:,}, {told}"
+    known = "whether any was cut is not known" if cut is None else f"{cut:,} of them cut"
+    return f"{result.texts['texts']:,}, {known}"
 
 
 def _limit(protocol: Protocol) -> str:

@@ -289,7 +289,9 @@ class ExportItem:
 class Exporter(Protocol):
     """Writes chosen clips in a public format and returns what it wrote.
 
-    `export` returns the manifest: plain JSON values with at least `files` and `clips`.
+    `export` returns the manifest: plain JSON values with at least `files` and `clips`. One that
+    names columns of clips has `check(columns)` too, which is called with name -> type of them all
+    before anything is written, and refuses what is not there.
     """
 
     version: ClassVar[int]

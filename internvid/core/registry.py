@@ -79,6 +79,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "hmdb51": "internvid.evaluate.recognition:HMDB51",
         "actions": "internvid.evaluate.recognition:ZeroShotRecognition",
         "charades": "internvid.evaluate.multilabel:ZeroShotCharades",
+        "charades-fine-tuned": "internvid.evaluate.multilabel:FineTunedCharades",
         "msrvtt-mc": "internvid.evaluate.choosing:MSRVTTChoice",
         "ssv2-mc": "internvid.evaluate.choosing:SomethingSomethingChoice",
         "multiple-choice": "internvid.evaluate.choosing:MultipleChoice",

@@ -42,12 +42,12 @@ class MultipleChoice(FileBenchmark):
         clean = find_cleaning(self.cleaning)
         listed = self.read()
         measured = embed_clips(listed.clips, self.folder(), subject, self.views, run)
-        asked = [listed.clips[at] for at in measured.indices]
-        texts = [clean(option) for question in asked for option in question.options]
+        questions = [listed.clips[at] for at in measured.indices]
+        texts = [clean(option) for question in questions for option in question.options]
         vectors = embed_texts(texts, subject, run)
         clips = unit(measured.vectors.mean(axis=1))
         hits, start = [], 0
-        for clip, question in zip(clips, asked, strict=True):
+        for clip, question in zip(clips, questions, strict=True):
             end = start + len(question.options)
             scores = vectors[start:end] @ clip
             hits.append(int(rank_labels(scores[None], [question.answer])[0] == 1))
@@ -56,7 +56,7 @@ class MultipleChoice(FileBenchmark):
             "text_cleaning": self.cleaning,
             "text_mode": "sentence",
         }
-        fields["details"] |= {"options": sorted({len(one.options) for one in asked})}
+        fields["details"] |= {"options": sorted({len(one.options) for one in questions})}
         metrics = {"top1": 100.0 * float(np.mean(hits))}
         return finish(metrics, fields, subject, measured, texts=texts)
 

@@ -207,9 +207,9 @@ def _locate(
         if isinstance(content, str):
             missing[index] = content
             continue
-        asked = clips[index].span
-        span = None if asked is None else (asked.start_seconds, asked.end_seconds)
-        yield _Wanted(index, path, asked, make_key(content, span))
+        span = clips[index].span
+        times = None if span is None else (span.start_seconds, span.end_seconds)
+        yield _Wanted(index, path, span, make_key(content, times))
 
 
 def _contents_of(paths: Iterable[Path], run: Run) -> dict[Path, bytes | str]:

@@ -15,10 +15,16 @@ from internvid.core.errors import ConfigInvalidError
 from internvid.evaluate.annotations.charades import read_action_names, read_charades
 from internvid.evaluate.annotations.records import MultiLabelledSet
 from internvid.evaluate.benchmark import FileBenchmark, begin_protocol, finish
-from internvid.evaluate.embedders import Embedder
+from internvid.evaluate.embedders import Classifier, Embedder
 from internvid.evaluate.embedding import Run, embed_clips
 from internvid.evaluate.protocol import Result
-from internvid.evaluate.recognition import class_sentences, class_vectors, find_rule
+from internvid.evaluate.recognition import (
+    class_sentences,
+    class_vectors,
+    classify_clips,
+    find_rule,
+    need_classifier,
+)
 from internvid.evaluate.templates import digest_texts, find_templates
 
 
@@ -109,6 +115,50 @@ class ZeroShotCharades(FileBenchmark):
         fields["details"] |= {"classes": len(listed.classes)}
         texts = class_sentences(listed.classes, rule)
         return finish(metrics, fields, subject, measured, classes, texts)
+
+
+@dataclass(frozen=True)
+class FineTunedCharades(FileBenchmark):
+    """Charades by a fine-tuned classifier: mean average precision, chances averaged over views.
+
+    Attributes:
+        classes: Charades_v1_classes.txt where the classifier knows names; it needs none where it
+            was trained on the codes, as `internvid train --data Charades_v1_train.csv` does.
+    """
+
+    classes: str = setting("")
+
+    version: ClassVar[int] = 1
+    name: ClassVar[str] = "charades-fine-tuned"
+    usual_classes: ClassVar[int] = 157
+    usual_clips: ClassVar[tuple[int, ...]] = (1863,)
+    files_wanted: ClassVar[str] = "Charades_v1_test.csv"
+
+    def evaluate(self, subject: Classifier, run: Run) -> Result:
+        """See `Benchmark`; the subject is a `Classifier`.
+
+        Raises:
+            ConfigInvalidError: the subject has no classes, or lacks one of the set.
+        """
+        known = need_classifier(subject).class_names()
+        names = read_action_names(Path(self.classes)) if self.classes else dict.fromkeys(known)
+        listed = read_charades(
+            self.paths()[0], {code: name or code for code, name in names.items()}
+        )
+        if missing := sorted(set(listed.classes) - set(known)):
+            raise ConfigInvalidError(
+                f"the classifier does not know {missing[0]!r}",
+                hint=f"it was trained on {len(known)} classes, such as {known[0]!r}",
+            )
+        measured = classify_clips(listed.clips, self.folder(), subject, self.views, run)
+        order = [known.index(name) for name in listed.classes]
+        scores = measured.vectors.mean(axis=1)[:, order]
+        metrics, classes = _metrics(scores, listed, measured.indices)
+        fields = begin_protocol(self, listed.digest, listed.clips, measured, subject)
+        fields["details"] |= {"classes": len(listed.classes)}
+        if self.views.views > 1:
+            fields["views"] = f"{self.views.words}, mean of probabilities"
+        return finish(metrics, fields, subject, measured, classes)
 
 
 def _metrics(

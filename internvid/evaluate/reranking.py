@@ -82,14 +82,14 @@ def rerank(
     """
     if top < 1:
         raise ConfigInvalidError(f"top must be at least 1, got {top}")
-    judge = _PairJudge(matcher, *matcher.sentence_tokens(texts), clips, first_stage)
+    pairs = _PairMargins(matcher, *matcher.sentence_tokens(texts), clips, first_stage)
     lifted: list[npt.NDArray[np.float64]] = []
     for scores in (plain.T, plain):
         # Rows are queries now: texts, then videos.
         count = min(top, scores.shape[1])
         chosen = np.argsort(-scores, axis=1, kind="stable")[:, :count]
-        asked = functools.partial(judge.margins, scores, chosen, by_text=not lifted)
-        margins = team.spread(range(len(chosen)), asked)
+        work = functools.partial(pairs.margins, scores, chosen, by_text=not lifted)
+        margins = team.spread(range(len(chosen)), work)
         matrix = scores.astype(np.float64)
         # All margins above all cosines, and no larger than they: what rounding may blur is told
         # by the largest score, and must stay the same for what keeps its first order.
@@ -102,8 +102,8 @@ def rerank(
 
 
 @dataclass(frozen=True)
-class _PairJudge:
-    """Margins of pairs by the matching head, each pair judged once.
+class _PairMargins:
+    """Margins of pairs by the matching head, each pair computed once.
 
     Attributes:
         matcher: has the head.

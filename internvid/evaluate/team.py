@@ -19,7 +19,7 @@ import numpy.typing as npt
 Item = TypeVar("Item")
 
 # Who has nothing left to embed waits for who still reads: torchrun ends all if one ends.
-_PATIENCE = timedelta(days=7)
+_LONGEST_WAIT = timedelta(days=7)
 _BYTES_AT_ONCE = 2**26
 
 
@@ -112,7 +112,7 @@ def joined() -> Iterator[Team]:
     if dist.is_initialized():
         yield Team(dist.get_rank(), dist.get_world_size())
         return
-    dist.init_process_group("gloo", timeout=_PATIENCE)
+    dist.init_process_group("gloo", timeout=_LONGEST_WAIT)
     try:
         yield Team(dist.get_rank(), dist.get_world_size())
     finally:

@@ -16,6 +16,7 @@ from internvid.core.errors import ConfigInvalidError
 from internvid.dataset.current import count_clips, gone_videos
 from internvid.dataset.layout import Layout, Record
 from internvid.dataset.parts import read_part
+from internvid.dataset.remap import remap
 from internvid.pipeline.annotating import require, survey, write_column
 from internvid.pipeline.annotating_jobs import key_of, note_column
 from internvid.pipeline.annotating_parts import ColumnJob
@@ -65,6 +66,7 @@ def build(
     workers: int | None = None,
     retry: bool = False,
     types: Mapping[str, str] | None = None,
+    moved: Sequence[str] = (),
     progress: BuildProgress | None = None,
 ) -> BuildSummary:
     """Make or continue a dataset.
@@ -81,6 +83,7 @@ def build(
         retry: plan sources that failed once more.
         types: column of a table of sources -> SQL type of its values (bigint, double, boolean,
             date, timestamp, varchar); texts are read so.
+        moved: `OLD=NEW` of files and folders that lie elsewhere than the dataset says.
         progress: told about everything that happens.
 
     Raises:
@@ -97,7 +100,8 @@ def build(
     recipe.check()  # what cannot run is refused before anything is written
     with layout.locked():
         record = layout.create()
-        notes = plan_sources(layout, record, sources, retry=retry)
+        moves = (remap(layout, moved),) if moved else ()
+        notes = moves + plan_sources(layout, record, sources, retry=retry)
         executor = LocalExecutor(workers=count)
         run = _Run(layout, record, recipe, executor, told)
         run.scan()
@@ -245,12 +249,7 @@ class _Run:
         record = self.record
         record.scan, record.cut = self.scan_key, self.cut_key
         record.scans[self.scan_key] = identity(self.scan_recipe)
-        record.cuts[self.cut_key] = {
-            "scan": self.scan_key,
-            "signals": self.recipe.cut.signal_fingerprints(),
-            "settings": self.recipe.settings(),
-            **identity(self.recipe.cut),
-        }
+        record.cuts[self.cut_key] = self.recipe.cut_record()
         record.columns.setdefault(self.cut_key, {}).update(self.columns)
         self.layout.write_record(record)
 

@@ -275,6 +275,10 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
             header = next(reader, [])
         except csv.Error as error:
             raise ConfigInvalidError(f"{path} cannot be read as a table: {error}") from error
+        if not header:
+            raise ConfigInvalidError(
+                f"{path} is empty", hint="give it a header with a column `uri`"
+            )
         _check_names(path, header)
         while True:
             line = reader.line_num + 1
@@ -350,6 +354,11 @@ def _typed(value: Any, known: str | None) -> tuple[Any, str]:
     if isinstance(value, dt.date):
         return value, "DATE"
     return value, "VARCHAR"
+
+
+def kind_of(value: Any) -> str:
+    """The SQL type of a value as JSON has it."""
+    return UNKNOWN if value is None else _typed(value, None)[1]
 
 
 def _read_as(text: str, kind: str) -> tuple[Any, str]:

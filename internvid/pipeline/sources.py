@@ -157,19 +157,37 @@ def _first_of_each(sources: pa.Table) -> tuple[pa.Table, tuple[str, ...]]:
 
 
 def _files_below(folder: str) -> list[str]:
-    found = []
-    for root, folders, files in os.walk(folder):
-        # A dataset among the videos is no source of videos, least of all the one being made.
-        folders[:] = [
-            name
-            for name in folders
-            if not name.startswith(".") and not os.path.exists(os.path.join(root, name, RECORD))
-        ]
-        found += [
-            os.path.join(root, name)
-            for name in files
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in MEDIA_SUFFIXES
-        ]
+    """Media files in a folder and those below it; symbolic links to folders are followed.
+
+    Each folder is looked into once, by its own name where it has one here, and a link that leads to
+    a folder above it is passed over: everything would be found again and again.
+    """
+    found: list[str] = []
+    seen: set[tuple[int, int]] = set()
+    waiting = [folder]
+    while waiting:
+        links: list[str] = []
+        for start in sorted(waiting):
+            for root, folders, files in os.walk(start):
+                if not _is_new(root, seen):
+                    folders.clear()
+                    continue
+                # A dataset among the videos is no source, least of all the one being made.
+                folders[:] = [
+                    name
+                    for name in folders
+                    if not name.startswith(".")
+                    and not os.path.exists(os.path.join(root, name, RECORD))
+                ]
+                paths = (os.path.join(root, name) for name in folders)
+                links += [path for path in paths if os.path.islink(path) and not _leads_up(path)]
+                found += [
+                    os.path.join(root, name)
+                    for name in files
+                    if not name.startswith(".")
+                    and os.path.splitext(name)[1].lower() in MEDIA_SUFFIXES
+                ]
+        waiting = links
     if not found:
         if os.path.exists(os.path.join(folder, RECORD)):
             raise SourceMissingError(
@@ -181,6 +199,22 @@ def _files_below(folder: str) -> list[str]:
             hint="name files of other suffixes directly, or with a glob pattern",
         )
     return found
+
+
+def _is_new(folder: str, seen: set[tuple[int, int]]) -> bool:
+    try:
+        facts = os.stat(folder)
+    except OSError:
+        return False
+    place = facts.st_dev, facts.st_ino
+    is_new = place not in seen
+    seen.add(place)
+    return is_new
+
+
+def _leads_up(link: str) -> bool:
+    target = os.path.realpath(link)
+    return os.path.commonpath([target, os.path.realpath(os.path.dirname(link))]) == target
 
 
 def _matches(pattern: str) -> list[str]:

@@ -22,6 +22,7 @@ from internvid.core.contracts import ExportItem
 from internvid.core.errors import ConfigInvalidError, VideoUnreadableError
 from internvid.dataset.frames import INDEX, INDEX_SCHEMA
 from internvid.dataset.parts import commit_table, rows_to_table
+from internvid.publish.members import refuse_quality
 from internvid.publish.shards import add_file, write_shards
 from internvid.publish.sources import ClipReader, span_of
 from internvid.video.reader import read_chosen
@@ -55,6 +56,7 @@ class FramesExporter:
         for name in ("clips_per_shard", "frames", "gop", "short_side"):
             if getattr(self, name) < 1:
                 raise ConfigInvalidError(f"{name} must be at least 1, got {getattr(self, name)}")
+        refuse_quality(self.crf)
 
     def export(self, items: Iterable[ExportItem], folder: Path) -> dict[str, Any]:
         """Write every clip whose source can be read; the others are listed with their reason."""

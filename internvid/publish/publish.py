@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,10 @@ def publish(
     asked = {"exporter": identity(exporter), "cut": dataset.record.cut, "subset": subset}
     # What cannot be asked for is found out before anything is written.
     _refuse_foreign_ids(dataset)
+    columns = _columns_of(dataset)
+    check = getattr(exporter, "check", None)
+    if check is not None:
+        check(columns)
     with dataset.reading():
         ((total,),) = dataset.clips_relation(subset).aggregate("count(*)").fetchall()
     _refuse_others(folder, asked)
@@ -70,9 +75,17 @@ def publish(
         commit_json(folder / NOTES / ASKED, asked)
         items = _counted(export_items(dataset, subset), total, progress)
         manifest = exporter.export(items, folder) | asked
+        manifest["columns"] = [{"column": name, "type": kind} for name, kind in columns.items()]
         commit_json(folder / MANIFEST, manifest)
         discard(folder / NOTES)
     return manifest
+
+
+def _columns_of(dataset: Dataset) -> dict[str, str]:
+    """Name -> Arrow type of every column of clips."""
+    with dataset.reading():
+        schema = dataset.sql("select * from clips limit 0").to_arrow_table().schema
+    return {field.name: re.sub(r"<\w+: ", "<", str(field.type)) for field in schema}
 
 
 def _refuse_foreign_ids(dataset: Dataset) -> None:

@@ -13,7 +13,7 @@ import av.error
 import numpy as np
 import numpy.typing as npt
 
-from internvid.video.clock import is_restart
+from internvid.video.clock import Jumps
 from internvid.video.probe import MAXIMUM_FRAME_BYTES, main_video_stream, open_container
 
 # FFmpeg's names, by the first of several. These store when each frame is shown, so that a frame has
@@ -73,6 +73,7 @@ def read_packet_times(path: Path, maximum_frame_bytes: int = MAXIMUM_FRAME_BYTES
         if not stores_times(container.format.name):
             obstacle = "its container does not store when frames are shown"
         time_base = Fraction(stream.time_base or 1)
+        jumps = Jumps.of(time_base, container.format.name)
         context = stream.codec_context
         may_reorder = bool(context is not None and context.has_b_frames)
         try:
@@ -82,7 +83,7 @@ def read_packet_times(path: Path, maximum_frame_bytes: int = MAXIMUM_FRAME_BYTES
                 if packet.pts is None:
                     obstacle, is_complete = obstacle or "packets without a time", False
                     continue
-                if is_restart(packet, latest, decoded, 1 / time_base):
+                if jumps.are_met(packet, latest, decoded):
                     obstacle, is_complete = obstacle or "its clock starts again", False
                 is_reordered |= latest is not None and packet.pts < latest
                 latest = packet.pts if latest is None else max(latest, packet.pts)

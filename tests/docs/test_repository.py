@@ -65,8 +65,11 @@ def test_workflows_may_do_only_what_they_need(path: Path) -> None:
     assert workflow["permissions"] == {"contents": "read"}
     assert "secrets." not in path.read_text("utf-8")
     for step in steps(workflow):
-        assert re.fullmatch(r"[\w-]+/[\w-]+@(v\d+|release/v\d+)", step.get("uses", "a/b@v1"))
+        version = step.get("uses", "@v1").partition("@")[2]
+        assert re.fullmatch(r"v\d+|release/v\d+|[0-9a-f]{40}", version)
         assert "${{" not in step.get("run", ""), "untrusted text would become a command"
+        if "checkout" in step.get("uses", ""):
+            assert step["with"]["persist-credentials"] is False
     trusted = {"publish", "pages"} if path.stem == "release" else set()
     assert {name for name, job in workflow["jobs"].items() if "permissions" in job} == trusted
 
@@ -187,3 +190,11 @@ def test_the_reference_covers_the_public_modules() -> None:
         assert importlib.import_module(name).__doc__
     core = {f"internvid.core.{name}" for name in ("contracts", "registry", "errors", "types")}
     assert {"internvid", "internvid.recipes", *core} <= set(listed)
+
+
+def test_the_glossary_has_our_words_and_each_leads_on() -> None:
+    entries = re.split(r"^## ", (ROOT / "docs/glossary.md").read_text("utf-8"), flags=re.MULTILINE)
+    words = {entry.partition("\n")[0]: entry for entry in entries[1:]}
+    ours = {"pick", "part", "cut", "stitch", "scan", "timeline", "recipe", "column", "subset"}
+    assert ours | {"seal", "protocol"} <= set(words)
+    assert all(".md" in entry for entry in words.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ from hypothesis import strategies as st
 
 from internvid.core.errors import ConfigInvalidError
 from internvid.evaluate.choosing import MSRVTTChoice, MultipleChoice
+from internvid.evaluate.embedders import Frames, Identity, Vectors
 from internvid.evaluate.embedding import Run
-from internvid.evaluate.multilabel import ZeroShotCharades, average_precisions
+from internvid.evaluate.multilabel import FineTunedCharades, ZeroShotCharades, average_precisions
 from internvid.evaluate.retrieval import ActivityNet, CharadesSTA, YouCook2, ZeroShotRetrieval
 from tests.evaluate.colours import COLOURS, ColourEmbedder, change, film
 
@@ -72,6 +74,32 @@ def test_charades_measures_mean_average_precision(films: Path, tmp_path: Path) -
     assert wrong.metrics["mean_average_precision"] == pytest.approx(100 * (1 / 2 + 2 / 3) / 2)
     with pytest.raises(ConfigInvalidError, match="needs the names of its action codes"):
         dataclasses.replace(benchmark, classes="").read()
+
+
+class CodeClassifier:
+    """Knows the codes of two colours, and one that the set lacks."""
+
+    def class_names(self) -> tuple[str, ...]:
+        return ("c001", "c000", "c002")
+
+    def class_scores(self, videos: Sequence[Frames]) -> Vectors:
+        means = np.stack([video.mean((0, 1, 2)) for video in videos])
+        return (means[:, [2, 0, 1]] / 50).astype(np.float32)
+
+    def identity(self) -> Identity:
+        return Identity("codes", "c", "mean", 4)
+
+
+def test_a_classifier_of_codes_is_measured_by_the_same_metric(films: Path, tmp_path: Path) -> None:
+    csv, classes = charades(tmp_path)
+    benchmark = FineTunedCharades((csv,), str(films))
+    result = benchmark.evaluate(CodeClassifier(), Run())
+    assert result.metrics["mean_average_precision"] == pytest.approx(100.0)
+    assert result.classes == {"c000": 100.0, "c001": 100.0}
+    with pytest.raises(ConfigInvalidError, match="does not know 'a blue thing'"):
+        dataclasses.replace(benchmark, classes=classes).evaluate(CodeClassifier(), Run())
+    with pytest.raises(ConfigInvalidError, match="no classes of its own"):
+        benchmark.evaluate(ColourEmbedder(), Run())  # type: ignore[arg-type]
 
 
 @settings(max_examples=100, deadline=None)

@@ -1,4 +1,4 @@
-"""Texts of clips in the layouts that are shared, told by their content, one reader each."""
+"""Texts of clips in the layouts that are shared, recognised by content, one reader each."""
 
 from __future__ import annotations
 

@@ -188,7 +188,7 @@ def test_a_row_of_a_parquet_table_without_a_uri_costs_itself(tmp_path: Path) -> 
         ("t.csv", "uri,a\n,1\n,2\n", "names no source: 2 rows"),
         ("t.csv", "path,a\nx.mp4,1\n", "has no column `uri`"),
         ("t.csv", "uri,a,a\nx.mp4,1,2\n", "names a column twice"),
-        ("t.csv", "", "has no column `uri`"),
+        ("t.csv", "", "is empty"),
         ("t.jsonl", '{"path": "a.mp4"}\n', "has no column `uri`"),
         ("t.jsonl", '[{"uri": "a.mp4"}]\n', "names no source: 1 rows"),
         ("t.parquet", "no parquet", "cannot be read as a table"),

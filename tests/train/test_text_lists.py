@@ -42,7 +42,7 @@ def opened(videos: Path, *files: Path, recipe: str = "viclip_retrieval") -> List
     return open_listed(recipes.get(recipe), files, [videos])
 
 
-def told(found: ListedClips) -> list[tuple[str, str]]:
+def samples_of(found: ListedClips) -> list[tuple[str, str]]:
     return [(clip.path.stem, clip.caption) for clip in found.source.clips]
 
 
@@ -63,7 +63,7 @@ def msrvtt(folder: Path) -> list[Path]:
 
 def test_msrvtt_trains_on_every_sentence(videos: Path, tmp_path: Path) -> None:
     found = opened(videos, *msrvtt(tmp_path))
-    assert told(found)[:3] == [
+    assert samples_of(found)[:3] == [
         ("video0", "a red film"), ("video0", "the red film"), ("video1", "a green film"),
     ]  # fmt: skip
     assert len(found.source.clips) == 8
@@ -99,7 +99,7 @@ def test_every_set_is_read(videos: Path, tmp_path: Path) -> None:
         "msvd-json": [write("m.json", {"video0": ["a film"]})],
     }  # fmt: skip
     for name, files in sets.items():
-        assert told(opened(videos, *files)) == [("video0", "a film")], name
+        assert samples_of(opened(videos, *files)) == [("video0", "a film")], name
     assert opened(videos, *sets["didemo"]).source.clips[0].span == TimeSpan(0, 30)
     assert opened(videos, *sets["sta"]).source.clips[0].span == TimeSpan(0, 0.5)
 
@@ -108,9 +108,9 @@ def test_recipes_of_paragraphs_join_the_texts(videos: Path, tmp_path: Path) -> N
     rows = [{"video": "video0.mp4", "description": text} for text in ("one thing", "two things")]
     (tmp_path / "d.json").write_text(json.dumps(rows))
     whole = opened(videos, tmp_path / "d.json", recipe="viclip_retrieval_didemo")
-    assert told(whole) == [("video0", "one thing two things")]
+    assert samples_of(whole) == [("video0", "one thing two things")]
     apart = opened(videos, tmp_path / "d.json")
-    assert [text for _, text in told(apart)] == ["one thing", "two things"]
+    assert [text for _, text in samples_of(apart)] == ["one thing", "two things"]
     assert recipes.get("viclip_retrieval_activitynet").data.text_mode == "paragraph"
 
 
@@ -123,10 +123,10 @@ def test_several_sets_are_one_list_and_test_videos_are_left_out(
     test.write_text("key,vid_key,video_id,sentence\nr,m,video1,a film\n")
     recipe = recipes.get("viclip_retrieval")
     found = open_listed(recipe, [first, second], [videos], [test])
-    assert [name for name, _ in told(found)] == ["video0", "video2"]
+    assert [name for name, _ in samples_of(found)] == ["video0", "video2"]
     (tmp_path / "test_list.txt").write_text("video0\n")
     found = open_listed(recipe, [first], [videos], [tmp_path / "test_list.txt"])
-    assert [name for name, _ in told(found)] == ["video1"]
+    assert [name for name, _ in samples_of(found)] == ["video1"]
     with pytest.raises(MisuseError, match="none of the 1 listed clips"):
         open_listed(recipe, [second], [_other(tmp_path)])
 
@@ -142,10 +142,12 @@ def test_labels_stay_labels(videos: Path, tmp_path: Path) -> None:
     (tmp_path / "r.json").write_text(json.dumps([{"video": "video0.mp4", "caption": "red"}]))
     for recipe in ("viclip_action", "viclip_retrieval"):
         for name in ("t.csv", "u.txt"):
-            assert told(opened(videos, tmp_path / name, recipe=recipe)) == [
+            assert samples_of(opened(videos, tmp_path / name, recipe=recipe)) == [
                 ("video0", "red"), ("video1", "green"),
             ]  # fmt: skip
-    assert told(opened(videos, tmp_path / "r.json", recipe="viclip_action")) == [("video0", "red")]
+    assert samples_of(opened(videos, tmp_path / "r.json", recipe="viclip_action")) == [
+        ("video0", "red")
+    ]
     (tmp_path / "c.csv").write_text(
         "id,script,descriptions,actions,length\nvideo0,,a man sits,c001 0.0 0.5;c002 0.5 1.0,1\n"
     )
@@ -153,7 +155,7 @@ def test_labels_stay_labels(videos: Path, tmp_path: Path) -> None:
     assert [(clip.caption, clip.span) for clip in found.source.clips] == [
         ("c001", TimeSpan(0, 0.5)), ("c002", TimeSpan(0.5, 1)),
     ]  # fmt: skip
-    assert told(opened(videos, tmp_path / "c.csv")) == [("video0", "a man sits")]
+    assert samples_of(opened(videos, tmp_path / "c.csv")) == [("video0", "a man sits")]
     (tmp_path / "ids.csv").write_text("video_id\nvideo0\n")
     with pytest.raises(AnnotationInvalidError, match="without texts"):
         opened(videos, tmp_path / "ids.csv")

@@ -92,7 +92,7 @@ def read_ssv2(
         AnnotationInvalidError: the test file, which has no labels.
     """
     if path.suffix.lower() not in (".json", ".jsonl"):
-        return read_path_labels(path, classes=classes)
+        return read_path_labels(path, classes=classes, split=split)
     if path.suffix.lower() == ".json" and isinstance(read_json(path), dict):
         return read_kinetics(path, classes=classes, split=split)
     items = read_list(path)

@@ -21,7 +21,7 @@ def read_choices(path: Path) -> ChoiceSet:
 
     Forms: a JSON list of {video, caption: [...], answer} (msrvtt_mc_test.json, ssv2_mc_val.json);
     JSON lines of {clip_name, options: [...], answer} (msrvtt_mc_test.jsonl). Answers are numbers
-    from 0, or the right text itself. A video may be asked about several times.
+    from 0, or the right text itself. A video may have several questions.
     """
     clips: list[ChoiceClip] = []
     times: Counter[str] = Counter()

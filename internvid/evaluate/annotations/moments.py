@@ -81,7 +81,7 @@ def read_activitynet(path: Path, ids: Path | None = None) -> CaptionedSet:
 def choose_known(
     clips: Mapping[str, CaptionedClip], listed: Sequence[str], ids: Path
 ) -> CaptionedSet:
-    """The clips that a list of ids names; ids without texts are left out and said.
+    """The clips that a list of ids names; ids without texts are left out and reported.
 
     ActivityNet's val_ids.json has nine more ids than val_1.json has captions.
 
@@ -126,7 +126,7 @@ def read_charades_sta(path: Path) -> CaptionedSet:
     """Charades-STA: a line a sentence, `ID START END##sentence`; each moment is a clip.
 
     Sentences of one moment are texts of one clip. Moments without a length, of which the training
-    list has some, are left out and said.
+    list has some, are left out and reported.
     """
     moments = Moments()
     for line, text in read_lines(path):

@@ -1,4 +1,4 @@
-"""Texts of clips in any form that this package knows, told by the content of the files."""
+"""Texts of clips in any form that this package knows, recognised by the content of the files."""
 
 from __future__ import annotations
 
@@ -228,8 +228,8 @@ def read_charades_texts(path: Path) -> CaptionedSet:
     """Charades' descriptions of whole videos; of a video without one, its script."""
     clips, left_out = [], []
     for _, row in read_table(path, ["id", "script", "descriptions"]):
-        told = [text.strip() for text in row["descriptions"].split(";") if text.strip()]
-        texts = tuple(told) or ((row["script"],) if row["script"] else ())
+        described = [text.strip() for text in row["descriptions"].split(";") if text.strip()]
+        texts = tuple(described) or ((row["script"],) if row["script"] else ())
         if texts:
             clips.append(CaptionedClip(row["id"], texts, (row["id"],)))
         else:
@@ -240,8 +240,8 @@ def read_charades_texts(path: Path) -> CaptionedSet:
 def _right_options(path: Path) -> CaptionedSet:
     """Questions of multiple choice as texts: the right option of each."""
     found: dict[str, CaptionedClip] = {}
-    for asked in read_choices(path).clips:
-        name, right = asked.names[0], asked.options[asked.answer]
+    for question in read_choices(path).clips:
+        name, right = question.names[0], question.options[question.answer]
         before = found[name].texts if name in found else ()
-        found[name] = CaptionedClip(name, (*before, right), asked.names)
+        found[name] = CaptionedClip(name, (*before, right), question.names)
     return CaptionedSet(tuple(found.values()))

@@ -94,7 +94,7 @@ class Preprocessing:
         return pixels.view(batch, frames, *pixels.shape[1:])
 
     def resize(self, images_NCHW: Tensor, resolution: int) -> Tensor:
-        """Images at the wanted square, whole levels from 0 to 255, alike on every device.
+        """Images at the wanted square, whole levels from 0 to 255, the same on every device.
 
         Args:
             images_NCHW: uint8.
