@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet $(PIP_FLAGS) -c constraints.txt
 
-.PHONY: help demo test setup check lint types floors docs gallery wheel clean
+.PHONY: help demo test setup check lint types floors docs gallery coverage wheel dist clean
 
 help:
 	@echo "make demo    set up, render the synthetic world, build a dataset of it, write its report"
@@ -53,6 +53,16 @@ gallery: $(VENV)/full
 wheel: $(VENV)/full
 	$(BIN)/python -m build --wheel --outdir dist .
 
+# The source distribution too; needs none of the project's own dependencies.
+dist: $(VENV)/made
+	$(PIP) build
+	$(BIN)/python -m build --outdir dist .
+
+coverage: $(VENV)/coverage
+	@mkdir -p build/coverage
+	$(BIN)/python -m pytest -n auto --durations=50 --cov=internvid --cov-report=term:skip-covered \
+	  --cov-report=xml:build/coverage/coverage.xml --junit-xml=build/coverage/tests.xml
+
 $(VENV)/made:
 	@command -v $(PYTHON) >/dev/null || { echo "error: no $(PYTHON); install Python 3.11 or newer, or set PYTHON=..."; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is too old; Python 3.11 or newer is needed (PYTHON=python3.12, say)"; exit 1; }
@@ -75,6 +85,10 @@ $(VENV)/full: $(VENV)/core
 
 $(VENV)/docs: $(VENV)/full
 	$(PIP) --group docs
+	@touch $@
+
+$(VENV)/coverage: $(VENV)/full
+	$(PIP) --group coverage
 	@touch $@
 
 clean:

@@ -5,13 +5,13 @@ The public names are loaded when first used, so that `import internvid` stays ch
 
 import importlib
 
+from internvid._version import __version__
+
 # `python -m` has the current folder first on the path when this is read: nothing is imported that
 # Python has not loaded by then.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-from internvid._version import __version__
 
 _EXPORTS = {
     "Clip": "internvid.core.types",

@@ -1,5 +1,3 @@
 """The version, stated here and nowhere else: packaging and the citation are held to it."""
 
-from __future__ import annotations
-
 __version__ = "0.1.0"

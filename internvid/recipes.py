@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from internvid.captions.measured import MeasuredCaptioner
@@ -70,6 +70,8 @@ def build(
     *,
     workers: int | None = None,
     retry: bool = False,
+    types: Mapping[str, str] | None = None,
+    moved: Sequence[str] = (),
     progress: BuildProgress | None = None,
 ) -> BuildSummary:
     """Make or continue a dataset: what `internvid build` does, and `internvid.build` names.
@@ -80,6 +82,9 @@ def build(
         recipe: the name of a recipe, or one.
         workers: processes; all cores when None.
         retry: try sources that failed once more.
+        types: column of a table of sources -> SQL type of its values: bigint, double, boolean,
+            date, timestamp or varchar.
+        moved: `OLD=NEW` of files and folders that lie elsewhere than the dataset says.
         progress: told about everything that happens.
 
     Returns:
@@ -97,5 +102,7 @@ def build(
         chosen,
         workers=workers,
         retry=retry,
+        types=types,
+        moved=moved,
         progress=progress,
     )

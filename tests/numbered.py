@@ -48,11 +48,14 @@ class Numbered:
 
 
 def picture(number: int, shot: int) -> npt.NDArray[np.uint8]:
-    """uint8 RGB [96, 128, 3] that shows a number below 256 and the colour of a shot."""
+    """uint8 RGB [96, 128, 3] that shows a number below 256 and the colour of a shot.
+
+    In Gray code: from one number to the next one cell changes, which is no cut.
+    """
     image = np.full((HEIGHT, WIDTH, 3), 40 + 60 * (shot % 3), np.uint8)
     image[..., shot % 3] = 210
     for bit in range(_BITS):
-        image[8:40, bit * 16 : (bit + 1) * 16] = 235 if number >> bit & 1 else 20
+        image[8:40, bit * 16 : (bit + 1) * 16] = 235 if (number ^ number >> 1) >> bit & 1 else 20
     return image
 
 
@@ -71,7 +74,10 @@ def number_of(image: npt.NDArray[np.uint8]) -> int:
         image[rows, round((16 * bit + 4) * scale) : round((16 * bit + 12) * scale)].mean()
         for bit in range(_BITS)
     ]
-    return sum(1 << bit for bit, level in enumerate(levels) if level > 128)
+    number = 0
+    for bit in reversed(range(_BITS)):
+        number |= ((levels[bit] > 128) ^ (number >> (bit + 1) & 1)) << bit
+    return number
 
 
 def number_of_frame(frame: VideoFrame) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from internvid.cli.display import PlainLines, live
 from internvid.cli.model_options import with_model
-from internvid.cli.output import duration, put, put_json
+from internvid.cli.output import duration, instant_text, put, put_json
 from internvid.core import registry
 from internvid.core.errors import ConfigInvalidError, MisuseError
 
@@ -209,7 +209,7 @@ def _run_video(options: AnnotateOptions, requests: list[ColumnRequest]) -> None:
         put_json({"video": options.target, "clips": [_plain(row, components) for row in rows]})
         return
     for row in rows:
-        put(f"{row['start_seconds']:.3f}-{row['end_seconds']:.3f} s")
+        put(f"{instant_text(row['start_seconds'])}-{instant_text(row['end_seconds'])} s")
         for name in components:
             put(f"    {name}: {_said(row[name])}")
 

@@ -15,6 +15,7 @@ from internvid.cli import (
     INTERRUPTED,
     annotate_verbs,
     compare_verbs,
+    repair_verbs,
     say_interrupted,
     search_verbs,
     train_verbs,
@@ -24,8 +25,10 @@ from internvid.cli.options import (
     DatasetPath,
     Device,
     Json,
+    Moved,
     Preprocessing,
     Subset,
+    Types,
     VideoPath,
     Workers,
 )
@@ -95,6 +98,8 @@ def build(
     ] = None,
     workers: Workers = None,
     assignments: Set = None,
+    types: Types = None,
+    moved: Moved = None,
     retry: Annotated[bool, typer.Option("--retry", help="Try failed sources again.")] = False,
     plan: Annotated[
         bool, typer.Option("--plan", help="Only print expected time and size.")
@@ -114,6 +119,8 @@ def build(
             scan=scan,
             workers=workers,
             assignments=tuple(assignments or ()),
+            types=tuple(types or ()),
+            moved=tuple(moved or ()),
             retry=retry,
             plan=plan,
             report=report,
@@ -199,6 +206,7 @@ def report(
     run_report(dataset, output, as_json=as_json)
 
 
+repair_verbs.register(app)
 search_verbs.register(app)
 annotate_verbs.register(app)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +33,8 @@ class BuildRequest:
     scan: str | None = None
     workers: int | None = None
     assignments: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    moved: tuple[str, ...] = ()
     retry: bool = False
     plan: bool = False
     report: bool = True
@@ -56,10 +58,25 @@ def run_build(request: BuildRequest) -> None:
             recipe,
             workers=request.workers,
             retry=request.retry,
+            types=_types(request.types),
+            moved=request.moved,
             progress=progress,
         )
     page = _write_report(summary.dataset) if request.report else None
     _put_summary(summary, page, as_json=request.as_json)
+
+
+def _types(pairs: Sequence[str]) -> dict[str, str]:
+    """Column -> type, of `COLUMN=TYPE`."""
+    found = {}
+    for pair in pairs:
+        column, equals, kind = pair.rpartition("=")
+        if not equals or not column:
+            raise ConfigInvalidError(
+                f"{pair!r} is not COLUMN=TYPE", hint="for example --type views=bigint"
+            )
+        found[column] = kind
+    return found
 
 
 def make_recipe(request: BuildRequest) -> Recipe:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from internvid.cli.output import put, put_json
+from internvid.cli.output import instant_text, put, put_json
 from internvid.cli.searching import is_file
 from internvid.core.assignments import with_values
 from internvid.core.errors import ConfigInvalidError
@@ -41,7 +41,8 @@ def run_classify(options: ClassifyOptions) -> None:
         return
     for row in rows:
         best = ", ".join(f"{label} {chance:.3f}" for label, chance in row["labels"].items())
-        put(f"{row['start_seconds']:.3f}-{row['end_seconds']:.3f} s  {best or row['reason']}")
+        when = "-".join(instant_text(row[edge]) for edge in ("start_seconds", "end_seconds"))
+        put(f"{when} s  {best or row['reason']}")
 
 
 def read_labels(text: str) -> list[str]:

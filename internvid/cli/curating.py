@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import typer
@@ -73,8 +74,10 @@ def run_publish(
         put_json({"folder": folder, **manifest})
     else:
         put(f"{manifest['clips']} clips in {len(manifest['files'])} files: {folder}")
-        if missing:
-            put(f"{len(missing)} clips could not be written; see {folder}/manifest.json")
+    if missing:
+        reasons = Counter(row["reason"] for row in missing).most_common()
+        why = ", ".join(f"{count} {reason}" for reason, count in reasons)
+        say(f"{len(missing)} clips could not be written ({why}); see {folder}/manifest.json")
     if missing and not manifest["clips"]:
         say(f"no clip could be written: {missing[0]['reason']}; the videos must be where they were")
         raise typer.Exit(1)

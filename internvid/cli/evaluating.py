@@ -1,4 +1,4 @@
-"""evaluate: a model on a benchmark, or results as a page."""
+"""evaluate: a model on a benchmark, or results as a page. Under torchrun, on many devices."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from internvid.dataset.parts import refuse_foreign, refuse_unwritable
 
 if TYPE_CHECKING:
     from internvid.evaluate.protocol import Protocol, Result
+    from internvid.evaluate.team import Team
 
 _EVERY_SECONDS = 5.0
 _SHOWN_MISSING = 10
@@ -58,10 +59,14 @@ def run_evaluate(request: EvaluateRequest) -> None:
         # Before hours are spent.
         refuse_foreign(request.output, _is_result, "a result of internvid evaluate", "result.json")
         refuse_unwritable(request.output)
-    result, seconds = _measure(benchmark, request)
-    if request.output is not None:
-        result.write(request.output)
-    _put_result(result, seconds, request)
+    from internvid.evaluate.team import joined
+
+    with joined() as team:
+        result, seconds = _measure(benchmark, request, team)
+        if team.rank == 0 and request.output is not None:
+            result.write(request.output)
+    if team.rank == 0:
+        _put_result(result, seconds, request)
 
 
 def make_benchmark(request: EvaluateRequest) -> Any:
@@ -83,8 +88,8 @@ def make_benchmark(request: EvaluateRequest) -> Any:
     return with_values(dataclasses.replace(benchmark, **wanted), request.assignments)
 
 
-def _measure(benchmark: Any, request: EvaluateRequest) -> tuple[Result, float]:
-    from internvid.evaluate.embedding import Run
+def _measure(benchmark: Any, request: EvaluateRequest, team: Team) -> tuple[Result, float]:
+    from internvid.evaluate.embedding import Run, be_silent
     from internvid.evaluate.loading import load_subject
     from internvid.evaluate.store import EmbeddingStore
 
@@ -98,7 +103,8 @@ def _measure(benchmark: Any, request: EvaluateRequest) -> tuple[Result, float]:
         device=request.device,
     )
     started = time.monotonic()
-    run = Run(EmbeddingStore(folder), Ticker(), request.workers)
+    progress = Ticker() if team.rank == 0 else be_silent
+    run = Run(EmbeddingStore(folder), progress, request.workers, team=team)
     return benchmark.evaluate(subject, run), time.monotonic() - started
 
 
@@ -163,8 +169,8 @@ def _put_result(result: Result, seconds: float, request: EvaluateRequest) -> Non
 
 def _texts(result: Result) -> str:
     cut = result.texts.get("cut")
-    told = "whether any was cut is not known" if cut is None else f"{cut:,} of them cut"
-    return f"{result.texts['texts']:,}, {told}"
+    known = "whether any was cut is not known" if cut is None else f"{cut:,} of them cut"
+    return f"{result.texts['texts']:,}, {known}"
 
 
 def _limit(protocol: Protocol) -> str:

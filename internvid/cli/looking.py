@@ -10,6 +10,7 @@ from internvid.cli.output import TRY_AGAIN, put, put_json, say, table
 from internvid.core import registry
 from internvid.core.assignments import settings_of, spell
 from internvid.core.errors import MisuseError
+from internvid.core.types import instant
 
 if TYPE_CHECKING:
     from internvid.dataset.store import Dataset
@@ -25,8 +26,8 @@ def run_shots(video: Path, detector: str, assignments: list[str], *, as_json: bo
     component = registry.create("detector", detector, assignments)
     rows = [
         {
-            "start_seconds": round(shot.span.start_seconds, 6),
-            "end_seconds": round(shot.span.end_seconds, 6),
+            "start_seconds": instant(shot.span.start_seconds, 6),
+            "end_seconds": instant(shot.span.end_seconds, 6),
             "transition": shot.transition,
             "score": round(shot.score, 4),
             "transition_seconds": round(shot.transition_seconds, 4),
@@ -60,10 +61,24 @@ def run_status(dataset: Path, *, as_json: bool) -> None:
         put(f"columns   {', '.join(map(_column_line, status['columns']))}")
     if status["subsets"]:
         put(f"subsets   {', '.join(map(_subset_line, status['subsets']))}")
+    if status["set_aside"]:
+        put("\nset aside of tables")
+        put(table(_aside_rows(status["set_aside"])))
     if status["failures"]:
         put("\nfailed")
         put(table(status["failures"], ["reason", "error", "uri"]))
         say(f"\n{TRY_AGAIN}")
+
+
+def _aside_rows(tables: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The lines that are named of each table, and how many more there are."""
+    found = []
+    for one in tables:
+        found += [{**each, "table": one["table"]} for each in one["first"]]
+        more = one["rows"] + one["values"] - len(one["first"])
+        if more > 0:
+            found.append({"line": None, "reason": f"and {more} more", "table": one["table"]})
+    return found
 
 
 def _subset_line(one: dict[str, Any]) -> str:
@@ -143,6 +158,11 @@ def run_list(what: str, subset: str | None, limit: int, *, rejected: bool, as_js
             {"uri": uri, "metadata": metadata, **row}
             for row, uri, metadata in opened.rows_with_source(relation)
         ]
+        if len(rows) == limit:
+            every = opened.clips_relation(subset, rejected=rejected).aggregate("count(*)")
+            ((total,),) = every.fetchall()
+            if total > limit:
+                say(f"{limit} of {total:,} clips; others with --limit {total}")
     tell_of_subset(opened, subset)
     if as_json:
         put_json(rows)
@@ -253,10 +273,10 @@ def run_show(dataset: Path, clip_id: str, pictures: Path | None, *, as_json: boo
     row = opened.clip(clip_id)
     uri, metadata = opened.source_of(row["video_id"])
     stored = list(opened.jpegs(row["clip_id"]))
-    row["picks"] = [round(seconds, 3) for seconds, _ in stored]
+    row["picks"] = [instant(seconds) for seconds, _ in stored]
     if pictures is not None:
         for seconds, jpeg in stored:
-            commit_bytes(pictures / f"{row['clip_id'][:12]}_{seconds:09.3f}.jpg", jpeg)
+            commit_bytes(pictures / f"{row['clip_id'][:12]}_{instant(seconds):09.3f}.jpg", jpeg)
     if as_json:
         put_json({"uri": uri, "metadata": metadata, **row})
         return

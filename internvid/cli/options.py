@@ -22,3 +22,13 @@ Context = Annotated[
 Preprocessing = Annotated[
     str, typer.Option(help="How frames become pixels; default: the model's own.")
 ]
+Types = Annotated[
+    Optional[list[str]],
+    typer.Option(
+        "--type", metavar="COLUMN=TYPE", help="Of a column of a table, e.g. views=bigint."
+    ),
+]
+Moved = Annotated[
+    Optional[list[str]],
+    typer.Option("--remap", metavar="OLD=NEW", help="Sources at OLD were moved to NEW."),
+]

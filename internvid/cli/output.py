@@ -10,7 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from internvid.core.types import instant
+
 TRY_AGAIN = "to try them again: the same build with --retry"
+INSTANTS = frozenset({"start_seconds", "end_seconds", "pts_seconds"})
 _CELL_CHARACTERS = 200
 # What drives a terminal instead of being shown by it, and marks that turn the order of text round.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -53,11 +56,14 @@ def jsonable(value: Any) -> Any:
 
 
 def table(rows: list[dict[str, Any]], columns: list[str] | None = None) -> str:
-    """Aligned plain text of rows, numbers to the right; long texts lose their end."""
+    """Aligned plain text of rows, numbers to the right; long texts lose their end.
+
+    Columns of `INSTANTS` are times in a video: shown so that they lie in the frame they mean.
+    """
     if not rows:
         return "(nothing)"
     names = columns or list(rows[0])
-    cells = [[_cell(row.get(name)) for name in names] for row in rows]
+    cells = [[_cell(row.get(name), name) for name in names] for row in rows]
     widths = [max(len(name), *(len(row[at]) for row in cells)) for at, name in enumerate(names)]
     numeric = [
         all(isinstance(row.get(name), (int, float)) or row.get(name) is None for row in rows)
@@ -73,12 +79,18 @@ def table(rows: list[dict[str, Any]], columns: list[str] | None = None) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _cell(value: Any) -> str:
+def instant_text(seconds: float) -> str:
+    """A time in a video in thousandths of a second, never behind it."""
+    return f"{instant(seconds):.3f}"
+
+
+def _cell(value: Any, name: str) -> str:
     if value is None:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
+        value = instant(value) if name in INSTANTS else value
         return f"{value:.3f}".rstrip("0").rstrip(".") if abs(value) < 1e6 else f"{value:.0f}"
     text = str(value).replace("\n", " ")
     is_long = len(text) > _CELL_CHARACTERS

@@ -34,7 +34,7 @@ def train(
         Optional[list[Path]],
         typer.Option(
             metavar="FOLDER",
-            help="DATA is one or more labelled lists (Kinetics, SSv2, ...) of videos in here.",
+            help="DATA is one or more annotation files (Kinetics, MSR-VTT, ...) of videos in here.",
         ),
     ] = None,
     held_out: Annotated[

@@ -85,19 +85,20 @@ def run_train(request: TrainRequest) -> None:
 
 
 def _open(request: TrainRequest, recipe: TrainRecipe, cache: Path) -> ClipSource:
-    from internvid.train.opening import open_labelled, open_source
+    from internvid.train.opening import open_source
+    from internvid.train.text_lists import open_listed
 
     if request.videos:
         if request.subset is not None:
-            raise MisuseError("labelled lists have no subsets", hint="leave --subset out")
+            raise MisuseError("annotation files have no subsets", hint="leave --subset out")
         lists = [Path(name) for name in request.data]
-        source, missing = open_labelled(lists, request.videos, request.held_out, cache)
-        if missing and int(os.environ.get("RANK", "0")) == 0:
-            say(f"{missing} of {missing + len(source.clips)} listed clips are not there")
-        return source
+        opened = open_listed(recipe, lists, request.videos, request.held_out, cache)
+        if opened.missing and int(os.environ.get("RANK", "0")) == 0:
+            say(f"{opened.missing} of {opened.listed} listed clips are not there or have no text")
+        return opened.source
     if len(request.data) > 1 or request.held_out:
         raise MisuseError(
-            "several --data and --held-out are for labelled lists",
+            "several --data and --held-out are for annotation files",
             hint="name the folder of their videos with --videos",
         )
     return open_source(request.data[0], recipe, cache, text=request.text, subset=request.subset)

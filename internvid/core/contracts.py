@@ -272,6 +272,8 @@ class ExportItem:
         source: the file it is cut from, or None when pixels are not wanted or gone.
         uri: of the source as recorded.
         metadata: what a table says of the source.
+        video: what the scan wrote down of the source: columns of the view `videos`.
+        copies: other files that had the same bytes, for when the source has others now.
     """
 
     clip: Clip
@@ -279,13 +281,17 @@ class ExportItem:
     source: Path | None
     uri: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    video: Mapping[str, Any] = field(default_factory=dict)
+    copies: Sequence[Path] = ()
 
 
 @runtime_checkable
 class Exporter(Protocol):
     """Writes chosen clips in a public format and returns what it wrote.
 
-    `export` returns the manifest: plain JSON values with at least `files` and `clips`.
+    `export` returns the manifest: plain JSON values with at least `files` and `clips`. One that
+    names columns of clips has `check(columns)` too, which is called with name -> type of them all
+    before anything is written, and refuses what is not there.
     """
 
     version: ClassVar[int]

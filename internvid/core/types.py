@@ -7,6 +7,7 @@ Times are seconds from the first displayed frame of a video. A span is half-open
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -21,7 +22,24 @@ from internvid.core.errors import ConfigInvalidError
 FloatArray = npt.NDArray[np.float64]
 Transition = Literal["start", "cut", "dissolve", "fade", "wipe", "split"]
 LEAD = "lead"
+OPENING_FADE, CLOSING_FADE = 4, 5
+"""Values of the column `gradual_kind`: the last blank frame before a fade that opens the video, and
+the first one behind a fade that ends it."""
 TRANSITIONS: tuple[str, ...] = ("start", "cut", "dissolve", "fade", "wipe", "split")
+
+
+def instant(seconds: float, decimals: int = 3) -> float:
+    """A time in a video with fewer decimals, never behind it.
+
+    Whoever seeks to the rounded time still meets the frame that begins at the exact one: 4.1708
+    becomes 4.170. (4.171 lies inside that frame, and the first frame from there on is the next.)
+
+    Args:
+        seconds: exact, but for the rounding of floats.
+        decimals: how many to keep.
+    """
+    scale = float(10**decimals)
+    return math.floor(seconds * scale + 1e-4) / scale
 
 
 @dataclass(frozen=True, order=True)

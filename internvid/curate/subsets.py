@@ -41,12 +41,9 @@ class Where:
             chosen = table.filter(f"({self.condition})")
             return chosen.project("clip_id, 'where' as reason").order("clip_id")
         except duckdb.Error as error:
-            reaches_out = isinstance(error, duckdb.PermissionException)
             raise ConfigInvalidError(
                 f"the condition {self.condition!r} cannot be used: {_first_line(error)}",
-                hint="a condition reads the dataset's own tables and nothing else"
-                if reaches_out
-                else f"columns are: {', '.join(table.columns)}",
+                hint=_way_on(error, table.columns),
             ) from error
 
 
@@ -73,6 +70,17 @@ class Random:
         drawn = table.project(f"clip_id, md5('{int(self.seed)}:' || clip_id) as draw")
         drawn = drawn.order("draw, clip_id").limit(self.count)
         return drawn.project("clip_id, 'random' as reason").order("clip_id")
+
+
+def _way_on(error: Exception, columns: list[str]) -> str:
+    if "Cannot access file" in str(error):
+        return "a condition reads the dataset's own tables and nothing else"
+    if "explicit cast is required" in str(error):
+        return (
+            "say what a text is, for example try_cast(views as double), or give columns of tables "
+            "their type: internvid build ... --type views=bigint"
+        )
+    return f"columns are: {', '.join(columns)}"
 
 
 def _first_line(error: Exception) -> str:

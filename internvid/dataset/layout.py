@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from internvid.core.errors import DatasetBusyError, DatasetFormatError, OutputExistsError
+from internvid.core.shell import command
 from internvid.core.temporary import is_temporary
 from internvid.dataset.names import foreign_entry, is_file_name
 from internvid.dataset.parts import (
@@ -50,6 +51,12 @@ class Record:
     columns: dict[str, dict[str, str]] = field(default_factory=dict)
     column_recipes: dict[str, Any] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
+
+    def scan_setting(self, scan: str, name: str) -> Any:
+        """A field of the recipe that made a scan; None where it is not known."""
+        recipe: Any = self.scans.get(scan)
+        fields = recipe.get("fields") if isinstance(recipe, dict) else None
+        return fields.get(name) if isinstance(fields, dict) else None
 
 
 @dataclass(frozen=True)
@@ -141,7 +148,9 @@ class Layout:
         except FileNotFoundError as error:
             raise DatasetFormatError(
                 f"{self.root} is not a dataset (no {RECORD} in it)",
-                hint="make one with: internvid build VIDEOS -o " + str(self.root),
+                hint=f"it has parts: {command('repair', self.root)} makes it anew"
+                if any(self.root.glob("sources/part-*.parquet"))
+                else "make one with: internvid build VIDEOS -o " + str(self.root),
             ) from error
         except OSError as error:
             reason = os.strerror(error.errno or 0).lower()
@@ -149,10 +158,13 @@ class Layout:
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise DatasetFormatError(
                 f"{self.record_path} is damaged: {error}",
-                hint="restore it from a copy; the parts beside it are intact",
+                hint=f"its parts need not be: {command('repair', self.root)} makes it anew",
             ) from error
         if not isinstance(data, dict) or data.pop("format", None) != FORMAT:
-            raise DatasetFormatError(f"{self.record_path} was not written by internvid")
+            raise DatasetFormatError(
+                f"{self.record_path} was not written by internvid",
+                hint=f"if the parts are your own: {command('repair', self.root)} makes it anew",
+            )
         version = data.pop("format_version", None)
         if version != FORMAT_VERSION:
             raise DatasetFormatError(
@@ -165,13 +177,42 @@ class Layout:
         if wrong is not None:
             raise DatasetFormatError(
                 f"{self.record_path} says what no dataset of internvid can: {wrong}",
-                hint="restore it from a copy",
+                hint=f"if the parts are your own: {command('repair', self.root)} makes it anew",
             )
         known = Record.__dataclass_fields__
         return Record(**{key: value for key, value in data.items() if key in known})
 
+    @property
+    def types_path(self) -> Path:
+        """What is recorded of the sources beside their parts: `metadata`, `sources_per_part`."""
+        return self.root / "sources" / "types.json"
+
+    def recipe_path(self, key: str) -> Path:
+        """The configuration behind a scan or a cut, beside its parts."""
+        return self._path("cuts" if "@" in key else "scans", key) / "recipe.json"
+
+    def columns_path(self, cut: str) -> Path:
+        """The current columns of a cut, and the configurations behind them, beside its parts."""
+        return self._path("cuts", cut) / "columns.json"
+
+    def _recipes(self, record: Record) -> Iterator[tuple[Path, Any]]:
+        """What a lost record is made again from, with the parts: path -> JSON value."""
+        kept = {"metadata": record.metadata, "sources_per_part": record.sources_per_part}
+        yield self.types_path, kept
+        for recipes in (record.scans, record.cuts):
+            yield from ((self.recipe_path(key), recipe) for key, recipe in recipes.items())
+        for cut, columns in record.columns.items():
+            recipes = {key: record.column_recipes.get(key, {}) for key in columns.values()}
+            yield self.columns_path(cut), {"columns": columns, "column_recipes": recipes}
+
     def write_record(self, record: Record) -> None:
-        """Replace `dataset.json` in one step."""
+        """Replace `dataset.json` in one step.
+
+        Its configurations are kept beside the parts too, so that it can be made again.
+        """
+        for path, value in self._recipes(record):
+            if path.parent.is_dir() and read_json(path) != plain_json(value):
+                commit_json(path, value)
         head = {"format": FORMAT, "format_version": FORMAT_VERSION}
         commit_json(self.record_path, {**head, **vars(record)})
 
@@ -229,6 +270,19 @@ class Layout:
         with held(self.root / "lock", busy):
             discard_temporaries(self.root)
             yield
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file; None where there is none, or none that can be read."""
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def plain_json(value: Any) -> Any:
+    """A value as it comes back from a JSON file."""
+    return json.loads(json.dumps(value))
 
 
 def _generation(number: int) -> str:

@@ -26,17 +26,6 @@ KINDS = frozenset({UNKNOWN, "BIGINT", "DOUBLE", "VARCHAR", "BOOLEAN", "DATE", "T
 """SQL types that a key of the metadata may have."""
 
 
-def rows_to_json(table: pa.Table) -> list[str]:
-    """Each row as one JSON text: keys sorted, nulls left out, so that equal rows are equal texts.
-
-    Times are ISO 8601, bytes are hexadecimal; NaN and infinity are null.
-    """
-    plain = pa.table(
-        [_readable(table.column(name)) for name in table.column_names], names=table.column_names
-    )
-    return [_to_json(row) for batch in plain.to_batches(8192) for row in batch.to_pylist()]
-
-
 def kinds_of(table: pa.Table) -> dict[str, str]:
     """Name -> SQL type of each column; text where it is nothing simpler, nested values too."""
     return {field.name: _kind(table.column(field.name), field.type) for field in table.schema}
@@ -83,8 +72,8 @@ def expressions(kinds: Mapping[str, str], taken: Collection[str]) -> Iterator[tu
         yield name, text if kind in ("VARCHAR", UNKNOWN) else f"try_cast({text} as {kind})"
 
 
-def _readable(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    # Python has no nanoseconds.
+def readable(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column whose values Python has: it has no nanoseconds."""
     kind = column.type
     if pa.types.is_timestamp(kind) and kind.unit == "ns":
         return column.cast(pa.timestamp("us", kind.tz), safe=False)
@@ -93,13 +82,19 @@ def _readable(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column
 
 
-def _to_json(row: Mapping[str, Any]) -> str:
-    known = {key: value for key, value in row.items() if _finite(value) is not None}
-    return json.dumps(_finite(known), sort_keys=True, ensure_ascii=False, default=_plain)
+def row_to_json(row: Mapping[str, Any]) -> str:
+    """A row as one JSON text: keys sorted, nulls left out, so that equal rows are equal texts.
+
+    Times are ISO 8601, bytes are hexadecimal; NaN and infinity are null.
+    """
+    finite = ((key, _finite(value)) for key, value in row.items())
+    return _ENCODER.encode({key: value for key, value in finite if value is not None})
 
 
 def _finite(value: Any) -> Any:
     """JSON has no NaN."""
+    if value is None or type(value) is str:
+        return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
@@ -115,6 +110,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.hex()
     return float(value) if isinstance(value, decimal.Decimal) else str(value)
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, default=_plain)
 
 
 def _kind(column: pa.ChunkedArray, kind: pa.DataType) -> str:

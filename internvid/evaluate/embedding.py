@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from internvid.evaluate.annotations.finding import VideoFolder
 from internvid.evaluate.embedders import Embedder, Frames, Vectors
 from internvid.evaluate.protocol import MissingClip
 from internvid.evaluate.store import EmbeddingStore, Shelf, make_key
+from internvid.evaluate.team import Team
 from internvid.evaluate.views import ViewPlan
 from internvid.run.executor import LocalExecutor, run_here
 from internvid.video.frame_folder import list_pictures
@@ -25,6 +26,7 @@ from internvid.video.frame_folder import list_pictures
 Progress = Callable[[str, int, int], None]
 Encoder = Callable[[Sequence[Frames]], npt.NDArray[np.float32]]
 _PART_TEXTS = 2048
+Item = TypeVar("Item")
 # A whole film may be decoded between two signs of progress.
 _HANG_CPU_SECONDS, _HANG_WALL_SECONDS = 600.0, 1800.0
 
@@ -43,12 +45,14 @@ class Run:
         progress: told (stage, done, total).
         workers: processes that read files; with 0 this one reads them, one after another.
         part_clips: clips embedded and kept together.
+        team: the processes that share the work.
     """
 
     store: EmbeddingStore = field(default_factory=EmbeddingStore)
     progress: Progress = be_silent
     workers: int = 0
     part_clips: int = 32
+    team: Team = field(default_factory=Team)
 
 
 class ListedClip(Protocol):
@@ -85,6 +89,11 @@ class MeasuredClips:
     vectors: Vectors
     missing: tuple[MissingClip, ...]
     listed: int
+
+    def beside(self, left_out: Sequence[tuple[str, str]]) -> MeasuredClips:
+        """The same clips, with what the files name and no clip could be made of as missing."""
+        more = tuple(MissingClip(name, reason) for name, reason in left_out)
+        return replace(self, missing=self.missing + more)
 
 
 @dataclass(frozen=True)
@@ -129,19 +138,7 @@ def encode_clips(
     plan, usual, shelf = kept
     missing: dict[int, str] = {}
     wanted = list(_locate(clips, folder, missing, run))
-    fresh = {item.key: item for item in wanted if item.key not in shelf}
-    failed: dict[bytes, str] = {}
-    batch: list[tuple[bytes, list[Frames]]] = []
-    read = _read_all(list(fresh.values()), ViewReader(plan, usual), run.workers)
-    for done, (item, views) in enumerate(read, start=1):
-        if isinstance(views, str):
-            failed[item.key] = views
-        else:
-            batch.append((item.key, views))
-        if len(batch) >= run.part_clips or done == len(fresh):
-            _keep(batch, encode, shelf)
-            batch = []
-        run.progress("videos", done, len(fresh))
+    failed = _encode_fresh(wanted, ViewReader(plan, usual), encode, shelf, run)
     missing |= {item.index: failed[item.key] for item in wanted if item.key in failed}
     good = [item for item in wanted if item.index not in missing]
     if not good:
@@ -159,42 +156,108 @@ def encode_clips(
     )
 
 
+def _encode_fresh(
+    wanted: Sequence[_Wanted], reader: ViewReader, encode: Encoder, shelf: Shelf, run: Run
+) -> dict[bytes, str]:
+    """Puts what is not on the shelf there; each process of the team does its share.
+
+    Returns:
+        Key -> reason of what could not be read.
+    """
+    fresh = _lacking({item.key: item for item in wanted}, shelf, run.team)
+    mine = run.team.share(list(fresh.values()))
+    failed: dict[bytes, str] = {}
+    kept: list[bytes] = []
+    batch: list[tuple[bytes, list[Frames]]] = []
+    for done, (item, views) in enumerate(_read_all(mine, reader, run.workers), start=1):
+        if isinstance(views, str):
+            failed[item.key] = views
+        else:
+            batch.append((item.key, views))
+        if len(batch) >= run.part_clips or done == len(mine):
+            _keep(batch, encode, shelf)
+            kept += [key for key, _ in batch]
+            batch = []
+        run.progress("videos", min(done * run.team.size, len(fresh)), len(fresh))
+    for names, rows in run.team.exchange(kept, shelf.get(kept) if kept else None):
+        shelf.remember(names, rows)
+    return {key: reason for each in run.team.gather(failed) for key, reason in each.items()}
+
+
+def _lacking(items: Mapping[bytes, Item], shelf: Shelf, team: Team) -> dict[bytes, Item]:
+    """Items that some process of the team has no row of, in order."""
+    lacking = set().union(*team.gather([key for key in items if key not in shelf]))
+    return {key: item for key, item in items.items() if key in lacking}
+
+
 def _locate(
     clips: Sequence[ListedClip], folder: VideoFolder, missing: dict[int, str], run: Run
 ) -> Iterator[_Wanted]:
     """Files of the clips; what is not found goes into `missing`."""
-    files = run.store.shelf("files")
-    fresh: dict[bytes, bytes] = {}
+    paths: dict[int, Path] = {}
     for index, clip in enumerate(clips):
         path = folder.find(clip.names)
         if isinstance(path, str):
             missing[index] = path
+        else:
+            paths[index] = path
+    contents = _contents_of(dict.fromkeys(paths.values()), run)
+    for index, path in paths.items():
+        content = contents[path]
+        if isinstance(content, str):
+            missing[index] = content
             continue
+        span = clips[index].span
+        times = None if span is None else (span.start_seconds, span.end_seconds)
+        yield _Wanted(index, path, span, make_key(content, times))
+
+
+def _contents_of(paths: Iterable[Path], run: Run) -> dict[Path, bytes | str]:
+    """Digest of each path's bytes, remembered by place, sizes and times of change.
+
+    Returns:
+        Digests; the reason instead of what cannot be read.
+    """
+    files = run.store.shelf("files")
+    found: dict[Path, bytes | str] = {}
+    keys: dict[Path, bytes] = {}
+    for path in paths:
         try:
-            content = _content_of(path, files, fresh)
+            keys[path] = _change_key(path)
         except OSError as error:
-            missing[index] = f"unreadable: {error.strerror or 'error'}"
-            continue
-        run.progress("files", index + 1, len(clips))
-        span = None if clip.span is None else (clip.span.start_seconds, clip.span.end_seconds)
-        yield _Wanted(index, path, clip.span, make_key(content, span))
-    if fresh:
-        rows = np.array([list(content) for content in fresh.values()], np.uint8)
-        files.add(list(fresh), rows)
+            found[path] = f"unreadable: {error.strerror or 'error'}"
+    fresh = _lacking({key: path for path, key in keys.items()}, files, run.team)
+    mine = run.team.share(list(fresh.items()))
+    failed: dict[bytes, str] = {}
+    digests: dict[bytes, bytes] = {}
+    for done, (key, path) in enumerate(mine, start=1):
+        try:
+            digests[key] = _digest_of(path)
+        except OSError as error:
+            failed[key] = f"unreadable: {error.strerror or 'error'}"
+        run.progress("files", min(done * run.team.size, len(fresh)), len(fresh))
+    rows = np.array([list(digest) for digest in digests.values()], np.uint8)
+    if digests:
+        files.add(list(digests), rows)
+    for names, others in run.team.exchange(list(digests), rows if digests else None):
+        files.remember(names, others)
+    reasons = {key: text for each in run.team.gather(failed) for key, text in each.items()}
+    for path, key in keys.items():
+        found[path] = reasons[key] if key in reasons else bytes(files.get([key])[0].tolist())
+    return found
 
 
-def _content_of(path: Path, files: Shelf, fresh: dict[bytes, bytes]) -> bytes:
-    """Digest of a clip's bytes, remembered by place, sizes and times of change."""
+def _change_key(path: Path) -> bytes:
     parts = list_pictures(path) if path.is_dir() else [path]
     facts = [(part.name, part.stat()) for part in parts]
     changed = [(name, one.st_size, one.st_mtime_ns) for name, one in facts]
-    key = make_key(os.fspath(path.resolve()), changed)
-    if key in files:
-        return bytes(files.get([key])[0].tolist())
-    if key not in fresh:
-        digests = [_digest(part) for part in parts]
-        fresh[key] = make_key(*digests) if path.is_dir() else digests[0]
-    return fresh[key]
+    return make_key(os.fspath(path.resolve()), changed)
+
+
+def _digest_of(path: Path) -> bytes:
+    if not path.is_dir():
+        return _digest(path)
+    return make_key(*[_digest(part) for part in list_pictures(path)])
 
 
 def _digest(path: Path) -> bytes:
@@ -262,12 +325,17 @@ def embed_texts(texts: Sequence[str], embedder: Embedder, run: Run) -> Vectors:
     """Vectors of texts, each different one embedded once per store. float32 [M, D]."""
     shelf = run.store.shelf("texts", embedder=embedder.identity().digest)
     keys = [make_key(text) for text in texts]
-    fresh = [(k, t) for k, t in dict(zip(keys, texts, strict=True)).items() if k not in shelf]
-    for start in range(0, len(fresh), _PART_TEXTS):
-        part = fresh[start : start + _PART_TEXTS]
+    fresh = _lacking(dict(zip(keys, texts, strict=True)), shelf, run.team)
+    mine = run.team.share(list(fresh.items()))
+    kept: list[bytes] = []
+    for start in range(0, len(mine), _PART_TEXTS):
+        part = mine[start : start + _PART_TEXTS]
         vectors = embedder.text_vectors([text for _, text in part])
         shelf.add([key for key, _ in part], check_vectors(vectors, len(part), "texts"))
-        run.progress("texts", min(start + _PART_TEXTS, len(fresh)), len(fresh))
+        kept += [key for key, _ in part]
+        run.progress("texts", min(len(kept) * run.team.size, len(fresh)), len(fresh))
+    for names, rows in run.team.exchange(kept, shelf.get(kept) if kept else None):
+        shelf.remember(names, rows)
     found: Vectors = shelf.get(keys)
     return found
 

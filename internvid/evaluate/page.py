@@ -27,6 +27,8 @@ _COLUMNS = {
     "top5": "top-5",
     "mean_top1_top5": "mean of both",
     "mean_class_top1": "mean over classes",
+    "mean_average_precision": "mAP",
+    "weighted_average_precision": "weighted mAP",
     "strength": "strength",
     "r1": "R@1",
     "r5": "R@5",
@@ -36,7 +38,7 @@ _COLUMNS = {
     "mean_recall": "mean recall",
 }
 _LONGEST_FIRST = sorted(_COLUMNS, key=len, reverse=True)
-_MAIN = ("top1", "text_to_video_r1", "video_to_text_r1")
+_MAIN = ("top1", "mean_average_precision", "text_to_video_r1", "video_to_text_r1")
 _MOST_MISSING = 50
 _WORST_CLASSES = 10
 

@@ -19,6 +19,7 @@ from internvid.evaluate.annotations.actions import (
     read_ssv2,
     read_ucf101,
 )
+from internvid.evaluate.annotations.finding import VideoFolder
 from internvid.evaluate.annotations.records import LabelledSet
 from internvid.evaluate.benchmark import (
     FileBenchmark,
@@ -27,10 +28,18 @@ from internvid.evaluate.benchmark import (
     optional_classes,
 )
 from internvid.evaluate.embedders import Classifier, Embedder, Frames, Vectors, unit
-from internvid.evaluate.embedding import Run, embed_clips, embed_texts, encode_clips
+from internvid.evaluate.embedding import (
+    ListedClip,
+    MeasuredClips,
+    Run,
+    embed_clips,
+    embed_texts,
+    encode_clips,
+)
 from internvid.evaluate.metrics import accuracy_per_class, measure_recognition, rank_labels
 from internvid.evaluate.protocol import Result
 from internvid.evaluate.templates import digest_texts, fill_templates, find_templates
+from internvid.evaluate.views import ViewPlan
 
 
 @dataclass(frozen=True)
@@ -292,28 +301,9 @@ class FineTunedRecognition(FileBenchmark):
         Raises:
             ConfigInvalidError: the subject has no classes, or lacks one of the set.
         """
-        if not isinstance(subject, Classifier):
-            raise ConfigInvalidError(
-                f"{subject.identity().name} has no classes of its own",
-                hint="measure it zero-shot, for example with --benchmark k400, or fine-tune it: "
-                "internvid train --recipe viclip_action",
-            )
-        names = subject.class_names()
+        names = need_classifier(subject).class_names()
         listed = self.read(names)
-        about = subject.identity()
-        shelf = run.store.shelf(
-            "scores",
-            model=about.digest,
-            plan=repr(self.views),
-            frames=self.views.frames or about.frames,
-        )
-
-        def chances(videos: Sequence[Frames]) -> Vectors:
-            return softmax(subject.class_scores(videos))
-
-        measured = encode_clips(
-            listed.clips, self.folder(), chances, (self.views, about.frames, shelf), run
-        )
+        measured = classify_clips(listed.clips, self.folder(), subject, self.views, run)
         # Classes that the set does not have are left out: the answer is one of the set's.
         order = [names.index(name) for name in listed.classes]
         scores = measured.vectors.mean(axis=1)[:, order]
@@ -323,6 +313,35 @@ class FineTunedRecognition(FileBenchmark):
         if self.views.views > 1:
             fields["views"] = f"{self.views.words}, mean of probabilities"
         return finish(metrics, fields, subject, measured, classes)
+
+
+def need_classifier(subject: Any) -> Classifier:
+    """The subject, if it has classes.
+
+    Raises:
+        ConfigInvalidError: it has none.
+    """
+    if isinstance(subject, Classifier):
+        return subject
+    raise ConfigInvalidError(
+        f"{subject.identity().name} has no classes of its own",
+        hint="measure it zero-shot, for example with --benchmark k400, or fine-tune it: "
+        "internvid train --recipe viclip_action",
+    )
+
+
+def classify_clips(
+    clips: Sequence[ListedClip], folder: VideoFolder, subject: Classifier, plan: ViewPlan, run: Run
+) -> MeasuredClips:
+    """Probabilities of the classes of a classifier in place of vectors, a row a view."""
+    about = subject.identity()
+    frames = plan.frames or about.frames
+    shelf = run.store.shelf("scores", model=about.digest, plan=repr(plan), frames=frames)
+
+    def chances(videos: Sequence[Frames]) -> Vectors:
+        return softmax(subject.class_scores(videos))
+
+    return encode_clips(clips, folder, chances, (plan, about.frames, shelf), run)
 
 
 def softmax(logits: npt.NDArray[np.floating[Any]]) -> Vectors:

@@ -11,8 +11,9 @@ UMT and ALBEF take the head's alone (0).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -45,6 +46,7 @@ from internvid.evaluate.protocol import Result
 from internvid.evaluate.retrieval import ZeroShotRetrieval, list_queries
 from internvid.evaluate.store import EmbeddingStore
 from internvid.evaluate.synthetic import SyntheticRetrieval
+from internvid.evaluate.team import ALONE, Team
 from internvid.evaluate.templates import find_cleaning
 from internvid.synthetic.clips import ClipSpec, render_clip
 
@@ -60,6 +62,7 @@ def rerank(
     matcher: MatchingEmbedder,
     top: int,
     first_stage: float = 1.0,
+    team: Team = ALONE,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Scores in which the best `top` of each query are ordered by the matching head.
 
@@ -72,30 +75,21 @@ def rerank(
         matcher: judges pairs.
         top: candidates of a query, at least 1.
         first_stage: weight of the first stage's logits beside the head's.
+        team: the processes that share the queries.
 
     Returns:
         [videos, texts] for text to video, and for video to text.
     """
     if top < 1:
         raise ConfigInvalidError(f"top must be at least 1, got {top}")
-    tokens, shown = matcher.sentence_tokens(texts)
-    judged: dict[tuple[int, int], float] = {}
+    pairs = _PairMargins(matcher, *matcher.sentence_tokens(texts), clips, first_stage)
     lifted: list[npt.NDArray[np.float64]] = []
     for scores in (plain.T, plain):
         # Rows are queries now: texts, then videos.
         count = min(top, scores.shape[1])
         chosen = np.argsort(-scores, axis=1, kind="stable")[:, :count]
-        by_text = not lifted
-        margins = np.empty(chosen.shape, dtype=np.float64)
-        for query, found in enumerate(chosen):
-            pairs = [(int(at), query) if by_text else (query, int(at)) for at in found]
-            fresh = [pair for pair in pairs if pair not in judged]
-            if fresh:
-                videos, asked = np.array(fresh, dtype=np.int64).T
-                new = matcher.margins(tokens[asked], shown[asked], clips(videos))
-                judged |= dict(zip(fresh, map(float, new), strict=True))
-            margins[query] = [judged[pair] for pair in pairs]
-            margins[query] += first_stage * matcher.scale * scores[query, found]
+        work = functools.partial(pairs.margins, scores, chosen, by_text=not lifted)
+        margins = team.spread(range(len(chosen)), work)
         matrix = scores.astype(np.float64)
         # All margins above all cosines, and no larger than they: what rounding may blur is told
         # by the largest score, and must stay the same for what keeps its first order.
@@ -105,6 +99,55 @@ def rerank(
         np.put_along_axis(matrix, chosen, first, axis=1)
         lifted.append(matrix)
     return lifted[0].T, lifted[1]
+
+
+@dataclass(frozen=True)
+class _PairMargins:
+    """Margins of pairs by the matching head, each pair computed once.
+
+    Attributes:
+        matcher: has the head.
+        tokens, shown: of the texts, see `MatchingEmbedder.sentence_tokens`.
+        clips: see `rerank`.
+        first_stage: likewise.
+        known: (video, text) -> margin.
+    """
+
+    matcher: MatchingEmbedder
+    tokens: npt.NDArray[Any]
+    shown: npt.NDArray[np.bool_]
+    clips: ClipTokens
+    first_stage: float
+    known: dict[tuple[int, int], float] = field(default_factory=dict)
+
+    def margins(
+        self,
+        scores: Scores,
+        chosen: npt.NDArray[np.int64],
+        queries: Sequence[int],
+        *,
+        by_text: bool,
+    ) -> npt.NDArray[np.float64]:
+        """Margins of the candidates of some queries. [len(queries), top].
+
+        Args:
+            scores: [queries, answers], the first stage.
+            chosen: [queries, top], the candidates.
+            queries: which rows.
+            by_text: whether queries are texts; else videos.
+        """
+        rows = []
+        for query in queries:
+            pairs = [(int(at), query) if by_text else (query, int(at)) for at in chosen[query]]
+            fresh = [pair for pair in pairs if pair not in self.known]
+            if fresh:
+                videos, texts = np.array(fresh, dtype=np.int64).T
+                shown = self.shown[texts]
+                new = self.matcher.margins(self.tokens[texts], shown, self.clips(videos))
+                self.known.update(zip(fresh, map(float, new), strict=True))
+            own = np.array([self.known[pair] for pair in pairs])
+            rows.append(own + self.first_stage * self.matcher.scale * scores[query, chosen[query]])
+        return np.stack(rows)
 
 
 @dataclass(frozen=True)
@@ -136,6 +179,7 @@ def rank_twice(
     matcher: MatchingEmbedder,
     order: tuple[int, float],
     tie_rule: TieRule = "pessimistic",
+    team: Team = ALONE,
 ) -> RankedTwice:
     """Plain retrieval, and the same re-ranked.
 
@@ -145,9 +189,10 @@ def rank_twice(
         texts, clips, matcher: see `rerank`.
         order: its `top` and `first_stage`.
         tie_rule: see `TieRule`.
+        team: see `rerank`.
     """
     plain, scores = VectorSimilarity(*vectors), vectors[0] @ vectors[1].T
-    to_video, to_text = rerank(scores, texts, clips, matcher, *order)
+    to_video, to_text = rerank(scores, texts, clips, matcher, *order, team)
     # A head judges a clip and its copy alike, but for rounding by their places in the batch.
     height = float(np.abs(scores).max())
     first, second = (
@@ -184,7 +229,7 @@ class RerankedRetrieval(ZeroShotRetrieval):
                 f"of={self.of} is no benchmark of plain retrieval",
                 hint="for example --set of=msrvtt",
             )
-        listed: CaptionedSet = kind(annotations=self.annotations).read()
+        listed: CaptionedSet = kind(annotations=self.annotations, split=self.split).read()
         return listed
 
     def evaluate(self, subject: Embedder, run: Run) -> Result:
@@ -196,6 +241,7 @@ class RerankedRetrieval(ZeroShotRetrieval):
         listed = listed.as_paragraphs() if self.text_mode == "paragraph" else listed
         clean = find_cleaning(self.cleaning)
         measured, tokens = self._encode(listed, matcher, run)
+        measured = measured.beside(listed.left_out)
         found = [listed.clips[at] for at in measured.indices]
         texts, pairs = list_queries(
             [tuple(clean(text) for text in clip.texts) for clip in found], shared=self.shared_texts
@@ -209,6 +255,7 @@ class RerankedRetrieval(ZeroShotRetrieval):
             matcher,
             (self.top, self.first_stage),
             self.tie_rule,
+            run.team,
         )
         fields = begin_protocol(self, listed.digest, listed.clips, measured, matcher) | {
             "text_cleaning": self.cleaning,
@@ -266,21 +313,29 @@ class RerankedSyntheticRetrieval(SyntheticRetrieval):
         matcher = need_matcher(subject)
         about = matcher.identity()
         frames, size = self.frames or about.frames, self.size or matcher.model.config.resolution
-        vectors, tokens = [], []
-        for start in range(0, len(specs), _PART):
-            videos = [render_clip(spec, frames, size) for spec in specs[start : start + _PART]]
-            vectors.append(matcher.video_vectors(videos))
-            tokens.append(matcher.clip_tokens(videos))
-            run.progress("clips", start + len(videos), len(specs))
-        everything = np.concatenate(tokens)
+        tokens: list[npt.NDArray[np.float16]] = []
+
+        def vectors_of(own: Sequence[ClipSpec]) -> Vectors:
+            vectors = []
+            for start in range(0, len(own), _PART):
+                videos = [render_clip(spec, frames, size) for spec in own[start : start + _PART]]
+                vectors.append(matcher.video_vectors(videos))
+                tokens.append(matcher.clip_tokens(videos))
+                done = (start + len(videos)) * run.team.size
+                run.progress("clips", min(done, len(specs)), len(specs))
+            return np.concatenate(vectors)
+
+        vectors = run.team.spread(specs, vectors_of)
+        everything = run.team.spread(specs, lambda _: np.concatenate(tokens))
         texts = self.texts(specs)
         return rank_twice(
-            (np.concatenate(vectors), matcher.text_vectors(texts)),
+            (vectors, matcher.text_vectors(texts)),
             [(at, at) for at in range(len(specs))],
             texts,
             lambda at: everything[at],
             matcher,
             (self.top, self.first_stage),
+            team=run.team,
         )
 
     def details(self) -> dict[str, Any]:

@@ -10,14 +10,19 @@ import numpy as np
 
 from internvid.core.errors import ConfigInvalidError
 from internvid.evaluate.annotations.captioned import (
-    read_captions,
     read_lsmdc,
     read_msrvtt,
     read_vatex,
 )
-from internvid.evaluate.annotations.moments import read_activitynet, read_didemo
+from internvid.evaluate.annotations.moments import (
+    read_activitynet,
+    read_charades_sta,
+    read_didemo,
+    read_youcook2,
+)
 from internvid.evaluate.annotations.msvd import read_msvd
 from internvid.evaluate.annotations.records import CaptionedSet
+from internvid.evaluate.annotations.texts import read_texts
 from internvid.evaluate.benchmark import FileBenchmark, begin_protocol, finish
 from internvid.evaluate.embedders import Embedder, unit
 from internvid.evaluate.embedding import Run, embed_clips, embed_texts
@@ -39,6 +44,7 @@ class ZeroShotRetrieval(FileBenchmark):
             each that ties with the others.
         tie_rule: `pessimistic`: equal scores count against the model; `public`: what is listed
             later is ahead, as in the reference's code, to compare with published numbers.
+        split: of files that hold several; by default the one that the set is measured on.
     """
 
     text_mode: Literal["sentence", "paragraph"] = "sentence"
@@ -46,6 +52,7 @@ class ZeroShotRetrieval(FileBenchmark):
     dual_softmax: bool = False
     shared_texts: bool = False
     tie_rule: TieRule = "pessimistic"
+    split: str | None = None
 
     version: ClassVar[int] = 1
     name: ClassVar[str] = "captions"
@@ -53,7 +60,7 @@ class ZeroShotRetrieval(FileBenchmark):
 
     def read(self) -> CaptionedSet:
         """The captioned clips, each text by itself."""
-        return read_captions(self.paths()[0])
+        return read_texts(self.paths(), split=self.split)
 
     def evaluate(self, subject: Embedder, run: Run) -> Result:
         """See `Benchmark`; the subject is an `Embedder`."""
@@ -64,6 +71,7 @@ class ZeroShotRetrieval(FileBenchmark):
             listed = listed.as_paragraphs()
         clean = find_cleaning(self.cleaning)
         measured = embed_clips(listed.clips, self.folder(), subject, self.views, run)
+        measured = measured.beside(listed.left_out)
         found = [listed.clips[at] for at in measured.indices]
         texts, pairs = list_queries(
             [tuple(clean(text) for text in clip.texts) for clip in found], shared=self.shared_texts
@@ -126,11 +134,12 @@ class MSRVTT(ZeroShotRetrieval):
     def read(self) -> CaptionedSet:
         """See `ZeroShotRetrieval`."""
         paths = self.paths()
-        return read_msrvtt(paths[0], paths[1] if len(paths) > 1 else None)
+        second = paths[1] if len(paths) > 1 else None
+        return read_msrvtt(paths[0], second, split=self.split or "test")
 
 
 class MSVD(ZeroShotRetrieval):
-    """MSVD test: test_list.txt and raw-captions.pkl, read without running anything in it."""
+    """MSVD test: test_list.txt and raw-captions.pkl (nothing in it is run), or captions as JSON."""
 
     name = "msvd"
     usual_clips = (670,)
@@ -138,7 +147,7 @@ class MSVD(ZeroShotRetrieval):
     def read(self) -> CaptionedSet:
         """See `ZeroShotRetrieval`."""
         paths = self.paths()
-        return read_msvd(paths[0], paths[1] if len(paths) > 1 else None)
+        return read_msvd(paths[0], paths[1] if len(paths) > 1 else None, split=self.split)
 
 
 class LSMDC(ZeroShotRetrieval):
@@ -186,3 +195,24 @@ class VATEX(ZeroShotRetrieval):
         """See `ZeroShotRetrieval`."""
         paths = self.paths()
         return read_vatex(paths[0], paths[1] if len(paths) > 1 else None)
+
+
+class YouCook2(ZeroShotRetrieval):
+    """YouCook2 validation: MIL-NCE's CSV or the authors' JSON; each step is a clip."""
+
+    name = "youcook2"
+    usual_clips = (3350, 3492)  # without the videos of HowTo100M, and all
+
+    def read(self) -> CaptionedSet:
+        """See `ZeroShotRetrieval`."""
+        return read_youcook2(self.paths()[0], split=self.split)
+
+
+class CharadesSTA(ZeroShotRetrieval):
+    """Charades-STA test: lines `ID START END##sentence`; each moment is a clip."""
+
+    name = "charades-sta"
+
+    def read(self) -> CaptionedSet:
+        """See `ZeroShotRetrieval`."""
+        return read_charades_sta(self.paths()[0])

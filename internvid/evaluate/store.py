@@ -62,16 +62,8 @@ class Shelf:
             ConfigInvalidError: another number of rows, or another shape than before.
             StorageError: the disk is full or refuses.
         """
-        if len(keys) != len(rows):
-            raise ConfigInvalidError(f"{len(keys)} keys for {len(rows)} rows")
-        if not keys:
-            return
-        self._check_shape(rows)
-        table = np.empty(len(keys), [("key", f"V{KEY_BYTES}"), ("row", rows.dtype, rows.shape[1:])])
-        table["key"] = [np.void(key) for key in keys]
-        table["row"] = rows
-        self._take(table)
-        if self._folder is None:
+        table = self._remember(keys, rows)
+        if self._folder is None or table is None:
             return
         if not (self._folder / "about.json").is_file():
             commit_json(self._folder / "about.json", self._about)
@@ -81,10 +73,30 @@ class Shelf:
         name = hashlib.blake2b(data.getvalue(), digest_size=8).hexdigest()
         commit_bytes(self._folder / f"part-{name}.npy", data.getvalue())
 
+    def remember(self, keys: Sequence[bytes], rows: Rows) -> None:
+        """Keep rows in memory alone: another process has them on disk.
+
+        Raises:
+            ConfigInvalidError: see `add`.
+        """
+        self._remember(keys, rows)
+
     def get(self, keys: Sequence[bytes]) -> Rows:
         """The rows of keys that are all there. [N, ...]."""
         found = [self._places[key] for key in keys]
         return np.stack([rows[at] for rows, at in found])
+
+    def _remember(self, keys: Sequence[bytes], rows: Rows) -> Rows | None:
+        if len(keys) != len(rows):
+            raise ConfigInvalidError(f"{len(keys)} keys for {len(rows)} rows")
+        if not keys:
+            return None
+        self._check_shape(rows)
+        table = np.empty(len(keys), [("key", f"V{KEY_BYTES}"), ("row", rows.dtype, rows.shape[1:])])
+        table["key"] = [np.void(key) for key in keys]
+        table["row"] = rows
+        self._take(table)
+        return table
 
     def _read(self, path: Path) -> None:
         try:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from internvid.core.errors import ConfigInvalidError
 from internvid.evaluate.embedders import Embedder, Frames, Vectors, count_texts
@@ -121,15 +122,22 @@ class _SyntheticBenchmark:
         """Vectors of the clips, and of their middle frames repeated. float32 [N, D] each."""
         about = subject.identity()
         count, size = self.frames or about.frames, self.size or about.resolution or _SIZE
-        moving: list[Vectors] = []
-        still: list[Vectors] = []
-        for start in range(0, len(specs), _PART):
-            videos = [render_clip(s, count, size) for s in specs[start : start + _PART]]
-            for clips, vectors in ((videos, moving), (list(map(repeat_middle, videos)), still)):
-                made = subject.video_vectors(clips)
-                vectors.append(check_vectors(made, len(clips), "videos"))
-            run.progress("clips", start + len(videos), len(specs))
-        return np.concatenate(moving), np.concatenate(still)
+
+        def work(own: Sequence[ClipSpec]) -> npt.NDArray[Any]:
+            made = []
+            for start in range(0, len(own), _PART):
+                videos = [render_clip(s, count, size) for s in own[start : start + _PART]]
+                pair = [
+                    check_vectors(subject.video_vectors(clips), len(clips), "videos")
+                    for clips in (videos, list(map(repeat_middle, videos)))
+                ]
+                made.append(np.stack(pair, axis=1))
+                done = (start + len(videos)) * run.team.size
+                run.progress("clips", min(done, len(specs)), len(specs))
+            return np.concatenate(made)
+
+        both = run.team.spread(specs, work)
+        return np.ascontiguousarray(both[:, 0]), np.ascontiguousarray(both[:, 1])
 
     def texts(self, specs: Sequence[ClipSpec]) -> list[str]:
         """The sentences of the clips, cleaned."""

@@ -160,17 +160,29 @@ def _signals_of(record: Record) -> dict[str, str]:
 
 def note_column(record: Record, job: ColumnJob) -> None:
     """Remember what makes a column and what it reads, in memory."""
-    traits = job.traits
     known = record.column_recipes.get(job.column, {})
     record.column_recipes[job.column] = {
         **({"describes": known["describes"]} if "describes" in known else {}),
-        **identity(job.component),
+        **column_record(job.component, job.text),
+    }
+
+
+def column_record(component: Any, text: str | None = None) -> dict[str, Any]:
+    """What is recorded of a column beside its key.
+
+    Args:
+        component: that makes it.
+        text: `name@fingerprint` of the text column that it reads.
+    """
+    traits = traits_of(component)
+    return {
+        **identity(component),
         "verb": traits.verb,
         "value_type": traits.value_type,
         "extras": dict(traits.extras),
         "reads": sorted(traits.reads),
-        "text": job.text,
-        "weights": weights_of(job.component),
+        "text": text,
+        "weights": weights_of(component),
     }
 
 

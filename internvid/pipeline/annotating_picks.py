@@ -8,6 +8,7 @@ any cut that has the same spans.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,11 +16,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av.error
 import numpy as np
 
 from internvid.core.contracts import ClipView, Needs
-from internvid.core.errors import VideoError
+from internvid.core.errors import VideoError, VideoUnreadableError
 from internvid.dataset.layout import Layout
 from internvid.dataset.parts import (
     discard,
@@ -36,6 +36,9 @@ from internvid.pipeline.annotating_progress import AnnotateProgress
 from internvid.run.executor import Executor
 from internvid.video.decode import Picture, VideoPass, open_video
 from internvid.video.picture import Painter, encode_jpeg
+from internvid.video.probe import hash_file
+from internvid.video.reader import seek_before
+from internvid.video.times import has_own_times, stores_times
 
 _QUALITY = 90
 _CLIPS_PER_GROUP = 16
@@ -64,6 +67,8 @@ class SpansTask:
         seconds_per_tick: of the stream.
         short_side: pixels of the shorter side; smaller sources stay as they are.
         stage: the file to write.
+        is_timed: whether frames can be found by their time in the stream.
+        is_numbered: whether the numbers of frames count all displayed ones.
     """
 
     video_id: str
@@ -73,6 +78,8 @@ class SpansTask:
     short_side: int
     spans: tuple[WantedSpan, ...]
     stage: Path
+    is_timed: bool = False
+    is_numbered: bool = False
 
 
 def give_pick_sets(
@@ -204,6 +211,7 @@ def _tasks(
         if row["status"] == "ok"
     }
     frames, side = map(int, name.split("x"))
+    mode = layout.read_record().scan_setting(scan, "mode")
     for video_id, rows in by_video.items():
         video = videos[video_id]
         picks = read_rows_of(
@@ -225,6 +233,8 @@ def _tasks(
                 side,
                 spans,
                 layout.staged_picks(scan, name, part) / f"{video_id}.parquet",
+                has_own_times(video) and stores_times(video["container"]),
+                (video.get("scan_mode") or mode) == "full",
             )
 
 
@@ -256,14 +266,20 @@ def spread_frames(start: int, end: int, count: int) -> tuple[int, ...]:
 
 
 def decode_spans(task: SpansTask, report: Any) -> int:
-    """Decode and stage the wanted frames of one video; returns how many clips are whole."""
+    """Decode and stage the wanted frames of one video; returns how many clips are whole.
+
+    Raises:
+        VideoError: the source cannot be read, or holds other bytes now (`source_changed`).
+    """
+    if hash_file(task.path) != task.video_id:
+        raise VideoUnreadableError("it has other bytes now", reason="source_changed")
     open_spans = {span.clip_id: span for span in task.spans}
     owners = {tick: span.clip_id for span in task.spans for tick in span.ticks}
     found: dict[int, StoredPicture] = {}
     whole = 0
     with part_writer(task.stage, SPAN_PICK_SCHEMA) as writer:
         rows: list[dict[str, Any]] = []
-        for seeks in (True, False):
+        for seeks in (True, False) if task.is_timed else (False,):
             missing = [tick for span in open_spans.values() for tick in span.ticks]
             wanted = set(missing) - set(found)
             if not wanted:
@@ -312,13 +328,8 @@ def _pictures(
     far = _WORTH_A_SEEK_SECONDS / opened.facts.time_base
     while remaining:
         if seeks:
-            _seek_before(opened, task.start_pts + remaining[0])
-        for item in opened.read():
-            if not isinstance(item, Picture):
-                continue
-            raw = item.frame.pts
-            # Read from the start, times are those of the scan, repaired where they must be.
-            tick = item.ticks if not seeks or raw is None else raw - task.start_pts
+            seek_before(opened, task.start_pts + remaining[0])
+        for item, tick in _timed(opened, task, seeks=seeks):
             while remaining and remaining[0] < tick:
                 remaining.pop(0)  # not there; reading from the start may find it
             if not remaining:
@@ -337,14 +348,18 @@ def _pictures(
             return
 
 
-def _seek_before(opened: VideoPass, pts: int) -> None:
-    # A second early: seeking lands on a key frame at or before, but headers can lie a little.
-    margin = int(1 / opened.facts.time_base)
-    if pts - margin > (opened.stream.start_time or 0):
-        try:
-            opened.container.seek(pts - margin, stream=opened.stream, backward=True)
-        except av.error.FFmpegError:
-            return  # not seekable: reading goes on from where it stands
+def _timed(opened: VideoPass, task: SpansTask, *, seeks: bool) -> Iterator[tuple[Picture, int]]:
+    """Pictures with the ticks that the scan gave them; -1 for those that no span wants."""
+    pairs = [zip(span.frames, span.ticks, strict=True) for span in task.spans]
+    ticks = dict(itertools.chain.from_iterable(pairs))
+    pictures = (item for item in opened.read() if isinstance(item, Picture))
+    for number, item in enumerate(pictures):
+        if seeks and item.frame.pts is not None:
+            yield item, item.frame.pts - task.start_pts
+        elif task.is_numbered:  # read from the start, frames have the numbers of the scan
+            yield item, ticks.get(number, -1)
+        else:
+            yield item, item.ticks
 
 
 def _is_staged(task: SpansTask) -> bool:

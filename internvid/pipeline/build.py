@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from internvid.core.errors import ConfigInvalidError
 from internvid.dataset.current import count_clips, gone_videos
 from internvid.dataset.layout import Layout, Record
 from internvid.dataset.parts import read_part
+from internvid.dataset.remap import remap
 from internvid.pipeline.annotating import require, survey, write_column
 from internvid.pipeline.annotating_jobs import key_of, note_column
 from internvid.pipeline.annotating_parts import ColumnJob
@@ -40,6 +41,7 @@ class BuildSummary:
         failures: sources that are not usable. duplicates: sources with another's bytes.
         notes: sentences about what was taken from tables of sources, and what was not; and
             about videos that a fast scan decoded in full.
+        set_aside: rows of these tables that name no source that can be used.
     """
 
     dataset: Path
@@ -53,6 +55,7 @@ class BuildSummary:
     scanned: int
     seconds: float
     notes: tuple[str, ...] = ()
+    set_aside: int = 0
 
 
 def build(
@@ -62,6 +65,8 @@ def build(
     *,
     workers: int | None = None,
     retry: bool = False,
+    types: Mapping[str, str] | None = None,
+    moved: Sequence[str] = (),
     progress: BuildProgress | None = None,
 ) -> BuildSummary:
     """Make or continue a dataset.
@@ -76,6 +81,9 @@ def build(
         recipe: what to make.
         workers: processes; all cores when None.
         retry: plan sources that failed once more.
+        types: column of a table of sources -> SQL type of its values (bigint, double, boolean,
+            date, timestamp, varchar); texts are read so.
+        moved: `OLD=NEW` of files and folders that lie elsewhere than the dataset says.
         progress: told about everything that happens.
 
     Raises:
@@ -84,14 +92,16 @@ def build(
     """
     told = progress or BuildProgress()
     layout = Layout(Path(dataset).absolute())
-    sources = find_sources(videos)
+    known = layout.read_record().metadata if layout.record_path.is_file() else {}
+    sources = find_sources(videos, types, known)
     count = workers or os.cpu_count() or 1
     # Before the lock file is made, so that a refused folder stays as it was.
     layout.refuse_foreign()
     recipe.check()  # what cannot run is refused before anything is written
     with layout.locked():
         record = layout.create()
-        notes = plan_sources(layout, record, sources, retry=retry)
+        moves = (remap(layout, moved),) if moved else ()
+        notes = moves + plan_sources(layout, record, sources, retry=retry)
         executor = LocalExecutor(workers=count)
         run = _Run(layout, record, recipe, executor, told)
         run.scan()
@@ -99,7 +109,8 @@ def build(
         run.annotate()
         run.point_at_current()
         summary = run.finish()
-        return replace(summary, notes=(*notes, *summary.notes))
+        aside = sum(table.rows for table in sources.tables)
+        return replace(summary, notes=(*notes, *summary.notes), set_aside=aside)
 
 
 class _Run:
@@ -238,12 +249,7 @@ class _Run:
         record = self.record
         record.scan, record.cut = self.scan_key, self.cut_key
         record.scans[self.scan_key] = identity(self.scan_recipe)
-        record.cuts[self.cut_key] = {
-            "scan": self.scan_key,
-            "signals": self.recipe.cut.signal_fingerprints(),
-            "settings": self.recipe.settings(),
-            **identity(self.recipe.cut),
-        }
+        record.cuts[self.cut_key] = self.recipe.cut_record()
         record.columns.setdefault(self.cut_key, {}).update(self.columns)
         self.layout.write_record(record)
 

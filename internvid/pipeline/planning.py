@@ -16,6 +16,7 @@ from internvid.dataset.metadata import join_kinds
 from internvid.dataset.parts import commit_table, read_part, rows_to_table
 from internvid.dataset.tables import SOURCE_SCHEMA
 from internvid.dataset.uris import uri_to_path
+from internvid.pipeline.source_tables import remember_set_aside
 from internvid.pipeline.sources import Sources
 from internvid.video.probe import FileStamp, hash_file, stamp_file
 
@@ -71,9 +72,11 @@ def plan_sources(
         name = f"part-{len(record.parts):05d}"
         commit_table(layout.sources(name), rows_to_table(rows, SOURCE_SCHEMA))
         record.parts.append({"name": name, "sources": len(rows)})
-    if fresh:
-        record.metadata = join_kinds(record.metadata, sources.kinds)
+    kinds = join_kinds(record.metadata, sources.kinds) if fresh else record.metadata
+    if fresh or kinds != {**kinds, **sources.fixed}:
+        record.metadata = dict(sorted({**kinds, **sources.fixed}.items()))
         layout.write_record(record)
+    remember_set_aside(layout, sources.tables)
     return (*sources.notes, *_notes(renewed, moved))
 
 

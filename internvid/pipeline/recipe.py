@@ -9,7 +9,7 @@ from typing import Any
 from internvid.core import registry
 from internvid.core.annotators import traits_of
 from internvid.core.assignments import settings_of, spell
-from internvid.core.config import fingerprint, named_by
+from internvid.core.config import fingerprint, identity, named_by
 from internvid.core.errors import ConfigInvalidError
 from internvid.curate.filters import DEFAULT_FILTERS, ByReason, FilterRule
 from internvid.dataset.names import NAME
@@ -113,6 +113,15 @@ class Recipe:
         for name, key in self.cut.signal_fingerprints().items():
             inputs[f"signal {name}"] = key
         return f"{self.name}@{fingerprint(self.cut, inputs)}"
+
+    def cut_record(self) -> dict[str, Any]:
+        """What is recorded of the cut beside its key."""
+        return {
+            "scan": self.scan_fingerprint(),
+            "signals": self.cut.signal_fingerprints(),
+            "settings": self.settings(),
+            **identity(self.cut),
+        }
 
     def column_key(self, name: str) -> str:
         """`name@fingerprint` of one text column of this recipe."""

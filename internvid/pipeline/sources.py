@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
-import pyarrow.json
-import pyarrow.parquet as pq
 
 from internvid.core.errors import ConfigInvalidError, SourceMissingError
 from internvid.dataset.layout import RECORD
-from internvid.dataset.metadata import join_kinds, kinds_of, rows_to_json
+from internvid.dataset.metadata import KINDS, UNKNOWN, join_kinds
 from internvid.dataset.tables import SOURCE_SCHEMA
 from internvid.dataset.uris import path_to_uri, uri_to_path
+from internvid.pipeline.source_tables import (
+    TABLE_SUFFIXES,
+    SetAside,
+    SourceTable,
+    read_source_table,
+)
 
 _MEDIA_NAMES = """
 mp4 m4v mov mkv webm avi flv f4v wmv asf mpg mpeg m2v ts m2ts mts vob 3gp 3g2 ogv ogg ogm gif mxf
 dv rm rmvb divx y4m h264 264 h265 hevc av1 ivf obu nut m3u8
 """
 MEDIA_SUFFIXES = frozenset(f".{name}" for name in _MEDIA_NAMES.split())
-TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"})
 _ASKED = pa.schema([field for field in SOURCE_SCHEMA if field.name != "known_in"])
 
 
@@ -38,11 +41,15 @@ class Sources:
             says anything.
         kinds: key of the metadata -> SQL type of its values.
         notes: sentences about what was passed over.
+        tables: what was set aside of each table that was read, often nothing.
+        fixed: key of the metadata -> SQL type that it was given.
     """
 
     table: pa.Table
     kinds: dict[str, str]
     notes: tuple[str, ...] = ()
+    tables: tuple[SetAside, ...] = ()
+    fixed: Mapping[str, str] = field(default_factory=dict)
 
 
 def size_of(uri: str) -> int:
@@ -53,17 +60,24 @@ def size_of(uri: str) -> int:
         return 0
 
 
-def find_sources(inputs: Sequence[str]) -> Sources:
+def find_sources(
+    inputs: Sequence[str],
+    types: Mapping[str, str] | None = None,
+    known: Mapping[str, str] | None = None,
+) -> Sources:
     """Every source the inputs name, sorted by uri, each uri once.
 
     Args:
         inputs: files, folders (searched for media files), glob patterns, and tables
             (csv, tsv, jsonl, parquet) with a `uri` column; their other columns are metadata.
+        types: key of the metadata -> SQL type that it shall have.
+        known: the types that a dataset knows already; texts are read by them.
 
     Raises:
         SourceMissingError: an input names nothing.
-        ConfigInvalidError: a table cannot be read or has no `uri`.
+        ConfigInvalidError: a table cannot be read or has no `uri`, or none has a key of `types`.
     """
+    fixed = _checked_types(types or {})
     tables: list[Path] = []
     paths: list[str] = []
     for text in inputs:
@@ -76,11 +90,13 @@ def find_sources(inputs: Sequence[str]) -> Sources:
             else:
                 paths.append(found)
     kinds: dict[str, str] = {}
-    listed = []
+    listed, aside = [], []
     for path in tables:
-        table = _read_table(path)
-        kinds = join_kinds(kinds, kinds_of(_metadata_of(table)))
+        table = read_source_table(path, {**(known or {}), **fixed}, fixed)
+        kinds = join_kinds(kinds, table.kinds)
         listed.append(_as_asked(table, path))
+        aside.append(table.aside)
+    _refuse_unknown(fixed, kinds)
     # What tables say of a file goes before its mere name.
     listed.append(_named([path_to_uri(path) for path in paths]))
     merged = pa.concat_tables(listed)
@@ -91,7 +107,29 @@ def find_sources(inputs: Sequence[str]) -> Sources:
         )
     chosen, notes = _first_of_each(merged)
     chosen = chosen.take(pc.sort_indices(chosen, sort_keys=[("uri", "ascending")]))
-    return Sources(chosen.combine_chunks(), kinds, notes)
+    told = tuple(each.note() for each in aside if each)
+    return Sources(chosen.combine_chunks(), kinds | fixed, told + notes, tuple(aside), fixed)
+
+
+def _checked_types(types: Mapping[str, str]) -> dict[str, str]:
+    found = {key: kind.upper() for key, kind in types.items()}
+    for key, kind in found.items():
+        if kind not in KINDS - {UNKNOWN}:
+            raise ConfigInvalidError(
+                f"{types[key]!r} is no type that the column {key!r} can have; these are: "
+                f"{', '.join(sorted(each.lower() for each in KINDS - {UNKNOWN}))}",
+                hint=f"for example --type {shlex.quote(key)}=bigint",
+            )
+    return found
+
+
+def _refuse_unknown(fixed: Mapping[str, str], kinds: Mapping[str, str]) -> None:
+    unknown = [key for key in fixed if key not in kinds]
+    if unknown:
+        raise ConfigInvalidError(
+            f"no table has the column {unknown[0]!r}; columns are: {', '.join(kinds) or 'none'}",
+            hint="types are given to columns of tables of sources, beside uri and source_id",
+        )
 
 
 def _named(uris: Sequence[str]) -> pa.Table:
@@ -119,19 +157,37 @@ def _first_of_each(sources: pa.Table) -> tuple[pa.Table, tuple[str, ...]]:
 
 
 def _files_below(folder: str) -> list[str]:
-    found = []
-    for root, folders, files in os.walk(folder):
-        # A dataset among the videos is no source of videos, least of all the one being made.
-        folders[:] = [
-            name
-            for name in folders
-            if not name.startswith(".") and not os.path.exists(os.path.join(root, name, RECORD))
-        ]
-        found += [
-            os.path.join(root, name)
-            for name in files
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in MEDIA_SUFFIXES
-        ]
+    """Media files in a folder and those below it; symbolic links to folders are followed.
+
+    Each folder is looked into once, by its own name where it has one here, and a link that leads to
+    a folder above it is passed over: everything would be found again and again.
+    """
+    found: list[str] = []
+    seen: set[tuple[int, int]] = set()
+    waiting = [folder]
+    while waiting:
+        links: list[str] = []
+        for start in sorted(waiting):
+            for root, folders, files in os.walk(start):
+                if not _is_new(root, seen):
+                    folders.clear()
+                    continue
+                # A dataset among the videos is no source, least of all the one being made.
+                folders[:] = [
+                    name
+                    for name in folders
+                    if not name.startswith(".")
+                    and not os.path.exists(os.path.join(root, name, RECORD))
+                ]
+                paths = (os.path.join(root, name) for name in folders)
+                links += [path for path in paths if os.path.islink(path) and not _leads_up(path)]
+                found += [
+                    os.path.join(root, name)
+                    for name in files
+                    if not name.startswith(".")
+                    and os.path.splitext(name)[1].lower() in MEDIA_SUFFIXES
+                ]
+        waiting = links
     if not found:
         if os.path.exists(os.path.join(folder, RECORD)):
             raise SourceMissingError(
@@ -143,6 +199,22 @@ def _files_below(folder: str) -> list[str]:
             hint="name files of other suffixes directly, or with a glob pattern",
         )
     return found
+
+
+def _is_new(folder: str, seen: set[tuple[int, int]]) -> bool:
+    try:
+        facts = os.stat(folder)
+    except OSError:
+        return False
+    place = facts.st_dev, facts.st_ino
+    is_new = place not in seen
+    seen.add(place)
+    return is_new
+
+
+def _leads_up(link: str) -> bool:
+    target = os.path.realpath(link)
+    return os.path.commonpath([target, os.path.realpath(os.path.dirname(link))]) == target
 
 
 def _matches(pattern: str) -> list[str]:
@@ -162,68 +234,19 @@ def _matches(pattern: str) -> list[str]:
     )
 
 
-def _read_table(path: Path) -> pa.Table:
-    suffix = path.suffix.lower()
-    try:
-        if suffix == ".parquet":
-            table = pq.read_table(path)
-        elif suffix in (".jsonl", ".ndjson"):
-            table = pyarrow.json.read_json(path)
-        else:
-            delimiter = "\t" if suffix == ".tsv" else ","
-            options = pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
-            # A name may look like a number.
-            convert = pyarrow.csv.ConvertOptions(column_types={"uri": pa.string()})
-            table = pyarrow.csv.read_csv(path, parse_options=options, convert_options=convert)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise ConfigInvalidError(f"{path} cannot be read as a table: {error}") from error
-    if "uri" not in table.column_names:
-        raise ConfigInvalidError(
-            f"{path} has no column `uri`; it has: {', '.join(table.column_names)}",
-            hint="name the column that holds paths `uri`",
-        )
-    if len(set(table.column_names)) != len(table.column_names):
-        raise ConfigInvalidError(f"{path} names a column twice: {', '.join(table.column_names)}")
-    return table.set_column(
-        table.column_names.index("uri"), "uri", table.column("uri").cast(pa.string())
-    )
-
-
-def _metadata_of(table: pa.Table) -> pa.Table:
-    return table.drop_columns([name for name in ("uri", "source_id") if name in table.column_names])
-
-
-def _as_asked(table: pa.Table, path: Path) -> pa.Table:
-    """The rows of a table as sources.
-
-    Raises:
-        ConfigInvalidError: a row without a uri.
-    """
-    uris = [_resolved(uri, path, row) for row, uri in enumerate(table.column("uri").to_pylist(), 1)]
-    metadata = _metadata_of(table)
-    texts = rows_to_json(metadata) if metadata.column_names else [None] * len(uris)
-    columns = [uris, _source_ids(table), texts]
+def _as_asked(table: SourceTable, path: Path) -> pa.Table:
+    """The rows of a table as sources."""
+    folder = str(path.parent)
+    columns = [
+        [_resolved(uri, folder) for uri in table.uris],
+        table.source_ids,
+        table.metadata,
+    ]
     return pa.Table.from_arrays([pa.array(each, pa.string()) for each in columns], schema=_ASKED)
 
 
-def _source_ids(table: pa.Table) -> list[str | None]:
-    """What caps, splits and removal count by: given, else from a YouTube id."""
-    found: list[str | None] = [None] * table.num_rows
-    for name, prefix in (("source_id", ""), ("YoutubeID", "youtube:"), ("youtube_id", "youtube:")):
-        if name in table.column_names:
-            for row, value in enumerate(table.column(name).to_pylist()):
-                if value and found[row] is None:
-                    found[row] = f"{prefix}{value}"
-    return found
-
-
-def _resolved(uri: str | None, table: Path, row: int) -> str:
-    if not uri or not uri.strip():
-        raise ConfigInvalidError(
-            f"{table}: row {row}, the header not counted, has no uri",
-            hint="give each row the path of its video, or remove the row",
-        )
+def _resolved(uri: str, folder: str) -> str:
     if "://" in uri:
         return uri
-    beside = os.path.join(table.parent, uri)
+    beside = os.path.join(folder, uri)
     return path_to_uri(beside if os.path.exists(beside) or not os.path.exists(uri) else uri)

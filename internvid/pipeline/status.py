@@ -11,6 +11,7 @@ from internvid.dataset.current import count_clips, gone_videos
 from internvid.dataset.layout import Layout
 from internvid.dataset.parts import read_part
 from internvid.dataset.subsets import list_subsets
+from internvid.pipeline.source_tables import read_set_aside
 
 
 def read_status(dataset: Path) -> dict[str, Any]:
@@ -57,6 +58,7 @@ def read_status(dataset: Path) -> dict[str, Any]:
         "other_cuts": [cut for cut in cuts if cut != record.cut],
         "columns": column_progress(layout, record, record.cut) if record.cut else [],
         "subsets": list_subsets(layout, record),
+        "set_aside": read_set_aside(layout),
         "failures": [
             {key: row[key] for key in ("uri", "reason", "error")}
             for _, row in latest.values()

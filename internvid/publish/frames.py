@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import tarfile
@@ -12,16 +13,19 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import av
+import av.error
 import numpy as np
 import numpy.typing as npt
 from av.video.frame import VideoFrame
 
 from internvid.core.contracts import ExportItem
-from internvid.core.errors import ConfigInvalidError, VideoError
+from internvid.core.errors import ConfigInvalidError, VideoUnreadableError
 from internvid.dataset.frames import INDEX, INDEX_SCHEMA
 from internvid.dataset.parts import commit_table, rows_to_table
+from internvid.publish.members import refuse_quality
 from internvid.publish.shards import add_file, write_shards
-from internvid.video.span import read_span
+from internvid.publish.sources import ClipReader, span_of
+from internvid.video.reader import read_chosen
 
 _IDS = frozenset({"clip_id", "video_id", "source_id", "transition", "reason"})
 # The clock of a written clip means nothing: frames are known by number.
@@ -41,7 +45,7 @@ class FramesExporter:
         crf: x264 quality, lower is better.
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     clips_per_shard: int = 1000
     frames: int = 32
     gop: int = 4
@@ -52,12 +56,15 @@ class FramesExporter:
         for name in ("clips_per_shard", "frames", "gop", "short_side"):
             if getattr(self, name) < 1:
                 raise ConfigInvalidError(f"{name} must be at least 1, got {getattr(self, name)}")
+        refuse_quality(self.crf)
 
     def export(self, items: Iterable[ExportItem], folder: Path) -> dict[str, Any]:
         """Write every clip whose source can be read; the others are listed with their reason."""
         manifest: dict[str, Any] = {"files": [], "clips": 0, "missing": []}
         rows: list[dict[str, Any]] = []
-        for shard in write_shards(items, folder, self.clips_per_shard, self._add):
+        reader = ClipReader()
+        add = functools.partial(self._add, reader)
+        for shard in write_shards(items, folder, self.clips_per_shard, add):
             manifest["files"] += [shard.name] if shard.name else []
             manifest["missing"] += shard.missing
             for row in shard.clips:
@@ -68,13 +75,25 @@ class FramesExporter:
                     "codec_header": bytes.fromhex(row["codec_header"]),
                 }
                 rows.append(row | values)
+        reader.close()
         manifest["clips"] = len(rows)
         commit_table(folder / INDEX, rows_to_table(rows, INDEX_SCHEMA))
         manifest["files"].append(INDEX)
         return manifest
 
-    def _add(self, shard: tarfile.TarFile, item: ExportItem) -> dict[str, Any]:
-        clip = self._encode(item)
+    def _add(self, reader: ClipReader, shard: tarfile.TarFile, item: ExportItem) -> dict[str, Any]:
+        frames = read_chosen(
+            reader.of(item),
+            span_of(item),
+            lambda available: spread(available, self.frames),
+            self.short_side,
+        )
+        try:
+            clip = encode_clip(frames, self.gop, self.crf)
+        except (av.error.FFmpegError, ValueError) as error:
+            raise VideoUnreadableError(
+                f"its frames cannot be encoded: {type(error).__name__}", reason="not_encodable"
+            ) from error
         texts = {
             name: value
             for name, value in item.row.items()
@@ -90,18 +109,6 @@ class FramesExporter:
             "offset": add_file(shard, f"{item.clip.clip_id}.mp4", clip.data),
             **clip.facts,
         }
-
-    def _encode(self, item: ExportItem) -> EncodedClip:
-        if item.source is None:
-            raise VideoError("the source is gone")
-        clip = item.clip
-        found = read_span(
-            item.source,
-            lambda available: spread(available, self.frames),
-            ticks=(clip.start_pts, clip.end_pts),
-            short_side=self.short_side,
-        )
-        return encode_clip(found.frames, self.gop, self.crf)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from internvid.publish.shards import NOTES
 
 MANIFEST = "manifest.json"
 ASKED, LOCK = "asked.json", "lock"
+
+_OF_VIDEO = ("scan_mode", "repaired_times", "damaged_packets", "damaged_frames")
 
 Progress = Callable[[int, int], None]
 """Is told how many clips are done, and of how many."""
@@ -56,6 +59,10 @@ def publish(
     asked = {"exporter": identity(exporter), "cut": dataset.record.cut, "subset": subset}
     # What cannot be asked for is found out before anything is written.
     _refuse_foreign_ids(dataset)
+    columns = _columns_of(dataset)
+    check = getattr(exporter, "check", None)
+    if check is not None:
+        check(columns)
     with dataset.reading():
         ((total,),) = dataset.clips_relation(subset).aggregate("count(*)").fetchall()
     _refuse_others(folder, asked)
@@ -68,9 +75,17 @@ def publish(
         commit_json(folder / NOTES / ASKED, asked)
         items = _counted(export_items(dataset, subset), total, progress)
         manifest = exporter.export(items, folder) | asked
+        manifest["columns"] = [{"column": name, "type": kind} for name, kind in columns.items()]
         commit_json(folder / MANIFEST, manifest)
         discard(folder / NOTES)
     return manifest
+
+
+def _columns_of(dataset: Dataset) -> dict[str, str]:
+    """Name -> Arrow type of every column of clips."""
+    with dataset.reading():
+        schema = dataset.sql("select * from clips limit 0").to_arrow_table().schema
+    return {field.name: re.sub(r"<\w+: ", "<", str(field.type)) for field in schema}
 
 
 def _refuse_foreign_ids(dataset: Dataset) -> None:
@@ -117,16 +132,29 @@ def _counted(
 
 def export_items(dataset: Dataset, subset: str | None) -> Iterator[ExportItem]:
     """Clips in video and time order, each with a source file that still exists, or None."""
-    places: dict[str, Path | None] = {}
-    rows = dataset.sql("select video_id, uri, status, file_bytes from videos order by uri")
-    for video_id, uri, status, size in rows.fetchall():
-        if status in ("ok", "duplicate") and _still_there(path := uri_to_path(uri), size):
-            places.setdefault(video_id, path)
-    relation = dataset.clips_relation(subset, of_video=SOURCE_COLUMNS)
+    places: dict[str, list[Path]] = {}
+    rows = dataset.sql("select video_id, uri, status from videos order by status <> 'ok', uri")
+    for video_id, uri, status in rows.fetchall():
+        if status in ("ok", "duplicate") and (path := uri_to_path(uri)).is_file():
+            places.setdefault(video_id, []).append(path)
+    shown = {name: dataset.video_columns[name] for name in _OF_VIDEO if _has(dataset, name)}
+    of_recipe = _of_recipe(dataset)
+    relation = dataset.clips_relation(subset, of_video=(*SOURCE_COLUMNS, *shown))
     for row, uri, metadata in dataset.rows_with_source(relation):
-        yield ExportItem(row_to_clip(row), row, places.get(row["video_id"]), uri, metadata)
+        known = {name: row.pop(column) for name, column in shown.items()}
+        video = of_recipe | {name: value for name, value in known.items() if value is not None}
+        files = places.get(row["video_id"], [])
+        source, copies = (files[0] if files else None), tuple(files[1:])
+        yield ExportItem(row_to_clip(row), row, source, uri, metadata, video, copies)
 
 
-def _still_there(path: Path, size: int | None) -> bool:
-    # Another length means other bytes, of which the clip's times say nothing.
-    return path.is_file() and (size is None or path.stat().st_size == size)
+def _has(dataset: Dataset, name: str) -> bool:
+    # Scans of earlier versions lack what later ones write down.
+    return name in dataset.video_columns
+
+
+def _of_recipe(dataset: Dataset) -> dict[str, Any]:
+    """What the scan's recipe says of all videos."""
+    names = ("scan_mode", "mode"), ("maximum_frame_bytes", "maximum_frame_bytes")
+    scan = dataset.record.scan or ""
+    return {name: dataset.record.scan_setting(scan, field) for name, field in names}

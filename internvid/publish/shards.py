@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from internvid.core.contracts import ExportItem
-from internvid.core.errors import VideoError
+from internvid.core.errors import InternvidError, VideoError
 from internvid.core.streams import batched
 from internvid.dataset.parts import commit_json, committed
+from internvid.publish.sources import Sources
 
 NOTES = ".unfinished"
 
@@ -34,12 +35,12 @@ class Shard:
     Attributes:
         name: of its file; None where none of its clips could be written.
         clips: what `add` returned for each clip written, in order.
-        missing: id and reason of each of the others.
+        missing: of each of the others its id, uri, time, and why it could not be written.
     """
 
     name: str | None
     clips: Sequence[dict[str, Any]]
-    missing: Sequence[dict[str, str]]
+    missing: Sequence[dict[str, Any]]
 
 
 def write_shards(
@@ -51,30 +52,52 @@ def write_shards(
         items: the clips, in an order that does not change.
         folder: where shards go; their notes go to `.unfinished` in it.
         clips_per_shard: how many clips a shard takes.
-        add: writes one clip; a VideoError from it lists the clip as missing.
+        add: writes one clip; a VideoError from it lists the clip as missing. It is given clips
+            whose source is there and has the bytes that were scanned.
     """
+    sources = Sources()
     for at, batch in enumerate(batched(items, clips_per_shard)):
         name = f"shard-{at:06d}.tar"
         note, key = folder / NOTES / f"{name}.json", _key(batch)
         known = _read(note, key)
         if known is None or (known["clips"] and not (folder / name).is_file()):
-            known = {"key": key, **_write(folder / name, batch, add)}
+            known = {"key": key, **_write(folder / name, batch, add, sources)}
             commit_json(note, known)
         yield Shard(name if known["clips"] else None, known["clips"], known["missing"])
 
 
-def _write(path: Path, batch: Sequence[ExportItem], add: Add) -> dict[str, Any]:
-    clips, missing = [], []
-    with committed(path) as temporary, tarfile.open(temporary, "w") as shard:
-        for item in batch:
-            try:
-                clips.append(add(shard, item))
-            except VideoError as error:
-                reason = "source_gone" if item.source is None else error.reason
-                missing.append({"clip_id": item.clip.clip_id, "reason": reason})
+def _write(path: Path, batch: Sequence[ExportItem], add: Add, sources: Sources) -> dict[str, Any]:
+    while True:
+        clips: list[dict[str, Any]] = []
+        missing: list[dict[str, Any]] = []
+        with committed(path) as temporary, tarfile.open(temporary, "w") as shard:
+            for item in batch:
+                try:
+                    clips.append(add(shard, sources.check(item)))
+                except VideoError as error:
+                    missing.append(_missing(item, error.reason, error.message))
+                except (OSError, InternvidError):
+                    raise  # of the folder that is written to
+                except Exception as error:  # noqa: BLE001 - one clip must not end the export of all others
+                    text = f"{type(error).__name__}: {error}"
+                    missing.append(_missing(item, "bug", text))
+        # Another try leaves out the clips of what changed meanwhile.
+        if not sources.changed_since():
+            break
     if not clips:
         path.unlink()
     return {"clips": clips, "missing": missing}
+
+
+def _missing(item: ExportItem, reason: str, text: str) -> dict[str, Any]:
+    return {
+        "clip_id": item.clip.clip_id,
+        "uri": item.uri,
+        "start_seconds": item.clip.span.start_seconds,
+        "end_seconds": item.clip.span.end_seconds,
+        "reason": reason,
+        "error": text,
+    }
 
 
 def _read(note: Path, key: str) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from av.audio.frame import AudioFrame
 
 from internvid.core.types import ColumnSpec
+from internvid.video.clock import is_other_clock
 
 Stored = dict[str, npt.NDArray[Any]]
 Float64 = npt.NDArray[np.float64]
@@ -31,7 +32,10 @@ class LoudnessMeter:
     """Root-mean-square level of the audio, in decibels below full scale (dBFS).
 
     A video frame gets the power of the audio frames that start nearest before it; -100 means
-    silence or no sound at all.
+    silence or no sound at all. Where the clock starts again, sound goes on as the pictures do.
+
+    Attributes:
+        container: FFmpeg's name; it says how far ahead a clock may jump.
     """
 
     columns: ClassVar[Mapping[str, ColumnSpec]] = {
@@ -39,6 +43,9 @@ class LoudnessMeter:
             "uint8", 0.5, SILENCE_DBFS, unit="dBFS", meaning="level of the sound, -100 is silence"
         )
     }
+    container: str = ""
+    _shift: float = 0.0
+    _end: float | None = None
     _seconds: array[float] = field(default_factory=lambda: array("d"), repr=False)
     _power: array[float] = field(default_factory=lambda: array("d"), repr=False)
     _waiting: list[AudioFrame] = field(default_factory=list, repr=False)
@@ -53,9 +60,20 @@ class LoudnessMeter:
         for frame in self._waiting:
             power = _power(frame)
             if power is not None and frame.time is not None:
-                self._seconds.append(frame.time)
+                self._seconds.append(
+                    self._settle(frame.time, frame.samples / max(1, frame.sample_rate))
+                )
                 self._power.append(power if np.isfinite(power) else 0.0)
         self._waiting.clear()
+
+    def _settle(self, time: float, lasts: float) -> float:
+        """The time of a frame on a clock that never starts again."""
+        time += self._shift
+        if self._end is not None and is_other_clock(self._end, time, self.container):
+            self._shift += self._end - time
+            time = self._end
+        self._end = time + lasts
+        return time
 
     def finish(self, ticks: npt.NDArray[np.int64], clock: tuple[float, float]) -> Stored:
         """The loudness column as it is stored.

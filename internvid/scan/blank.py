@@ -26,7 +26,10 @@ def mark_blank(traces: Mapping[str, Float32]) -> Flags:
 
 @dataclass(frozen=True)
 class Fade:
-    """A fade: index in the video of the frame at its middle, whole length, confidence."""
+    """A fade: index in the video of the frame that stands for it, whole length, confidence.
+
+    That is the frame at its middle where it is a boundary.
+    """
 
     frame: int
     length_seconds: float
@@ -39,11 +42,13 @@ class _Run:
 
     Attributes:
         opens: whether the video begins with them.
+        frame: index in the video of the first of them.
         start_seconds: first of them. begin_seconds: where the fade into them begins.
         fade: the fade into them, if there is one.
     """
 
     opens: bool
+    frame: int
     start_seconds: float
     begin_seconds: float
     fade: Fade | None
@@ -55,16 +60,21 @@ class FadeFinder:
 
     A picture that fades into one tone, and another that fades out of it, are one boundary in
     the middle of the tone. Where the tone is held longer than `LONG_HOLD_SECONDS` it is a shot
-    of its own: two boundaries, one in each fade. What opens or ends the video is none.
+    of its own: two boundaries, one in each fade. What opens or ends the video is none: a fade
+    there is noted with the blank frame that it leaves or reaches, and its length.
 
     Attributes:
         first_lit, last_lit: index in the video of the first and the last frame that is not blank.
         found: fades so far, in time order.
+        opening, closing: fades out of the tone that the video begins with, and into the one that it
+            ends with.
     """
 
     first_lit: int | None = None
     last_lit: int | None = None
     found: list[Fade] = field(default_factory=list)
+    opening: Fade | None = None
+    closing: Fade | None = None
     _first: int = 0
     _at: int = 0
     _run: _Run | None = None
@@ -89,6 +99,9 @@ class FadeFinder:
     def finish(self) -> list[Fade]:
         """Every fade of the video."""
         self._advance(is_last=True)
+        run = self._run
+        if run is not None and run.fade is not None and not run.opens:
+            self.closing = Fade(run.frame, run.start_seconds - run.begin_seconds)
         return self.found
 
     def _advance(self, *, is_last: bool) -> None:
@@ -105,7 +118,8 @@ class FadeFinder:
                 start_seconds, begin_seconds = (float(self._seconds[k]) for k in (at, begin))
                 lasted = start_seconds - begin_seconds
                 fade = self._fade(begin_seconds + lasted / 2, lasted) if begin < at - 1 else None
-                self._run = _Run(self._first + at == 0, start_seconds, begin_seconds, fade)
+                frame = self._first + at
+                self._run = _Run(frame == 0, frame, start_seconds, begin_seconds, fade)
             else:
                 self._end(self._run, at)
                 self._run = None
@@ -130,11 +144,14 @@ class FadeFinder:
 
     def _end(self, run: _Run, stop: int) -> None:
         """Note the fades around a run of blank frames that ends before frame `stop`."""
-        if run.opens:
-            return
         seconds = self._seconds
         end = self._follow(stop - 1, 1)
         is_out = end > stop
+        if run.opens:
+            if is_out:
+                lasted = float(seconds[end]) - float(seconds[stop - 1])
+                self.opening = Fade(self._first + stop - 1, lasted)
+            return
         if float(seconds[stop]) - run.start_seconds <= LONG_HOLD_SECONDS:
             if run.fade and is_out:
                 middle = (run.start_seconds + float(seconds[stop])) / 2

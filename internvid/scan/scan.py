@@ -150,7 +150,8 @@ def scan_video(
             times, options = None, dataclasses.replace(recipe, mode="full").decode_options()
     with open_video(path, options) as opened:
         report = progress or (lambda _seconds, _claimed: None)
-        watch = _Watch(recipe, keep, report, is_thin=options.thin)
+        container = opened.facts.container
+        watch = _Watch(recipe, keep, report, container, is_thin=options.thin)
         for item in opened.read():
             if isinstance(item, Picture):
                 watch.see(item, opened.facts)
@@ -171,7 +172,13 @@ class _Watch:
     """The state of one pass: sampler, observers, picks, loudness."""
 
     def __init__(
-        self, recipe: ScanRecipe, keep: Keep | None, progress: Progress, *, is_thin: bool
+        self,
+        recipe: ScanRecipe,
+        keep: Keep | None,
+        progress: Progress,
+        container: str,
+        *,
+        is_thin: bool,
     ) -> None:
         self.recipe = recipe
         self.is_thin = is_thin
@@ -179,7 +186,7 @@ class _Watch:
         self.progress = progress
         self.observers = recipe.fresh_observers()
         self.clock = PickClock(recipe.picks)
-        self.loudness = LoudnessMeter()
+        self.loudness = LoudnessMeter(container)
         self.gaps = GapReader()
         # A number a frame, for hours: packed, not a list of objects.
         self.ticks = array("q")

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from internvid.core.contracts import Planes
-from internvid.core.types import ColumnSpec
+from internvid.core.types import CLOSING_FADE, OPENING_FADE, ColumnSpec
 from internvid.scan.blank import FadeFinder, mark_blank
 from internvid.scan.columns import StoredColumns, decode_columns
 from internvid.scan.gradual import LENGTHS_SECONDS, measure_gradual, propose_gradual, trace_extent
@@ -67,7 +67,7 @@ class TransitionObserver:
             candidate measured; for fitting the judges, None otherwise.
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     columns: ClassVar[Mapping[str, ColumnSpec]] = {
         "jump": ColumnSpec(
             "uint8", 0.5, unit="levels", meaning="mean |YUV difference| to the frame before"
@@ -78,7 +78,10 @@ class TransitionObserver:
         ),
         "gradual_seconds": ColumnSpec("uint8", 0.02, unit="seconds", meaning="its whole length"),
         "gradual_kind": ColumnSpec(
-            "uint8", 1.0, unit="", meaning="0 none, 1 dissolve, 2 wipe, 3 fade"
+            "uint8",
+            1.0,
+            unit="",
+            meaning="0 none, 1 dissolve, 2 wipe, 3 fade; 4 a fade opens, 5 one ends the video",
         ),
     }
 
@@ -127,6 +130,12 @@ class TransitionObserver:
         for frame, values in found:
             if values[0] > best.get(frame, (0.0, 0.0, 0))[0]:
                 best[frame] = values
+        fades = self._fades
+        edges = ((fades.opening, OPENING_FADE), (fades.closing, CLOSING_FADE))
+        # No boundaries: their probability stays 0.
+        for edge, kind in edges:
+            if edge is not None:
+                best.setdefault(edge.frame, (0.0, edge.length_seconds, kind))
         for at, name in enumerate(("gradual", "gradual_seconds", "gradual_kind")):
             self._fill(stored, name, {frame: values[at] for frame, values in best.items()})
         return stored

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from internvid.core.errors import ConfigInvalidError
-from internvid.core.types import Shot, Timeline, TimeSpan
+from internvid.core.types import CLOSING_FADE, OPENING_FADE, Shot, Timeline, TimeSpan
 
 # The faint ends of a gradual transition are measured as none: two frames at 25 per second, four of
 # a wipe, that begins and ends in a corner or at an edge.
@@ -37,7 +37,7 @@ class Stitch:
         guard_frames: frames left out at each side of a cut, for footage whose cuts blend.
     """
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     join_below_score: float = 0.0
     maximum_seconds: float = 60.0
     quiet_seconds: float = 2.0
@@ -57,9 +57,10 @@ class Stitch:
         """Clip spans in order, as shots that no longer tile: transitions are left out.
 
         Each span starts at a frame and ends at the next shot's first frame (or before its
-        gradual transition), so it holds no frame of a neighbouring shot.
+        gradual transition), so it holds no frame of a neighbouring shot. What is left of a fade
+        that opens or ends the video, and the tone before or behind it, are left out too.
         """
-        joined = self._join(shots)
+        joined = _trim_edges(timeline, self._join(shots))
         clips: list[Shot] = []
         for at, shot in enumerate(joined):
             following = joined[at + 1] if at + 1 < len(joined) else None
@@ -146,6 +147,28 @@ class Stitch:
         # Fewer frames than pieces: each frame that lasts as long is a piece.
         last = int(np.searchsorted(seconds, now + most + _ROUNDING, side="right")) - 1
         return now + most, slice(max(last, start + 1), max(last, start + 1) + 1)
+
+
+def _trim_edges(timeline: Timeline, shots: Sequence[Shot]) -> list[Shot]:
+    """The shots without a fade that opens the first or ends the last of them."""
+    trimmed = list(shots)
+    if "gradual_kind" not in timeline.stored:
+        return trimmed
+    for kind, at in ((OPENING_FADE, 0), (CLOSING_FADE, -1)):
+        for place in np.flatnonzero(timeline.stored["gradual_kind"] == kind):
+            part = timeline.part(slice(int(place), int(place) + 1))
+            reach = float(part.column("gradual_seconds")[0]) + _FAINT_SECONDS
+            span, edge = trimmed[at].span, float(part.pts_seconds[0])
+            start, end = span.start_seconds, span.end_seconds
+            if kind == OPENING_FADE:
+                start = max(start, edge + reach)
+            else:
+                end = min(end, edge - reach)
+            left = TimeSpan(start, max(start, end))
+            frames = timeline.frames_in(left)
+            if frames.stop > frames.start:  # a take that is nothing but its fade stays as it is
+                trimmed[at] = replace(trimmed[at], span=left)
+    return trimmed
 
 
 def _reach(shot: Shot) -> float:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from internvid.core.errors import MisuseError, VideoError
-from internvid.evaluate.embedders import Embedder, Frames
+from internvid.evaluate.embedders import Embedder, Frames, count_texts
 from internvid.evaluate.metrics import RECALL_AT, VectorSimilarity, measure_retrieval
 from internvid.evaluate.protocol import Protocol, Result
 from internvid.evaluate.retrieval import list_queries
@@ -112,12 +112,14 @@ class HeldOut:
         )
         by_column: dict[str, dict[str, float]] = {}
         queries = {}
+        asked: list[str] = []
         for column, every in self.texts.items():
             texts, pairs = list_queries([(clean_text(every[at]),) for at in found], shared=True)
             numbers = with_mean_recall(
                 measure_retrieval(VectorSimilarity(vectors, subject.text_vectors(texts)), pairs)
             )
             queries[column] = len(texts)
+            asked += texts
             by_column[column] = numbers
         metrics = {
             name: float(np.mean([one[name] for one in by_column.values()])) for name in numbers
@@ -150,7 +152,8 @@ class HeldOut:
                 "of_videos": self.of,
             },
         )
-        return Result(metrics, protocol, about.describe())
+        counts = count_texts(subject, asked)
+        return Result(metrics, protocol, about.describe(), texts=counts)
 
     @property
     def metric_names(self) -> list[str]:

@@ -101,17 +101,24 @@ def open_labelled(
         listed = merge_training_lists(read, [read_labelled(path) for path in held_out])
     source = labelled_source(listed, [VideoFolder.scan(folder) for folder in folders])
     missing = len(listed.clips) - len(source.clips)
-    if cache is not None:
-        # Each process has found the same files; the first one's columns are shared.
-        named = hashlib.blake2b(digest_size=12)
-        for clip in source.clips:
-            named.update(f"{os.fsencode(clip.path)!r} {clip.caption} {clip.span}\n".encode())
-        place = (cache / f"labelled-{named.hexdigest()}.arrow").absolute()
-        if rank() == 0 and not place.is_file():
-            FileList.written(source.clips, place)
-        wait_for_all()
-        source = FileSource(FileList(MappedTable(place)), source.short_side)
-    return source, missing
+    return (source if cache is None else keep_columns(source, cache)), missing
+
+
+def keep_columns(source: FileSource, cache: Path) -> FileSource:
+    """Clips that every process has found, as columns in a file that all of them map.
+
+    Args:
+        source: the clips, the same in every process.
+        cache: a folder for the file.
+    """
+    named = hashlib.blake2b(digest_size=12)
+    for clip in source.clips:
+        named.update(os.fsencode(clip.path) + f" {clip.caption} {clip.span} {clip.source}".encode())
+    place = (cache / f"listed-{named.hexdigest()}.arrow").absolute()
+    if rank() == 0 and not place.is_file():
+        FileList.written(source.clips, place)
+    wait_for_all()
+    return FileSource(FileList(MappedTable(place)), source.short_side)
 
 
 def _shards(folder: Path, cache: Path) -> FrameShards:

@@ -108,6 +108,8 @@ class DataRecipe:
         world: the synthetic world, if the clips are to come from there.
         validation: clips that are held out of training.
         loader: who reads.
+        text_mode: of annotation files with several texts a clip: each is a sample (`sentence`),
+            or they are joined into one (`paragraph`).
     """
 
     clean_captions: bool = True
@@ -120,6 +122,8 @@ class DataRecipe:
         default_factory=ValidationRecipe, metadata={"setting": True}
     )
     loader: LoaderRecipe = field(default_factory=LoaderRecipe, metadata={"setting": True})
+    # The digest of the samples tells runs apart; a setting leaves known fingerprints alone.
+    text_mode: Literal["sentence", "paragraph"] = setting("sentence")
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Literal
 
 from internvid.core.errors import ConfigInvalidError
 from internvid.models.viclip.config import CONFIGS
@@ -26,21 +27,23 @@ class RetrievalSettings:
         epochs: how long.
         context: tokens per text.
         drop_path: of the last video block.
+        text_mode: what becomes of several texts a clip.
     """
 
     peak_lr: float
     epochs: int
     context: int
     drop_path: float
+    text_mode: Literal["sentence", "paragraph"] = "sentence"
 
 
 SETTINGS = MappingProxyType(
     {
         "msrvtt": RetrievalSettings(2e-5, 7, 32, 0.3),
         "lsmdc": RetrievalSettings(2e-5, 8, 96, 0.2),
-        "didemo": RetrievalSettings(4e-5, 5, 64, 0.3),
+        "didemo": RetrievalSettings(4e-5, 5, 64, 0.3, "paragraph"),
         "msvd": RetrievalSettings(1e-5, 10, 64, 0.3),
-        "activitynet": RetrievalSettings(4e-5, 20, 150, 0.2),
+        "activitynet": RetrievalSettings(4e-5, 20, 150, 0.2, "paragraph"),
     }
 )
 """Epochs, text lengths and drop paths of the paper's table, read in the order MSR-VTT, LSMDC,
@@ -77,7 +80,11 @@ def viclip_retrieval(dataset: str = "msrvtt") -> FineTuneRecipe:
         "viclip_retrieval",
         model=ModelRecipe(config),
         start=StartRecipe(START, freeze_text=False),
-        data=DataRecipe(view=ViewRecipe(flip="unsided"), loader=LoaderRecipe(workers=8)),
+        data=DataRecipe(
+            view=ViewRecipe(flip="unsided"),
+            loader=LoaderRecipe(workers=8),
+            text_mode=found.text_mode,
+        ),
         # One video with twenty captions is right for each of them, as in the reference.
         loss=ContrastiveLoss(same_source="share_clip"),
         optimiser=OptimiserRecipe(beta2=0.999, weight_decay=0.02),

@@ -25,6 +25,10 @@ from internvid.video.report import DecodeReport
 # display, which damage may change a little.
 _RESTART_SECONDS = Fraction(1, 5)
 _RESTART_SHOWN_SECONDS = 1.0
+# Recordings whose parts may have any clock: FFmpeg too takes a greater step ahead for another clock
+# there, and itself makes such a step of one back, as the 33 bits of these times may have run out.
+_JOINED = frozenset({"mpegts", "mpeg"})
+_GAP_SECONDS = 10
 # Frames kept back while it is open whether packets were lost or times are those of decoding:
 # encoders rarely reorder over more.
 _MOST_HELD = 8
@@ -35,23 +39,58 @@ _MOST_PACKETS = 64
 _REMEMBERED_STEPS = 33
 
 
-def is_restart(
-    packet: Packet[Any], latest: int | None, decoded: int | None, second: Fraction
-) -> bool:
-    """Whether the clock of a stream starts again with a packet.
+def is_other_clock(end_seconds: float, seconds: float, container: str) -> bool:
+    """Whether what follows in order of display has its time from another clock.
 
     Args:
-        packet: the next one in decoding order.
-        latest: latest time of display so far, in ticks.
-        decoded: time of decoding of the packet before.
-        second: ticks in a second.
+        end_seconds: where the part before ended.
+        seconds: where the next one begins.
+        container: FFmpeg's name.
     """
-    jump = second * _RESTART_SECONDS
-    time = packet.pts if packet.pts is not None else packet.dts
-    # Frames shown before another may come behind it, but no key frame does.
-    if packet.is_keyframe and latest is not None and time is not None and latest - time > jump:
-        return True
-    return decoded is not None and packet.dts is not None and decoded - packet.dts > jump
+    is_ahead = container in _JOINED and seconds - end_seconds > _GAP_SECONDS
+    return is_ahead or end_seconds - seconds > _RESTART_SECONDS
+
+
+@dataclass(frozen=True)
+class Jumps:
+    """How far a clock may jump, in ticks, before it counts as another one.
+
+    Attributes:
+        back: this far back, in decoding order.
+        ahead: this far ahead; None where any gap is one.
+    """
+
+    back: int
+    ahead: int | None
+
+    @classmethod
+    def of(cls, time_base: Fraction, container: str) -> Jumps:
+        """Those of a stream.
+
+        Args:
+            time_base: seconds per tick.
+            container: FFmpeg's name.
+        """
+        ahead = round(_GAP_SECONDS / time_base) if container in _JOINED else None
+        return cls(round(_RESTART_SECONDS / time_base), ahead)
+
+    def are_met(self, packet: Packet[Any], latest: int | None, decoded: int | None) -> bool:
+        """Whether the clock starts again with a packet.
+
+        Args:
+            packet: the next one in decoding order.
+            latest: latest time of display so far, in ticks.
+            decoded: time of decoding of the packet before.
+        """
+        dts = packet.dts
+        time = packet.pts if packet.pts is not None else dts
+        if time is not None and latest is not None:
+            if self.ahead is not None and time - latest > self.ahead:
+                return True
+            # Frames shown before another may come behind it, but no key frame does.
+            if latest - time > self.back and packet.is_keyframe:
+                return True
+        return decoded is not None and dts is not None and decoded - dts > self.back
 
 
 _Time = tuple[int, int]
@@ -101,12 +140,14 @@ class FrameClock:
         report: is told of each frame: how many, where they end, how many times were rebuilt.
         time_base: seconds per tick of the stream.
         fps: frame rate the header claims, 0 when unknown.
+        container: FFmpeg's name.
         is_whole: whether every packet is decoded, so that missing frames mean something.
     """
 
     report: DecodeReport
     time_base: Fraction
     fps: float
+    container: str = ""
     is_whole: bool = True
     _packets: list[_Time] = field(default_factory=list)
     _held: list[tuple[VideoFrame, _Time]] = field(default_factory=list)
@@ -126,6 +167,7 @@ class FrameClock:
     def __post_init__(self) -> None:
         fps = self.fps if self.fps > 0 else 25.0
         self._typical = max(1, round(Fraction(1 / fps) / self.time_base))
+        self._jumps = Jumps.of(self.time_base, self.container)
         self._jump_shown = round(_RESTART_SHOWN_SECONDS / self.time_base)
 
     def send(self, packet: Packet[Any]) -> None:
@@ -133,7 +175,7 @@ class FrameClock:
         time = packet.pts if packet.pts is not None else packet.dts
         if time is None or not packet.size or packet.is_discard:
             return
-        if is_restart(packet, self._latest, self._decoded, 1 / self.time_base):
+        if self._jumps.are_met(packet, self._latest, self._decoded):
             self._run += 1
             self._latest = None
         self._latest = time if self._latest is None else max(self._latest, time)
@@ -159,7 +201,7 @@ class FrameClock:
             return self._settle(is_last=False)
         if own is None or self._is_decoding_order:
             return [(frame, self._stamp(frame, self._next(own), own))]
-        is_first = self.report.frames == 0
+        is_first = self._ticks < 0
         jumps = bool(self._packets) and self._packets[0] < own
         goes_back = self._last is not None and own < self._last
         if self.is_whole and not is_first and self._losses < _MOST_LOSSES and jumps:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 
 import av
-import av.error
 from av.container import OutputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from internvid.core.errors import VideoUnreadableError
-from internvid.core.types import Clip
-from internvid.video.decode import DecodeOptions, Picture, VideoPass, open_video
+from internvid.video.decode import VideoPass
 from internvid.video.picture import Painter
+from internvid.video.reader import FrameSpan, SpanFrame, SpanReader, fit_into
 
 
 @dataclass(frozen=True)
@@ -35,96 +33,60 @@ class CutOptions:
     preset: str = "superfast"
 
 
-def cut_span(source: Path, clip: Clip, options: CutOptions, frames: int | None = None) -> bytes:
-    """MP4 (H.264, no sound) of exactly the frames of a clip, times kept, starting at 0.
+def cut_span(reader: SpanReader, span: FrameSpan, options: CutOptions) -> bytes:
+    """MP4 (H.264, no sound) of exactly the frames of a span, times kept, starting at 0.
 
     Args:
-        source: the media file.
-        clip: what to write.
+        reader: of the source.
+        span: what to write.
         options: how.
-        frames: how many frames the clip has; when seeking finds another number (damaged indexes,
-            clocks that start again), the source is read from its start as the scan did.
 
     Raises:
-        VideoError: the source cannot be read, or holds no frame of the span.
+        VideoError: the source cannot be read, or does not show these frames.
     """
-    data, written = _encode(source, clip, options, seeks=True)
-    if frames is not None and written != frames:
-        data, written = _encode(source, clip, options, seeks=False)
-    if not written:
-        raise VideoUnreadableError("the source holds no frame of the span", reason="span_missing")
-    return data
 
-
-def _encode(source: Path, clip: Clip, options: CutOptions, *, seeks: bool) -> tuple[bytes, int]:
-    buffer = io.BytesIO()
-    with open_video(source, DecodeOptions()) as opened:
-        from_start = not (seeks and _seek_before(opened, clip))
+    def encode(opened: VideoPass, frames: Iterator[SpanFrame]) -> bytes:
+        buffer = io.BytesIO()
         # No +faststart: it rewrites the file by name, and a buffer has none.
-        container = av.open(buffer, "w", format="mp4")
-        with container:
-            written = _copy(opened, clip, container, options, from_start=from_start)
-    return buffer.getvalue(), written
+        with av.open(buffer, "w", format="mp4") as container:
+            _copy(opened, frames, container, options)
+        return buffer.getvalue()
 
-
-def _seek_before(opened: VideoPass, clip: Clip) -> bool:
-    # A second early: seeking lands on a key frame at or before, but headers can lie a little.
-    margin = int(1 / opened.facts.time_base)
-    if clip.start_pts - margin > (opened.stream.start_time or 0):
-        try:
-            opened.container.seek(clip.start_pts - margin, stream=opened.stream, backward=True)
-        except av.error.FFmpegError:
-            return False  # not seekable: the position is still the start
-        return True
-    return False
+    return reader.read(span, encode)
 
 
 def _copy(
     opened: VideoPass,
-    clip: Clip,
+    frames: Iterator[SpanFrame],
     container: OutputContainer,
     options: CutOptions,
-    *,
-    from_start: bool,
-) -> int:
+) -> None:
     stream: VideoStream | None = None
     painter: Painter | None = None
-    written = 0
-    for item in opened.read():
-        if not isinstance(item, Picture):
-            continue
-        # Read from the start, times are those of the scan, repaired where they must be.
-        raw = opened.report.start_pts + item.ticks if from_start else item.frame.pts
-        if raw is None or raw < clip.start_pts:
-            continue
-        if raw >= clip.end_pts:
-            break
+    painted = (0, 0)
+    for item in frames:
+        shown = item.picture.frame
         if painter is None or stream is None:
             painter = Painter(opened.facts, options.short_side)
-            even = _even_crop(painter, item.frame)
-            stream = _add_stream(container, opened, options, even)
-        picture = painter.paint(item.frame)[: stream.height, : stream.width]
+            height, width = painter.paint(shown).shape[:2]
+            painted = width, height
+            stream = _add_stream(container, opened, options, painted)
+        picture = fit_into(painter.paint(shown), *painted)[: stream.height, : stream.width]
         frame = VideoFrame.from_ndarray(picture, format="rgb24")
-        frame.pts = raw - clip.start_pts
+        frame.pts = item.ticks
         frame.time_base = opened.facts.time_base
         container.mux(stream.encode(frame))
-        written += 1
     if stream is not None:
         container.mux(stream.encode(None))
-    return written
-
-
-def _even_crop(painter: Painter, frame: VideoFrame) -> tuple[int, int]:
-    height, width = painter.paint(frame).shape[:2]
-    return max(2, width - width % 2), max(2, height - height % 2)
 
 
 def _add_stream(
     container: OutputContainer, opened: VideoPass, options: CutOptions, size: tuple[int, int]
 ) -> VideoStream:
-    rate = Fraction(opened.facts.fps or 25).limit_denominator(1001)
+    # It only steers the encoder: times are those of the frames. Headers claim anything.
+    rate = Fraction(min(max(opened.facts.fps or 25, 1), 240)).limit_denominator(1001)
     stream = container.add_stream("libx264", rate=rate)
-    stream.width, stream.height = size
+    stream.width, stream.height = (max(2, side - side % 2) for side in size)
     stream.pix_fmt = "yuv420p"
     stream.codec_context.time_base = opened.facts.time_base
     stream.codec_context.thread_count = 1

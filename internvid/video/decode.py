@@ -106,8 +106,9 @@ class VideoPass:
         suspicion = None
         if self.options.thin and self.options.is_suspicious and self.facts.codec == "h264":
             suspicion = Suspicion()
+        facts, is_whole = self.facts, not self.options.thin
         clock = FrameClock(
-            self.report, self.facts.time_base, self.facts.fps, is_whole=not self.options.thin
+            self.report, facts.time_base, facts.fps, facts.container, is_whole=is_whole
         )
         is_first = True
         for frame in self._decoded(streams, clock, suspicion):

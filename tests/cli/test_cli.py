@@ -92,9 +92,9 @@ def test_a_build_says_its_counts_on_stdout_and_its_progress_on_stderr(
         (["build", "empty", "-o", "new"], "no media files"),
         (["build", "fifo", "-o", "new"], "neither a file nor a folder"),
         (["build", "http://127.0.0.1:9/a.mp4", "-o", "new"], "cannot be read directly"),
-        (["build", "none.csv", "-o", "new"], "Empty CSV"),
+        (["build", "none.csv", "-o", "new"], "is empty"),
         (["build", "headed.csv", "-o", "new"], "names no source"),
-        (["build", "ragged.csv", "-o", "new"], "Expected 2 columns"),
+        (["build", "ragged.csv", "-o", "new"], "it has 3 cells, the header 2"),
         (["build", "nouri.csv", "-o", "new"], "no column `uri`"),
         (["build", "twice.csv", "-o", "new"], "names a column twice"),
         (["build", "fake.parquet", "-o", "new"], "cannot be read as a table"),
@@ -242,3 +242,13 @@ def test_what_a_command_did_not_expect_is_told_in_two_lines(
     assert code == 1
     assert says in err
     assert "\nhint: " in err
+
+
+def test_list_says_of_how_many_it_shows_some(dataset: Dataset, capsys: Capture) -> None:
+    every = len(dataset.clips())
+    for extra in ((), ("--json",)):
+        code, _, err = spoken(capsys, "list", dataset.root, "--limit", "1", *extra)
+        assert (code, err) == (0, f"1 of {every} clips; others with --limit {every}\n")
+    code, out, err = spoken(capsys, "list", dataset.root, "--limit", every)
+    assert (code, err) == (0, "")
+    assert len(out.splitlines()) == every + 1

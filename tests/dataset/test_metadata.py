@@ -16,9 +16,9 @@ import pytest
 
 import internvid
 from internvid.cli.app import main
-from internvid.core.errors import ConfigInvalidError, DatasetFormatError
+from internvid.core.errors import DatasetFormatError
 from internvid.dataset.layout import Layout
-from internvid.dataset.metadata import expressions, join_kinds, kinds_of, rows_to_json
+from internvid.dataset.metadata import expressions, join_kinds, kinds_of, readable, row_to_json
 from internvid.dataset.tables import VIDEO_SCHEMA
 from internvid.pipeline.build import BuildSummary, build
 from internvid.pipeline.recipe import Recipe
@@ -74,7 +74,7 @@ def test_any_engine_reads_all_parts_whatever_the_tables_said(
     ):
         said = [json.loads(text) for text in frame["metadata"].dropna()]
         assert sorted(said, key=lambda row: "title" not in row) == [
-            {"title": "first", "views": 3}, {"Language": "sr", "views": "many"},
+            {"title": "first", "views": "3"}, {"Language": "sr", "views": "many"},
         ]  # fmt: skip
     assert views_of(tmp_path / "data") == {"a.mp4": "3", "b.mp4": "many", "c.mp4": None}
 
@@ -82,11 +82,14 @@ def test_any_engine_reads_all_parts_whatever_the_tables_said(
 def test_numbers_stay_numbers_until_a_word_comes(
     inputs: dict[str, str], recipe: Recipe, tmp_path: Path
 ) -> None:
-    build([inputs["numbers"], inputs["folder"]], tmp_path / "data", recipe, workers=1)
+    whole = table_of(tmp_path / "whole.jsonl", '{"uri": "some/a.mp4", "views": 3}')
+    build([whole, inputs["folder"]], tmp_path / "data", recipe, workers=1)
     assert views_of(tmp_path / "data") == {"a.mp4": 3, "c.mp4": None}
-    half = table_of(tmp_path / "half.csv", "uri,views", "some/b.mp4,2.5")
+    half = table_of(tmp_path / "half.jsonl", '{"uri": "some/b.mp4", "views": 2.5}')
     build([half], tmp_path / "data", recipe, workers=1)
     assert views_of(tmp_path / "data") == {"a.mp4": 3.0, "b.mp4": 2.5, "c.mp4": None}
+    build([inputs["words"]], tmp_path / "data", recipe, workers=1)
+    assert views_of(tmp_path / "data") == {"a.mp4": "3", "b.mp4": "many", "c.mp4": None}
 
 
 def test_new_metadata_of_a_known_source_is_taken_and_nothing_is_scanned(
@@ -103,7 +106,7 @@ def test_new_metadata_of_a_known_source_is_taken_and_nothing_is_scanned(
     assert (again.videos, again.clips, again.rejected) == (
         first.videos, first.clips, first.rejected,
     )  # fmt: skip
-    assert views_of(tmp_path / "data") == {"a.mp4": 8, "c.mp4": None}
+    assert views_of(tmp_path / "data") == {"a.mp4": "8", "c.mp4": None}
     assert internvid.open(tmp_path / "data").clips(rejected=True).equals(clips)
     # What is said once more, or not said, changes nothing.
     before = digest_tree(tmp_path / "data")
@@ -119,7 +122,7 @@ def test_metadata_stays_when_the_bytes_change(
     build([inputs["numbers"]], tmp_path / "data", recipe, workers=1)
     write_video(tmp_path / "some" / "a.mp4", seed=9)
     assert build([str(tmp_path / "some" / "a.mp4")], tmp_path / "data", recipe).scanned == 1
-    assert views_of(tmp_path / "data") == {"a.mp4": 3}
+    assert views_of(tmp_path / "data") == {"a.mp4": "3"}
 
 
 def test_a_build_stopped_while_it_takes_metadata_ends_in_the_same_bytes(
@@ -155,7 +158,7 @@ def test_another_scan_has_the_new_metadata_too(
     fast = internvid.recipes.default()
     for made in (recipe, fast):
         build([inputs["numbers"]], tmp_path / "data", made, workers=1)
-        assert views_of(tmp_path / "data") == {"a.mp4": 4}
+        assert views_of(tmp_path / "data") == {"a.mp4": "4"}
 
 
 def test_another_source_id_is_refused_aloud(
@@ -166,7 +169,7 @@ def test_another_source_id_is_refused_aloud(
     table_of(tmp_path / "n.csv", "uri,views,source_id", "some/a.mp4,4,mine")
     summary = build([inputs["numbers"]], tmp_path / "data", recipe, workers=1)
     assert any("another source_id than before: 1" in note for note in summary.notes)
-    assert views_of(tmp_path / "data") == {"a.mp4": 4}
+    assert views_of(tmp_path / "data") == {"a.mp4": "4"}
     assert internvid.open(tmp_path / "data").videos()["source_id"].to_pylist() == before
 
 
@@ -176,7 +179,7 @@ def test_rows_that_say_something_else_of_the_same_video_are_mentioned(tmp_path: 
     lines = ("a.mp4,1", "b.mp4,1", "a.mp4,2", "b.mp4,1")
     sources = find_sources([table_of(tmp_path / "t.csv", "uri,views", *lines)])
     assert [json.loads(text) for text in sources.table["metadata"].to_pylist()] == [
-        {"views": 1}
+        {"views": "1"}
     ] * 2
     (note,) = sources.notes
     assert "say other things of it: 1" in note
@@ -193,13 +196,6 @@ def test_a_build_says_what_it_passed_over(
     (note,) = json.loads(said.out)["notes"]
     assert f"note: {note}" in said.err
     assert str(tmp_path / "some" / "a.mp4") in note
-
-
-@pytest.mark.parametrize("blank", ["", '" "'])
-def test_a_row_without_a_uri_is_found(blank: str, tmp_path: Path) -> None:
-    path = table_of(tmp_path / "t.csv", "uri,views", "a.mp4,1", f"{blank},2")
-    with pytest.raises(ConfigInvalidError, match=r"t\.csv: row 2.* has no uri"):
-        find_sources([path])
 
 
 def test_a_dataset_of_the_format_before_is_refused_with_a_way_on(tmp_path: Path) -> None:
@@ -231,7 +227,10 @@ def test_every_kind_of_value_comes_back_from_the_text_as_it_was() -> None:
             "status": ["yours", None],
         }
     )
-    texts = rows_to_json(table)
+    plain = pa.table(
+        [readable(table.column(at)) for at in range(len(table.column_names))], table.column_names
+    )
+    texts = [row_to_json(row) for row in plain.to_pylist()]
     assert texts[1] == "{}"
     kinds = kinds_of(table)
     chosen = ", ".join(f'{sql} as "{name}"' for name, sql in expressions(kinds, ["status"]))

@@ -54,7 +54,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def data(folder: Path) -> Dataset:
     """One clip a video."""
     inputs = [str(folder / "list.csv"), str(folder / "c.mp4")]
-    build(inputs, folder / "data", keep_all("echo"), workers=1)
+    types = {"views": "bigint"}
+    build(inputs, folder / "data", keep_all("echo"), workers=1, types=types)
     return open_dataset(folder / "data")
 
 
@@ -158,7 +159,8 @@ def test_exports_say_it_too(folder: Path, data: Dataset, tmp_path: Path) -> None
         if name.endswith(".json")
     ]
     said = {Path(row["uri"]).name: row for row in facts}
-    assert said["a.mp4"]["metadata"]["Title"] == "one"
+    assert json.loads(said["a.mp4"]["metadata"])["Title"] == "one"
+    assert said["c.mp4"]["metadata"] == "{}"
     assert said["a.mp4"]["reason"] == ""
     publish(data, tmp_path / "frames", FramesExporter())
     rows = pq.read_table(tmp_path / "frames" / "index.parquet").to_pylist()

@@ -149,6 +149,7 @@ def test_image_models_are_averaged_over_frames(tmp_path: Path) -> None:
     mean = singles.mean(0)
     assert np.allclose(found[1], mean / np.linalg.norm(mean), atol=1e-5)
     assert model.text_vectors(["a dog", "a cat"]).shape == (2, found.shape[1])
+    assert count_texts(model, ["a dog", "a dog " * 20]) == {"texts": 2, "cut": 1}
     about = model.identity()
     assert about.frame_aggregation == "mean of unit vectors"
     assert about.digest != load_embedder(f"clip:{make_clip(tmp_path / 'b', 1)}").identity().digest

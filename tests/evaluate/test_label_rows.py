@@ -70,6 +70,9 @@ def test_numbers_of_classes(write: Write, content: str) -> None:
         ("100218;Putting [something], then leaving\n7;Drumming Fingers\n",
          [("100218", "Putting [something], then leaving"), ("7", "Drumming Fingers")]),
         ('a,"b.mp4",1\n', [("a", "1")]),
+        ("12;Putting a; then b\n13;Pushing\n", [("12", "Putting a; then b"), ("13", "Pushing")]),
+        ('"a b.mp4" "air drumming"\n', [("a b.mp4", "air drumming")]),
+        ('a.mp4\t"air drumming"\n', [("a.mp4", "air drumming")]),
         ("Hello, world.mp4,1\n", [("Hello, world.mp4", "1")]),
         ("#20_Rhythm_clap_u_nm.avi,clap\n", [("#20_Rhythm_clap_u_nm.avi", "clap")]),
         ("a.mp4 vault 2\n", [("a.mp4", "vault 2")]),
@@ -98,7 +101,8 @@ def test_a_label_that_is_a_class_is_taken_whole(write: Write) -> None:
         ("a.mp4\tair drumming\nb.mp4 yoga\n", "line 2"),
         ("a.mp4,air,drumming\n", "line 1: the middle cell 'air' is no number"),
         ("a.mp4,yoga\nb.mp4,1,2,yoga\n", "line 2: 4 cells"),
-        ("a.mp4,\n", "line 1"),
+        ("a.mp4,\n", "line 1: an empty cell"),
+        ("yoga/a.mp4,\n", "line 1: an empty cell"),
         ("url_of_it,what\na.mp4,yoga\nb.mp4,dance\n", "line 1: 'url_of_it' and 'what' look like"),
         ("frames total\n78687 1\n78688 2\n", "line 1: 'frames' and 'total' look like a header"),
         ("path,label\na.mp4\n", "line 2: 1 cells under 2 columns"),
@@ -220,11 +224,19 @@ def test_json_under_other_names(write: Write) -> None:
         read_labelled(write("Diving48.json", rows))
 
 
-@pytest.mark.parametrize("asked", ["validate", "val", "validation", "VAL"])
-def test_splits_have_several_names(write: Write, asked: str) -> None:
+def test_a_column_of_splits_is_heeded(write: Write) -> None:
+    path = write("all.csv", "path,split,label\na.mp4,train,yoga\nb.mp4,val,dance\n")
+    assert labels(read_labelled(path, split="validation")) == [("b.mp4", "dance")]
+    assert len(read_labelled(path).clips) == 2
+    with pytest.raises(AnnotationInvalidError, match="no row is of split 'test'"):
+        read_labelled(path, split="test")
+
+
+@pytest.mark.parametrize("name", ["validate", "val", "validation", "VAL"])
+def test_splits_have_several_names(write: Write, name: str) -> None:
     header = "label,youtube_id,time_start,time_end,split\n"
     path = write("k.csv", header + "yoga,abc,0,10,val\ndance,def,0,10,train\n")
-    assert labels(read_kinetics(path, split=asked)) == [("abc_000000_000010", "yoga")]
+    assert labels(read_kinetics(path, split=name)) == [("abc_000000_000010", "yoga")]
     with pytest.raises(AnnotationInvalidError, match="no row is of split 'test'") as caught:
         read_kinetics(path, split="test")
     assert caught.value.hint == "expected one of the file's splits: 'train' (1), 'val' (1)"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from internvid.core.errors import DatasetFormatError, ProtocolMismatchError, SourceMissingError
+from internvid.evaluate.embedders import Identity
 from internvid.evaluate.protocol import MissingClip, Protocol, Result, compare, read_result
 
 PROTOCOL = Protocol(
@@ -70,3 +71,12 @@ def test_an_edited_protocol_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "r.json").write_text(text.replace('"sentence"', '"paragraph"'))
     with pytest.raises(DatasetFormatError, match="not the one"):
         read_result(tmp_path / "r.json")
+
+
+def test_what_came_later_leaves_earlier_fingerprints_alone() -> None:
+    """Those that version 0.1.0 gave: its results and vectors stay comparable."""
+    plain = Protocol("captions", 1, "0" * 16, 4, 4, "1" * 16, 8, "middle of equal intervals",
+                     details={"queries": 8})  # fmt: skip
+    assert plain.fingerprint == "f812e9e91caa"
+    assert Identity("n", "w", "p", 8).digest == "04be71b19259557a"
+    assert Identity("n", "w", "p", 8, text_positions="60 of 77").digest != "04be71b19259557a"

@@ -66,7 +66,9 @@ def test_sources_that_are_gone_or_others_now_are_listed(tmp_path: Path) -> None:
     changed.write_bytes(changed.read_bytes() + b"other bytes")
     manifest = publish(internvid.open(tmp_path / "data"), tmp_path / "out", WebDatasetExporter())
     assert manifest["clips"] == 1
-    assert [row["reason"] for row in manifest["missing"]] == ["source_gone"] * 2
+    reasons = {row["uri"]: row["reason"] for row in manifest["missing"]}
+    assert reasons == {str(gone): "source_gone", str(changed): "source_changed"}
+    assert all(row["error"] and row["end_seconds"] > 0 for row in manifest["missing"])
 
 
 def test_an_export_without_any_clip_is_none(

@@ -30,6 +30,7 @@ from internvid.train.sources import ArraySource, FileClip, FileSource, ShardSour
 from internvid.train.stored import PickSource, pack_picks
 from internvid.video.decode import Picture, open_video
 from internvid.video.picture import Painter, decode_jpeg, encode_jpeg
+from internvid.video.reader import FrameSpan, SpanReader, read_chosen
 from internvid.video.span import read_span
 
 
@@ -194,12 +195,9 @@ def test_shards_hold_the_frames_of_the_clips(dataset: Dataset, shards: FrameShar
     assert ids == [row["clip_id"] for row in rows]
     sources = {row["video_id"]: row for row in dataset.videos().to_pylist()}
     for at, row in list(enumerate(rows))[:4]:
-        truth = read_span(
-            Path(sources[row["video_id"]]["uri"]),
-            lambda n: spread(n, 16),
-            ticks=(row["start_pts"], row["end_pts"]),
-            short_side=64,
-        ).frames
+        reader = SpanReader(Path(sources[row["video_id"]]["uri"]))
+        edges = (row[name] for name in ("start_pts", "end_pts", "start_frame", "end_frame"))
+        truth = read_chosen(reader, FrameSpan(*edges), lambda n: spread(n, 16), 64)
         read = np.stack(list(shards.read(at, all_of)))
         even = [side - side % 2 for side in truth.shape[1:3]]
         truth = truth[:, : even[0], : even[1]]

@@ -109,6 +109,28 @@ def test_joined_files_go_on_where_the_one_before_ended(
         assert report.repaired_times == parts - 1
 
 
+def test_joined_recordings_with_any_clocks_go_on(tmp_path: Path) -> None:
+    """The second part's clock is ahead, or behind so that it seems to have run out of bits."""
+    early = write_numbered(tmp_path / "early.ts", FILES["h264.ts"])
+    late = tmp_path / "late.ts"
+    with av.open(str(early)) as source, av.open(str(late), "w", format="mpegts") as container:
+        stream = container.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.pts is not None and packet.dts is not None:
+                packet.stream = stream
+                packet.pts, packet.dts = packet.pts + 500 * 90000, packet.dts + 500 * 90000
+                container.mux(packet)
+    for order in ((early, late), (late, early)):
+        joined = tmp_path / "joined.ts"
+        joined.write_bytes(b"".join(part.read_bytes() for part in order))
+        found, end, _report = read(joined)
+        assert [number for number, _seconds in found] == list(range(50)) * 2
+        assert [seconds for _number, seconds in found] == pytest.approx(
+            [at / FPS for at in range(100)], abs=2e-3
+        )
+        assert end == pytest.approx(4, abs=2e-3)
+
+
 def test_lost_packets_leave_gaps_and_no_other_times(tmp_path: Path) -> None:
     """A damaged recording: times of the frames that are left stay those they have."""
     whole = write_numbered(tmp_path / "whole.mkv", Numbered(frames=100))

@@ -14,13 +14,13 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace
 
 from internvid.core.errors import ConfigInvalidError, VideoTooLargeError, VideoUnreadableError
-from internvid.core.types import Clip, TimeSpan
 from internvid.scan.scan import ScanRecipe, scan_video
 from internvid.video.cut import CutOptions, cut_span
 from internvid.video.decode import DecodeOptions, Picture, open_video
 from internvid.video.pick import PickRule
 from internvid.video.picture import Painter
 from internvid.video.probe import VideoFacts, check_frame_bytes, hash_file
+from internvid.video.reader import FrameSpan, SpanReader
 from tests.media import write_video
 
 
@@ -126,8 +126,8 @@ def test_a_clip_behind_a_restarted_clock_has_all_its_frames(tmp_path: Path) -> N
     assert len(ticks) == 80
     assert np.diff(ticks).min() > 0.09 / tick
     first, stop = start + ticks[30], start + ticks[60]
-    clip = Clip("c", "v", TimeSpan(ticks[30] * tick, ticks[60] * tick), first, stop)
-    (tmp_path / "cut.mp4").write_bytes(cut_span(path, clip, CutOptions(), frames=30))
+    span = FrameSpan(first, stop, 30, 60)
+    (tmp_path / "cut.mp4").write_bytes(cut_span(SpanReader(path), span, CutOptions()))
     assert len(read(tmp_path / "cut.mp4")[0]) == 30
 
 

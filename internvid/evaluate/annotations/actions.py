@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from internvid.core.errors import ConfigInvalidError, SourceMissingError
+from internvid.evaluate.annotations.charades import is_charades, read_charades_actions
 from internvid.evaluate.annotations.labelled import (
     ClassNames,
     read_kinetics,
@@ -41,6 +42,8 @@ def read_labelled(
 ) -> LabelledSet:
     """A labelled set in any of the forms that this package knows, told by its content.
 
+    Each action of Charades' CSV is a clip of its own, with its code as class.
+
     Args:
         path: a file of Kinetics, Something-Something or UCF101, HMDB51's splits (the folder, or
             the CSV of MIL-NCE), a list of paths and labels, or a folder per class.
@@ -57,6 +60,8 @@ def read_labelled(
     first = read_text(path).partition("\n")[0].strip()
     if _UCF_LINE.fullmatch(first):
         return read_ucf101(path, classes=classes)
+    if is_charades(first):
+        return read_charades_actions(path)
     if _is_hmdb_header(first):
         return read_hmdb51(path, split=hmdb51_split(split), part=part, classes=classes)
     return read_kinetics(path, classes=classes, split=split)
@@ -64,7 +69,7 @@ def read_labelled(
 
 def is_ucf101_list(path: Path) -> bool:
     """Whether a file's first line is `Class/name`, perhaps with numbers behind it."""
-    if path.is_dir() or path.suffix.lower() in (".json", ".jsonl"):
+    if path.is_dir() or path.suffix.lower() in (".json", ".jsonl", ".pkl"):
         return False
     first = read_text(path).partition("\n")[0].strip()
     return re.fullmatch(r"[^\s,;]+/[^\s,;/]+(?:\s+\d+){0,2}", first) is not None
@@ -87,7 +92,7 @@ def read_ssv2(
         AnnotationInvalidError: the test file, which has no labels.
     """
     if path.suffix.lower() not in (".json", ".jsonl"):
-        return read_path_labels(path, classes=classes)
+        return read_path_labels(path, classes=classes, split=split)
     if path.suffix.lower() == ".json" and isinstance(read_json(path), dict):
         return read_kinetics(path, classes=classes, split=split)
     items = read_list(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from internvid.evaluate.annotations.reading import (
     words,
 )
 from internvid.evaluate.annotations.records import CaptionedClip, CaptionedSet
+from internvid.evaluate.annotations.splits import SplitRows
 
 
 @names_its_file
@@ -79,18 +81,27 @@ def read_msrvtt(path: Path, sentences: Path | None = None, *, split: str = "test
     return _made(_msrvtt_sentences(sentences, ids))
 
 
+@names_its_file
+def read_msrvtt_ids(sentences: Path, ids: Sequence[str]) -> CaptionedSet:
+    """The sentences that MSRVTT_data.json has of some ids, whatever their split.
+
+    Raises:
+        AnnotationInvalidError: it has none of one of them.
+    """
+    return _made(_msrvtt_sentences(sentences, list(dict.fromkeys(ids))))
+
+
 def _msrvtt_ids(path: Path, found: Any, split: str) -> list[str]:
     videos = found.get("videos") if isinstance(found, dict) else None
     if not isinstance(videos, list):
         raise invalid(path, "whole", "there is no list 'videos'", "MSRVTT_data.json")
-    ids = []
+    ids, rows = [], SplitRows(path, split)
     for at, video in enumerate(videos):
         if not isinstance(video, dict):
             raise invalid(path, f"videos[{at}]", f"a {type(video).__name__}", "an object")
-        if video.get("split") == split:
+        if rows.takes(str(video.get("split", ""))):
             ids.append(words(path, f"videos[{at}]", video, "video_id"))
-    if not ids:
-        raise invalid(path, "videos", f"none is of split {split!r}", "train, validate or test")
+    rows.refuse_none()
     return ids
 
 

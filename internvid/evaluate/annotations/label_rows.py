@@ -32,11 +32,15 @@ LABEL_NAMES = (
 )  # fmt: skip
 """Headers of the column that names the class, best first, in lower case."""
 
+SPLIT_NAMES = ("split", "subset", "set", "partition")
+"""Headers of a column that says of which split a row is."""
+
 _ENDINGS = "|".join(sorted(re.escape(suffix[1:]) for suffix in MEDIA_SUFFIXES))
 _MEDIA_END = re.compile(rf"\.(?:{_ENDINGS})\"?(?=[\s,;]|$)", re.IGNORECASE)
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _NUMBERED = re.compile(r"(.+?)(?:\s+(\d+))?\s+(\d+)")
 _WORD = re.compile(r"[A-Za-z_][\w .-]*")
+_SEMICOLON = re.compile(r"[^\s,;]+\s*;")
 _MOMENTS_CELLS = 4
 _MARKS = MappingProxyType({"\t": "TAB", ",": "comma", ";": "semicolon"})
 _FORM = "path,label; path,frames,label; or a header with the names path and label"
@@ -50,11 +54,13 @@ class LabelRow:
         line: its number, from 1.
         clip: the path or id.
         label: a class name, or a number as text.
+        split: what a column of that name says; empty without one.
     """
 
     line: int
     clip: str
     label: str
+    split: str = ""
 
 
 def read_label_rows(path: Path, classes: Sequence[str] | None = None) -> list[LabelRow]:
@@ -95,7 +101,7 @@ def find_mark(lines: Sequence[tuple[int, str]]) -> str:
             following = text[ends[-1] :].lstrip()
             return following[0] if following[:1] in (",", ";") else " "
     first = lines[0][1]
-    if all(text.count(";") == 1 for _, text in lines):
+    if all(_SEMICOLON.match(text) for _, text in lines):
         return ";"
     return "," if "," in first else " "
 
@@ -113,6 +119,12 @@ def split_cells(text: str, mark: str) -> list[str]:
     """Cells of a line; only commas know quotation marks."""
     if mark == ",":
         return [cell.strip() for cell in next(csv.reader([text]))]
+    if mark == ";":
+        clip, *rest = [cell.strip() for cell in text.split(";")]
+        # Sentences of Something-Something hold semicolons too; a number of frames stands first.
+        if not rest:
+            return [clip]
+        return [clip, *rest] if _NUMBER.fullmatch(rest[0]) else [clip, "; ".join(rest)]
     return [cell.strip() for cell in (text.split() if mark == " " else text.split(mark))]
 
 
@@ -126,6 +138,7 @@ def _by_name(
         if places != (0, len(header) - 1):
             raise invalid(path, lines[0][0], "columns parted by blanks", "path first, label last")
         return [_row(path, line, text, mark, frozenset()) for line, text in lines[1:]]
+    split_name = next((name for name in SPLIT_NAMES if name in header), None)
     rows = []
     for line, text in lines[1:]:
         cells = split_cells(text, mark)
@@ -134,28 +147,36 @@ def _by_name(
         clip, label = (cells[place] for place in places)
         if not clip or not label:
             raise invalid(path, line, f"{clip_name} or {label_name} is empty")
-        rows.append(LabelRow(line, clip, label.strip('"')))
+        split = "" if split_name is None else cells[header.index(split_name)]
+        rows.append(LabelRow(line, clip, _bare(label), split))
     return rows
+
+
+def _bare(label: str) -> str:
+    """A label without the quotation marks that enclose it."""
+    enclosed = len(label) > 2 and label[0] == label[-1] == '"'
+    return label[1:-1].strip() if enclosed else label
 
 
 def _row(path: Path, line: int, text: str, mark: str, known: Collection[str]) -> LabelRow:
     ends = [found.end() for found in _MEDIA_END.finditer(text)]
     if mark == " " and not ends:
         return _bare_row(path, line, text, known)
-    if ends and (mark == " " or text.count('"') == 0):
+    if ends and mark != ";" and (mark == " " or '"' not in text):
         clip, rest = text[: ends[-1]].strip().strip('"'), text[ends[-1] :].strip()
         if mark == " ":
-            return LabelRow(line, clip, _label_of_words(path, line, clip, rest, known))
-        if rest and not text[ends[-1] :].lstrip(" ").startswith(mark):
+            return LabelRow(line, clip, _bare(_label_of_words(path, line, clip, rest, known)))
+        marked = text[ends[-1] :].lstrip(" ").startswith(mark)
+        if rest and not marked:
             raise invalid(path, line, f"there is no {_MARKS[mark]} behind {clip!r}", _FORM)
         rest = rest.removeprefix(mark).strip()
-        cells = [clip, *split_cells(rest, mark)] if rest else [clip]
+        cells = [clip, *(split_cells(rest, mark) or [""])] if marked else [clip]
     else:
         cells = split_cells(text, mark)
         rest = text.partition(mark)[2].strip()
     if rest in known:
         return LabelRow(line, cells[0], rest)
-    return LabelRow(line, cells[0], _label_of_cells(path, line, cells))
+    return LabelRow(line, cells[0], _bare(_label_of_cells(path, line, cells)))
 
 
 def _label_of_cells(path: Path, line: int, cells: Sequence[str]) -> str:

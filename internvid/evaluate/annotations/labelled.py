@@ -175,7 +175,7 @@ def read_kinetics(
     first = read_text(path).partition("\n")[0].lower()
     if "youtube_id" in first and "time_start" in first:
         return read_deepmind_csv(path, classes=classes, split=split)
-    return read_path_labels(path, classes=classes)
+    return read_path_labels(path, classes=classes, split=split)
 
 
 @names_its_file
@@ -228,12 +228,19 @@ def _of_youtube(video: str, label: str, span: TimeSpan) -> LabelledClip:
 
 
 @names_its_file
-def read_path_labels(path: Path, *, classes: Sequence[str] | None = None) -> LabelledSet:
+def read_path_labels(
+    path: Path, *, classes: Sequence[str] | None = None, split: str | None = None
+) -> LabelledSet:
     """A list of paths and labels, see `read_label_rows`.
 
-    Labels are class names, or numbers into `classes`.
+    Labels are class names, or numbers into `classes`. A column of splits is heeded where a split
+    is named.
     """
     rows = read_label_rows(path, classes)
+    if split is not None and any(row.split for row in rows):
+        wanted = SplitRows(path, split)
+        rows = [row for row in rows if wanted.takes(row.split)]
+        wanted.refuse_none()
     if classes is None and all(row.label.isdecimal() for row in rows):
         raise invalid(path, "whole", "classes are numbers", "a class list (--set classes=FILE)")
     first = first_number(classes, (row.label for row in rows))

@@ -1,4 +1,4 @@
-"""MSVD: lists of ids, and captions in a pickle that is read without running anything in it."""
+"""MSVD: lists of ids, and captions as JSON, text, or a pickle of which nothing is run."""
 
 from __future__ import annotations
 
@@ -9,8 +9,15 @@ from typing import Any
 
 from internvid.core.errors import AnnotationInvalidError, SourceMissingError
 from internvid.evaluate.annotations.captioned import read_captioned_json
-from internvid.evaluate.annotations.reading import invalid, names_its_file, read_lines
+from internvid.evaluate.annotations.reading import (
+    invalid,
+    names_its_file,
+    read_json,
+    read_lines,
+    words,
+)
 from internvid.evaluate.annotations.records import CaptionedClip, CaptionedSet
+from internvid.evaluate.annotations.splits import SplitRows
 
 
 class _PlainUnpickler(pickle.Unpickler):
@@ -48,20 +55,23 @@ def load_plain_pickle(path: Path) -> Any:
 
 
 @names_its_file
-def read_msvd(path: Path, captions: Path | None = None) -> CaptionedSet:
+def read_msvd(
+    path: Path, captions: Path | None = None, *, split: str | None = None
+) -> CaptionedSet:
     """MSVD, with all captions of each clip.
 
     Args:
-        path: test_list.txt (an id a line), which needs `captions`; or the reference's JSON.
-        captions: raw-captions.pkl: id -> list of token lists.
+        path: test_list.txt (an id a line), which needs `captions`; a JSON object id -> captions;
+            the JSON of {metadata, train, val, test}; or the reference's JSON list.
+        captions: raw-captions.pkl or a JSON object: id -> captions, as texts or token lists; or
+            AllVideoDescriptions.txt: an id and a sentence a line.
+        split: of the JSON with several: `train`, `val` or `test`; by default the last.
     """
-    if path.suffix.lower() == ".json":
-        return read_captioned_json(path)
+    if path.suffix.lower() == ".json" and captions is None:
+        return _read_msvd_json(path, split)
     if captions is None:
         raise invalid(path, 1, "a list of videos without captions", "raw-captions.pkl as well")
-    found = load_plain_pickle(captions)
-    if not isinstance(found, dict):
-        raise invalid(captions, "whole", f"a {type(found).__name__}", "a dict")
+    found = _captions_by_id(captions)
     clips = []
     for line, name in read_lines(path):
         if name not in found:
@@ -70,7 +80,65 @@ def read_msvd(path: Path, captions: Path | None = None) -> CaptionedSet:
     return CaptionedSet(tuple(clips))
 
 
+def _read_msvd_json(path: Path, split: str | None) -> CaptionedSet:
+    found = read_json(path)
+    if isinstance(found, list):
+        return read_captioned_json(path)
+    if isinstance(found, dict) and "metadata" in found:
+        return _read_metadata(path, found, split or "test")
+    return read_caption_object(path)
+
+
+def _read_metadata(path: Path, found: dict[str, Any], split: str) -> CaptionedSet:
+    """{metadata: [{video_id, sentence}], train: [id], test: [id]}."""
+    rows = SplitRows(path, split)
+    listed: list[str] = []
+    for name, ids in found.items():
+        if name != "metadata" and isinstance(ids, list) and rows.takes(name):
+            listed += map(str, ids)
+    rows.refuse_none()
+    texts: dict[str, list[str]] = {name: [] for name in listed}
+    for at, row in enumerate(found["metadata"]):
+        if isinstance(row, dict) and row.get("video_id") in texts:
+            texts[row["video_id"]].append(words(path, f"metadata[{at}]", row, "sentence"))
+    return CaptionedSet(tuple(CaptionedClip(n, tuple(own), (n,)) for n, own in texts.items()))
+
+
+@names_its_file
+def read_caption_object(path: Path) -> CaptionedSet:
+    """A JSON object id -> captions: a text, a list of texts, or a list of token lists."""
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise invalid(path, "whole", f"a JSON {type(found).__name__}", "an object id -> captions")
+    return CaptionedSet(
+        tuple(
+            CaptionedClip(name, _texts(path, name, value), (name,)) for name, value in found.items()
+        )
+    )
+
+
+def _captions_by_id(path: Path) -> dict[str, Any]:
+    if path.suffix.lower() == ".json":
+        found = read_json(path)
+    elif path.suffix.lower() == ".txt":
+        found = {}
+        for line, text in read_lines(path):
+            # The file begins with remarks.
+            name, _, sentence = text.partition(" ")
+            if name.startswith("#"):
+                continue
+            if not sentence.strip():
+                raise invalid(path, line, repr(text), "an id and a sentence")
+            found.setdefault(name, []).append(sentence.strip())
+    else:
+        found = load_plain_pickle(path)
+    if not isinstance(found, dict):
+        raise invalid(path, "whole", f"a {type(found).__name__}", "a dict")
+    return found
+
+
 def _texts(path: Path, name: str, value: Any) -> tuple[str, ...]:
+    value = [value] if isinstance(value, str) and value.strip() else value
     if not isinstance(value, list) or not value:
         raise invalid(path, repr(name), f"captions are {type(value).__name__}", "token lists")
     texts = []

@@ -1,4 +1,4 @@
-"""The two forms of an annotation file: clips with a label, and clips with texts."""
+"""What annotation files hold: clips with a label, with several, with texts, or with choices."""
 
 from __future__ import annotations
 
@@ -83,9 +83,11 @@ class CaptionedSet:
 
     Attributes:
         clips: in the order of the file.
+        left_out: (name, reason) of what the file names and no clip can be made of.
     """
 
     clips: tuple[CaptionedClip, ...]
+    left_out: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         _refuse_repeated((clip.clip for clip in self.clips), "clip")
@@ -104,8 +106,95 @@ class CaptionedSet:
             tuple(
                 CaptionedClip(c.clip, (" ".join(t.strip() for t in c.texts),), c.names, c.span)
                 for c in self.clips
-            )
+            ),
+            self.left_out,
         )
+
+
+@dataclass(frozen=True)
+class MultiLabelledClip:
+    """One clip and all its classes.
+
+    Attributes:
+        clip: its id, once in a set.
+        labels: class names; none where nothing of the list happens.
+        names: file names or stems it may have, best first; see `finding.VideoFolder`.
+        span: seconds to read of the file; None is everything.
+    """
+
+    clip: str
+    labels: tuple[str, ...]
+    names: tuple[str, ...]
+    span: TimeSpan | None = None
+
+
+@dataclass(frozen=True)
+class MultiLabelledSet:
+    """Clips with any number of classes each.
+
+    Attributes:
+        clips: in the order of the file.
+        classes: every class name, in the order that gives them numbers.
+    """
+
+    clips: tuple[MultiLabelledClip, ...]
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        _refuse_repeated((clip.clip for clip in self.clips), "clip")
+        _refuse_repeated(self.classes, "class")
+        known = set(self.classes)
+        for clip in self.clips:
+            for label in clip.labels:
+                if label not in known:
+                    raise AnnotationInvalidError(
+                        f"{clip.clip} is of class {label!r}, which is not among the {len(known)}"
+                    )
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits of everything that decides a number, the order included."""
+        rows = [[clip.clip, list(clip.labels), _plain(clip.span)] for clip in self.clips]
+        return _digest([rows, list(self.classes)])
+
+
+@dataclass(frozen=True)
+class ChoiceClip:
+    """One clip, texts to choose from, and which is right.
+
+    Attributes:
+        clip: id of the question, once in a set.
+        options: at least two texts.
+        answer: place of the right one.
+        names: file names or stems the video may have; see `finding.VideoFolder`.
+        span: seconds to read of the file; None is everything.
+    """
+
+    clip: str
+    options: tuple[str, ...]
+    answer: int
+    names: tuple[str, ...]
+    span: TimeSpan | None = None
+
+
+@dataclass(frozen=True)
+class ChoiceSet:
+    """Questions of multiple choice.
+
+    Attributes:
+        clips: in the order of the file.
+    """
+
+    clips: tuple[ChoiceClip, ...]
+
+    def __post_init__(self) -> None:
+        _refuse_repeated((clip.clip for clip in self.clips), "question")
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits of everything that decides a number, the order included."""
+        rows = [[c.clip, list(c.options), c.answer, _plain(c.span)] for c in self.clips]
+        return _digest(rows)
 
 
 def _refuse_repeated(names: Iterable[str], what: str) -> None:

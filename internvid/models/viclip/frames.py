@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import av.error
 import numpy as np
 
 from internvid.core.errors import VideoUnreadableError
@@ -12,7 +11,7 @@ from internvid.core.types import FloatArray, FrameBatch, TimeSpan
 from internvid.models.viclip.preprocess import sample_frames
 from internvid.video.decode import Picture, open_video
 from internvid.video.picture import Painter, RGBArray
-from internvid.video.probe import main_video_stream, open_container
+from internvid.video.times import read_packet_times
 
 
 def read_frames(
@@ -60,18 +59,9 @@ def _choose(times: FloatArray, count: int, sampling: str, span: TimeSpan | None)
 
 def _packet_seconds(path: Path) -> FloatArray:
     """Display times that the packets announce, sorted, from the first one; without decoding."""
-    with open_container(path) as container:
-        stream = main_video_stream(container)
-        ticks: list[int] = []
-        try:
-            for packet in container.demux(stream):
-                if packet.size and packet.pts is not None and not packet.is_discard:
-                    ticks.append(packet.pts)
-        except (av.error.FFmpegError, OSError):
-            # A truncated file; decoding will show how far it goes.
-            pass
-        seconds = np.sort(np.asarray(ticks, dtype=np.float64)) * float(stream.time_base or 0)
-    return seconds - seconds[0] if len(seconds) else seconds
+    times = read_packet_times(path)
+    ticks = times.pts if times.is_complete else times.pts[:0]
+    return np.asarray((ticks - ticks[:1]) * float(times.time_base), np.float64)
 
 
 def _decode(path: Path, wanted: set[int]) -> tuple[FloatArray, dict[int, RGBArray]]:

@@ -29,7 +29,12 @@ _CHOICES = {
     "fit": ("squash", "crop"),
     "interpolation": ("bicubic", "bilinear"),
     "sampling": ("middle", "stride"),
+    "rounding": ("once", "each_pass"),
 }
+# 256 MB of float32: large frames are resized a few at a time.
+_VALUES_AT_ONCE = 2**26
+# Rules of which 0.1.0 rounded each pass on a CPU, and the code that they are named after does not.
+_ROUNDED_ONCE = ("reference", "reference-aliased")
 
 
 @dataclass(frozen=True)
@@ -40,12 +45,14 @@ class Preprocessing:
         name: what it is called in records.
         fit: `squash` resizes to the square whatever the aspect; `crop` resizes the short side
             and takes the centre.
-        interpolation: `bicubic` or `bilinear`, rounded to 8 bits as image libraries do.
+        interpolation: `bicubic` or `bilinear`.
         antialias: whether shrinking averages over the source pixels, as Pillow does.
         sampling: `middle` takes the middle frame of equal intervals; `stride` every n-th from
             the first.
         mean: of red, green, blue, in [0, 1].
         std: likewise.
+        rounding: to 8 bits: `once` after both passes, as torchvision's transforms of tensors do
+            since they compute in float32; `each_pass`: columns, then rows, as Pillow does.
     """
 
     name: str = "reference"
@@ -55,6 +62,7 @@ class Preprocessing:
     sampling: str = "middle"
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
+    rounding: str = "once"
 
     def __post_init__(self) -> None:
         for field, allowed in _CHOICES.items():
@@ -86,9 +94,11 @@ class Preprocessing:
         return pixels.view(batch, frames, *pixels.shape[1:])
 
     def resize(self, images_NCHW: Tensor, resolution: int) -> Tensor:
-        """uint8 images at the wanted square, values still 0 to 255.
+        """Images at the wanted square, whole levels from 0 to 255, the same on every device.
 
-        On a CPU this is torch's 8-bit resize, elsewhere float32 rounded to whole levels.
+        Args:
+            images_NCHW: uint8.
+            resolution: side of the square, in pixels.
         """
         height, width = images_NCHW.shape[-2:]
         target = (resolution, resolution)
@@ -101,20 +111,45 @@ class Preprocessing:
         return images_NCHW[..., top : top + resolution, left : left + resolution]
 
     def _resample(self, images_NCHW: Tensor, size: tuple[int, int]) -> Tensor:
-        whole = images_NCHW.device.type == "cpu"
-        source = images_NCHW if whole else images_NCHW.float()
+        if self.rounding == "once":
+            at_once = max(1, _VALUES_AT_ONCE // images_NCHW[0].numel())
+            parts = torch.split(images_NCHW, at_once)
+            return torch.cat([self._interpolated(part.float(), size) for part in parts])
+        if images_NCHW.device.type == "cpu":
+            # Torch's own 8-bit resize: the same to a level, and ten times as fast.
+            return functional.interpolate(
+                images_NCHW,
+                size,
+                mode=self.interpolation,
+                align_corners=False,
+                antialias=self.antialias,
+            )
+        return self._in_passes(images_NCHW, size)
+
+    def _in_passes(self, images_NCHW: Tensor, size: tuple[int, int]) -> Tensor:
+        wide = self._interpolated(images_NCHW.float(), (images_NCHW.shape[-2], size[1]))
+        return self._interpolated(wide, size)
+
+    def _interpolated(self, images_NCHW: Tensor, size: tuple[int, int]) -> Tensor:
         resized = functional.interpolate(
-            source, size, mode=self.interpolation, align_corners=False, antialias=self.antialias
+            images_NCHW,
+            size,
+            mode=self.interpolation,
+            align_corners=False,
+            antialias=self.antialias,
         )
-        return resized if whole else resized.round_().clamp_(0, 255)
+        return resized.round_().clamp_(0, 255)
 
     def sample(self, available: int, wanted: int) -> list[int]:
         """Which of `available` frames stand for a clip; the last is repeated if they are few."""
         return sample_frames(available, wanted, self.sampling)
 
     def describe(self) -> dict[str, Any]:
-        """The fields as plain JSON."""
-        return {field.name: plain(getattr(self, field.name)) for field in fields(self)}
+        """The fields as plain JSON; without the rounding where it is that of older records."""
+        found = {field.name: plain(getattr(self, field.name)) for field in fields(self)}
+        if self.rounding == "each_pass":
+            del found["rounding"]
+        return found
 
     @property
     def fingerprint(self) -> str:
@@ -138,7 +173,8 @@ class Preprocessing:
         given: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
         }
-        return cls(**given)
+        older = "once" if given.get("name", "reference") in _ROUNDED_ONCE else "each_pass"
+        return cls(**{"rounding": older, **given})
 
     @staticmethod
     def _row(numbers: tuple[float, ...], images: Tensor) -> Tensor:
@@ -151,14 +187,19 @@ PREPROCESSINGS = MappingProxyType(
         for rule in (
             Preprocessing(),
             Preprocessing("reference-aliased", antialias=False),
-            Preprocessing("clip", fit="crop", mean=CLIP_MEAN, std=CLIP_STD),
-            Preprocessing("demo", interpolation="bilinear", antialias=False, sampling="stride"),
+            Preprocessing("reference-8bit", rounding="each_pass"),
+            Preprocessing("clip", fit="crop", mean=CLIP_MEAN, std=CLIP_STD, rounding="each_pass"),
+            Preprocessing(
+                "demo", interpolation="bilinear", antialias=False, sampling="stride",
+                rounding="each_pass",
+            ),
         )
     }
-)
+)  # fmt: skip
 """The named ones: `reference` (evaluation of the public code with today's torchvision),
-`reference-aliased` (the same with torchvision before 0.17), `clip` (CLIP's own), `demo` (the
-public demo)."""
+`reference-aliased` (the same with torchvision before 0.17), `reference-8bit` (what internvid
+0.1.0 called `reference` on a CPU, and Pillow's resize), `clip` (CLIP's own), `demo` (the public
+demo)."""
 
 
 def find_preprocessing(name: str | Preprocessing) -> Preprocessing:

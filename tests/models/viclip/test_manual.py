@@ -61,6 +61,7 @@ def test_preprocessings_are_listed(manual: dict[str, str]) -> None:
             str(rule.antialias),
             rule.sampling,
             MEANS[rule.mean],
+            rule.rounding,
         ]
         for rule in PREPROCESSINGS.values()
     ]

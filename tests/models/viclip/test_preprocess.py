@@ -34,13 +34,46 @@ def resized(rule: Preprocessing, image: np.ndarray, resolution: int = 224) -> np
     return found[0].permute(1, 2, 0).numpy().astype(np.int64)
 
 
-@pytest.mark.parametrize("size", [(480, 640), (360, 202), (100, 120), (224, 300)])
-def test_reference_equals_pillow_to_a_level_or_two(size: tuple[int, int]) -> None:
+SIZES = [(480, 640), (360, 202), (100, 120), (224, 300)]
+
+
+def as_torchvision(image: np.ndarray, *, antialias: bool = True) -> np.ndarray:
+    """What `torchvision.transforms.Resize((224, 224), BICUBIC)` makes of a uint8 tensor.
+
+    It casts to float32, interpolates, clamps, rounds and casts back (torchvision from 0.17 on,
+    `_functional_tensor.resize`).
+    """
+    floats = torch.from_numpy(image).permute(2, 0, 1)[None].to(torch.float32)
+    made = torch.nn.functional.interpolate(
+        floats, size=[224, 224], mode="bicubic", align_corners=False, antialias=antialias
+    )
+    whole = torch.round(made.clamp(min=0, max=255)).to(torch.uint8)
+    return whole[0].permute(1, 2, 0).numpy().astype(np.int64)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_reference_is_torchvisions_resize_to_the_level(size: tuple[int, int]) -> None:
+    image = picture(*size)
+    assert np.array_equal(resized(PREPROCESSINGS["reference"], image), as_torchvision(image))
+    aliased = resized(PREPROCESSINGS["reference-aliased"], image)
+    assert np.array_equal(aliased, as_torchvision(image, antialias=False))
+
+
+def test_many_large_frames_are_resized_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = torch.from_numpy(np.stack([picture(60, 80, seed) for seed in range(5)]))
+    rule = PREPROCESSINGS["reference"]
+    whole = rule(frames[None], 32)
+    monkeypatch.setattr("internvid.models.viclip.preprocess._VALUES_AT_ONCE", 2 * 60 * 80 * 3)
+    assert torch.equal(rule(frames[None], 32), whole)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_8_bit_one_equals_pillow_to_a_level_or_two(size: tuple[int, int]) -> None:
     image = picture(*size)
     # Rows first, then columns: newer Pillow chooses the order by size, torch does not.
     rows_done = Image.fromarray(image).resize((224, size[0]), Image.Resampling.BICUBIC)
     expected = np.asarray(rows_done.resize((224, 224), Image.Resampling.BICUBIC))
-    difference = np.abs(resized(PREPROCESSINGS["reference"], image) - expected)
+    difference = np.abs(resized(PREPROCESSINGS["reference-8bit"], image) - expected)
     assert difference.max() <= 2
     assert difference.mean() < 0.02
 
@@ -75,17 +108,28 @@ def test_pixels_are_normalised_by_the_rule() -> None:
     np.testing.assert_allclose(pixels[1, 2].permute(1, 2, 0), expected, atol=1e-6)
 
 
-def test_floats_and_bytes_resize_alike() -> None:
-    """Elsewhere than on a CPU the resize is made in floats and rounded."""
-    image = torch.from_numpy(picture(300, 400)).permute(2, 0, 1)[None]
-    rule = PREPROCESSINGS["reference"]
-    floats = torch.nn.functional.interpolate(
-        image.float(), (224, 224), mode="bicubic", align_corners=False, antialias=True
-    )
-    difference = (rule.resize(image, 224).float() - floats.round().clamp(0, 255)).abs()
-    # Hard edges overshoot: bytes are clipped between the two passes, floats only at the end.
-    assert float(difference.mean()) < 0.3
-    assert float((difference > 1).float().mean()) < 0.01
+@pytest.mark.parametrize("name", ["reference-8bit", "clip", "demo"])
+@pytest.mark.parametrize("size", SIZES)
+def test_passes_in_floats_are_those_in_bytes_to_a_level_or_two(
+    name: str, size: tuple[int, int]
+) -> None:
+    """Elsewhere than on a CPU there is no 8-bit resize: each pass is made in floats and rounded."""
+    rule, image = PREPROCESSINGS[name], torch.from_numpy(picture(*size)).permute(2, 0, 1)[None]
+    passes = rule._in_passes(image, (224, 224))
+    difference = (rule._resample(image, (224, 224)).float() - passes).abs()
+    assert float(difference.max()) <= 2
+    assert float((difference > 0).float().mean()) < 0.1
+
+
+def test_rules_of_the_first_release_keep_their_fingerprints() -> None:
+    """What is computed as it was is called what it was; `reference` on a CPU was another."""
+    known = {"reference-8bit": "05eaba1ec6826d90", "clip": "e4604c5c5a541ae8",
+             "demo": "43476cd438d1c1ef"}  # fmt: skip
+    assert {name: PREPROCESSINGS[name].fingerprint for name in known} == known
+    recorded = PREPROCESSINGS["reference"].describe()
+    assert recorded.pop("rounding") == "once"
+    assert Preprocessing.from_mapping(recorded) == PREPROCESSINGS["reference"]
+    assert Preprocessing.from_mapping(recorded | {"name": "mine"}).rounding == "each_pass"
 
 
 @pytest.mark.parametrize(
@@ -132,6 +176,7 @@ def test_rules_are_plain_json_and_fingerprinted_without_their_name() -> None:
         {"fit": "pad"},
         {"interpolation": "nearest"},
         {"sampling": "random"},
+        {"rounding": "never"},
         {"std": (0.0, 1.0, 1.0)},
         {"mean": (0.5, 0.5)},
         {"mean": (float("nan"), 0, 0)},

@@ -1,0 +1,310 @@
+"""Reads the very frames of a source that a scan numbered, whatever its container can seek to."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar
+
+import av.error
+import numpy as np
+from PIL import Image
+
+from internvid.core.errors import VideoError, VideoUnreadableError
+from internvid.video.decode import DecodeOptions, Picture, VideoPass, open_video
+from internvid.video.picture import Painter, RGBArray
+from internvid.video.probe import MAXIMUM_FRAME_BYTES
+from internvid.video.times import stores_times
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class FrameSpan:
+    """Frames of a source that follow one another, as a scan numbered and timed them.
+
+    Attributes:
+        start_pts, end_pts: stream ticks of the first frame and of the end; half-open.
+        first, stop: numbers of the first frame and of the one behind the last, among all displayed
+            frames; None where the scan skipped frames and so did not number them.
+        is_timed: whether the scan met each frame with a time of its own.
+    """
+
+    start_pts: int
+    end_pts: int
+    first: int | None = None
+    stop: int | None = None
+    is_timed: bool = False
+
+    @property
+    def frames(self) -> int | None:
+        """How many frames the span has, where they are numbered."""
+        return None if self.first is None or self.stop is None else self.stop - self.first
+
+
+@dataclass(frozen=True)
+class SpanFrame:
+    """One frame of a span: the picture, and its ticks from the first frame of the span."""
+
+    picture: Picture
+    ticks: int
+
+
+Use = Callable[[VideoPass, Iterator[SpanFrame]], T]
+"""Reads frames of a span to its end, and makes something of them. May be called twice."""
+
+
+@dataclass
+class SpanReader:
+    """Reads spans of one source, with little work where they come in order.
+
+    A span is sought where every frame has its own time in the stream. What was read then counts
+    only if it begins at the span's first frame and holds as many as the scan saw. Everything else
+    is read as the scan read it, from the start of the source or from where the span before ended,
+    and told by number.
+
+    Attributes:
+        path: the source.
+        maximum_frame_bytes: larger pictures are refused.
+    """
+
+    path: Path
+    maximum_frame_bytes: int = MAXIMUM_FRAME_BYTES
+    _source: contextlib.ExitStack | None = field(default=None, repr=False)
+    _opened: VideoPass | None = field(default=None, repr=False)
+    _pictures: Iterator[Picture] = field(default_factory=lambda: iter(()), repr=False)
+    _ahead: Picture | None = field(default=None, repr=False)
+    _at: int = 0
+
+    def close(self) -> None:
+        """Let go of the source."""
+        if self._source is not None:
+            self._source.close()
+        self._source = self._opened = self._ahead = None
+
+    def read(self, span: FrameSpan, use: Use[T]) -> T:
+        """What `use` makes of exactly the frames of a span.
+
+        Args:
+            span: which frames.
+            use: is called with the pass (its facts are complete with the first frame) and the
+                frames; once more where seeking did not find them all.
+
+        Raises:
+            VideoError: the source cannot be read, or does not show these frames (`span_missing`).
+        """
+        if self._may_seek(span):
+            with contextlib.suppress(VideoError, av.error.FFmpegError, OSError, ValueError):
+                with open_video(self.path, self._options()) as opened:
+                    counted = _Counted(_sought(opened, span))
+                    made = use(opened, counted)
+                if counted.first_pts == span.start_pts and counted.are(self.count(span)):
+                    return made
+        try:
+            return self._read_in_order(span, use)
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            self.close()
+            raise VideoUnreadableError(
+                f"its frames cannot be read again: {type(error).__name__}"
+            ) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def count(self, span: FrameSpan) -> int:
+        """How many frames a span has: as the scan numbered them, else counted without painting.
+
+        Raises:
+            VideoError: the source cannot be read.
+        """
+        if span.frames is not None:
+            return span.frames
+        if self._may_seek(span):
+            with contextlib.suppress(av.error.FFmpegError):
+                return self._count_packets(span)
+        return self.read(replace(span, is_timed=False), lambda _, frames: sum(1 for _ in frames))
+
+    def _may_seek(self, span: FrameSpan) -> bool:
+        return span.is_timed and stores_times(self._begun().facts.container)
+
+    def _count_packets(self, span: FrameSpan) -> int:
+        with open_video(self.path, self._options()) as opened:
+            seek_before(opened, span.start_pts)
+            times: set[int] = set()
+            for packet in opened.container.demux(opened.stream):
+                if packet.dts is not None and packet.dts >= span.end_pts:
+                    break
+                if packet.size and packet.pts is not None and not packet.is_discard:
+                    times.add(packet.pts)
+        return sum(span.start_pts <= time < span.end_pts for time in times)
+
+    def _options(self) -> DecodeOptions:
+        return DecodeOptions(maximum_frame_bytes=self.maximum_frame_bytes)
+
+    def _begun(self) -> VideoPass:
+        if self._opened is None:
+            self._source = contextlib.ExitStack()
+            self._opened = self._source.enter_context(open_video(self.path, self._options()))
+            read = self._opened.read()
+            self._pictures = (item for item in read if isinstance(item, Picture))
+            self._ahead, self._at = None, 0
+        return self._opened
+
+    def _read_in_order(self, span: FrameSpan, use: Use[T]) -> T:
+        if self._is_past(span):
+            self.close()
+        opened = self._begun()
+        counted = _Counted(self._following(opened, span))
+        made = use(opened, counted)
+        if not counted.count or not counted.are(span.frames):
+            wanted = "" if span.frames is None else f" of {span.frames}"
+            raise VideoUnreadableError(
+                f"the source shows {counted.count}{wanted} frames of the span",
+                reason="span_missing",
+            )
+        return made
+
+    def _is_past(self, span: FrameSpan) -> bool:
+        if span.first is not None:
+            return self._at > span.first
+        return self._ahead is not None and self._pts(self._ahead) > span.start_pts
+
+    def _pts(self, picture: Picture) -> int:
+        assert self._opened is not None
+        return self._opened.report.start_pts + picture.ticks
+
+    def _following(self, opened: VideoPass, span: FrameSpan) -> Generator[SpanFrame]:
+        first_ticks: int | None = None
+        while span.stop is None or self._at < span.stop:
+            picture = self._ahead or next(self._pictures, None)
+            self._ahead = None
+            if picture is None:
+                return
+            if span.first is None and self._pts(picture) >= span.end_pts:
+                self._ahead = picture
+                return
+            is_inside = (
+                self._at >= span.first
+                if span.first is not None
+                else self._pts(picture) >= span.start_pts
+            )
+            self._at += 1
+            if is_inside:
+                first_ticks = picture.ticks if first_ticks is None else first_ticks
+                yield SpanFrame(picture, picture.ticks - first_ticks)
+
+
+@dataclass
+class _Counted:
+    """Frames that are counted as they pass."""
+
+    frames: Iterator[SpanFrame]
+    count: int = 0
+    first_pts: int | None = None
+
+    def __iter__(self) -> Iterator[SpanFrame]:
+        return self
+
+    def __next__(self) -> SpanFrame:
+        frame = next(self.frames)
+        if not self.count:
+            self.first_pts = frame.picture.frame.pts
+        self.count += 1
+        return frame
+
+    def are(self, wanted: int | None) -> bool:
+        """Whether as many came as there must be, and none is left."""
+        return next(self, None) is None and self.count > 0 and wanted in (None, self.count)
+
+
+def _sought(opened: VideoPass, span: FrameSpan) -> Iterator[SpanFrame]:
+    """Frames between two times of the stream, from a key frame before them on."""
+    seek_before(opened, span.start_pts)
+    for item in opened.read():
+        if not isinstance(item, Picture) or item.frame.pts is None:
+            continue
+        if item.frame.pts >= span.end_pts:
+            return
+        if item.frame.pts >= span.start_pts:
+            yield SpanFrame(item, item.frame.pts - span.start_pts)
+
+
+def seek_before(opened: VideoPass, pts: int) -> bool:
+    """Go to a key frame before a time of the stream; whether the position is no more the start.
+
+    Args:
+        opened: not read yet, or read before.
+        pts: stream ticks.
+    """
+    # A second early: seeking lands on a key frame at or before, but headers can lie a little.
+    margin = int(1 / opened.facts.time_base)
+    if pts - margin <= (opened.stream.start_time or 0):
+        return False
+    try:
+        opened.container.seek(pts - margin, stream=opened.stream, backward=True)
+    except av.error.FFmpegError:
+        return False  # not seekable: the position is still the start
+    return True
+
+
+def read_chosen(
+    reader: SpanReader,
+    span: FrameSpan,
+    choose: Callable[[int], Sequence[int]],
+    short_side: int | None = None,
+) -> RGBArray:
+    """Some frames of a span, chosen by their number in it.
+
+    Args:
+        reader: of the source.
+        span: which frames there are.
+        choose: given how many these are, which are wanted: ascending, repeats allowed. Asked once.
+        short_side: pixels of the shorter side; None, or a smaller source, keeps the size.
+
+    Returns:
+        uint8 RGB [T, H, W, 3], all of the size of the first; others are fitted into it.
+
+    Raises:
+        VideoError: the source cannot be read, or does not show these frames.
+    """
+    available = reader.count(span)
+    wanted = choose(available) if available else []
+
+    def paint(opened: VideoPass, frames: Iterator[SpanFrame]) -> RGBArray:
+        found: dict[int, RGBArray] = {}
+        painter: Painter | None = None
+        chosen, count = set(wanted), 0
+        for at, item in enumerate(frames):
+            painter = painter or Painter(opened.facts, short_side)
+            if at in chosen:
+                found[at] = painter.paint(item.picture.frame)
+            count = at + 1
+        if count != available or not found:
+            raise VideoUnreadableError(
+                f"the source shows {count} of {available} frames of the span",
+                reason="span_missing",
+            )
+        size = found[wanted[0]].shape
+        return np.stack([fit_into(found[at], size[1], size[0]) for at in wanted])
+
+    return reader.read(span, paint)
+
+
+def fit_into(picture: RGBArray, width: int, height: int) -> RGBArray:
+    """A picture scaled to fit, its aspect kept, with black beside it; itself if it fits already.
+
+    Args:
+        picture: uint8 RGB [H, W, 3].
+        width, height: wanted, in pixels.
+    """
+    if picture.shape[:2] == (height, width):
+        return picture
+    scale = min(width / picture.shape[1], height / picture.shape[0])
+    size = [max(1, round(side * scale)) for side in picture.shape[1::-1]]
+    room = np.zeros((height, width, 3), np.uint8)
+    left, top = (width - size[0]) // 2, (height - size[1]) // 2
+    scaled = Image.fromarray(picture).resize((size[0], size[1]), Image.Resampling.BICUBIC)
+    room[top : top + size[1], left : left + size[0]] = np.asarray(scaled)
+    return room
