@@ -35,6 +35,7 @@ class AnnotateOptions:
     assignments: tuple[str, ...] = ()
     model: str | None = None
     server: str | None = None
+    redo: tuple[str, ...] = ()
     plan: bool = False
     retry: bool = False
     max_requests: int = 0
@@ -89,7 +90,8 @@ def make_requests(options: AnnotateOptions) -> list[ColumnRequest]:
         default = name.rpartition(":")[2]
         column = options.names[at] if at < len(options.names) else default
         text = _text_of(options, component)
-        made.append(ColumnRequest(column, component, options.subset, text, options.retry))
+        request = ColumnRequest(column, component, options.subset, text, options.redo)
+        made.append(replace(request, retry=options.retry))
     return made
 
 
@@ -205,8 +207,9 @@ def _run_video(options: AnnotateOptions, requests: list[ColumnRequest]) -> None:
 
     if options.retry:
         raise MisuseError("--retry is for a dataset; one video is asked about whole")
-    for name, value in (("--subset", options.subset), ("--text", options.text)):
-        if value is not None:
+    wrong = {"--subset": options.subset, "--text": options.text, "--redo": options.redo}
+    for name, value in wrong.items():
+        if value:
             raise MisuseError(f"{name} is for a dataset, and {options.target} is a file")
     if options.plan:
         raise MisuseError("--plan is for a dataset; one video is just done")

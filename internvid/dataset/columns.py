@@ -34,6 +34,16 @@ def outcomes(files: Sequence[Path]) -> dict[str, tuple[str, str, str | None]]:
     return {clip_id: (status, reason or "", digest) for clip_id, status, reason, digest in rows}
 
 
+def texts_of(files: Sequence[Path]) -> dict[str, tuple[str | None, str]]:
+    """clip_id -> (text or None, status) of one part of a text column."""
+    table = latest_rows(files, ["clip_id", "value", "status"])
+    if table is None:
+        return {}
+    names = ("clip_id", "value", "status")
+    rows = zip(*(table[name].to_pylist() for name in names), strict=True)
+    return {clip_id: (value, status) for clip_id, value, status in rows}
+
+
 def extras_of(schema: pa.Schema | None) -> list[str]:
     """Names of a column's own further columns."""
     if schema is None:

@@ -84,7 +84,7 @@ def annotate(
         BudgetSpentError: the budget is used up; what was answered is kept.
         InternvidError: a package, weights, key or server is missing; or the component is at fault.
     """
-    request = ColumnRequest(name, component, subset, text, retry)
+    request = ColumnRequest(name, component, subset, text, retry=retry)
     return annotate_columns(dataset, [request], workers=workers, progress=progress)[0]
 
 

@@ -25,6 +25,7 @@ from internvid.dataset.parts import read_part, read_part_schema
 from internvid.dataset.store import Dataset
 from internvid.dataset.tables import ANNOTATION_KEYS
 from internvid.pipeline.annotating_parts import ColumnJob
+from internvid.pipeline.annotating_redo import asked_anew, clips_to_redo
 from internvid.pipeline.recipe import ColumnInputs, column_key
 
 
@@ -38,6 +39,8 @@ class ColumnRequest:
         subset: only this subset's clips; every kept clip when None.
         text: name of the text column it reads; None where it reads none, or where there is
             only one.
+        redo: clips with answers that are bad in one of these ways are asked again, past any cache
+            (see `internvid.pipeline.annotating_redo`).
         retry: also ask about clips that failed for a reason that lasts.
     """
 
@@ -45,6 +48,7 @@ class ColumnRequest:
     component: Any
     subset: str | None = None
     text: str | None = None
+    redo: tuple[str, ...] = ()
     retry: bool = False
 
 
@@ -79,9 +83,14 @@ def column_job(
         only = frozenset(read_part(path, columns=["clip_id"])["clip_id"].to_pylist())
     key = key_of(request.name, component, inputs)
     gone = gone_videos(layout, record.scan, parts)
+    redo: frozenset[str] = frozenset()
+    if request.redo:
+        redo = clips_to_redo(layout, record, key, request.redo)
+        component = asked_anew(component)
     job = ColumnJob(
         layout, record.scan, record.cut, key, component, parts, only, text,
         gone=gone,
+        redo=redo,
         read_texts=_read_texts(record, record.cut, text),
         retry=request.retry,
     )  # fmt: skip
@@ -154,7 +163,9 @@ def _text_key(layout: Layout, record: Record, request: ColumnRequest, component:
         for name, key in columns.items()
         if is_text_column(layout, record, record.cut, key) and name != request.name
     }
-    wanted = request.text or (next(iter(texts)) if len(texts) == 1 else None)
+    # Words about texts, such as their language or health, are no texts to read unless named.
+    likely = [name for name, key in texts.items() if not _is_about_texts(record, key)] or [*texts]
+    wanted = request.text or (likely[0] if len(likely) == 1 else None)
     if wanted not in texts:
         known = ", ".join(sorted(texts)) or "none"
         what = "several text columns" if wanted is None else f"no text column {wanted!r}"
@@ -163,6 +174,11 @@ def _text_key(layout: Layout, record: Record, request: ColumnRequest, component:
             hint="name one with --text COLUMN; captions are made with internvid caption",
         )
     return texts[wanted]
+
+
+def _is_about_texts(record: Record, key: str) -> bool:
+    recipe = record.column_recipes.get(key, {})
+    return bool(recipe.get("verb") == "score" and recipe.get("reads") == ["text"])
 
 
 def _signals_of(record: Record) -> dict[str, str]:

@@ -43,6 +43,7 @@ class ColumnJob:
         read_texts: `text`, the text column that it was made from itself, and so on; empty where one
             of these was made again, so that what was made of it is stale.
         retry: also ask about clips that failed for a reason that lasts.
+        redo: clips that are asked although they have an answer.
     """
 
     layout: Layout
@@ -57,6 +58,7 @@ class ColumnJob:
     gone: frozenset[str] = frozenset()
     read_texts: tuple[str, ...] = ()
     retry: bool = False
+    redo: frozenset[str] = frozenset()
 
     @property
     def traits(self) -> Traits:
@@ -114,7 +116,7 @@ def load_part(job: ColumnJob, part: str) -> PartWork:
     texts = current_texts(job.layout, job.cut, job.read_texts, part)
     work = PartWork(part, order, clips)
     asked = _unanswered(job, work, texts)
-    work.carried = _carried(job, part, frozenset(asked), texts)
+    work.carried = _carried(job, part, frozenset(asked) - job.redo, texts)
     if work.carried is not None:
         held = set(work.carried["clip_id"].to_pylist())
         asked = [clip_id for clip_id in asked if clip_id not in held]
@@ -134,7 +136,8 @@ def _unanswered(job: ColumnJob, work: PartWork, texts: Mapping[str, TextRow]) ->
         if job.only is not None and clip_id not in job.only:
             continue
         status, reason, digest = known.get(clip_id, ("failed", "", None))
-        if digest is not None and digest != _digest(texts, clip_id):
+        is_stale = digest is not None and digest != _digest(texts, clip_id)
+        if is_stale or clip_id in job.redo:
             found.append(clip_id)
         elif status == "failed" and reason in lasting:
             work.lasting += 1

@@ -124,12 +124,9 @@ def name_pick_sets(jobs: Sequence[ColumnJob], active: Sequence[bool]) -> list[Co
 
 
 def tried_pick_set(job: ColumnJob, views: Sequence[ClipView], folder: Path) -> list[ClipView]:
-    """The views with the pictures that a run would show, decoded into a folder that is thrown away.
+    """The views with the pictures that a run would show, decoded into a folder of the caller's.
 
-    Args:
-        job: with the name of its pick set; what that holds already is not decoded.
-        views: clips with the pictures that are there.
-        folder: for the decoded pictures; they are read from it for as long as the views are used.
+    What the job's pick set holds already is not decoded again.
     """
     name = job.pick_set
     if name is None:
@@ -283,10 +280,10 @@ def decode_spans(task: SpansTask, report: Any) -> int:
     """Decode and stage the wanted frames of one video; returns how many clips are whole.
 
     Raises:
-        VideoError: the source cannot be read, or holds other bytes now (`source_changed`).
+        VideoError: the source cannot be read, or holds other bytes now (`changing`).
     """
     if hash_file(task.path) != task.video_id:
-        raise VideoUnreadableError("it has other bytes now", reason="source_changed")
+        raise VideoUnreadableError("it has other bytes now", reason="changing")
     open_spans = {span.clip_id: span for span in task.spans}
     owners = {tick: span.clip_id for span in task.spans for tick in span.ticks}
     found: dict[int, StoredPicture] = {}
