@@ -34,7 +34,7 @@ class Target:
     Attributes:
         name: of the device.
         hardware: how many, and what one may fill.
-        half: whether its products are of 16 bits.
+        bfloat16: whether it computes in it.
         peak: FLOP per second of one device.
         processes_here: that share a machine's memory and cores.
         device: where a step can be tried; None where the device is not here.
@@ -42,7 +42,7 @@ class Target:
 
     name: str
     hardware: Hardware
-    half: bool
+    bfloat16: bool
     peak: float
     processes_here: int
     device: torch.device | None
@@ -70,23 +70,23 @@ def find_target(
     if device is not None:
         known = known_device(device)
         memory = GIGA * (memory_gigabytes or known.memory_gigabytes)
-        half = recipe.loop.dtype != "float32"
-        hardware = Hardware(processes, usable_of(memory), half, sharded)
+        bfloat16 = recipe.loop.dtype != "float32"
+        hardware = Hardware(processes, usable_of(memory), bfloat16, sharded)
         # TF32 is not switched on, so float32 products run at a fraction of the peak.
-        peak = known.peak_teraflops * 1e12 * (1 if half else _FLOAT32_SHARE)
+        peak = known.peak_teraflops * 1e12 * (1 if bfloat16 else _FLOAT32_SHARE)
         here = min(processes, _DEVICES_OF_A_MACHINE)
-        return Target(device.lower(), hardware, half, peak, here, None)
+        return Target(device.lower(), hardware, bfloat16, peak, here, None)
     place = find_device(recipe)
     dtype = choose_dtype(recipe.loop.dtype, place)
-    half = dtype == torch.bfloat16
+    bfloat16 = dtype == torch.bfloat16
     if memory_gigabytes is not None:
         usable: float | None = usable_of(GIGA * memory_gigabytes)
     else:
         usable = usable_memory(place, local_world_size())
     return Target(
         name=str(place),
-        hardware=Hardware(processes, usable, half, sharded),
-        half=half,
+        hardware=Hardware(processes, usable, bfloat16, sharded),
+        bfloat16=bfloat16,
         peak=measure_peak(place, dtype),
         processes_here=min(processes, local_world_size()),
         device=place,
@@ -194,7 +194,7 @@ def forecast(
         samples=len(samples),
         processes=target.hardware.processes,
         device=target.name,
-        dtype="bfloat16" if target.half else "float32",
+        dtype="bfloat16" if target.bfloat16 else "float32",
         peak_teraflops=target.peak / 1e12,
         compute_is_measured=measured,
         advice=_advice(stages, recipe, usable),
