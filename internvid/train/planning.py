@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
 import torch
 
 from internvid.models.devices import choose_dtype
@@ -17,6 +18,7 @@ from internvid.train.prepare import PlannedStage, find_device
 from internvid.train.processes import local_world_size
 from internvid.train.recipe import TrainRecipe
 from internvid.train.samples import ClipSource, Samples
+from internvid.train.stored import PickSource
 from internvid.train.trial import TrialStep
 
 _ASSUMED_SHARE = 0.4
@@ -280,7 +282,12 @@ def _loader_rate(
     data = recipe.data
     reader = BatchReader(source, each.shape, data.view, recipe.loop.seed)
     order = make_order(each.plan, samples, 0, data.view.flip)
-    few = replace(order, samples=order.samples[:_READ_CLIPS], clips=order.clips[:_READ_CLIPS])
+    chosen = order.samples[:_READ_CLIPS]
+    if isinstance(source, PickSource) and source.packed is not None:
+        # Only some clips have their pictures here; those are read, again if they are few.
+        there = np.flatnonzero(np.isin(samples.clips, source.packed))
+        chosen = np.resize(there if len(there) else chosen, len(chosen))
+    few = replace(order, samples=chosen, clips=samples.clips[chosen])
     reader[replace(few, samples=few.samples[:2], clips=few.clips[:2])]
     started = time.perf_counter()
     reader[few]
