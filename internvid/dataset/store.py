@@ -29,7 +29,7 @@ from internvid.dataset.metadata import expressions
 from internvid.dataset.names import NAME
 from internvid.dataset.parts import checked_ids, refuse_damaged
 from internvid.dataset.subsets import subset_facts, subset_names
-from internvid.dataset.tables import VIDEO_SCHEMA
+from internvid.dataset.tables import LATER_VIDEO_COLUMNS, VIDEO_SCHEMA
 
 if TYPE_CHECKING:
     import duckdb
@@ -343,8 +343,9 @@ class Dataset:
             for name, expression in expressions(self.record.metadata, VIDEO_SCHEMA.names)
         )
         return (
-            f"select * exclude ({_PART}){further} from ("
-            f"select * from read_parquet({files}, filename = '{_PART}') "
+            f"select * exclude ({_PART}){further} from (select * from ("
+            f"select * from read_parquet({files}, filename = '{_PART}', union_by_name = true) "
+            f"union all by name select {LATER_VIDEO_COLUMNS} where false) "
             f"qualify row_number() over (partition by uri order by {_PART} desc) = 1)"
         )
 

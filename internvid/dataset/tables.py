@@ -40,11 +40,18 @@ VIDEO_SCHEMA = pa.schema(
         ("damaged_frames", pa.int64()),
         ("repaired_times", pa.int64()),
         ("truncated", pa.bool_()),
+        ("is_mirrored", pa.bool_()),
+        ("dynamic_range", pa.string()),
         ("scan_mode", pa.string()),
         ("metadata", pa.string()),
     ]
 )
 """One row a source. `status` is ok, failed or duplicate; `reason` and `error` say why not ok."""
+
+LATER_VIDEO_COLUMNS = (
+    "null::boolean as is_mirrored, null::varchar as dynamic_range, null::varchar as scan_mode"
+)
+"""Columns that parts of earlier versions lack, as SQL: null there."""
 
 SOURCE_SCHEMA = pa.schema(
     [

@@ -16,6 +16,7 @@ from internvid.core.errors import ConfigInvalidError
 from internvid.core.ledger import count, stage
 from internvid.core.weights import find_weights
 from internvid.models.pretrained import DUAL_ENCODER, Checkpoint, Pretrained, load
+from internvid.video.picture import boxed
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -175,8 +176,11 @@ class VideoEncoder:
     def clip_features(self, clips: Sequence[Sequence[Image.Image]]) -> Features:
         """Of frames spread over each clip; where there are fewer, the last is repeated."""
         model = self._model()
-        # Pictures of one clip come from one video and have one size.
-        videos = [np.stack([np.asarray(picture) for picture in clip]) for clip in clips]
+        # Pictures of one clip may differ in size, where its video does.
+        videos = [
+            np.stack([np.asarray(boxed(picture, clip[0].size)) for picture in clip])
+            for clip in clips
+        ]
         with stage("model"):
             found = model.encode_video(videos, frames=model.config.frames)
         count("frames", sum(len(video) for video in videos))

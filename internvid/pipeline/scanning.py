@@ -216,6 +216,8 @@ def _facts_row(result: ScanResult) -> dict[str, Any]:
         "damaged_frames": report.damaged_frames,
         "repaired_times": report.repaired_times,
         "truncated": report.truncated,
+        "is_mirrored": facts.is_mirrored,
+        "dynamic_range": facts.dynamic_range,
         "scan_mode": result.mode,
     }
 

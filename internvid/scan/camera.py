@@ -41,13 +41,16 @@ class CameraObserver:
     content moves left. A step over a cut has confidence 0 and no velocity.
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     columns: ClassVar[Mapping[str, ColumnSpec]] = {
         "camera_x": ColumnSpec("int8", _SPEED, unit="widths/s", meaning="view moves right"),
         "camera_y": ColumnSpec("int8", _SPEED, unit="heights/s", meaning="view moves down"),
         "camera_zoom": ColumnSpec("int8", _GROWTH, unit="log/s", meaning="content grows"),
         "camera_confidence": ColumnSpec(
             "uint8", 1 / 255, unit="fraction", meaning="how far one motion explains the change"
+        ),
+        "camera_rim": ColumnSpec(
+            "uint8", 1 / 255, unit="fraction", meaning="how much of the rim moves with the camera"
         ),
         "object_motion": ColumnSpec(
             "uint8", 0.2, unit="levels", meaning="change over 0.1 s the camera does not explain"
@@ -126,11 +129,11 @@ class CameraObserver:
         self._steps.append(np.concatenate([rows, bars], axis=1))
 
     def _scaled(self, motion: Motion, lasting: Array) -> Array:
-        """Rows [K, 5] of velocities on the stored scale, confidence and object motion."""
+        """Rows [K, 6] of velocities on the stored scale, confidence, rim and object motion."""
         moved = np.stack([-motion.right, -motion.down, motion.zoom], axis=1).astype(np.float64)
         scale = np.asarray([_SPEED, _SPEED, _GROWTH])
-        rows = np.zeros((len(moved), 5))
-        rows[:, 4] = motion.unexplained
+        rows = np.zeros((len(moved), 6))
+        rows[:, 4], rows[:, 5] = motion.rim, motion.unexplained
         for at, seconds in enumerate(np.maximum(lasting, 1e-3).tolist()):
             if motion.confidence[at] < UNRELATED:
                 self._carry = np.zeros(3)

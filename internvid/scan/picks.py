@@ -15,7 +15,7 @@ from av.video.frame import VideoFrame
 from internvid.core.contracts import PickFacts
 from internvid.video.colours import colour_shares
 from internvid.video.pick import PickRule
-from internvid.video.picture import Painter, encode_jpeg
+from internvid.video.picture import Painter, SmallPicture, encode_jpeg
 from internvid.video.probe import VideoFacts
 
 HASH_BITS = 64
@@ -91,7 +91,7 @@ class PickMaker:
     facts: VideoFacts
     keep: Callable[[StoredPick], None] | None = None
     facts_of_picks: PickLedger = field(default_factory=PickLedger)
-    _waiting: list[tuple[VideoFrame, int, int]] = field(default_factory=list)
+    _waiting: list[tuple[SmallPicture, int, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._painter = Painter(self.facts, self.rule.short_side)
@@ -108,7 +108,7 @@ class PickMaker:
             self._develop(small, index, ticks)
         self._waiting.clear()
 
-    def _develop(self, small: VideoFrame, index: int, ticks: int) -> None:
+    def _develop(self, small: SmallPicture, index: int, ticks: int) -> None:
         luma = self._painter.luma(small)
         measured = PickFacts(
             frame=index,

@@ -14,14 +14,14 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
+from internvid.scan.rim import change_at_rest, rim_share
+from internvid.scan.tiles import ACROSS, DOWN, TILES, columns_of_tiles
 from internvid.video.planes import halved
 
 Float = npt.NDArray[np.float32]
 Complex = npt.NDArray[np.complex64]
 Masks = tuple[Float, Float]
 
-DOWN, ACROSS = 6, 8
-TILES = DOWN * ACROSS
 # Reweightings of each alignment round: two at half size, led from afar, then one at full size.
 _COARSE_ROUNDS = (1, 2)
 _FINE_ROUND = 3
@@ -57,6 +57,8 @@ class Motion:
         down: shift of the content down, in heights.
         zoom: logarithm of its enlargement.
         confidence: 0 to 1: how much of the picture the motion explains, and how surely.
+        rim: 0 to 1: how much of the picture's rim moves along, of what there shows the motion or
+            stands still in spite of it; 1 where the motion is too small to show.
         unexplained: root mean square luma change, in levels, of the busiest three of 48 tiles
             once motion and light are undone: things that move by themselves.
     """
@@ -65,6 +67,7 @@ class Motion:
     down: Float
     zoom: Float
     confidence: Float
+    rim: Float
     unexplained: Float
 
 
@@ -93,9 +96,13 @@ def register(pictures: Float, inside: Masks) -> Motion:
     for reweightings in _COARSE_ROUNDS:
         gram = _all_products(small, smooth, common_small, motion)
         motion = motion + _as_shares(_solve(gram, small.shape[1:], reweightings).step, small)
-    gram = _all_products(pictures, _smoothed(pictures), common, motion)
+    smooth = _smoothed(pictures)
+    gram = _all_products(pictures, smooth, common, motion)
     fit = _solve(gram, pictures.shape[1:], _FINE_ROUND)
-    return _judged(gram, fit, motion + _as_shares(fit.step, pictures), pictures.shape[1:])
+    found = motion + _as_shares(fit.step, pictures)
+    left = _tile_misfit(gram, fit.step, pictures.shape[1:])
+    rim = rim_share(change_at_rest(smooth, common), (left, gram[_place(3, 3)]), found)
+    return _judged(gram, fit, left, found, rim)
 
 
 def _as_shares(step: Float, pictures: Float) -> Float:
@@ -262,14 +269,8 @@ def _tile_products(target: Float, source: Float, mask: Float) -> Float:
     lines = by_tile[:, :, 0] + by_tile[:, :, 1]
     for line in range(2, high):  # twice as quick as a reduction over a short axis
         lines += by_tile[:, :, line]
-    sums: Float = lines.reshape(-1, columns) @ _columns_of_tiles(columns)
+    sums: Float = lines.reshape(-1, columns) @ columns_of_tiles(columns)
     return sums.reshape(len(_PRODUCTS), count, TILES)
-
-
-@cache
-def _columns_of_tiles(columns: int) -> Float:
-    """Which of the tiles across a column lies in: [columns, ACROSS]."""
-    return np.repeat(np.eye(ACROSS, dtype=np.float32), columns // ACROSS, axis=0)
 
 
 @cache
@@ -364,8 +365,8 @@ def _weighted_median(values: Float, weights: Float) -> Float:
     return np.asarray(np.minimum(median, values.max(axis=1)))
 
 
-def _judged(gram: Float, fit: _Fit, motion: Float, size: tuple[int, ...]) -> Motion:
-    left = _tile_misfit(gram, fit.step, size)
+def _judged(gram: Float, fit: _Fit, left: Float, motion: Float, rim: Float) -> Motion:
+    size = (DOWN * 6, ACROSS * 8)
     count = gram[_place(3, 3)]
     vote, texture = _votes(gram)
     detail = (gram[_place(2, 2)] * fit.weight).sum(axis=1)
@@ -387,5 +388,6 @@ def _judged(gram: Float, fit: _Fit, motion: Float, size: tuple[int, ...]) -> Mot
         down=moved[:, 1],
         zoom=moved[:, 2],
         confidence=np.nan_to_num(explained * sure * spread * np.minimum(1, 2 * followed)),
+        rim=rim,
         unexplained=np.nan_to_num(busiest),
     )

@@ -200,7 +200,7 @@ class _Watch:
 
     def see(self, picture: Picture, facts: VideoFacts) -> None:
         if self.sampler is None:
-            self.sampler = PlaneSampler(facts.rotation_degrees)
+            self.sampler = PlaneSampler()
             self.maker = PickMaker(self.recipe.picks, facts, self.keep)
             self.tick, self.codec = float(facts.time_base), facts.codec
         if self.is_thin:

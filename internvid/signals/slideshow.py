@@ -62,7 +62,7 @@ class SlideshowSignal:
         run: what makes clips in a row a gallery.
     """
 
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     columns: ClassVar[Mapping[str, str]] = {
         "is_slideshow": "bool",
         "slideshow_pictures": "int32",
@@ -101,14 +101,17 @@ class SlideshowSignal:
         # One slow move after another is also what a calm film looks like: then two changes.
         least = 1 if still >= 0.5 * share else 2
         is_slideshow = changes >= least and share >= self.least_share
-        shown = None if _is_black(timeline, span) else path
+        is_shown = not _is_black(timeline, span)
+        shown = path if is_shown else None
+        # A picture that is coded once, and held, is at rest.
+        rest = rest_likeness(shown, self.slide) if shown else float(is_shown and path is None)
         return {
             "is_slideshow": is_slideshow,
             "slideshow_pictures": changes + 1 if is_slideshow else 0,
             "slideshow_confidence": share if is_slideshow else 0.0,
             "picture_changes": changes,
             "lifeless_share": share,
-            "rest_likeness": rest_likeness(shown, self.slide) if shown else 0.0,
+            "rest_likeness": rest,
             "glide_likeness": glide_likeness(shown, self.slide) if shown else 0.0,
             "is_flickering": flicker >= self.flickering_per_second,
             "flicker_per_second": flicker,

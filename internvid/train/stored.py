@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+from PIL import Image
 
 from internvid.core.errors import MisuseError, VideoUnreadableError
 from internvid.dataset.parts import commit_json, committed, discard, row_group_owners
@@ -33,6 +34,7 @@ from internvid.train.jpegs import decode_jpeg
 from internvid.train.order import IntArray
 from internvid.train.processes import rank, shared_work, wait_for_all
 from internvid.train.samples import ClipTable, FrameChoice, FramesArray
+from internvid.video.picture import boxed
 
 PACK, PLACES, WHAT, DOING = "picks.bin", "picks.npy", "picks.json", "picks.doing.json"
 _COLUMNS = ("clip_id", "video_id", "source_id", "start_frame", "end_frame")
@@ -68,8 +70,18 @@ class PickSource:
         start, count = pack.clips[clip]
         if not count:
             raise VideoUnreadableError("the clip has no picks", reason="no_picks")
+        shape: tuple[int, ...] | None = None
         for at, times in Counter(choose(int(count))).items():
+<<<<<<< HEAD
+            first, end = pack.ends[start + at : start + at + 2].tolist()
+            picture = decode_jpeg(os.pread(pack.descriptor, end - first, first))
+            shape = shape or picture.shape
+            if picture.shape != shape:  # the video changes its size within the clip
+                size = (shape[1], shape[0])
+                picture = np.asarray(boxed(Image.fromarray(picture), size))
+=======
             picture = decode_jpeg(pack.picture(start + at))
+>>>>>>> wt-train
             yield from repeat(picture, times)
 
     def __getstate__(self) -> dict[str, Any]:

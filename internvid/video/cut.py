@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 
 from internvid.video.decode import VideoPass
 from internvid.video.picture import Painter
-from internvid.video.reader import FrameSpan, SpanFrame, SpanReader, fit_into
+from internvid.video.reader import FrameSpan, SpanFrame, SpanReader
 
 
 @dataclass(frozen=True)
@@ -63,15 +63,13 @@ def _copy(
 ) -> None:
     stream: VideoStream | None = None
     painter: Painter | None = None
-    painted = (0, 0)
     for item in frames:
         shown = item.picture.frame
         if painter is None or stream is None:
             painter = Painter(opened.facts, options.short_side)
             height, width = painter.paint(shown).shape[:2]
-            painted = width, height
-            stream = _add_stream(container, opened, options, painted)
-        picture = fit_into(painter.paint(shown), *painted)[: stream.height, : stream.width]
+            stream = _add_stream(container, opened, options, (width, height))
+        picture = painter.paint(shown)[: stream.height, : stream.width]
         frame = VideoFrame.from_ndarray(picture, format="rgb24")
         frame.pts = item.ticks
         frame.time_base = opened.facts.time_base

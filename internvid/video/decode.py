@@ -18,6 +18,7 @@ from av.video.stream import VideoStream
 
 from internvid.core.errors import ConfigInvalidError, VideoUnreadableError
 from internvid.video.clock import FrameClock
+from internvid.video.display import DisplayTracker, orientation_of
 from internvid.video.probe import (
     MAXIMUM_FRAME_BYTES,
     VideoFacts,
@@ -28,6 +29,7 @@ from internvid.video.probe import (
 )
 from internvid.video.report import DecodeReport
 from internvid.video.thin import Suspicion, skipped_frames
+from internvid.video.tone import dynamic_range_of
 
 # Elsewhere B frames may be references of one another without end, so that errors would add up.
 _FILTERS_B_APART = frozenset({"h264"})
@@ -131,10 +133,13 @@ class VideoPass:
             )
 
     def _learn_from(self, frame: VideoFrame) -> None:
-        # Rotation is known only with a decoded frame (side data of stream or picture).
+        # What is known only with a decoded frame (side data of stream or picture, its own tags).
+        orientation = orientation_of(frame)
         self.facts = dataclasses.replace(
             self.facts,
-            rotation_degrees=round(frame.rotation / 90) * 90 % 360,
+            rotation_degrees=orientation.rotation_degrees,
+            is_mirrored=orientation.is_mirrored,
+            dynamic_range=dynamic_range_of(frame),
             width=frame.width,
             height=frame.height,
             pixel_format=frame.format.name,
@@ -149,6 +154,7 @@ class VideoPass:
         self, streams: Sequence[Stream], clock: FrameClock, suspicion: Suspicion | None = None
     ) -> Iterator[object]:
         packets = self.container.demux(*streams)
+        shown = DisplayTracker(self.stream.codec_context.sample_aspect_ratio)
         largest = 0
         while True:
             try:
@@ -168,7 +174,10 @@ class VideoPass:
                 # The first frame shown may be one that others do not need, and begins the time.
                 self.skip(thin=self.report.frames > 0 and not wants)
             try:
-                for frame in packet.decode():
+                frames = packet.decode()
+                if is_video:
+                    shown.learn(packet.pts, self.stream.codec_context.sample_aspect_ratio)
+                for frame in frames:
                     if isinstance(frame, VideoFrame) and frame.width * frame.height > largest:
                         largest = frame.width * frame.height
                         check_frame_bytes(
@@ -177,6 +186,8 @@ class VideoPass:
                             frame.format.name,
                             self.options.maximum_frame_bytes,
                         )
+                    if isinstance(frame, VideoFrame):
+                        shown.note(frame)
                     yield frame
             except av.error.FFmpegError:
                 if is_video:

@@ -11,16 +11,13 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from PIL import Image
 
+from internvid.video.display import orientation_of, sample_aspect_of
+from internvid.video.orientation import Orientation
 from internvid.video.probe import VideoFacts
+from internvid.video.tone import dynamic_range_of, is_wide, matrix_of, to_standard
 
 RGBArray = npt.NDArray[np.uint8]
-
-
-_TURNS = {
-    90: Image.Transpose.ROTATE_90,
-    180: Image.Transpose.ROTATE_180,
-    270: Image.Transpose.ROTATE_270,
-}
+_BT709 = 1  # FFmpeg's number of the matrix
 
 
 def fitted_size(width: int, height: int, short_side: int) -> tuple[int, int]:
@@ -29,41 +26,73 @@ def fitted_size(width: int, height: int, short_side: int) -> tuple[int, int]:
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
+@dataclass(frozen=True)
+class SmallPicture:
+    """A frame as 8-bit 4:2:0 planes of the wanted size, standard range, not yet turned."""
+
+    frame: VideoFrame
+    orientation: Orientation
+
+
 @dataclass
 class Painter:
     """Makes upright RGB pictures of one source's frames.
 
     A frame is first scaled as it is (luma and chroma apart, areas averaged), then the small picture
     is converted with the stream's own colour matrix, so BT.709 reds stay red: two cheap steps where
-    one that does both costs half as much again.
+    one that does both costs half as much again. Size, pixel aspect, orientation and dynamic range
+    are those of each frame, because they may change within a source.
     """
 
     facts: VideoFacts
     short_side: int | None = None
+    _size: tuple[int, int] | None = None
     _shrinker: VideoReformatter = field(default_factory=VideoReformatter)
     _colourer: VideoReformatter = field(default_factory=VideoReformatter)
     _averager: VideoReformatter = field(default_factory=VideoReformatter)
 
-    def shrink(self, frame: VideoFrame) -> VideoFrame:
-        """The frame as 8-bit 4:2:0 planes of the wanted size, not yet turned."""
-        width, height = self.facts.display_size
+    def shrink(self, frame: VideoFrame) -> SmallPicture:
+        """The frame at the wanted size, in its own aspect."""
+        aspect = sample_aspect_of(frame) or self.facts.sample_aspect
+        width, height = max(1, round(frame.width * float(aspect))), frame.height
         if self.short_side is not None:
             width, height = fitted_size(width, height, self.short_side)
-        if self.facts.rotation_degrees % 180:
-            width, height = height, width
-        return self._shrinker.reformat(
+        is_standard = dynamic_range_of(frame) == "sdr"
+        small = self._shrinker.reformat(
             frame,
             width=width,
             height=height,
-            format="yuv420p",
+            format="yuv420p" if is_standard else "yuv444p16le",
             interpolation="AREA" if width < frame.width else "BICUBIC",
             threads=1,
         )
+        return SmallPicture(
+            small if is_standard else self._standard(small, frame), orientation_of(frame)
+        )
 
-    def colour(self, small: VideoFrame) -> Image.Image:
+    def _standard(self, small: VideoFrame, frame: VideoFrame) -> VideoFrame:
+        """A small PQ or HLG picture as 8-bit BT.709 planes of standard range."""
+        deep = self._colourer.reformat(
+            small, format="rgb48le", src_colorspace=matrix_of(frame), threads=1
+        )
+        plane = deep.planes[0]
+        rows = np.frombuffer(memoryview(plane), "<u2").reshape(deep.height, plane.line_size // 2)
+        levels = rows[:, : 3 * deep.width].reshape(deep.height, deep.width, 3)
+        signal = levels.astype(np.float32) / np.float32(65535)
+        shown = to_standard(signal, dynamic_range_of(frame), wide=is_wide(frame))
+        made = self._averager.reformat(
+            VideoFrame.from_ndarray(np.rint(shown * 255).astype(np.uint8), format="rgb24"),
+            format="yuv420p",
+            dst_colorspace=_BT709,
+            threads=1,
+        )
+        made.colorspace = _BT709
+        return made
+
+    def colour(self, picture: SmallPicture) -> Image.Image:
         """The upright image (mode RGBX) of a frame that `shrink` made."""
-        width = small.width
-        small = _widened(small)
+        width = picture.frame.width
+        small = _widened(picture.frame)
         # Four bytes a pixel are how Pillow holds pictures, so that nothing is copied.
         colours = self._colourer.reformat(
             small, format="rgb0", src_colorspace=self._matrix(small), threads=1
@@ -72,11 +101,11 @@ class Painter:
         size = (width, colours.height)
         pixels = np.frombuffer(memoryview(plane), np.uint8)
         image = Image.frombuffer("RGBX", size, pixels, "raw", "RGBX", plane.line_size, 1)
-        turn = _TURNS.get(self.facts.rotation_degrees)
-        return image if turn is None else image.transpose(turn)
+        return picture.orientation.upright_image(image)
 
-    def specks(self, small: VideoFrame) -> RGBArray:
+    def specks(self, picture: SmallPicture) -> RGBArray:
         """uint8 [48, 48, 4]: mean red, green, blue of areas of a frame that `shrink` made."""
+        small = picture.frame
         means = self._averager.reformat(
             small,
             width=48,
@@ -91,16 +120,21 @@ class Painter:
         return rows[:, : 4 * 48].reshape(48, 48, 4)
 
     def paint(self, frame: VideoFrame) -> RGBArray:
-        """uint8 [H, W, 3] of one frame at the wanted size, turned for display."""
-        return np.asarray(self.colour(self.shrink(frame)).convert("RGB"))
+        """uint8 [H, W, 3] of one frame at the wanted size, turned for display.
 
-    def luma(self, small: VideoFrame) -> npt.NDArray[np.uint8]:
+        All pictures have the size of the first one painted: a later one of another size or aspect
+        is fitted into it, between black bars where it must be.
+        """
+        image = self.colour(self.shrink(frame)).convert("RGB")
+        self._size = self._size or image.size
+        return np.asarray(boxed(image, self._size))
+
+    def luma(self, picture: SmallPicture) -> npt.NDArray[np.uint8]:
         """uint8 [H, W]: limited-range luma of a frame that `shrink` made, turned for display."""
+        small = picture.frame
         plane = small.planes[0]
         rows = np.frombuffer(memoryview(plane), np.uint8).reshape(small.height, plane.line_size)
-        levels = rows[:, : small.width]
-        turns = self.facts.rotation_degrees // 90
-        return np.rot90(levels, turns) if turns else levels
+        return picture.orientation.upright(rows[:, : small.width])
 
     def _matrix(self, small: VideoFrame) -> int:
         # Untagged streams are BT.601 to every decoder; swscale's own default is the same.
@@ -123,6 +157,22 @@ def _widened(small: VideoFrame) -> VideoFrame:
         room[:, : source.width] = rows[:, : source.width]
         room[:, source.width : target.width] = rows[:, source.width - 1 : source.width]
     return wide
+
+
+def boxed(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """The image in a picture of that (width, height), its aspect kept, black where it ends.
+
+    The same object where it has that size.
+    """
+    if image.size == size:
+        return image
+    scale = min(size[0] / image.width, size[1] / image.height)
+    fitted = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    how = Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC
+    picture = Image.new(image.mode, size)
+    corner = (size[0] - fitted[0]) // 2, (size[1] - fitted[1]) // 2
+    picture.paste(image.resize(fitted, how), corner)
+    return picture
 
 
 def encode_jpeg(image: Image.Image, quality: int) -> bytes:

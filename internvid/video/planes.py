@@ -18,6 +18,10 @@ from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
 from av.video.reformatter import VideoReformatter
 
+from internvid.video.display import orientation_of
+from internvid.video.orientation import UPRIGHT, Orientation
+from internvid.video.tone import dynamic_range_of, standard_planes
+
 GRID_WIDTH, GRID_HEIGHT = 128, 72
 
 _EIGHT_BIT = {
@@ -140,7 +144,7 @@ class _Layout:
         columns: the left pixel of each sample's two.
         chroma_rows, chroma_columns: of each sample: [R], and C in number.
         bytes: of one value.
-        turns: of the samples, by 90 degrees.
+        orientation: of the samples.
         is_full_range: whether the format says that levels run from 0 to 255.
     """
 
@@ -150,7 +154,7 @@ class _Layout:
     chroma_rows: npt.NDArray[np.intp]
     chroma_columns: Index
     bytes: int
-    turns: int
+    orientation: Orientation
     is_full_range: bool
 
 
@@ -158,14 +162,15 @@ class _Layout:
 class PlaneSampler:
     """Samples frames one by one and hands them out in batches.
 
+    Samples are those of the picture as shown: turned and mirrored for display, PQ and HLG mapped
+    to standard range.
+
     Args:
-        rotation_degrees: turn of the picture for display; the samples are turned with it.
         batch_frames: frames per batch.
     """
 
-    rotation_degrees: int = 0
     batch_frames: int = 64
-    _layouts: dict[tuple[str, int, int], _Layout] = field(default_factory=dict)
+    _layouts: dict[tuple[str, int, int, Orientation], _Layout] = field(default_factory=dict)
     _reformatter: VideoReformatter = field(default_factory=VideoReformatter)
     _count: int = 0
 
@@ -187,21 +192,24 @@ class PlaneSampler:
 
     def add(self, frame: VideoFrame, pts_seconds: float) -> None:
         """Sample one frame."""
-        layout = self._layouts.get((frame.format.name, frame.width, frame.height))
+        shown, orientation = frame, orientation_of(frame)
+        layout = self._layouts.get((frame.format.name, frame.width, frame.height, orientation))
         if layout is None:
-            frame, layout = self._learn(frame)
+            frame, layout = self._learn(frame, orientation)
         at = self._count
         y, u, v = frame.planes  # a new list at each access
         luma: npt.NDArray[Any] = self._luma[at]
         blue: npt.NDArray[Any] = self._u[at]
         red: npt.NDArray[Any] = self._v[at]
-        if layout.turns:  # views whose rows are those of the frame
-            luma, blue, red = (np.rot90(target, -layout.turns) for target in (luma, blue, red))
+        if orientation != UPRIGHT:  # views whose rows are those of the frame
+            luma, blue, red = (orientation.as_decoded(target) for target in (luma, blue, red))
         _gather_luma(y, layout, luma)
         _gather_chroma(u, layout, blue)
         _gather_chroma(v, layout, red)
         if layout.is_full_range or int(frame.color_range) == 2:
             _limit_range(luma, blue, red)
+        if dynamic_range_of(shown) != "sdr":
+            standard_planes(luma, blue, red, shown)
         self._seconds[at] = pts_seconds
         self._count += 1
 
@@ -220,21 +228,23 @@ class PlaneSampler:
             pts_seconds=self._seconds[:count].copy(),
         )
 
-    def _learn(self, frame: VideoFrame) -> tuple[VideoFrame, _Layout]:
+    def _learn(self, frame: VideoFrame, orientation: Orientation) -> tuple[VideoFrame, _Layout]:
         """The layout of a frame of a new kind, and the frame in a format that has one."""
         if frame.format.name not in _EIGHT_BIT and frame.format.name not in _TEN_BIT:
             # A rare pixel format (rgb, grey, palette, packed): let the scaler make planes of it.
             frame = self._reformatter.reformat(
                 frame, format="yuv444p", interpolation="POINT", threads=1
             )
-        return frame, self._layout(frame.format.name, frame.width, frame.height)
+        return frame, self._layout(frame.format.name, (frame.width, frame.height), orientation)
 
-    def _layout(self, name: str, width: int, height: int) -> _Layout:
-        key = (name, width, height)
+    def _layout(self, name: str, size: tuple[int, int], orientation: Orientation) -> _Layout:
+        width, height = size
+        key = (name, width, height, orientation)
         if key not in self._layouts:
             divide_x, divide_y = _EIGHT_BIT.get(name) or _TEN_BIT[name]
-            turned = self.rotation_degrees % 180 != 0
-            grid = (GRID_WIDTH, GRID_HEIGHT) if turned else (GRID_HEIGHT, GRID_WIDTH)
+            grid = (GRID_HEIGHT, GRID_WIDTH)
+            if orientation.is_sideways:
+                grid = (GRID_WIDTH, GRID_HEIGHT)
             rows, columns = _positions(height, grid[0]), _positions(width, grid[1])
             layout = VideoFormat(name, width, height)
             chroma_width = layout.components[1].width
@@ -247,7 +257,7 @@ class PlaneSampler:
                 chroma_rows=_listed(_divided(rows, divide_y, chroma_height)),
                 chroma_columns=_divided(columns, divide_x, chroma_width),
                 bytes=2 if name in _TEN_BIT else 1,
-                turns=self.rotation_degrees // 90,
+                orientation=orientation,
                 is_full_range=name.startswith("yuvj"),
             )
         return self._layouts[key]

@@ -18,7 +18,9 @@ from av.video.format import VideoFormat
 from av.video.stream import VideoStream
 
 from internvid.core.errors import VideoForeignError, VideoTooLargeError, VideoUnreadableError
+from internvid.video.orientation import Orientation
 from internvid.video.still import is_joined_jpeg, refuse_stills
+from internvid.video.tone import DynamicRange
 
 # Containers that hold media themselves. Playlists and scripts (hls, dash, concat, lavfi, image
 # patterns, text renderers) are left out: what they name elsewhere is never opened.
@@ -39,13 +41,13 @@ _CHUNKS_PER_REPORT = 256
 
 @dataclass(frozen=True)
 class VideoFacts:
-    """What the container and codec say of a source, before decoding.
+    """What the container, the codec and the first frame say of a source.
 
     Attributes:
         container, codec, pixel_format: FFmpeg's names.
         width, height: coded size in pixels.
         rotation_degrees: how far a decoded picture is turned counter-clockwise for display
-            (0, 90, 180 or 270).
+            (0, 90, 180 or 270), after it was mirrored if it has to be.
         sample_aspect: width of one pixel over its height.
         fps: average frame rate that the header claims, or that its first packets show; 0 when
             unknown.
@@ -53,6 +55,8 @@ class VideoFacts:
         time_base: seconds per tick of the video stream.
         has_audio: whether a decodable audio stream is there.
         file_bytes: size of the file.
+        is_mirrored: whether left and right are swapped for display, before the turn.
+        dynamic_range: how light is coded: sdr, pq or hlg.
     """
 
     container: str
@@ -67,6 +71,13 @@ class VideoFacts:
     time_base: Fraction
     has_audio: bool
     file_bytes: int
+    is_mirrored: bool = False
+    dynamic_range: DynamicRange = "sdr"
+
+    @property
+    def orientation(self) -> Orientation:
+        """How the first frame is turned and mirrored for display."""
+        return Orientation(self.rotation_degrees, self.is_mirrored)
 
     @property
     def display_size(self) -> tuple[int, int]:

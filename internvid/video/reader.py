@@ -10,7 +10,6 @@ from typing import TypeVar
 
 import av.error
 import numpy as np
-from PIL import Image
 
 from internvid.core.errors import VideoError, VideoUnreadableError
 from internvid.video.decode import DecodeOptions, Picture, VideoPass, open_video
@@ -286,25 +285,6 @@ def read_chosen(
                 f"the source shows {count} of {available} frames of the span",
                 reason="span_missing",
             )
-        size = found[wanted[0]].shape
-        return np.stack([fit_into(found[at], size[1], size[0]) for at in wanted])
+        return np.stack([found[at] for at in wanted])
 
     return reader.read(span, paint)
-
-
-def fit_into(picture: RGBArray, width: int, height: int) -> RGBArray:
-    """A picture scaled to fit, its aspect kept, with black beside it; itself if it fits already.
-
-    Args:
-        picture: uint8 RGB [H, W, 3].
-        width, height: wanted, in pixels.
-    """
-    if picture.shape[:2] == (height, width):
-        return picture
-    scale = min(width / picture.shape[1], height / picture.shape[0])
-    size = [max(1, round(side * scale)) for side in picture.shape[1::-1]]
-    room = np.zeros((height, width, 3), np.uint8)
-    left, top = (width - size[0]) // 2, (height - size[1]) // 2
-    scaled = Image.fromarray(picture).resize((size[0], size[1]), Image.Resampling.BICUBIC)
-    room[top : top + size[1], left : left + size[0]] = np.asarray(scaled)
-    return room

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 import internvid
@@ -30,6 +32,22 @@ def test_every_view_answers_sql(dataset: Dataset) -> None:
     for view in ("videos", "clips", "all_clips", "picks", "timelines"):
         ((count,),) = dataset.sql(f"select count(*) from {view}").fetchall()
         assert count > 0, view
+
+
+def test_parts_without_later_columns_open_with_nulls(dataset: Dataset, tmp_path: Path) -> None:
+    later = ["is_mirrored", "dynamic_range", "scan_mode"]
+    root = tmp_path / "old"
+    shutil.copytree(dataset.root, root)
+    parts = sorted(root.glob("scans/*/videos/*.parquet"))
+    for part in parts:
+        pq.write_table(pq.read_table(part).drop_columns(later), part)
+    opened = internvid.open(root)
+    assert parts
+    assert opened.videos().num_rows == dataset.videos().num_rows
+    assert opened.sql(f"select distinct {', '.join(later)} from videos").fetchall() == [
+        (None, None, None)
+    ]
+    assert opened.clips().equals(dataset.clips())
 
 
 def test_pictures_are_upright_images_in_time_order(dataset: Dataset) -> None:

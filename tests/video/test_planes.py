@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 
+from internvid.video import planes
+from internvid.video.orientation import Orientation
 from internvid.video.planes import (
     GRID_HEIGHT,
     GRID_WIDTH,
@@ -34,8 +36,8 @@ def fill(width: int, height: int, name: str, luma: np.ndarray, chroma: np.ndarra
     return frame
 
 
-def sample(frame: VideoFrame, degrees: int = 0) -> PlaneBatch:
-    sampler = PlaneSampler(degrees)
+def sample(frame: VideoFrame) -> PlaneBatch:
+    sampler = PlaneSampler()
     sampler.add(frame, 0.0)
     batch = sampler.take()
     assert batch is not None
@@ -66,15 +68,21 @@ def test_noise_from_pixel_to_pixel_is_averaged(width: int, height: int, name: st
     assert set(np.unique(batch.u)) == {128}
 
 
-@pytest.mark.parametrize("turns", [1, 2, 3])
-def test_samples_turn_with_the_picture(turns: int) -> None:
+@pytest.mark.parametrize("is_mirrored", [False, True])
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+def test_samples_turn_with_the_picture(
+    turns: int, is_mirrored: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     width, height = (360, 640) if turns % 2 else (640, 360)
     down, across = np.indices((height, width))
     luma = np.round(20 + 150 * (across + 0.5) / width + 60 * (down + 0.5) / height)
     chroma = np.round(20 + 60 * (across + 0.5) / width + 150 * (down + 0.5) / height)
-    turned = sample(fill(width, height, "yuv444p", luma, chroma), 90 * turns)
-    upright = fill(640, 360, "yuv444p", np.rot90(luma, turns), np.rot90(chroma, turns))
+    shown = [plane[:, ::-1] if is_mirrored else plane for plane in (luma, chroma)]
+    upright = fill(640, 360, "yuv444p", *(np.rot90(plane, turns) for plane in shown))
     straight = sample(upright)
+    way = Orientation(90 * turns, is_mirrored)
+    monkeypatch.setattr(planes, "orientation_of", lambda _frame: way)
+    turned = sample(fill(width, height, "yuv444p", luma, chroma))
     assert np.abs(turned.luma - straight.luma).max() <= 1.5
     assert np.abs(turned.u.astype(int) - straight.u).max() <= 2
 
