@@ -11,7 +11,7 @@ import torch
 
 from internvid.dataset.parts import storage_errors
 from internvid.models.viclip.classifying import ActionHead
-from internvid.models.viclip.heads import save_head
+from internvid.models.viclip.heads import has_head, load_head, save_head
 from internvid.models.viclip.matching import MatchingHead
 from internvid.models.viclip.model import ViCLIP
 from internvid.train.checkpoint import (
@@ -35,6 +35,7 @@ from internvid.train.claiming import (
     read_chosen,
     run_facts,
 )
+from internvid.train.clip_validation import ClipValidation
 from internvid.train.data import BatchReader, Orders, batches, check_shared_memory
 from internvid.train.flops import measure_peak
 from internvid.train.heads import learning_rate_scales
@@ -316,9 +317,12 @@ class _Run:
     def _measure(self, validate: Validate, path: Path) -> None:
         """Validates the checkpoint just written; the first process does, the others wait."""
         if rank() == 0:
-            self.validation = dict(
-                validate(ViCLIP.from_pretrained(path, device=self.towers.device))
-            )
+            model = ViCLIP.from_pretrained(path, device=self.towers.device)
+            if isinstance(validate, ClipValidation) and has_head(path):
+                head = load_head(path, model.config).to(self.towers.device).eval()
+                self.validation = validate(model, head)
+            else:
+                self.validation = dict(validate(model))
             for writer in self.watch.writers:
                 writer.write(self.position.step, self.validation)
             if self.validation:

@@ -27,6 +27,8 @@ GIGA = 1e9
 _USABLE = 0.88
 # A CUDA context, its libraries' workspaces, the buffers of NCCL.
 _RESERVED_BYTES = 2.5 * GIGA
+# A device of which more than this is free has no other program on it.
+_IDLE = 0.95
 # On a CPU the memory belongs to the loader and the system too.
 _CPU_USABLE = 0.6
 
@@ -108,8 +110,9 @@ def usable_memory(device: torch.device, processes_here: int = 1) -> float | None
         processes_here: that share a CPU's memory.
     """
     if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        return usable_of(float(free))
+        free, whole = torch.cuda.mem_get_info(device)
+        # What others have left, if they have any; else the same number at every start.
+        return usable_of(float(whole if free > _IDLE * whole else free))
     if device.type == "cpu":
         return _CPU_USABLE * _cpu_bytes() / processes_here
     return None

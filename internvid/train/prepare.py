@@ -18,6 +18,7 @@ from internvid.models.viclip.merges import find_merges
 from internvid.models.viclip.model import ViCLIP
 from internvid.models.viclip.tokenizer import Tokenizer
 from internvid.train.checkpoint import named_parameters
+from internvid.train.clip_validation import held_out_rows
 from internvid.train.flops import StepCost, step_cost
 from internvid.train.heads import (
     ActionRecipe,
@@ -239,10 +240,12 @@ def choose_samples(recipe: TrainRecipe, source: ClipSource) -> Samples:
     Raises:
         MisuseError: there are too few, with the reason.
     """
+    table = source.table()
     return make_samples(
-        source.table(),
+        table,
         clean=recipe.data.clean_captions,
         least_words=least_words(recipe, LEAST_WORDS),
+        held_out=held_out_rows(table, recipe.data.validation.share),
     )
 
 

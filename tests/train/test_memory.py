@@ -24,6 +24,7 @@ from internvid.train.memory import (
     Hardware,
     choose_micro_batch,
     step_memory,
+    usable_memory,
     usable_of,
 )
 from internvid.train.prepare import view_shape
@@ -201,3 +202,16 @@ def test_shared_memory_is_reckoned_and_refused_before_it_is_full(
     assert "data.loader.ahead=1" in str(told.value.hint)
     check_shared_memory(shape, 4096, replace(loader, kind="threads"), 8)
     check_shared_memory(shape, 64, loader, 8)
+
+
+@pytest.mark.parametrize(("free", "counted"), [(79e9, 80e9), (40e9, 40e9)])
+def test_an_idle_gpu_counts_as_the_same_at_every_start(
+    monkeypatch: pytest.MonkeyPatch, free: float, counted: float
+) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free, 80e9))
+    assert usable_memory(torch.device("cuda", 0)) == usable_of(counted)
+    assert usable_memory(torch.device("meta")) is None
+    both = usable_memory(torch.device("cpu"), 2)
+    whole = usable_memory(torch.device("cpu"))
+    assert both is not None
+    assert whole == 2 * both
