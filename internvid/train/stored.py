@@ -70,16 +70,11 @@ class PickSource:
             raise VideoUnreadableError("the clip has no picks", reason="no_picks")
         shape: tuple[int, ...] | None = None
         for at, times in Counter(choose(int(count))).items():
-<<<<<<< HEAD
-            first, end = pack.ends[start + at : start + at + 2].tolist()
-            picture = decode_jpeg(os.pread(pack.descriptor, end - first, first))
+            picture = decode_jpeg(pack.picture(start + at))
             shape = shape or picture.shape
             if picture.shape != shape:  # the video changes its size within the clip
                 size = (shape[1], shape[0])
                 picture = np.asarray(boxed(Image.fromarray(picture), size))
-=======
-            picture = decode_jpeg(pack.picture(start + at))
->>>>>>> wt-train
             yield from repeat(picture, times)
 
     def __getstate__(self) -> dict[str, Any]:
