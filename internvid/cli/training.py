@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 
 _VALIDATION = Path("cache", "validation")
+# A plan reads a few clips; packing the pictures of all would take as long as the run's own start.
+_PLANNED_VIDEOS = 16
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,14 @@ def _open(request: TrainRequest, recipe: TrainRecipe, cache: Path) -> ClipSource
             "several --data and --held-out are for annotation files",
             hint="name the folder of their videos with --videos",
         )
-    return open_source(request.data[0], recipe, cache, text=request.text, subset=request.subset)
+    return open_source(
+        request.data[0],
+        recipe,
+        cache,
+        text=request.text,
+        subset=request.subset,
+        most_videos=_PLANNED_VIDEOS if request.plan else None,
+    )
 
 
 def _validation(request: TrainRequest, recipe: TrainRecipe, source: ClipSource) -> Validate | None:

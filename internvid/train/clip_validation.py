@@ -83,8 +83,8 @@ class ClipValidation:
             return {**_accuracy(head, vectors, [own[0] for own in texts]), **counts}
         queries, pairs = list_queries(texts, shared=True)
         normal = torch.nn.functional.normalize(vectors, dim=-1).cpu().numpy()
-        asked = model.encode_text(queries).float().cpu().numpy()
-        numbers = measure_retrieval(VectorSimilarity(normal, asked), pairs)
+        words = model.encode_text(queries).float().cpu().numpy()
+        numbers = measure_retrieval(VectorSimilarity(normal, words), pairs)
         return {**with_mean_recall(numbers), **counts}
 
     def _vectors(self, model: ViCLIP) -> tuple[list[int], Tensor]:

@@ -122,7 +122,8 @@ def train(
         folder: of the run; new, empty, or of a run with the same recipe and clips.
         validate: measures a model at the end of each stage and every `loop.validate_steps`.
         progress: is told each reading of the loss.
-        notice: is told, in words, what is chosen for the machine and what changes on the way.
+        notice: receives messages: what is chosen for the machine, what changes on the way, and
+            what validation measured.
 
     Raises:
         MisuseError: nothing to train on, another run's folder, a recipe that cannot be.
@@ -325,6 +326,8 @@ class _Run:
                 self.validation = dict(validate(model))
             for writer in self.watch.writers:
                 writer.write(self.position.step, self.validation)
+            numbers = ", ".join(f"{name} {value:.4g}" for name, value in self.validation.items())
+            self.settled.notice(f"validation after step {self.position.step}: {numbers}")
             if self.validation:
                 self.checkpoints.note_best(path, next(iter(self.validation.values())))
         wait_for_all()

@@ -90,14 +90,14 @@ class Hardware:
         processes: one for each device.
         memory_bytes: that one process may fill on its device; None where that is not known: a
             batch is then taken at once unless the recipe says otherwise.
-        half: whether the step computes in 16 bits.
+        bfloat16: whether the step computes in it.
         sharded: whether the processes share weights, gradients and moments (FSDP).
         chosen: stage -> clips at once of an earlier start of the run; never exceeded.
     """
 
     processes: int = 1
     memory_bytes: float | None = None
-    half: bool = False
+    bfloat16: bool = False
     sharded: bool = False
     chosen: Mapping[str, int] = field(default_factory=dict)
 
@@ -172,7 +172,7 @@ def step_memory(
     config = recipe.model.config
     share = -(-stage.batch // hardware.processes)
     parameters = cost.parameter_bytes
-    if hardware.half:
+    if hardware.bfloat16:
         # Autocast keeps a copy in 16 bits of every weight that it has used.
         parameters += 2.0 * sum(parameter_counts(config))
     if hardware.processes > 1:

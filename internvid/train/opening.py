@@ -38,6 +38,7 @@ def open_source(
     *,
     text: str = "measured",
     subset: str | None = None,
+    most_videos: int | None = None,
 ) -> ClipSource:
     """The clips of a dataset, of frame shards, of a list of files, or of the synthetic world.
 
@@ -49,6 +50,7 @@ def open_source(
         cache: a folder for what is copied or rendered once.
         text: the column of captions.
         subset: only its clips, of a dataset.
+        most_videos: of a dataset, pictures of so many videos are enough: to try the reading out.
 
     Raises:
         InternvidError: nothing there, no such column or subset, a bad list.
@@ -68,7 +70,8 @@ def open_source(
     if (path / INDEX).is_file():
         _no_subset(subset, "frame shards")
         return ShardSource(_shards(path.absolute(), cache), text)
-    return pack_picks(open_dataset(path), text, subset, (cache / "picks").absolute())
+    place = (cache / "picks").absolute()
+    return pack_picks(open_dataset(path), text, subset, place, most_videos=most_videos)
 
 
 def open_labelled(

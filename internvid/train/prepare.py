@@ -152,7 +152,7 @@ def plan_stages(
             recipe.model.config,
             stage.mask_ratio,
             freeze_text=recipe.start.freeze_text,
-            half=hardware.half,
+            half=hardware.bfloat16,
         )
         memory = step_memory(recipe, stage, shape, cost, hardware)
         share = stage.batch // hardware.processes
@@ -274,7 +274,7 @@ def find_hardware(recipe: TrainRecipe, device: torch.device, chosen: Mapping[str
     return Hardware(
         processes=world_size(),
         memory_bytes=memory,
-        half=choose_dtype(recipe.loop.dtype, device) == torch.bfloat16,
+        bfloat16=choose_dtype(recipe.loop.dtype, device) == torch.bfloat16,
         sharded=recipe.loop.sharding == "fsdp",
         chosen=chosen,
     )

@@ -49,10 +49,12 @@ class PickSource:
     Attributes:
         folder: where the pack lies.
         clips: the table, in the order of the pack.
+        packed: int64, the clips whose pictures are there; None for all.
     """
 
     folder: Path
     clips: ClipTable
+    packed: IntArray | None = None
 
     def table(self) -> ClipTable:
         """All clips."""
@@ -79,13 +81,20 @@ class PickSource:
 
     def __getstate__(self) -> dict[str, Any]:
         # Workers read clips by number; captions stay where they are needed.
-        return {"folder": self.folder, "clips": ClipTable((), (), ())}
+        return {"folder": self.folder, "clips": ClipTable((), (), ()), "packed": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
 
 
-def pack_picks(dataset: Dataset, text: str, subset: str | None, folder: Path) -> PickSource:
+def pack_picks(
+    dataset: Dataset,
+    text: str,
+    subset: str | None,
+    folder: Path,
+    *,
+    most_videos: int | None = None,
+) -> PickSource:
     """The picks of a subset's clips, packed unless the same pack is there already.
 
     Args:
@@ -93,6 +102,7 @@ def pack_picks(dataset: Dataset, text: str, subset: str | None, folder: Path) ->
         text: the column of captions.
         subset: only its clips; every kept clip when None.
         folder: where the pack is kept.
+        most_videos: only the pictures of so many videos are packed, to try the reading out.
 
     Raises:
         MisuseError: no such column or subset.
@@ -104,13 +114,19 @@ def pack_picks(dataset: Dataset, text: str, subset: str | None, folder: Path) ->
     digest = hashlib.blake2b(digest_size=16)
     for at, name in enumerate(ids):
         digest.update((f"\n{name}" if at else name).encode())
-    what = {"scan": dataset.record.scan, "cut": dataset.record.cut, "clips": digest.hexdigest()}
+    what: dict[str, Any] = {
+        "scan": dataset.record.scan,
+        "cut": dataset.record.cut,
+        "clips": digest.hexdigest(),
+    }
+    if most_videos is not None:
+        what["videos"] = most_videos
     groups = _groups(dataset.parts)
     if rank() == 0:
         _make_ready(folder, what, len(groups))
     wait_for_all()
     is_there = _is_there(folder, what)
-    wanted = None if is_there else _wanted(rows)
+    wanted = None if is_there else _wanted(rows, most_videos)
     for group in shared_work(len(groups)):
         pack = folder / _name(group, len(groups))
         if wanted is not None and not (pack.is_file() and _notes(pack).is_file()):
@@ -120,7 +136,10 @@ def pack_picks(dataset: Dataset, text: str, subset: str | None, folder: Path) ->
         _finish(folder, [folder / _name(at, len(groups)) for at in range(len(groups))], rows, what)
     wait_for_all()
     _open_pack.cache_clear()  # what this process knows of the folder may have been another pack
-    return PickSource(folder, table)
+    packed = None
+    if most_videos is not None:
+        packed = np.flatnonzero(_read_places(folder)[0][:, 1])
+    return PickSource(folder, table, packed)
 
 
 def _rows(dataset: Dataset, text: str, subset: str | None) -> pa.Table:
@@ -175,7 +194,7 @@ def _read_json(path: Path) -> Any:
 def _is_there(folder: Path, what: dict[str, Any]) -> bool:
     known = _read_json(folder / WHAT)
     try:
-        if {key: known[key] for key in what} != what:
+        if {key: value for key, value in known.items() if key != "packs"} != what:
             return False
         _, ends = _read_places(folder)
         sizes = [(folder / name).stat().st_size for name in known.get("packs", [PACK])]
@@ -225,7 +244,7 @@ class _Wanted:
         return self.rows[self.bounds[number] : self.bounds[number + 1]]
 
 
-def _wanted(rows: pa.Table) -> _Wanted:
+def _wanted(rows: pa.Table, most_videos: int | None) -> _Wanted:
     videos, numbers = np.unique(
         rows["video_id"].to_numpy(zero_copy_only=False), return_inverse=True
     )
@@ -235,7 +254,7 @@ def _wanted(rows: pa.Table) -> _Wanted:
     )
     order = np.argsort(numbers, kind="stable")
     bounds = np.searchsorted(numbers[order], np.arange(len(videos) + 1))
-    known = {str(name): at for at, name in enumerate(videos)}
+    known = {str(name): at for at, name in enumerate(videos[:most_videos])}
     return _Wanted(known, order, bounds, starts, ends)
 
 

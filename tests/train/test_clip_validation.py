@@ -48,7 +48,12 @@ def test_a_run_is_measured_on_them_as_it_goes(tmp_path: Path) -> None:
     clips = source()
     made = recipe(SHARE, "loop.validate_steps=3", "loop.checkpoint_steps=0")
     validation = make_validation(made, clips, held_out_rows(clips.table(), 0.25))
-    summary = train(made, clips, tmp_path / "run", validate=validation)
+    heard: list[str] = []
+    summary = train(made, clips, tmp_path / "run", validate=validation, notice=heard.append)
+    assert [text.partition(":")[0] for text in heard] == [
+        f"validation after step {step}" for step in (3, 6, 9, 10)
+    ]
+    assert "mean_recall" in heard[0]
     assert next(iter(summary.validation)) == "mean_recall"
     assert summary.validation["clips"] == 12
     best = json.loads((tmp_path / "run" / "checkpoints" / "best.json").read_text())

@@ -191,6 +191,20 @@ def frames(source: stored.PickSource) -> list[np.ndarray]:
     return [np.stack(list(source.read(at, range))) for at in range(len(source.table().clip_ids))]
 
 
+def test_a_plan_packs_the_pictures_of_some_videos(parted: Dataset, tmp_path: Path) -> None:
+    some = pack_picks(parted, "measured", None, tmp_path, most_videos=1)
+    rows = parted.clips()
+    videos = rows["video_id"].to_pylist()
+    assert some.packed is not None
+    assert {videos[at] for at in some.packed} == {min(videos)}
+    assert len(some.table().clip_ids) == rows.num_rows
+    assert len(np.stack(list(some.read(int(some.packed[0]), range))))
+    # A run packs them all.
+    whole = pack_picks(parted, "measured", None, tmp_path)
+    assert whole.packed is None
+    assert len(frames(whole)) == rows.num_rows
+
+
 def test_packs_are_kept_as_they_are_done(
     parted: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
