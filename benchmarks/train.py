@@ -28,6 +28,7 @@ from internvid.models.viclip.masking import kept_count, patchify
 from internvid.models.viclip.model import ViCLIP
 from internvid.train.flops import measure_peak, step_cost
 from internvid.train.loss import ContrastiveLoss
+from internvid.train.memory import usable_memory
 from internvid.train.optimiser import make_optimiser, set_learning_rate
 from internvid.train.recipe import OptimiserRecipe
 from internvid.train.towers import PatchTower
@@ -62,15 +63,26 @@ class Steps:
         self.config, self.batch = config, batch
         self.state = {name: value.clone() for name, value in self.model.state_dict().items()}
 
-    def ours(self) -> Callable[[], torch.Tensor]:
+    def ours(
+        self,
+        *,
+        compiled: bool = False,
+        updates: bool = True,
+        prepare: Callable[[torch.nn.Module], Any] | None = None,
+    ) -> Callable[[], torch.Tensor]:
         model, config = self.model, self.config
         model.text_encoder.requires_grad_(requires_grad=False)
         tower = PatchTower(model.vision_encoder, model.preprocessing, config.frames, config.grid)
         tower.to(self.device)
+        if compiled:
+            tower.compile()
+        if prepare is not None:
+            prepare(tower)
         with torch.no_grad(), self._autocast():
             texts = model.text_encoder(self.tokens).float()
-        kept = self.chosen.nonzero()[:, 1].view(self.batch, -1)
         # What the loader hands over.
+        masked = self.kept < config.tokens
+        kept = self.chosen.nonzero()[:, 1].view(self.batch, -1) if masked else None
         patches = patchify(self.frames, config.patch, kept)
         optimiser = make_optimiser(model.named_parameters(), OptimiserRecipe())
         set_learning_rate(optimiser, LEARNING_RATE)
@@ -81,6 +93,8 @@ class Steps:
                 video = tower(patches, kept)
             value = loss(video, texts, model.temp, labels, labels)
             value.backward()
+            if not updates:
+                return value.detach()
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
             return value.detach()
@@ -200,28 +214,132 @@ def _rate(source: Any, seconds: float) -> float:
     return shown / (time.process_time() - started)
 
 
-def time_gpu(rounds: int) -> dict[str, Any]:
-    """Both stages of L/14 in bfloat16: clips per second, share of the peak, memory."""
-    device = torch.device("cuda")
-    peak = measure_peak(device, torch.bfloat16, 1.0)
-    found: dict[str, Any] = {"device": torch.cuda.get_device_name(), "peak_teraflops": peak / 1e12}
-    for stage, mask, batch in (("masked", 0.9, 256), ("unmasked", 0.0, 24)):
-        for side in ("ours", "usual"):
-            torch.cuda.empty_cache()
-            torch.cuda.reset_peak_memory_stats()
-            steps = Steps(CONFIGS["l14"], batch, mask, device, torch.bfloat16)
-            step = steps.ours() if side == "ours" else steps.usual(recompute=True)
-            for _ in range(3):
-                step()
-            seconds = statistics.median(clock(step, device) for _ in range(max(5, rounds)))
-            cost = step_cost(CONFIGS["l14"], mask, freeze_text=True, half=True)
-            found[f"{stage}, {side}"] = {
-                "clips_per_second": batch / seconds,
-                "mfu": cost.train * batch / seconds / peak,
-                "memory_gigabytes": torch.cuda.max_memory_allocated() / 1e9,
-            }
-            del step, steps
+def time_gpu(rounds: int, device: torch.device, models: list[str]) -> dict[str, Any]:
+    """Both stages in bfloat16: clips per second, share of the peak, memory; compiled too."""
+    dtype = torch.bfloat16
+    peak = measure_peak(device, dtype, 1.0)
+    name = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
+    found: dict[str, Any] = {"device": name, "peak_teraflops": peak / 1e12}
+    for model in models:
+        for stage, mask, most in (("masked", 0.9, 512), ("unmasked", 0.0, 64)):
+            batch = most_clips(CONFIGS[model], mask, most, device)
+            for side in ("ours", "ours, compiled", "usual", "usual, nothing recomputed"):
+                title = f"{model}, {stage}, {side}"
+                found[title] = measure_side(model, mask, batch, side, rounds, device, peak)
+                print(title, json.dumps(found[title]), flush=True)
+        found[f"{model}, texts"] = time_texts(model, device)
+    found["shared weights equal whole ones"] = compare_sharded(device)
     return found
+
+
+def most_clips(config: ViCLIPConfig, mask: float, most: int, device: torch.device) -> int:
+    """The largest power of two that is reckoned to fit, and `most` at most."""
+    cost = step_cost(config, mask, freeze_text=True, half=True)
+    room = (usable_memory(device) or 8e9) - 1.5 * cost.parameter_bytes
+    fits = int(room / (cost.activation_bytes + cost.transient_bytes))
+    return min(most, 1 << max(1, fits.bit_length() - 1))
+
+
+def measure_side(
+    model: str, mask: float, batch: int, side: str, rounds: int, device: torch.device, peak: float
+) -> dict[str, Any]:
+    """One kind of step; what it cannot do is said in its place."""
+    on_gpu = device.type == "cuda"
+    if on_gpu:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+    cost = step_cost(CONFIGS[model], mask, freeze_text=True, half=True)
+    try:
+        steps = Steps(CONFIGS[model], batch, mask, device, torch.bfloat16)
+        if side.startswith("ours"):
+            step = steps.ours(compiled=side.endswith("compiled"))
+        else:
+            step = steps.usual(recompute=side == "usual")
+        for _ in range(3):
+            step()
+        seconds = statistics.median(clock(step, device) for _ in range(rounds))
+    except torch.OutOfMemoryError as error:
+        return {"batch": batch, "out of memory": str(error).splitlines()[0]}
+    memory = torch.cuda.max_memory_allocated(device) / 1e9 if on_gpu else None
+    reckoned = cost.parameter_bytes + batch * (cost.activation_bytes + cost.transient_bytes)
+    return {
+        "batch": batch,
+        "clips_per_second": batch / seconds,
+        "mfu": cost.train * batch / seconds / peak,
+        "memory_gigabytes": memory,
+        "reckoned_gigabytes": reckoned / 1e9,
+    }
+
+
+def time_texts(model: str, device: torch.device) -> dict[str, Any]:
+    """Captions per second into the cache by kind of products, and how far they are from float32."""
+    from internvid.models.viclip.tokenizer import Tokenizer
+    from internvid.train.textcache import cache_texts
+    from internvid.train.vocabulary import learn_merges
+
+    captions = [f"caption number {at} of a person who walks past a wall" for at in range(4096)]
+    tokenizer = Tokenizer(learn_merges(captions[:64], 100), CONFIGS[model].context)
+    torch.manual_seed(0)
+    config = replace(CONFIGS[model], vocabulary=tokenizer.vocabulary)
+    tower = ViCLIP(config).to(device).eval().text_encoder
+    found: dict[str, Any] = {}
+    vectors: dict[str, torch.Tensor] = {}
+    for products in ("float32", "tf32", "bfloat16"):
+        with tempfile.TemporaryDirectory() as name:
+            cache_texts(tower, tokenizer, captions[:256], Path(name), device, products=products)
+            started = time.perf_counter()
+            made = cache_texts(tower, tokenizer, captions, Path(name), device, products=products)
+            seconds = time.perf_counter() - started
+            vectors[products] = torch.from_numpy(np.array(made.vectors))
+        cosine = torch.nn.functional.cosine_similarity(vectors[products], vectors["float32"])
+        found[products] = {
+            "captions_per_second": len(captions) / seconds,
+            "least_cosine": float(cosine.min()),
+        }
+    return found
+
+
+def compare_sharded(device: torch.device) -> dict[str, Any]:
+    """Gradients under FSDP2 (a mesh of one device) beside plain ones; float32, a small model."""
+    import os
+
+    import torch.distributed as dist
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    from internvid.models.viclip.blocks import ResidualBlock
+
+    def shard(tower: torch.nn.Module) -> None:
+        mesh = init_device_mesh(device.type, (1,))
+        for block in tower.modules():
+            if isinstance(block, ResidualBlock):
+                fully_shard(block, mesh=mesh)
+        fully_shard(tower, mesh=mesh)
+
+    os.environ.update(RANK="0", WORLD_SIZE="1", MASTER_ADDR="127.0.0.1", MASTER_PORT="29517")
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        gradients = []
+        for prepare in (None, shard):
+            steps = Steps(CONFIGS["small"], 4, 0.9, device, torch.float32)
+            tower = steps.model.vision_encoder
+            steps.ours(updates=False, prepare=prepare)()
+            gradients.append(
+                {
+                    name: getattr(each.grad, "full_tensor", lambda grad=each.grad: grad)()
+                    for name, each in tower.named_parameters()
+                    if each.grad is not None
+                }
+            )
+        plain, shared = gradients
+        assert plain.keys() == shared.keys()
+        worst = max(
+            float((shared[name] - value).abs().max() / value.abs().max().clamp(min=1e-12))
+            for name, value in plain.items()
+        )
+    finally:
+        dist.destroy_process_group()
+    return {"parameters": len(plain), "largest_relative_difference": worst}
 
 
 def main() -> None:
@@ -230,6 +348,8 @@ def main() -> None:
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only", choices=("step", "loader", "gpu"))
+    parser.add_argument("--device", default="cuda", help="Of the GPU part; cpu tries it out.")
+    parser.add_argument("--models", default="l14,b16", help="Of the GPU part.")
     parser.add_argument("--media", type=Path, help="A folder of videos for the loader.")
     parser.add_argument("--seconds", type=float, default=5.0, help="Of each loader.")
     parser.add_argument("--json", type=Path)
@@ -240,8 +360,9 @@ def main() -> None:
         found["step"] = time_steps(asked.dtype, asked.rounds)
     if asked.only in (None, "loader"):
         found["loader"] = time_loader(asked.media, asked.seconds, asked.rounds)
-    if asked.only in (None, "gpu") and torch.cuda.is_available():
-        found["gpu"] = time_gpu(asked.rounds)
+    if asked.only == "gpu" or (asked.only is None and torch.cuda.is_available()):
+        device = torch.device(asked.device)
+        found["gpu"] = time_gpu(asked.rounds, device, asked.models.split(","))
     text = json.dumps(found, indent=2, default=float)
     print(text)
     if asked.json:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from internvid.captions.check import is_too_long
+from internvid.captions.cleaning import Cleaning
 from internvid.core.binding import origin_of
 from internvid.core.contracts import Annotation, ClipView, Origin, Pick
 
@@ -77,10 +78,12 @@ def ask_about(
     return Request(clip_id, tuple(picks), prompt, origin, part, notes)
 
 
-def judged(answer: Answer, maximum_words: int) -> Answer:
-    """The answer, or the failure that its text amounts to."""
+def judged(answer: Answer, maximum_words: int, cleaning: Cleaning | None = None) -> Answer:
+    """The answer, cleaned, or the failure that its text amounts to."""
     if answer.failure:
         return answer
+    if cleaning is not None:
+        answer = Answer(cleaning.clean(answer.text))
     if not any(character.isalnum() for character in answer.text):
         return Answer(failure="empty_answer")
     if is_too_long(answer.text, maximum_words):

@@ -2,7 +2,8 @@
 
 `check_text` is what audits and captioners share. Its rules look for the ways in which captioning
 models are known to fail: nothing said, one phrase over and over, a refusal instead of a caption,
-far too much, another language. `unsupported_words` compares a fused sentence with the lines that
+far too much, another language, and what chat models write around an answer (the names of
+`internvid.captions.cleaning`). `unsupported_words` compares a fused sentence with the lines that
 it was made from.
 """
 
@@ -13,9 +14,10 @@ import importlib.util
 import re
 from collections.abc import Callable, Iterable, Sequence
 
+from internvid.captions.cleaning import STEPS, leftovers
 from internvid.core.errors import ConfigInvalidError, DependencyMissingError
 
-REASONS = ("empty", "too_long", "looping", "refusing", "wrong_language")
+REASONS = ("empty", "too_long", "looping", "refusing", "wrong_language", *STEPS)
 MAXIMUM_WORDS = 200
 # Longer texts are judged by their beginning and end: loops and refusals show there.
 _WINDOW_CHARACTERS = 4000
@@ -98,7 +100,8 @@ def check_text(
         found.append("refusing")
     if language and language_probability(text, language) < _LEAST_PROBABILITY:
         found.append("wrong_language")
-    return found
+    around = {name for window in _windows(text) for name in leftovers(window)}
+    return [*found, *(name for name in STEPS if name in around)]
 
 
 def is_too_long(text: str, maximum_words: int) -> bool:

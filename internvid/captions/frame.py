@@ -18,6 +18,7 @@ from internvid.captions.asking import (
     judged,
     middle_pick,
 )
+from internvid.captions.cleaning import Cleaning
 from internvid.captions.local import LocalModel, show, without_weights
 from internvid.captions.served import ServedModel, check_served, converse
 from internvid.core.contracts import Annotation, ClipView
@@ -44,15 +45,17 @@ class FrameCaptioner:
         maximum_tokens: most tokens of an answer; one that is not finished then is `truncated`.
         maximum_words: an answer of more words is `too_long`.
         beams: beams of the search, without sampling; 1 is greedy.
+        cleaning: what is taken away around the caption.
         local: the model on this machine.
         served: a served one, which is asked instead where it is named.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     prompt: str = ""
     maximum_tokens: int = 40
     maximum_words: int = 100
     beams: int = 1
+    cleaning: Cleaning = field(default_factory=Cleaning)
     local: LocalModel = field(default_factory=lambda: LocalModel(PAPER_MODEL))
     served: ServedModel = field(default_factory=ServedModel)
 
@@ -98,7 +101,7 @@ class FrameCaptioner:
 
             told = show(requests, through, self.local)
         for request, answer in told:
-            yield request, judged(answer, self.maximum_words)
+            yield request, judged(answer, self.maximum_words, self.cleaning)
 
     def words(self) -> str:
         """The words that are sent with each picture."""

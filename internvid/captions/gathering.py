@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from internvid.captions.asking import Answer, Request, ask_about
+from internvid.captions.repeats import bare
 from internvid.core.contracts import Pick
 
 Describe = Callable[[Iterable[Request]], Iterator[tuple[Request, Answer]]]
@@ -80,7 +81,7 @@ def folded(lines: Iterable[str]) -> list[str]:
     """Lines without repetitions, in order of first appearance; case and end marks do not count."""
     first: dict[str, str] = {}
     for line in lines:
-        plain = " ".join(line.casefold().split()).rstrip(".!,; ")
+        plain = bare(line)
         if plain:
             first.setdefault(plain, line.strip())
     return list(first.values())

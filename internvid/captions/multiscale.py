@@ -41,7 +41,7 @@ class MultiscaleCaptioner:
         fuser: makes the sentence.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     extras: ClassVar[dict[str, str]] = {
         "coarse": "string",
         "lines": "list<string>",

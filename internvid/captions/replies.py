@@ -14,11 +14,10 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from internvid.captions.cleaning import strip_thoughts
 from internvid.captions.transport import Reply
 
 Next = Literal["done", "fail", "again", "adapt", "stop"]
-_THOUGHTS = re.compile(r"<(think|thinking|reasoning)>.*?(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
-_UNOPENED = re.compile(r"\A.*</(?:think|thinking|reasoning)>", re.DOTALL | re.IGNORECASE)
 _FENCE = re.compile(r"\A```(?:json)?\s*(.*?)\s*```\Z", re.DOTALL)
 _CONTEXT = re.compile(
     r"context.{0,12}(length|size|window)|maximum context|prompt is too long|too many tokens"
@@ -204,13 +203,6 @@ def _joined(content: Any) -> tuple[str, bool]:
 
 
 _TEXT_PARTS = ("text", "output_text")
-
-
-def strip_thoughts(text: str) -> str:
-    """A text without what a reasoning model thought aloud; nothing where it never stopped."""
-    text = _THOUGHTS.sub(" ", text)
-    # Some templates open the mark in the prompt, so that only its end is in the answer.
-    return _UNOPENED.sub("", text)
 
 
 def _structured(text: str) -> tuple[str, str]:

@@ -7,11 +7,12 @@ answers in the project's issues, and their code for the fine branch). Instruct m
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
 from internvid.captions.asking import Answer, Asked, Request, annotation, ask_about, judged
 from internvid.captions.check import unsupported_words
+from internvid.captions.cleaning import Cleaning
 from internvid.captions.gathering import Pictures, by_clip, first_failure, folded, lines_of
 from internvid.captions.local import LocalModel, rewrite, without_weights
 from internvid.captions.served import ServedModel, check_served, converse
@@ -39,6 +40,7 @@ class Fuser:
         maximum_tokens: most tokens of the sentence.
         maximum_input_tokens: a longer text loses its end (models on this machine).
         maximum_words: a sentence of more words is `too_long`.
+        cleaning: what is taken away around the sentence.
         local: the model on this machine.
         served: a served one, which is asked instead where it is named.
     """
@@ -49,6 +51,7 @@ class Fuser:
     maximum_tokens: int = 80
     maximum_input_tokens: int = 1024
     maximum_words: int = 100
+    cleaning: Cleaning = field(default_factory=Cleaning)
     local: LocalModel = field(default_factory=lambda: LocalModel(PAPER_SUMMARY))
     served: ServedModel = field(default_factory=ServedModel)
 
@@ -92,7 +95,7 @@ class Fuser:
         else:
             told = rewrite(requests, self._model().rewrite, self.local)
         for request, answer in told:
-            yield request, judged(answer, self.maximum_words)
+            yield request, judged(answer, self.maximum_words, self.cleaning)
 
     def _model(self) -> Any:
         from internvid.models.text_to_text import TextToText
@@ -111,11 +114,17 @@ class SummariseCaptioner:
         fuser: the language model.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     extras: ClassVar[dict[str, str]] = {"lines": "list<string>", "unsupported": "list<string>"}
     source: Literal["pictures", "text"] = "pictures"
     pictures: TagsCaptioner = field(default_factory=TagsCaptioner)
     fuser: Fuser = field(default_factory=Fuser)
+
+    def __post_init__(self) -> None:
+        if self.source == "text":
+            # No picture is described, so the weights that would do it do not count.
+            local = without_weights(self.pictures.local)
+            object.__setattr__(self, "pictures", replace(self.pictures, local=local))
 
     @property
     def reads(self) -> tuple[str, ...]:

@@ -7,7 +7,6 @@ labels.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +22,7 @@ from internvid.captions.asking import (
     picks_per_second,
     spread,
 )
+from internvid.captions.cleaning import Cleaning
 from internvid.captions.frame import FrameCaptioner
 from internvid.captions.gathering import Pictures, by_clip, first_failure, folded, lines_of
 from internvid.captions.local import LocalModel, show, without_weights
@@ -30,6 +30,7 @@ from internvid.captions.served import ServedModel, check_served
 from internvid.core.config import file_field
 from internvid.core.contracts import Annotation, ClipView
 from internvid.core.errors import ConfigInvalidError
+from internvid.core.imports import import_named
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -59,11 +60,12 @@ class TagsCaptioner:
         hook: "module:function" that is given a list of RGB pictures and returns a line, or a list
             of tags, for each.
         hook_version: whatever changes when the function's results do.
+        cleaning: what is taken away around the lines of a captioner.
         local: the model on this machine.
         served: a served one.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     extras: ClassVar[dict[str, str]] = {"lines": "list<string>"}
     per_second: float = 1.0
     most_pictures: int = 32
@@ -73,6 +75,7 @@ class TagsCaptioner:
     top: int = 5
     hook: str = ""
     hook_version: str = ""
+    cleaning: Cleaning = field(default_factory=Cleaning)
     local: LocalModel = field(default_factory=lambda: LocalModel(SMALL_MODEL))
     served: ServedModel = field(default_factory=ServedModel)
 
@@ -138,6 +141,7 @@ class TagsCaptioner:
         return FrameCaptioner(
             prompt=self.prompt,
             maximum_tokens=self.maximum_tokens,
+            cleaning=self.cleaning,
             local=self.local,
             served=self.served,
         )
@@ -195,11 +199,11 @@ def load_hook(name: str) -> Hook:
     """
     module, _, function = name.partition(":")
     try:
-        found = getattr(importlib.import_module(module), function)
+        found = getattr(import_named(module), function)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigInvalidError(
             f"hook {name!r} cannot be imported: {error}",
-            hint='"module:function", importable from where the command runs (PYTHONPATH=.)',
+            hint='"module:function", of an installed module or one in the current folder',
         ) from error
     if not callable(found):
         raise ConfigInvalidError(f"hook {name!r} is not a function")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from internvid.captions.asking import Answer, Asked, Request, annotation, ask_about, judged
+from internvid.captions.cleaning import Cleaning
 from internvid.captions.local import LocalModel, show, without_weights
 from internvid.captions.served import ServedModel, check_served, converse
 from internvid.core.contracts import Annotation, ClipView, Needs, Pick
@@ -37,16 +38,18 @@ class VlmCaptioner:
         prompt: what is asked.
         maximum_tokens: most tokens of an answer.
         maximum_words: an answer of more words is `too_long`.
+        cleaning: what is taken away around the description.
         local: the model on this machine, with a chat template (Qwen2-VL, Qwen2.5-VL, SmolVLM ...).
         served: a served one, which is asked instead where it is named.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     frames: int = 8
     short_side: int = 0
     prompt: str = PROMPT
     maximum_tokens: int = 256
     maximum_words: int = 300
+    cleaning: Cleaning = field(default_factory=Cleaning)
     local: LocalModel = field(default_factory=lambda: LocalModel(DEFAULT_MODEL, batch=4))
     served: ServedModel = field(default_factory=ServedModel)
 
@@ -80,7 +83,7 @@ class VlmCaptioner:
 
         for request, answer in self._told(asked.requests(clips, question)):
             yield from asked.settled()
-            yield annotation(request, judged(answer, self.maximum_words))
+            yield annotation(request, judged(answer, self.maximum_words, self.cleaning))
         yield from asked.settled()
 
     def _told(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Answer]]:
@@ -96,7 +99,7 @@ class VlmCaptioner:
     def _model(self) -> VisionChat:
         from internvid.models.vision_chat import VisionChat
 
-        return VisionChat(self.local.checkpoint(), self.maximum_tokens)
+        return VisionChat(self.local.checkpoint(), self.maximum_tokens, is_video=True)
 
 
 def spread_in_time(view: ClipView, frames: int) -> list[Pick]:

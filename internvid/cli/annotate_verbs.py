@@ -52,6 +52,16 @@ def caption(
     server: Server = None,
     names: Names = None,
     subset: Subset = None,
+    text: Annotated[
+        Optional[str], typer.Option(help="The text column to read, where there are several.")
+    ] = None,
+    redo: Annotated[
+        Optional[str],
+        typer.Option(
+            metavar="REASONS",
+            help="Ask again about answered clips too, e.g. looping,refused,broken (see audit).",
+        ),
+    ] = None,
     assignments: Set = None,
     plan: Plan = False,
     max_requests: Requests = 0,
@@ -69,6 +79,8 @@ def caption(
             components=tuple(captioner),
             names=tuple(names or ()),
             subset=subset,
+            text=text,
+            redo=tuple(reason.strip() for reason in (redo or "").split(",") if reason.strip()),
             assignments=tuple(assignments or ()),
             model=model,
             server=server,

@@ -34,6 +34,7 @@ class AnnotateOptions:
     assignments: tuple[str, ...] = ()
     model: str | None = None
     server: str | None = None
+    redo: tuple[str, ...] = ()
     plan: bool = False
     max_requests: int = 0
     max_tokens: int = 0
@@ -86,7 +87,8 @@ def make_requests(options: AnnotateOptions) -> list[ColumnRequest]:
         component = with_model(component, name, options.model, options.server, _own(options, name))
         default = name.rpartition(":")[2]
         column = options.names[at] if at < len(options.names) else default
-        made.append(ColumnRequest(column, component, options.subset, _text_of(options, component)))
+        text = _text_of(options, component)
+        made.append(ColumnRequest(column, component, options.subset, text, options.redo))
     return made
 
 
@@ -196,8 +198,9 @@ def _run_video(options: AnnotateOptions, requests: list[ColumnRequest]) -> None:
     from internvid import recipes
     from internvid.pipeline.single import annotate_video
 
-    for name, value in (("--subset", options.subset), ("--text", options.text)):
-        if value is not None:
+    wrong = {"--subset": options.subset, "--text": options.text, "--redo": options.redo}
+    for name, value in wrong.items():
+        if value:
             raise MisuseError(f"{name} is for a dataset, and {options.target} is a file")
     if options.plan:
         raise MisuseError("--plan is for a dataset; one video is just done")

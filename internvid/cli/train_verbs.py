@@ -41,6 +41,13 @@ def train(
         Optional[list[Path]],
         typer.Option(metavar="LIST", help="A test list whose videos are not trained on."),
     ] = None,
+    validate: Annotated[
+        Optional[str],
+        typer.Option(
+            metavar="DATA",
+            help="Measure the model on these clips while it trains; see data.validation.share.",
+        ),
+    ] = None,
     subset: Annotated[Optional[str], typer.Option(help="Only clips of this subset.")] = None,
     text: Annotated[str, typer.Option(metavar="COLUMN", help="The captions.")] = "measured",
     resume: Annotated[
@@ -80,6 +87,7 @@ def train(
             data=tuple(data),
             videos=tuple(videos or ()),
             held_out=tuple(held_out or ()),
+            validate=validate,
             recipe=recipe,
             subset=subset,
             text=text,

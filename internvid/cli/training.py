@@ -6,7 +6,7 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from internvid.train.samples import ClipSource
 
 
+_VALIDATION = Path("cache", "validation")
+# A plan reads a few clips; packing the pictures of all would take as long as the run's own start.
+_PLANNED_VIDEOS = 16
+
+
 @dataclass(frozen=True)
 class TrainRequest:
     """The arguments of `internvid train`."""
@@ -34,6 +39,7 @@ class TrainRequest:
     data: tuple[str, ...]
     videos: tuple[Path, ...] = ()
     held_out: tuple[Path, ...] = ()
+    validate: str | None = None
     recipe: str = "viclip_tiny"
     subset: str | None = None
     text: str = "measured"
@@ -72,7 +78,7 @@ def run_train(request: TrainRequest) -> None:
             recipe,
             source,
             request.output,
-            validate=_validation(request, recipe),
+            validate=_validation(request, recipe, source),
             progress=show,
             notice=say,
         )
@@ -88,7 +94,7 @@ def _open(request: TrainRequest, recipe: TrainRecipe, cache: Path) -> ClipSource
         if request.subset is not None:
             raise MisuseError("annotation files have no subsets", hint="leave --subset out")
         lists = [Path(name) for name in request.data]
-        opened = open_listed(recipe, lists, request.videos, request.held_out)
+        opened = open_listed(recipe, lists, request.videos, request.held_out, cache)
         if opened.missing and int(os.environ.get("RANK", "0")) == 0:
             say(f"{opened.missing} of {opened.listed} listed clips are not there or have no text")
         return opened.source
@@ -97,11 +103,32 @@ def _open(request: TrainRequest, recipe: TrainRecipe, cache: Path) -> ClipSource
             "several --data and --held-out are for annotation files",
             hint="name the folder of their videos with --videos",
         )
-    return open_source(request.data[0], recipe, cache, text=request.text, subset=request.subset)
+    return open_source(
+        request.data[0],
+        recipe,
+        cache,
+        text=request.text,
+        subset=request.subset,
+        most_videos=_PLANNED_VIDEOS if request.plan else None,
+    )
 
 
-def _validation(request: TrainRequest, recipe: TrainRecipe) -> Validate | None:
-    """Models of the synthetic world are measured on its held-out combinations."""
+def _validation(request: TrainRequest, recipe: TrainRecipe, source: ClipSource) -> Validate | None:
+    """What the model is measured on: other clips, held-out ones, or combinations of the world."""
+    from internvid.train.clip_validation import held_out_rows, make_validation
+
+    share = recipe.data.validation.share
+    if request.validate is not None:
+        if share:
+            raise MisuseError(
+                f"--validate {request.validate} and data.validation.share {share:g} are two ways "
+                "to say what to validate on",
+                hint="leave one of them out",
+            )
+        other = replace(request, data=(request.validate,), held_out=(), subset=None)
+        return make_validation(recipe, _open(other, recipe, request.output / _VALIDATION))
+    if share:
+        return make_validation(recipe, source, held_out_rows(source.table(), share))
     world = recipe.data.world
     if request.data[0].partition(":")[0] != "world" or not world.validation:
         return None

@@ -58,6 +58,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "aesthetic": "internvid.scores.aesthetic:AestheticScorer",
         "safety": "internvid.scores.safety:SafetyScorer",
         "language": "internvid.scores.language:LanguageScorer",
+        "health": "internvid.captions.health:HealthScorer",
         "transcript": "internvid.scores.transcript:TranscriptScorer",
         "embedding": "internvid.scores.embedding:EmbeddingScorer",
         "hash": "internvid.synthetic.fakes:HashScorer",

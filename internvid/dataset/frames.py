@@ -27,7 +27,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
 from internvid.core.errors import DatasetFormatError, VideoUnreadableError
-from internvid.dataset.parts import read_part
+from internvid.dataset.parts import committed, read_part
 from internvid.video.picture import rgb_view
 
 INDEX = "index.parquet"
@@ -60,9 +60,16 @@ _MOST_DECODERS = 8
 
 @dataclass(frozen=True)
 class FrameShards:
-    """A folder of frame shards. Small: pickled, it opens its files anew."""
+    """A folder of frame shards. Small: pickled, it opens its files anew.
+
+    Attributes:
+        folder: of the shards.
+        places: a file of `map_places`, whose pages processes share; None reads the index into
+            each of them.
+    """
 
     folder: Path
+    places: Path | None = None
 
     def __post_init__(self) -> None:
         if not (self.folder / INDEX).is_file():
@@ -74,6 +81,25 @@ class FrameShards:
     def rows(self) -> pa.Table:
         """Ids and texts of all clips, in order."""
         return read_part(self.folder / INDEX, ["clip_id", "source_id", "texts"])
+
+    def map_places(self, path: Path) -> FrameShards:
+        """These shards with their places in a file that is mapped; written if it is not there.
+
+        Args:
+            path: of the file; its name is to change with the index.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        if not path.is_file():
+            table = _read_places(self.folder / INDEX)
+            with (
+                committed(path) as temporary,
+                pa.OSFile(str(temporary), "wb") as file,
+                pa.ipc.new_file(file, table.schema) as writer,
+            ):
+                writer.write_table(table)
+        return FrameShards(self.folder, path)
 
     def __len__(self) -> int:
         return int(pq.read_metadata(self.folder / INDEX).num_rows)
@@ -94,7 +120,7 @@ class FrameShards:
         Raises:
             VideoUnreadableError: the shard is gone, cut short or damaged.
         """
-        place = _index(self.folder).place(clip)
+        place = _index(self.folder, self.places).place(clip)
         wanted = choose(len(place.offsets))
         yield from _decode(self.folder / place.shard, place, wanted)
 
@@ -109,19 +135,35 @@ class _Place:
     lengths: npt.NDArray[np.int32]
 
 
-class _Index:
-    """The index in memory, as flat arrays."""
+_PLACES = ("shard", "offset", "gop", "codec_header", "packet_offsets", "packet_bytes")
 
-    def __init__(self, path: Path) -> None:
-        table = read_part(path).combine_chunks()
-        self._shards = table["shard"].combine_chunks().dictionary_encode()
-        self._headers = table["codec_header"].combine_chunks().dictionary_encode()
+
+def _read_places(path: Path) -> pa.Table:
+    """What says where packets are, each column in one piece."""
+    table = pq.read_table(path, columns=list(_PLACES)).combine_chunks()
+    for name in ("shard", "codec_header"):
+        at = table.schema.get_field_index(name)
+        table = table.set_column(at, name, table[name].dictionary_encode())
+    return table.combine_chunks()
+
+
+class _Index:
+    """Where packets are, as flat arrays.
+
+    Args:
+        table: of one piece a column, as `_read_places` makes it.
+    """
+
+    def __init__(self, table: pa.Table) -> None:
+        self._shards, self._headers, lists, lengths = (
+            table[name].combine_chunks()
+            for name in ("shard", "codec_header", "packet_offsets", "packet_bytes")
+        )
         self._offset = table["offset"].to_numpy()
         self._gop = table["gop"].to_numpy()
-        lists = table["packet_offsets"].combine_chunks()
         self._starts = lists.offsets.to_numpy()
         self._packets = lists.values.to_numpy()
-        self._lengths = table["packet_bytes"].combine_chunks().values.to_numpy()
+        self._lengths = lengths.values.to_numpy()
 
     def place(self, clip: int) -> _Place:
         packets = slice(self._starts[clip], self._starts[clip + 1])
@@ -136,8 +178,10 @@ class _Index:
 
 
 @functools.lru_cache(maxsize=4)
-def _index(folder: Path) -> _Index:
-    return _Index(folder / INDEX)
+def _index(folder: Path, places: Path | None) -> _Index:
+    if places is None:
+        return _Index(_read_places(folder / INDEX))
+    return _Index(pa.ipc.open_file(pa.memory_map(str(places))).read_all())
 
 
 def _decode(shard: Path, place: _Place, wanted: Sequence[int]) -> Iterator[npt.NDArray[np.uint8]]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from internvid.core.errors import ConfigInvalidError
 from internvid.core.ledger import count, stage
+from internvid.models.labels import find_labels
 from internvid.models.pretrained import IMAGE_CLASSIFIER, Checkpoint, Pretrained, load
 
 if TYPE_CHECKING:
@@ -40,14 +40,7 @@ class ImageClassifier:
         Raises:
             ConfigInvalidError: the model does not have one of them.
         """
-        own = [label.lower() for label in self.labels]
-        wrong = [label for label in labels if label.lower() not in own]
-        if wrong or not labels:
-            raise ConfigInvalidError(
-                f"{self.checkpoint.name} has no label {wrong[0]!r}" if wrong else "no label named",
-                hint=f"its labels are: {', '.join(self.labels)}",
-            )
-        return [own.index(label.lower()) for label in labels]
+        return find_labels(self.checkpoint.name, self.labels, labels)
 
     def probabilities(self, images: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
         """float32 [N, labels] of N RGB pictures; each row sums to 1."""

@@ -7,6 +7,8 @@ unless the user says so; weights are safetensors, or pickles read with `weights_
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import json
 import threading
 from collections.abc import Mapping
@@ -170,9 +172,29 @@ def import_transformers() -> Any:
             f"running pretrained models needs torch and transformers: {error}",
             hint='pip install "internvid[caption]"',
         ) from error
+    _check_torchvision()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     return transformers
+
+
+def _check_torchvision() -> None:
+    """Refuses a torchvision of another torch: with it, transformers fails wherever it is touched.
+
+    Raises:
+        DependencyMissingError: it is installed and cannot be imported.
+    """
+    try:
+        importlib.import_module("torchvision")
+    except ImportError:
+        # Not needed: pictures are prepared without it.
+        return
+    except (RuntimeError, OSError, AttributeError) as error:
+        raise DependencyMissingError(
+            f"the installed torchvision does not fit the installed torch: {_first_line(error)}",
+            hint="pip uninstall torchvision (nothing here needs it), or install the one that "
+            "belongs to this torch",
+        ) from error
 
 
 def fetch(name: str, *, with_code: bool = False) -> Path:
@@ -211,20 +233,28 @@ def _load(
     transformers: Any, folder: Path, kind: Kind, where: tuple[Any, Any], *, trust: bool
 ) -> Pretrained:
     device, dtype = where
-    _require_files(folder)
-    options = {"local_files_only": True, "trust_remote_code": trust}
+    folder, options = _files_of(folder, kind)
+    options |= {"local_files_only": True, "trust_remote_code": trust}
     try:
         config = transformers.AutoConfig.from_pretrained(folder, **options)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, ImportError) as error:
         raise _load_error(folder, error) from error
     auto = _auto_class(transformers, config, kind, folder, trust=trust)
     try:
         model, report = auto.from_pretrained(
-            folder, dtype=dtype, weights_only=True, output_loading_info=True, **options
-        )
+            folder, config=config, dtype=dtype, weights_only=True, output_loading_info=True,
+            **options,
+        )  # fmt: skip
         processor = load_processor(transformers, folder, config, kind.parts, options)
     except InternvidError:
         raise
+    except (TypeError, AttributeError, NotImplementedError) as error:
+        # No file raises these: its parts do not fit the classes of this release.
+        raise DependencyMissingError(
+            f"{folder} cannot be put together by the installed transformers: {_first_line(error)}",
+            hint='take another release within the range of "internvid[caption]"; this says '
+            "nothing against its files",
+        ) from error
     except Exception as error:
         # Damaged files raise whatever their parser raises (safetensors, pickle, json, torch).
         raise _load_error(folder, error) from error
@@ -253,6 +283,50 @@ def _steady(model: Any) -> Any:
                 if hasattr(settings, name):
                     setattr(settings, name, None)
     return model.requires_grad_(requires_grad=False)
+
+
+def _files_of(path: Path, kind: Kind) -> tuple[Path, dict[str, Any]]:
+    """The folder of a model's files, and what `from_pretrained` must be told to read them.
+
+    Raises:
+        WeightsMissingError: they are not there, or incomplete.
+        ConfigInvalidError: a GGUF file where no language model is wanted.
+        DependencyMissingError: GGUF needs packages that are not installed.
+    """
+    single = path if path.is_file() else _only_gguf(path)
+    if single is None:
+        _require_files(path)
+        return path, {}
+    if single.suffix.lower() != ".gguf":
+        raise WeightsMissingError(
+            f"{single} is a file, and no GGUF",
+            hint="give the folder that holds the model, or a .gguf file",
+        )
+    if kind != TEXT_TO_TEXT:
+        raise ConfigInvalidError(f"{single} holds a language model alone; wanted is {kind.wanted}")
+    missing = [name for name in ("gguf", "accelerate") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise DependencyMissingError(
+            f"reading {single.name} needs the package {missing[0]}",
+            hint='pip install "internvid[gguf]"',
+        )
+    # Its progress bar heeds none of the package's settings.
+    reader: Any = importlib.import_module("transformers.modeling_gguf_pytorch_utils")
+    reader.tqdm = lambda tensors, **_: tensors
+    return single.parent, {"gguf_file": single.name}
+
+
+def _only_gguf(folder: Path) -> Path | None:
+    """The GGUF file of a folder that holds no other model."""
+    found = sorted(folder.glob("*.gguf"))
+    if not found or (folder / "config.json").is_file():
+        return None
+    if len(found) > 1:
+        raise WeightsMissingError(
+            f"{folder} holds several models: {', '.join(path.name for path in found)}",
+            hint="name one of the files",
+        )
+    return found[0]
 
 
 def _require_files(folder: Path) -> None:

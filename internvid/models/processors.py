@@ -6,11 +6,15 @@ needed here: frames are given as images. So such a processor is put together wit
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+# Processors that insist on a video part, and those that treat images in the same way without one.
+_OF_IMAGES = {"smolvlm": "Idefics3Processor"}
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,9 @@ def load_processor(
         return transformers.AutoImageProcessor.from_pretrained(folder, **options)
     try:
         processor = transformers.AutoProcessor.from_pretrained(folder, **options)
-    except (ImportError, ValueError, OSError, TypeError):
-        # No torchvision, or no processor class for this architecture.
+    except (ImportError, ValueError, OSError, TypeError, RuntimeError):
+        # No torchvision, or another package that its video part needs (num2words); or no processor
+        # class for this architecture.
         processor = _without_video(transformers, folder, config, options)
     if not hasattr(processor, "tokenizer"):
         # What it found was a lone tokenizer or image processor.
@@ -70,10 +75,29 @@ def _without_video(transformers: Any, folder: Path, config: Any, options: Mappin
     attributes = known.get_attributes() if known is not None else []
     if known is None or "video_processor" not in attributes:
         return pair
+    settings = _settings(folder, known)
+    settings["chat_template"] = _chat_template(folder) or pair.tokenizer.chat_template
+    if config.model_type in _OF_IMAGES:
+        known = getattr(transformers, _OF_IMAGES[config.model_type])
+        return known(pair.image_processor, pair.tokenizer, **settings)
     kept = [name for name in attributes if name != "video_processor"]
     stripped = type(known.__name__, (known,), {"get_attributes": classmethod(lambda _cls: kept)})
-    template = _chat_template(folder) or pair.tokenizer.chat_template
-    return stripped(pair.image_processor, pair.tokenizer, chat_template=template)
+    return stripped(pair.image_processor, pair.tokenizer, **settings)
+
+
+def _settings(folder: Path, known: Any) -> dict[str, Any]:
+    """What a processor's own file says beside its parts: how many tokens a picture has, say."""
+    path = folder / "processor_config.json"
+    if not path.is_file():
+        return {}
+    found = json.loads(path.read_text("utf-8"))
+    taken = inspect.signature(known.__init__).parameters
+    plain = (str, int, float, bool)
+    return {
+        key: value
+        for key, value in found.items()
+        if key in taken and key != "chat_template" and isinstance(value, plain)
+    }
 
 
 def _chat_template(folder: Path) -> str | None:

@@ -30,11 +30,15 @@ class VisionChat:
         checkpoint: which model.
         maximum_tokens: most tokens of an answer.
         beams: 1 for greedy decoding.
+        is_video: pictures are frames of a video: each is shown whole, as video paths do it, and not
+            cut into tiles beside (SmolVLM makes 17 pictures of one, which fills its context with
+            eight frames).
     """
 
     checkpoint: Checkpoint
     maximum_tokens: int = 256
     beams: int = 1
+    is_video: bool = False
     _loaded: list[Pretrained] = field(default_factory=list, repr=False, compare=False)
 
     def open(self) -> Pretrained:
@@ -66,7 +70,7 @@ class VisionChat:
         import torch
 
         with loaded.lock, torch.inference_mode(), stage("model"):
-            inputs = loaded.place(_inputs(loaded.processor, conversations))
+            inputs = loaded.place(_inputs(loaded.processor, conversations, is_video=self.is_video))
             sequences = loaded.model.generate(
                 **inputs, max_new_tokens=self.maximum_tokens, num_beams=self.beams
             )
@@ -81,7 +85,9 @@ def has_chat(loaded: Pretrained) -> bool:
     return bool(getattr(loaded.processor, "chat_template", None))
 
 
-def _inputs(processor: Any, conversations: Sequence[Conversation]) -> dict[str, Any]:
+def _inputs(
+    processor: Any, conversations: Sequence[Conversation], *, is_video: bool
+) -> dict[str, Any]:
     texts = []
     for images, words in conversations:
         content = [*({"type": "image"} for _ in images), {"type": "text", "text": words}]
@@ -92,4 +98,8 @@ def _inputs(processor: Any, conversations: Sequence[Conversation]) -> dict[str, 
     # Answers are written at the right end, so shorter questions are filled up on the left.
     processor.tokenizer.padding_side = "left"
     pictures = [list(images) for images, _ in conversations]
-    return dict(processor(text=texts, images=pictures, padding=True, return_tensors="pt"))
+    splits = getattr(processor.image_processor, "do_image_splitting", False)
+    options = {"do_image_splitting": False} if is_video and splits else {}
+    return dict(
+        processor(text=texts, images=pictures, padding=True, return_tensors="pt", **options)
+    )

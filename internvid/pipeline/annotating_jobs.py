@@ -24,6 +24,7 @@ from internvid.dataset.parts import read_part, read_part_schema
 from internvid.dataset.store import Dataset
 from internvid.dataset.tables import ANNOTATION_KEYS
 from internvid.pipeline.annotating_parts import ColumnJob
+from internvid.pipeline.annotating_redo import asked_anew, clips_to_redo
 from internvid.pipeline.recipe import ColumnInputs, column_key
 
 
@@ -37,12 +38,15 @@ class ColumnRequest:
         subset: only this subset's clips; every kept clip when None.
         text: name of the text column it reads; None where it reads none, or where there is
             only one.
+        redo: clips with answers that are bad in one of these ways are asked again, past any cache
+            (see `internvid.pipeline.annotating_redo`).
     """
 
     name: str
     component: Any
     subset: str | None = None
     text: str | None = None
+    redo: tuple[str, ...] = ()
 
 
 def column_job(
@@ -76,7 +80,13 @@ def column_job(
         only = frozenset(read_part(path, columns=["clip_id"])["clip_id"].to_pylist())
     key = key_of(request.name, component, inputs)
     gone = gone_videos(layout, record.scan, parts)
-    job = ColumnJob(layout, record.scan, record.cut, key, component, parts, only, text, gone=gone)
+    redo: frozenset[str] = frozenset()
+    if request.redo:
+        redo = clips_to_redo(layout, record, key, request.redo)
+        component = asked_anew(component)
+    job = ColumnJob(
+        layout, record.scan, record.cut, key, component, parts, only, text, gone=gone, redo=redo
+    )
     _check_name(request.name, job, record)
     return job
 
@@ -138,7 +148,9 @@ def _text_key(layout: Layout, record: Record, request: ColumnRequest, component:
         for name, key in columns.items()
         if is_text_column(layout, record, record.cut, key) and name != request.name
     }
-    wanted = request.text or (next(iter(texts)) if len(texts) == 1 else None)
+    # Words about texts, such as their language or health, are no texts to read unless named.
+    likely = [name for name, key in texts.items() if not _is_about_texts(record, key)] or [*texts]
+    wanted = request.text or (likely[0] if len(likely) == 1 else None)
     if wanted not in texts:
         known = ", ".join(sorted(texts)) or "none"
         what = "several text columns" if wanted is None else f"no text column {wanted!r}"
@@ -147,6 +159,11 @@ def _text_key(layout: Layout, record: Record, request: ColumnRequest, component:
             hint="name one with --text COLUMN; captions are made with internvid caption",
         )
     return texts[wanted]
+
+
+def _is_about_texts(record: Record, key: str) -> bool:
+    recipe = record.column_recipes.get(key, {})
+    return bool(recipe.get("verb") == "score" and recipe.get("reads") == ["text"])
 
 
 def _signals_of(record: Record) -> dict[str, str]:

@@ -38,6 +38,7 @@ class ColumnJob:
         text: `name@fingerprint` of the text column that the component reads, if it does.
         pick_set: name of the pick set that it is shown where that holds the clip.
         gone: videos that no source is any more; nothing is asked about their clips.
+        redo: clips that are asked although they have an answer.
     """
 
     layout: Layout
@@ -50,6 +51,7 @@ class ColumnJob:
     text: str | None = None
     pick_set: str | None = None
     gone: frozenset[str] = frozenset()
+    redo: frozenset[str] = frozenset()
 
     @property
     def traits(self) -> Traits:
@@ -106,9 +108,10 @@ def load_part(job: ColumnJob, part: str) -> PartWork:
     asked = [
         clip_id
         for clip_id in order
-        if known.get(clip_id, "failed") == "failed" and (job.only is None or clip_id in job.only)
+        if (known.get(clip_id, "failed") == "failed" or clip_id in job.redo)
+        and (job.only is None or clip_id in job.only)
     ]
-    carried = _carried(job, part, frozenset(asked))
+    carried = _carried(job, part, frozenset(asked) - job.redo)
     if carried is not None:
         held = set(carried["clip_id"].to_pylist())
         asked = [clip_id for clip_id in asked if clip_id not in held]

@@ -269,10 +269,10 @@ def decode_spans(task: SpansTask, report: Any) -> int:
     """Decode and stage the wanted frames of one video; returns how many clips are whole.
 
     Raises:
-        VideoError: the source cannot be read, or holds other bytes now (`source_changed`).
+        VideoError: the source cannot be read, or holds other bytes now (`changing`).
     """
     if hash_file(task.path) != task.video_id:
-        raise VideoUnreadableError("it has other bytes now", reason="source_changed")
+        raise VideoUnreadableError("it has other bytes now", reason="changing")
     open_spans = {span.clip_id: span for span in task.spans}
     owners = {tick: span.clip_id for span in task.spans for tick in span.ticks}
     found: dict[int, StoredPicture] = {}

@@ -18,11 +18,12 @@ from typing import Any
 import pyarrow as pa
 
 from internvid.captions.check import check_language, check_text
+from internvid.captions.repeats import bare, shared_texts
 from internvid.core.annotators import set_up, traits_of
 from internvid.core.binding import origin_of, seal
 from internvid.core.contracts import ClipView, Pick
 from internvid.core.errors import DatasetFormatError, MisuseError
-from internvid.dataset.columns import latest_rows
+from internvid.dataset.columns import latest_rows, texts_of
 from internvid.dataset.layout import Layout, Record
 from internvid.dataset.parts import read_part
 from internvid.dataset.picks import SCAN_PICKS, SpanPicks, StoredPicks, span_picks_index
@@ -50,9 +51,11 @@ class ColumnAudit:
 
     Attributes:
         rows: answers that were looked at. sealed: those that carry a seal.
-        broken: bindings that do not hold: `seal` (the row was not made like this), `clip` (no such
-            clip in the cut), `picture` (a frame that it was made from is not stored).
-        unhealthy: the first texts that `check_text` distrusts, with its reasons.
+        broken: bindings that do not hold: `seal` (the row was not made like this), `unsealed` (it
+            carries no seal, so nothing can be proved), `clip` (no such clip in the cut), `picture`
+            (a frame that it was made from is not stored).
+        unhealthy: the first texts that `check_text` distrusts, with its reasons; `identical` where
+            a tenth of the clips share a text.
         health: how many texts have each of these reasons.
         compared: texts that were compared with shuffled ones. suspicious: those of them whose
             score leads that of shuffled ones by less than half of the usual lead.
@@ -109,6 +112,63 @@ def audit(
     return [_Column(layout, record, name, known[name], language).run(scorer) for name in chosen]
 
 
+def clips_by_id(layout: Layout, cut: str, part: str) -> dict[str, dict[str, Any]]:
+    """clip_id -> identity and span, of every clip of a part."""
+    names = [name for name, _ in CLIP_FIELDS]
+    path = layout.clips(cut, part)
+    if not path.exists():
+        return {}
+    return {row["clip_id"]: row for row in _rows(read_part(path, names))}
+
+
+def broken_reason(
+    row: Mapping[str, Any], clips: Mapping[str, dict[str, Any]], picks: PartPicks
+) -> str:
+    """Why a row of a column does not belong to its clip; empty where it does.
+
+    Args:
+        row: all columns of an answer, as it is stored.
+        clips: the clips of its part, by id.
+        picks: the pictures of its part.
+    """
+    clip = clips.get(row["clip_id"])
+    if clip is None:
+        return "clip"
+    if row.get("seal") is None:
+        return "unsealed"
+    shown = picks.named(clip, row["pick_set"], row["frames"] or ())
+    if shown is None:
+        return "picture"
+    origin = origin_of(row["clip_id"], shown, row["prompt"] or "")
+    extras = {name: row[name] for name in row if name not in ANNOTATION_KEYS}
+    made = seal(origin.digest, row["status"], row["value"], extras)
+    return "" if made == row["seal"] else "seal"
+
+
+def health_of(text: str, language: str, shared: Collection[str]) -> list[str]:
+    """Reasons to distrust a text: those of `check_text`, and `identical`."""
+    found = check_text(text, language=language)
+    return [*found, "identical"] if shared and bare(text) in shared else found
+
+
+def shared_in(layout: Layout, record: Record, key: str) -> frozenset[str]:
+    """Texts that many clips of a column share; none where they are made of measured facts alone.
+
+    Equal measurements are said in equal words: there it means nothing.
+    """
+    if record.column_recipes.get(key, {}).get("reads") == ["row"]:
+        return frozenset()
+
+    def texts() -> Iterator[str]:
+        for part in (entry["name"] for entry in record.parts):
+            files = layout.column_files(record.cut or "", key, part)
+            for value, status in texts_of(files).values():
+                if status == "ok" and isinstance(value, str):
+                    yield value
+
+    return shared_texts(texts)
+
+
 @dataclass
 class _Column:
     layout: Layout
@@ -121,17 +181,22 @@ class _Column:
         found = ColumnAudit(self.name, self.key)
         recipe = self.record.column_recipes.get(self.key, {})
         is_caption = recipe.get("verb", "caption") == "caption"
+        shared = shared_in(self.layout, self.record, self.key) if is_caption else frozenset()
         sums = _Sums()
         for part in (entry["name"] for entry in self.record.parts):
             table = latest_rows(self.layout.column_files(self._cut, self.key, part))
             if table is None or not table.num_rows:
                 continue
-            clips = self._clips(part)
-            picks = _Picks(self.layout, self._scan, part)
+            clips = clips_by_id(self.layout, self._cut, part)
+            picks = PartPicks(self.layout, self._scan, part)
             for row in _rows(table):
-                self._check_row(row, clips, picks, found)
+                found.rows += 1
+                found.sealed += row.get("seal") is not None
+                reason = broken_reason(row, clips, picks)
+                if reason:
+                    found.broken.append(Finding(self.name, row["clip_id"], reason, row["value"]))
                 if is_caption:
-                    self._check_health(row, found)
+                    self._check_health(row, shared, found)
             is_text = pa.types.is_string(table.schema.field("value").type)
             if scorer is not None and is_caption and is_text:
                 self._compare(table, clips, picks, scorer, (found, sums))
@@ -148,41 +213,12 @@ class _Column:
         assert self.record.scan is not None
         return self.record.scan
 
-    def _clips(self, part: str) -> dict[str, dict[str, Any]]:
-        names = [name for name, _ in CLIP_FIELDS]
-        path = self.layout.clips(self._cut, part)
-        if not path.exists():
-            return {}
-        return {row["clip_id"]: row for row in _rows(read_part(path, names))}
-
-    def _check_row(
-        self,
-        row: Mapping[str, Any],
-        clips: Mapping[str, dict[str, Any]],
-        picks: _Picks,
-        found: ColumnAudit,
+    def _check_health(
+        self, row: Mapping[str, Any], shared: Collection[str], found: ColumnAudit
     ) -> None:
-        found.rows += 1
-        if row.get("seal") is None:
-            return
-        found.sealed += 1
-        clip = clips.get(row["clip_id"])
-        if clip is None:
-            found.broken.append(Finding(self.name, row["clip_id"], "clip", row["value"]))
-            return
-        shown = picks.named(clip, row["pick_set"], row["frames"] or ())
-        if shown is None:
-            found.broken.append(Finding(self.name, row["clip_id"], "picture", row["value"]))
-            return
-        origin = origin_of(row["clip_id"], shown, row["prompt"] or "")
-        extras = {name: row[name] for name in row if name not in ANNOTATION_KEYS}
-        if seal(origin.digest, row["status"], row["value"], extras) != row["seal"]:
-            found.broken.append(Finding(self.name, row["clip_id"], "seal", row["value"]))
-
-    def _check_health(self, row: Mapping[str, Any], found: ColumnAudit) -> None:
         if row["status"] != "ok" or not isinstance(row["value"], str):
             return
-        for reason in check_text(row["value"], language=self.language):
+        for reason in health_of(row["value"], self.language, shared):
             found.health[reason] += 1
             if len(found.unhealthy) < MOST_UNHEALTHY:
                 found.unhealthy.append(Finding(self.name, row["clip_id"], reason, row["value"]))
@@ -191,7 +227,7 @@ class _Column:
         self,
         table: pa.Table,
         clips: Mapping[str, dict[str, Any]],
-        picks: _Picks,
+        picks: PartPicks,
         scorer: Any,
         into: tuple[ColumnAudit, _Sums],
     ) -> None:
@@ -277,7 +313,7 @@ def _rows(table: pa.Table) -> Iterator[dict[str, Any]]:
 
 
 @dataclass
-class _Picks:
+class PartPicks:
     """The pictures of one part, of whichever set."""
 
     layout: Layout
@@ -286,6 +322,7 @@ class _Picks:
     _sets: dict[str, dict[str, tuple[tuple[Path, int], ...]]] = field(default_factory=dict)
 
     def of(self, clip: Mapping[str, Any], pick_set: str = SCAN_PICKS) -> Sequence[Pick]:
+        """The pictures of a clip in one of the sets, in time order."""
         if pick_set == SCAN_PICKS:
             stored = StoredPicks(self.layout.scanned(self.scan, "picks", self.part))
             return stored.of(clip["video_id"], clip["start_frame"], clip["end_frame"])

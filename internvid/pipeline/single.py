@@ -54,6 +54,11 @@ def annotate_video(
         raise SourceMissingError(f"there is no file {video}")
     for name, component in components.items():
         if "text" in traits_of(component).reads and text is None:
+            if traits_of(component).verb == "caption":
+                raise MisuseError(
+                    f"{name} reads a text column, and one video has none",
+                    hint="build a dataset, and name the column with --text COLUMN",
+                )
             raise MisuseError(
                 f"{name} compares each clip with a text, and none is given",
                 hint=command("score", video, "a dog runs", "--scorer", name),

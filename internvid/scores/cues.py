@@ -26,6 +26,8 @@ _DRAWINGS = re.compile(r"\{[^}\n]*\\p[1-9][^}\n]*\}.*?(?:\{[^}\n]*\\p0[^}\n]*\}|
 _EDGES = re.compile(r"^\W+|\W+$")
 # What follows within one frame of slow film replaces what was on the screen.
 _TOUCHING_SECONDS = 0.05
+# Words that grow by others may come after a short pause; what comes whole again is said again.
+_GROWING_SECONDS = 1.0
 # Fewer words in common, in the midst of a row, may be chance.
 _FEWEST_COMMON_WORDS = 3
 
@@ -126,8 +128,11 @@ def fold(cues: Sequence[Cue]) -> list[Line]:
     for cue in cues:
         words = " ".join(cue.rows).split()
         shown = 0
-        if before is not None and cue.start_seconds - before.end_seconds <= _TOUCHING_SECONDS:
-            shown = _shown_words(before.rows, words)
+        if before is not None:
+            pause = cue.start_seconds - before.end_seconds
+            shown = _shown_words(before.rows, words) if pause <= _GROWING_SECONDS else 0
+            if pause > _TOUCHING_SECONDS and not _FEWEST_COMMON_WORDS <= shown < len(words):
+                shown = 0
         if shown < len(words):
             text = " ".join(words[shown:])
             found.append(Line(cue.start_seconds, cue.end_seconds, text))

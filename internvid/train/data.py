@@ -256,6 +256,17 @@ def _more_shared_memory(need_bytes: float) -> str:
     )
 
 
+def _bytes_of(batch: Batch) -> int:
+    tensors = (batch.patches, batch.kept, batch.samples)
+    return sum(each.nbytes for each in tensors if each is not None)
+
+
+def _shared_memory_hint(batch_bytes: int, how: LoaderRecipe) -> str:
+    """What to do about shared memory that batches of this size do not fit in."""
+    need = local_world_size() * batch_bytes * (how.workers * how.ahead + 1)
+    return f"shared memory is full or limited: {_more_shared_memory(need)}"
+
+
 def batches(
     reader: BatchReader, orders: Orders, how: LoaderRecipe, *, pin: bool = False
 ) -> Iterator[Batch]:
@@ -288,16 +299,16 @@ class _InWorker(Dataset["Batch | InternvidError"]):
     """The reader as a worker has it: what goes wrong is sent in place of the batch."""
 
     reader: BatchReader
-    hint: str
+    how: LoaderRecipe
 
     def __getitem__(self, order: Order) -> Batch | InternvidError:
         try:
-            return _shared(self.reader[order], self.hint)
+            return _shared(self.reader[order], self.how)
         except InternvidError as error:
             return error
 
 
-def _shared(batch: Batch, hint: str) -> Batch:
+def _shared(batch: Batch, how: LoaderRecipe) -> Batch:
     """The batch in shared memory: left to the loader, a failure there loses it without a word."""
     try:
         for each in (batch.patches, batch.kept, batch.samples):
@@ -305,7 +316,8 @@ def _shared(batch: Batch, hint: str) -> Batch:
                 each.share_memory_()  # type: ignore[no-untyped-call]
     except (RuntimeError, OSError) as error:
         raise TrainingStoppedError(
-            f"a loader process cannot hand its batch over: {error}", hint=hint
+            f"a loader process cannot hand its batch over: {error}",
+            hint=_shared_memory_hint(_bytes_of(batch), how),
         ) from error
     return batch
 
@@ -313,13 +325,10 @@ def _shared(batch: Batch, hint: str) -> Batch:
 def _by_processes(
     reader: BatchReader, orders: Orders, how: LoaderRecipe, *, pin: bool
 ) -> Iterator[Batch]:
-    share = orders.plan.batch // world_size()
-    need = local_world_size() * shared_memory_bytes(reader.shape, share, how)
-    hint = f"shared memory is full or limited: {_more_shared_memory(need)}"
     with SafeStart():
         loader = iter(
             DataLoader(
-                _InWorker(reader, hint),
+                _InWorker(reader, how),
                 batch_size=None,
                 sampler=orders,
                 num_workers=how.workers,
@@ -329,6 +338,7 @@ def _by_processes(
                 generator=torch.Generator(),
             )
         )
+    size = 0
     while True:
         try:
             found = next(loader)
@@ -339,10 +349,11 @@ def _by_processes(
                 raise
             raise TrainingStoppedError(
                 f"a loader process ended: {error}",
-                hint=f"it was killed, ran out of memory, or {hint}",
+                hint=f"it was killed, ran out of memory, or {_shared_memory_hint(size, how)}",
             ) from error
         if isinstance(found, InternvidError):
             raise found
+        size = _bytes_of(found)
         yield found
 
 

@@ -141,7 +141,7 @@ def make_head(recipe: TrainRecipe, model: ViCLIP, captions: Sequence[str]) -> He
         if isinstance(wanted, MatchingRecipe):
             head: Head = MatchingHead(model.config, wanted.layers)
         else:
-            head = ActionHead(model.config, captions)
+            head = ActionHead(model.config, list(captions))
     folder = Path(recipe.start.weights) if recipe.start.weights else None
     if folder is None or not folder.is_dir() or not has_head(folder):
         return head

@@ -11,7 +11,7 @@ import torch
 
 from internvid.dataset.parts import storage_errors
 from internvid.models.viclip.classifying import ActionHead
-from internvid.models.viclip.heads import save_head
+from internvid.models.viclip.heads import has_head, load_head, save_head
 from internvid.models.viclip.matching import MatchingHead
 from internvid.models.viclip.model import ViCLIP
 from internvid.train.checkpoint import (
@@ -35,6 +35,7 @@ from internvid.train.claiming import (
     read_chosen,
     run_facts,
 )
+from internvid.train.clip_validation import ClipValidation
 from internvid.train.data import BatchReader, Orders, batches, check_shared_memory
 from internvid.train.flops import measure_peak
 from internvid.train.heads import learning_rate_scales
@@ -121,7 +122,8 @@ def train(
         folder: of the run; new, empty, or of a run with the same recipe and clips.
         validate: measures a model at the end of each stage and every `loop.validate_steps`.
         progress: is told each reading of the loss.
-        notice: is told, in words, what is chosen for the machine and what changes on the way.
+        notice: receives messages: what is chosen for the machine, what changes on the way, and
+            what validation measured.
 
     Raises:
         MisuseError: nothing to train on, another run's folder, a recipe that cannot be.
@@ -316,11 +318,16 @@ class _Run:
     def _measure(self, validate: Validate, path: Path) -> None:
         """Validates the checkpoint just written; the first process does, the others wait."""
         if rank() == 0:
-            self.validation = dict(
-                validate(ViCLIP.from_pretrained(path, device=self.towers.device))
-            )
+            model = ViCLIP.from_pretrained(path, device=self.towers.device)
+            if isinstance(validate, ClipValidation) and has_head(path):
+                head = load_head(path, model.config).to(self.towers.device).eval()
+                self.validation = validate(model, head)
+            else:
+                self.validation = dict(validate(model))
             for writer in self.watch.writers:
                 writer.write(self.position.step, self.validation)
+            numbers = ", ".join(f"{name} {value:.4g}" for name, value in self.validation.items())
+            self.settled.notice(f"validation after step {self.position.step}: {numbers}")
             if self.validation:
                 self.checkpoints.note_best(path, next(iter(self.validation.values())))
         wait_for_all()

@@ -13,7 +13,7 @@ Inf-CL (arXiv 2410.17243). The reference's targets (equal samples share the mass
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 import torch
 from torch import Tensor
@@ -23,6 +23,7 @@ from internvid.core.errors import ConfigInvalidError
 from internvid.train.processes import all_max, all_sum, gather_rows, rank, sum_scattered
 
 Rule = Literal["keep", "ignore", "share"]
+SourceRule = Literal["keep", "ignore", "share", "share_clip"]
 
 EMPTY = -1
 """The label of a place in the batch that holds no sample: it counts in no row, column or mean."""
@@ -38,21 +39,24 @@ class ContrastiveLoss:
     negatives, `ignore` the pair (out of the denominators), or `share` the target's mass over
     both, as the reference does for equal samples.
 
+    `share_clip` shares it over equal clips of a source (one file and span with several captions,
+    as in MSR-VTT) and ignores pairs of its other clips.
+
     Attributes:
         same_source: for clips of one source video.
         same_text: for clips with the same caption.
         tile: rows and columns of a tile; memory grows with its square, results do not change.
     """
 
-    same_source: Rule = "ignore"
+    same_source: SourceRule = "ignore"
     same_text: Rule = "ignore"
     tile: int = 2048
 
     def __post_init__(self) -> None:
-        for name in ("same_source", "same_text"):
-            if getattr(self, name) not in ("keep", "ignore", "share"):
+        for name, rules in (("same_source", SourceRule), ("same_text", Rule)):
+            if getattr(self, name) not in get_args(rules):
                 raise ConfigInvalidError(
-                    f"{name} is one of keep, ignore, share, not {getattr(self, name)!r}"
+                    f"{name} is one of {', '.join(get_args(rules))}, not {getattr(self, name)!r}"
                 )
         if self.tile < 1:
             raise ConfigInvalidError(f"tile must be at least 1, got {self.tile}")
@@ -64,6 +68,7 @@ class ContrastiveLoss:
         temperature: Tensor,
         sources_B: Tensor,
         texts_B: Tensor,
+        clips_B: Tensor | None = None,
     ) -> Tensor:
         """The loss of the global batch, the same number in every process.
 
@@ -76,6 +81,7 @@ class ContrastiveLoss:
             temperature: 0-d; used as at least 0.01.
             sources_B: int64 label of each sample's source video; -1 marks an empty place.
             texts_B: int64 label of each sample's caption.
+            clips_B: int64 label, equal for equal clips; None takes all as different.
 
         Returns:
             float32, 0-d: half the mean over clips plus half the mean over texts.
@@ -86,6 +92,8 @@ class ContrastiveLoss:
             text = functional.normalize(text_BE.float(), dim=-1)
             scale = 1 / temperature.float().clamp(min=LOWEST_TEMPERATURE)
             labels = torch.stack([sources_B, texts_B], dim=1)
+            if self.same_source == "share_clip" and clips_B is not None:
+                labels = torch.cat([labels, clips_B[:, None]], dim=1)
             tiles = _Tiles(self, labels, gather_rows(labels))
             found = _InfoNCE.apply(video, text, scale, tiles)  # type: ignore[no-untyped-call]
             return cast("Tensor", found)
@@ -94,12 +102,12 @@ class ContrastiveLoss:
 class _Tiles:
     """The pairs of the local rows with all columns, a tile at a time."""
 
-    def __init__(self, rules: ContrastiveLoss, rows_B2: Tensor, columns_N2: Tensor) -> None:
+    def __init__(self, rules: ContrastiveLoss, rows_BK: Tensor, columns_NK: Tensor) -> None:
         self.rules = rules
-        self.rows, self.columns = rows_B2, columns_N2
-        self.offset = rank() * len(rows_B2)
-        self.valid_rows = rows_B2[:, 0] != EMPTY
-        self.valid_columns = columns_N2[:, 0] != EMPTY
+        self.rows, self.columns = rows_BK, columns_NK
+        self.offset = rank() * len(rows_BK)
+        self.valid_rows = rows_BK[:, 0] != EMPTY
+        self.valid_columns = columns_NK[:, 0] != EMPTY
         # At least 1: a batch of nothing but empty places has loss 0, not NaN.
         self.valid = self.valid_columns.sum().clamp(min=1)
         self.weight_rows = self.valid_rows / (2.0 * self.valid)
@@ -120,13 +128,22 @@ class _Tiles:
         other = torch.arange(columns.start, columns.start + len(across), device=up.device)
         positive = at[:, None] == other
         ignored = torch.zeros_like(positive)
-        for label, rule in enumerate((self.rules.same_source, self.rules.same_text)):
+        for label, rule in _by_label(self.rules, up.shape[1]):
+            equal = up[:, label, None] == across[:, label]
             if rule == "share":
-                positive = positive | (up[:, label, None] == across[:, label])
+                positive = positive | equal
             elif rule == "ignore":
-                ignored = ignored | (up[:, label, None] == across[:, label])
+                ignored = ignored | equal
         held = self.valid_rows[rows, None] & self.valid_columns[columns]
         return positive & held, (ignored & ~positive) | ~held
+
+
+def _by_label(rules: ContrastiveLoss, labels: int) -> list[tuple[int, Rule]]:
+    """What becomes of pairs that are equal in each label: source, text, and perhaps clip."""
+    if rules.same_source != "share_clip":
+        return [(0, rules.same_source), (1, rules.same_text)]
+    found: list[tuple[int, Rule]] = [(0, "ignore"), (1, rules.same_text)]
+    return [*found, (2, "share")] if labels > 2 else found
 
 
 class _InfoNCE(torch.autograd.Function):
@@ -204,17 +221,17 @@ def dense_loss(
     video_NE: Tensor,
     text_NE: Tensor,
     temperature: Tensor,
-    labels_N2: Tensor,
+    labels_NK: Tensor,
 ) -> Tensor:
     """The same loss with the whole matrix and plain autograd: what the tiles are checked by."""
-    held = labels_N2[:, 0] != EMPTY
+    held = labels_NK[:, 0] != EMPTY
     video = functional.normalize(video_NE.float(), dim=-1)[held]
     text = functional.normalize(text_NE.float(), dim=-1)[held]
-    labels = labels_N2[held]
+    labels = labels_NK[held]
     similar = video @ text.T / temperature.float().clamp(min=LOWEST_TEMPERATURE)
     positive = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
     ignored = torch.zeros_like(positive)
-    for label, rule in enumerate((rules.same_source, rules.same_text)):
+    for label, rule in _by_label(rules, labels.shape[1]):
         equal = labels[:, label, None] == labels[:, label]
         positive = positive | (equal & (rule == "share"))
         ignored = ignored | (equal & (rule == "ignore"))

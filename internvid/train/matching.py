@@ -49,7 +49,7 @@ def wrong_partners(
     text_BE: Tensor,
     temperature: Tensor,
     rules: ContrastiveLoss,
-    labels_B2: Tensor,
+    labels_BK: Tensor,
     *,
     hard: bool = True,
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -60,7 +60,8 @@ def wrong_partners(
         text_BE: of their texts.
         temperature: 0-d; similarities are divided by it.
         rules: pairs that the contrastive loss does not take as negatives are none here either.
-        labels_B2: int64 labels of source and caption; source -1 marks an empty place.
+        labels_BK: int64 labels of source and caption, and perhaps of equal clips; source -1
+            marks an empty place.
         hard: by similarity; else all wrong partners are equally likely.
 
     Returns:
@@ -70,14 +71,15 @@ def wrong_partners(
     video = functional.normalize(video_BE.detach().float(), dim=-1)
     text = functional.normalize(text_BE.detach().float(), dim=-1)
     similar_BB = video @ text.T / temperature.detach().float().clamp(min=LOWEST_TEMPERATURE)
-    held = labels_B2[:, 0] != EMPTY
+    held = labels_BK[:, 0] != EMPTY
     allowed = held[:, None] & held
     allowed &= ~torch.eye(len(held), dtype=torch.bool, device=held.device)
     for label, rule in enumerate((rules.same_source, rules.same_text)):
         if rule != "keep":
-            allowed &= labels_B2[:, label, None] != labels_B2[:, label]
-    # An equal caption is no wrong answer, whatever the loss makes of it.
-    allowed &= labels_B2[:, 1, None] != labels_B2[:, 1]
+            allowed &= labels_BK[:, label, None] != labels_BK[:, label]
+    # An equal caption or clip is no wrong answer, whatever the loss makes of it.
+    for label in range(1, labels_BK.shape[1]):
+        allowed &= labels_BK[:, label, None] != labels_BK[:, label]
     possible = allowed.any(1)
     # Where nothing is allowed, anything is drawn and passed over.
     shut = ~allowed & possible[:, None]
@@ -101,7 +103,8 @@ class MatchingStepper(Stepper):
         assert isinstance(wanted, MatchingRecipe)
         towers, temperature = self.towers, self.towers.model.temp
         sources_B, labels_B, ids = self.labels(batch)
-        labels_B2 = torch.stack([sources_B, labels_B], dim=1)
+        clips_B = self.equal_clips(batch)
+        labels_B3 = torch.stack([sources_B, labels_B, clips_B], dim=1)
         patches, kept = self.moved(batch)
         everyone = all_sum((sources_B != EMPTY).sum()).clamp(min=1)
         made: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
@@ -122,7 +125,7 @@ class MatchingStepper(Stepper):
             video, video_tokens, text, text_tokens = made.pop()
             rows = self.rows(len(patches), part)
             other_text, other_video, held = wrong_partners(
-                video, text, temperature, self.recipe.loss, labels_B2[rows],
+                video, text, temperature, self.recipe.loss, labels_B3[rows],
                 hard=wanted.hard_negatives,
             )  # fmt: skip
             here = torch.arange(len(held), device=held.device)
@@ -143,7 +146,9 @@ class MatchingStepper(Stepper):
 
         return accumulate_gradients(
             encode,
-            lambda video, text: self.recipe.loss(video, text, temperature, sources_B, labels_B),
+            lambda video, text: self.recipe.loss(
+                video, text, temperature, sources_B, labels_B, clips_B
+            ),
             self.parts,
             quiet(towers.trained),
             matching,

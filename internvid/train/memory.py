@@ -27,6 +27,8 @@ GIGA = 1e9
 _USABLE = 0.88
 # A CUDA context, its libraries' workspaces, the buffers of NCCL.
 _RESERVED_BYTES = 2.5 * GIGA
+# A device of which more than this is free has no other program on it.
+_IDLE = 0.95
 # On a CPU the memory belongs to the loader and the system too.
 _CPU_USABLE = 0.6
 
@@ -88,14 +90,14 @@ class Hardware:
         processes: one for each device.
         memory_bytes: that one process may fill on its device; None where that is not known: a
             batch is then taken at once unless the recipe says otherwise.
-        half: whether the step computes in 16 bits.
+        bfloat16: whether the step computes in it.
         sharded: whether the processes share weights, gradients and moments (FSDP).
         chosen: stage -> clips at once of an earlier start of the run; never exceeded.
     """
 
     processes: int = 1
     memory_bytes: float | None = None
-    half: bool = False
+    bfloat16: bool = False
     sharded: bool = False
     chosen: Mapping[str, int] = field(default_factory=dict)
 
@@ -108,8 +110,9 @@ def usable_memory(device: torch.device, processes_here: int = 1) -> float | None
         processes_here: that share a CPU's memory.
     """
     if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        return usable_of(float(free))
+        free, whole = torch.cuda.mem_get_info(device)
+        # What others have left, if they have any; else the same number at every start.
+        return usable_of(float(whole if free > _IDLE * whole else free))
     if device.type == "cpu":
         return _CPU_USABLE * _cpu_bytes() / processes_here
     return None
@@ -169,7 +172,7 @@ def step_memory(
     config = recipe.model.config
     share = -(-stage.batch // hardware.processes)
     parameters = cost.parameter_bytes
-    if hardware.half:
+    if hardware.bfloat16:
         # Autocast keeps a copy in 16 bits of every weight that it has used.
         parameters += 2.0 * sum(parameter_counts(config))
     if hardware.processes > 1:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,13 @@ from internvid.dataset.store import open as open_dataset
 from internvid.evaluate.annotations.actions import read_labelled
 from internvid.evaluate.annotations.finding import VideoFolder
 from internvid.train.action_finetuning import labelled_source
+from internvid.train.columns import MappedTable
+from internvid.train.file_list import FileClip, FileList, list_key
 from internvid.train.label_sets import merge_training_lists
+from internvid.train.processes import rank, wait_for_all
 from internvid.train.recipe import TrainRecipe
 from internvid.train.samples import ClipSource
-from internvid.train.sources import FileClip, FileSource, ShardSource, WorldSource
+from internvid.train.sources import FileSource, ShardSource, WorldSource
 from internvid.train.stored import pack_picks
 
 WORLD = "world"
@@ -33,6 +38,7 @@ def open_source(
     *,
     text: str = "measured",
     subset: str | None = None,
+    most_videos: int | None = None,
 ) -> ClipSource:
     """The clips of a dataset, of frame shards, of a list of files, or of the synthetic world.
 
@@ -44,6 +50,7 @@ def open_source(
         cache: a folder for what is copied or rendered once.
         text: the column of captions.
         subset: only its clips, of a dataset.
+        most_videos: of a dataset, pictures of so many videos are enough: to try the reading out.
 
     Raises:
         InternvidError: nothing there, no such column or subset, a bad list.
@@ -59,15 +66,19 @@ def open_source(
         )
     if path.is_file():
         _no_subset(subset, "a list of files")
-        return FileSource(_listed(path))
+        return FileSource(_listed(path, cache))
     if (path / INDEX).is_file():
         _no_subset(subset, "frame shards")
-        return ShardSource(FrameShards(path.absolute()), text)
-    return pack_picks(open_dataset(path), text, subset, (cache / "picks").absolute())
+        return ShardSource(_shards(path.absolute(), cache), text)
+    place = (cache / "picks").absolute()
+    return pack_picks(open_dataset(path), text, subset, place, most_videos=most_videos)
 
 
 def open_labelled(
-    lists: Sequence[Path], folders: Sequence[Path], held_out: Sequence[Path] = ()
+    lists: Sequence[Path],
+    folders: Sequence[Path],
+    held_out: Sequence[Path] = (),
+    cache: Path | None = None,
 ) -> tuple[FileSource, int]:
     """The clips of labelled training lists, with class names for captions.
 
@@ -78,6 +89,7 @@ def open_labelled(
         lists: training lists in any form that `evaluate` reads.
         folders: where their videos are.
         held_out: test lists; none of their videos is trained on.
+        cache: a folder in which the clips are kept as columns that processes share.
 
     Returns:
         The clips that are there, and how many listed ones are not.
@@ -91,7 +103,36 @@ def open_labelled(
     else:
         listed = merge_training_lists(read, [read_labelled(path) for path in held_out])
     source = labelled_source(listed, [VideoFolder.scan(folder) for folder in folders])
-    return source, len(listed.clips) - len(source.clips)
+    missing = len(listed.clips) - len(source.clips)
+    return (source if cache is None else keep_columns(source, cache)), missing
+
+
+def keep_columns(source: FileSource, cache: Path) -> FileSource:
+    """Clips that every process has found, as columns in a file that all of them map.
+
+    Args:
+        source: the clips, the same in every process.
+        cache: a folder for the file.
+    """
+    named = hashlib.blake2b(digest_size=12)
+    for clip in source.clips:
+        named.update(os.fsencode(clip.path) + f" {clip.caption} {clip.span} {clip.source}".encode())
+    place = (cache / f"listed-{named.hexdigest()}.arrow").absolute()
+    if rank() == 0 and not place.is_file():
+        FileList.written(source.clips, place)
+    wait_for_all()
+    return FileSource(FileList(MappedTable(place)), source.short_side)
+
+
+def _shards(folder: Path, cache: Path) -> FrameShards:
+    """Frame shards whose places all processes map from the cache."""
+    shards = FrameShards(folder)
+    key = list_key("shards", files=[folder / INDEX])
+    place = (cache / f"shards-{key}.arrow").absolute()
+    if rank() == 0:
+        shards.map_places(place)
+    wait_for_all()
+    return shards.map_places(place)
 
 
 def _no_subset(subset: str | None, what: str) -> None:
@@ -118,17 +159,27 @@ def _world(data: str, recipe: TrainRecipe, cache: Path) -> WorldSource:
     )
 
 
-def _listed(path: Path) -> list[FileClip]:
+def _listed(path: Path, cache: Path) -> FileList:
+    """The clips of a list, kept as mapped columns in the cache; made by one process for all."""
     if path.suffix not in _LISTS:
         raise MisuseError(
             f"{path} is no list of clips", hint=f"a list ends in {' or '.join(_LISTS)}"
         )
-    clips: list[FileClip] = []
-    rows = _rows(path)
+    folder = path.parent
+    name = list_key(path.suffix, os.fsdecode(folder), files=[path])
+    place = (cache / f"list-{name}.arrow").absolute()
+    if rank() == 0 and not place.is_file():
+        FileList.written(_clips(path), place)
+    wait_for_all()
+    return FileList(MappedTable(place))
+
+
+def _clips(path: Path) -> Iterator[FileClip]:
+    rows, number = _rows(path), 0
     while True:
-        number = len(clips) + 1
+        number += 1
         try:
-            clips.append(_clip(path.parent, next(rows)))
+            clip = _clip(path.parent, next(rows))
         except StopIteration:
             break
         except (KeyError, TypeError, ValueError, csv.Error, ConfigInvalidError) as error:
@@ -136,9 +187,9 @@ def _listed(path: Path) -> list[FileClip]:
                 f"{path}, clip {number}: {_fault(error)}",
                 hint=_hint(error),
             ) from error
-    if not clips:
+        yield clip
+    if number == 1:
         raise MisuseError(f"{path} lists no clips", hint=_FORM)
-    return clips
 
 
 def _clip(folder: Path, row: Any) -> FileClip:
@@ -154,12 +205,16 @@ def _clip(folder: Path, row: Any) -> FileClip:
     path, caption = row["path"], row["caption"] or ""
     if not isinstance(path, str) or not isinstance(caption, str):
         raise TypeError("path and caption must be texts")
+    for text in (path, caption):
+        text.encode()  # escapes of JSON may spell what is no text
     return FileClip(folder / path, caption, span, str(row.get("source") or ""))
 
 
 def _fault(error: Exception) -> str:
     if isinstance(error, KeyError):
         return f"it has no {error}"
+    if isinstance(error, UnicodeEncodeError):
+        return f"{error.object[error.start]!r} is half of a character"
     if isinstance(error, UnicodeDecodeError):
         return f"the file is not UTF-8 (byte {error.object[error.start]:#x})"
     return str(error)

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
 import torch
 
 from internvid.models.devices import choose_dtype
@@ -17,6 +18,7 @@ from internvid.train.prepare import PlannedStage, find_device
 from internvid.train.processes import local_world_size
 from internvid.train.recipe import TrainRecipe
 from internvid.train.samples import ClipSource, Samples
+from internvid.train.stored import PickSource
 from internvid.train.trial import TrialStep
 
 _ASSUMED_SHARE = 0.4
@@ -34,7 +36,7 @@ class Target:
     Attributes:
         name: of the device.
         hardware: how many, and what one may fill.
-        half: whether its products are of 16 bits.
+        bfloat16: whether it computes in it.
         peak: FLOP per second of one device.
         processes_here: that share a machine's memory and cores.
         device: where a step can be tried; None where the device is not here.
@@ -42,7 +44,7 @@ class Target:
 
     name: str
     hardware: Hardware
-    half: bool
+    bfloat16: bool
     peak: float
     processes_here: int
     device: torch.device | None
@@ -70,23 +72,23 @@ def find_target(
     if device is not None:
         known = known_device(device)
         memory = GIGA * (memory_gigabytes or known.memory_gigabytes)
-        half = recipe.loop.dtype != "float32"
-        hardware = Hardware(processes, usable_of(memory), half, sharded)
+        bfloat16 = recipe.loop.dtype != "float32"
+        hardware = Hardware(processes, usable_of(memory), bfloat16, sharded)
         # TF32 is not switched on, so float32 products run at a fraction of the peak.
-        peak = known.peak_teraflops * 1e12 * (1 if half else _FLOAT32_SHARE)
+        peak = known.peak_teraflops * 1e12 * (1 if bfloat16 else _FLOAT32_SHARE)
         here = min(processes, _DEVICES_OF_A_MACHINE)
-        return Target(device.lower(), hardware, half, peak, here, None)
+        return Target(device.lower(), hardware, bfloat16, peak, here, None)
     place = find_device(recipe)
     dtype = choose_dtype(recipe.loop.dtype, place)
-    half = dtype == torch.bfloat16
+    bfloat16 = dtype == torch.bfloat16
     if memory_gigabytes is not None:
         usable: float | None = usable_of(GIGA * memory_gigabytes)
     else:
         usable = usable_memory(place, local_world_size())
     return Target(
         name=str(place),
-        hardware=Hardware(processes, usable, half, sharded),
-        half=half,
+        hardware=Hardware(processes, usable, bfloat16, sharded),
+        bfloat16=bfloat16,
         peak=measure_peak(place, dtype),
         processes_here=min(processes, local_world_size()),
         device=place,
@@ -194,7 +196,7 @@ def forecast(
         samples=len(samples),
         processes=target.hardware.processes,
         device=target.name,
-        dtype="bfloat16" if target.half else "float32",
+        dtype="bfloat16" if target.bfloat16 else "float32",
         peak_teraflops=target.peak / 1e12,
         compute_is_measured=measured,
         advice=_advice(stages, recipe, usable),
@@ -280,7 +282,12 @@ def _loader_rate(
     data = recipe.data
     reader = BatchReader(source, each.shape, data.view, recipe.loop.seed)
     order = make_order(each.plan, samples, 0, data.view.flip)
-    few = replace(order, samples=order.samples[:_READ_CLIPS], clips=order.clips[:_READ_CLIPS])
+    chosen = order.samples[:_READ_CLIPS]
+    if isinstance(source, PickSource) and source.packed is not None:
+        # Only some clips have their pictures here; those are read, again if they are few.
+        there = np.flatnonzero(np.isin(samples.clips, source.packed))
+        chosen = np.resize(there if len(there) else chosen, len(chosen))
+    few = replace(order, samples=chosen, clips=samples.clips[chosen])
     reader[replace(few, samples=few.samples[:2], clips=few.clips[:2])]
     started = time.perf_counter()
     reader[few]

@@ -18,6 +18,7 @@ from internvid.models.viclip.merges import find_merges
 from internvid.models.viclip.model import ViCLIP
 from internvid.models.viclip.tokenizer import Tokenizer
 from internvid.train.checkpoint import named_parameters
+from internvid.train.clip_validation import held_out_rows
 from internvid.train.flops import StepCost, step_cost
 from internvid.train.heads import (
     ActionRecipe,
@@ -151,7 +152,7 @@ def plan_stages(
             recipe.model.config,
             stage.mask_ratio,
             freeze_text=recipe.start.freeze_text,
-            half=hardware.half,
+            half=hardware.bfloat16,
         )
         memory = step_memory(recipe, stage, shape, cost, hardware)
         share = stage.batch // hardware.processes
@@ -239,10 +240,12 @@ def choose_samples(recipe: TrainRecipe, source: ClipSource) -> Samples:
     Raises:
         MisuseError: there are too few, with the reason.
     """
+    table = source.table()
     return make_samples(
-        source.table(),
+        table,
         clean=recipe.data.clean_captions,
         least_words=least_words(recipe, LEAST_WORDS),
+        held_out=held_out_rows(table, recipe.data.validation.share),
     )
 
 
@@ -271,7 +274,7 @@ def find_hardware(recipe: TrainRecipe, device: torch.device, chosen: Mapping[str
     return Hardware(
         processes=world_size(),
         memory_bytes=memory,
-        half=choose_dtype(recipe.loop.dtype, device) == torch.bfloat16,
+        bfloat16=choose_dtype(recipe.loop.dtype, device) == torch.bfloat16,
         sharded=recipe.loop.sharding == "fsdp",
         chosen=chosen,
     )

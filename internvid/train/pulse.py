@@ -18,7 +18,7 @@ from internvid.core.errors import TrainingStoppedError
 
 _LONGEST_NAP = 0.2
 _FAREWELL_SECONDS = 5.0
-_GOES_ON = "see what it said last; the same command goes on where the run stands"
+_GOES_ON = "see its last output; the same command goes on where the run stands"
 
 
 class Store(Protocol):

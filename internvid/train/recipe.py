@@ -76,6 +76,26 @@ class WorldRecipe:
 
 
 @dataclass(frozen=True)
+class ValidationRecipe:
+    """Real clips that the model is measured on while it trains.
+
+    Attributes:
+        share: of the source videos, kept from training; chosen by the hash of their names. 0 for
+            none. Another share is another set of samples, and so another run.
+        clips: videos to measure on, at most.
+    """
+
+    share: float = 0.0
+    clips: int = setting(1000)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share < 1 or self.clips < 2:
+            raise ConfigInvalidError(
+                f"share {self.share} must lie in [0, 1) and clips {self.clips} be at least 2"
+            )
+
+
+@dataclass(frozen=True)
 class DataRecipe:
     """How clips are chosen and shown.
 
@@ -86,6 +106,7 @@ class DataRecipe:
         skip_share: training stops when more than this share of the clips shown (and more than
             ten) could not be read.
         world: the synthetic world, if the clips are to come from there.
+        validation: clips that are held out of training.
         loader: who reads.
         text_mode: of annotation files with several texts a clip: each is a sample (`sentence`),
             or they are joined into one (`paragraph`).
@@ -96,6 +117,10 @@ class DataRecipe:
     view: ViewRecipe = field(default_factory=ViewRecipe)
     skip_share: float = 0.02
     world: WorldRecipe = field(default_factory=WorldRecipe)
+    # No part of a run's identity: which clips are trained on is, and says the same.
+    validation: ValidationRecipe = field(
+        default_factory=ValidationRecipe, metadata={"setting": True}
+    )
     loader: LoaderRecipe = field(default_factory=LoaderRecipe, metadata={"setting": True})
     # The digest of the samples tells runs apart; a setting leaves known fingerprints alone.
     text_mode: Literal["sentence", "paragraph"] = setting("sentence")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from internvid.core.errors import ComponentUnknownError
+from internvid.core.imports import import_named
 from internvid.train.patient import PatientFile
 
 CSV = "log.csv"
@@ -177,9 +178,7 @@ def find_writer(name: str) -> Callable[[Path, int], MetricWriter]:
         return WRITERS[name]
     module, _, attribute = name.partition(":")
     try:
-        found: Callable[[Path, int], MetricWriter] = getattr(
-            importlib.import_module(module), attribute
-        )
+        found: Callable[[Path, int], MetricWriter] = getattr(import_named(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise ComponentUnknownError(
             f"there is no writer {name!r}; known: {', '.join(sorted(WRITERS))}",

@@ -11,6 +11,7 @@ from internvid.models.viclip.config import CONFIGS
 from internvid.train.action_finetuning import START
 from internvid.train.data import LoaderRecipe
 from internvid.train.heads import FineTuneRecipe, MatchingRecipe
+from internvid.train.loss import ContrastiveLoss
 from internvid.train.recipe import DataRecipe, ModelRecipe, OptimiserRecipe, Stage, StartRecipe
 from internvid.train.views import ViewRecipe
 
@@ -84,6 +85,8 @@ def viclip_retrieval(dataset: str = "msrvtt") -> FineTuneRecipe:
             loader=LoaderRecipe(workers=8),
             text_mode=found.text_mode,
         ),
+        # One video with twenty captions is right for each of them, as in the reference.
+        loss=ContrastiveLoss(same_source="share_clip"),
         optimiser=OptimiserRecipe(beta2=0.999, weight_decay=0.02),
         stages=(stage,),
         head=MatchingRecipe(),

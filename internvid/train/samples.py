@@ -8,9 +8,11 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from internvid.core.errors import MisuseError
 from internvid.models.templates import clean_text
+from internvid.train.columns import Strings, as_strings, in_runs, label
 from internvid.train.order import IntArray
 from internvid.train.sides import mentions_direction
 
@@ -31,12 +33,15 @@ class ClipTable:
         captions: None where a clip has none.
         sources: which video each is cut from.
         alike: what hard neighbours share; None where nothing is known.
+        videos: equal for equal frames, such as one file with several captions; None where every
+            clip has its own.
     """
 
     clip_ids: Sequence[str]
     captions: Sequence[str | None]
     sources: Sequence[str]
     alike: Sequence[str] | None = None
+    videos: Sequence[str] | None = None
 
 
 @runtime_checkable
@@ -76,6 +81,7 @@ class Samples:
         captions: every caption once, cleaned.
         sources: int64 [S], label of the source video.
         alike: int64 [S], label of what hard neighbours share, or None.
+        videos: int64 [S], label of equal frames, or None where all differ.
         sided: bool [S], captions that name a side: mirroring would make them false.
         dropped: reason -> how many clips were left out.
     """
@@ -88,13 +94,18 @@ class Samples:
     alike: IntArray | None
     sided: npt.NDArray[np.bool_]
     dropped: dict[str, int] = field(default_factory=dict)
+    videos: IntArray | None = None
 
     def __len__(self) -> int:
         return len(self.clips)
 
 
 def make_samples(
-    table: ClipTable, *, clean: bool = True, least_words: int = LEAST_WORDS
+    table: ClipTable,
+    *,
+    clean: bool = True,
+    least_words: int = LEAST_WORDS,
+    held_out: npt.NDArray[np.bool_] | None = None,
 ) -> Samples:
     """Captions cleaned as in the reference, clips without a usable one dropped.
 
@@ -102,41 +113,59 @@ def make_samples(
         table: the clips.
         clean: whether captions go through the reference's `pre_text`.
         least_words: that a usable caption has.
+        held_out: clips that are not trained on, whatever their captions; None for none.
 
     Raises:
         MisuseError: no caption at all, or fewer than two clips are left.
     """
-    captions = [_caption(caption, clean=clean) for caption in table.captions]
-    missing = sum(1 for caption in captions if not caption)
-    kept = [at for at, text in enumerate(captions) if text and len(text.split()) >= least_words]
-    if len(kept) < 2:
+    used: list[pa.Array] = []
+    kept: list[IntArray] = []
+    sided: list[npt.NDArray[np.bool_]] = []
+    count = missing = short = 0
+    for run in in_runs(table.captions):
+        texts = {
+            at: _caption(caption, clean=clean)
+            for at, caption in enumerate(run)
+            if held_out is None or not held_out[count + at]
+        }
+        missing += sum(1 for text in texts.values() if not text)
+        places = [at for at, text in texts.items() if text and len(text.split()) >= least_words]
+        short += sum(1 for text in texts.values() if text) - len(places)
+        chosen = [texts[at] for at in places]
+        used.append(pa.array(chosen, pa.large_string()))
+        sided.append(np.array([mentions_direction(text) for text in chosen], dtype=np.bool_))
+        kept.append(np.array(places, dtype=np.int64) + count)
+        count += len(run)
+    clips = np.concatenate([np.zeros(0, dtype=np.int64), *kept])
+    if len(clips) < 2:
         raise MisuseError(
-            f"{len(kept)} of {len(captions)} clips have a caption of at least {least_words} words; "
+            f"{len(clips)} of {count} clips have a caption of at least {least_words} words; "
             f"{missing} have none, and training compares clips with one another",
             hint="choose another subset or --text column; internvid describe shows the columns",
         )
-    used = [captions[at] for at in kept]
-    texts, names = _labels(used)
-    sources, _ = _labels([table.sources[at] for at in kept])
-    alike = None if table.alike is None else _labels([table.alike[at] for at in kept])[0]
-    return Samples(
-        clips=np.array(kept, dtype=np.int64),
-        clip_ids=[table.clip_ids[at] for at in kept],
-        texts=texts,
+    dropped = {"no_caption": missing, "short_caption": short}
+    if held_out is not None:
+        dropped["held_out"] = int(held_out.sum())
+    numbers, names = label(Strings(used))
+    found = Samples(
+        clips=clips,
+        clip_ids=as_strings(table.clip_ids).taken(clips),
+        texts=numbers,
         captions=names,
-        sources=sources,
-        alike=alike,
-        sided=np.array([mentions_direction(text) for text in used]),
-        dropped={"no_caption": missing, "short_caption": len(captions) - missing - len(kept)},
+        sources=_labels(table.sources, clips),
+        alike=None if table.alike is None else _labels(table.alike, clips),
+        videos=None if table.videos is None else _labels(table.videos, clips),
+        sided=np.concatenate(sided),
+        dropped=dropped,
     )
+    # Of millions of captions, what was needed on the way is much more than what stays.
+    pa.default_memory_pool().release_unused()
+    return found
 
 
 def _caption(text: str | None, *, clean: bool) -> str:
     return clean_text(text or "") if clean else (text or "").strip()
 
 
-def _labels(values: Sequence[str]) -> tuple[IntArray, list[str]]:
-    """Numbers in order of first appearance, and the values by number."""
-    seen: dict[str, int] = {}
-    labels = [seen.setdefault(value, len(seen)) for value in values]
-    return np.array(labels, dtype=np.int64), list(seen)
+def _labels(values: Sequence[str], places: IntArray) -> IntArray:
+    return label(as_strings(values).taken(places))[0]

@@ -21,7 +21,7 @@ from internvid.train.recipe import TrainRecipe
 from internvid.train.step import Stepper
 
 Notice = Callable[[str], None]
-"""Is told something in words."""
+"""Receives a message for people."""
 
 Step = TypeVar("Step", bound=Stepper)
 
@@ -39,7 +39,7 @@ class Settled:
         recipe: of the run.
         planned: its stages.
         threads: of a CPU; 0 where none were chosen.
-        notice: is told what is chosen, and what changes.
+        notice: receives what is chosen, and what changes.
     """
 
     folder: Path
@@ -50,7 +50,7 @@ class Settled:
     halved: set[str] = field(default_factory=set)
 
     def keep(self) -> None:
-        """Writes the choices down for the next start, and tells of those that matter."""
+        """Writes the choices down for the next start, and names those that matter."""
         if rank():
             return
         self._write()
@@ -132,6 +132,6 @@ class Settled:
             )
         return TrainingStoppedError(
             f"stage {name!r} runs out of memory with {planned.micro_batch} clips at once: "
-            f"{error.splitlines()[0] if error else 'no more is said'}",
+            f"{error.splitlines()[0] if error else 'no reason given'}",
             hint=hint,
         )

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import pyarrow as pa
 
 from internvid.core.errors import MisuseError
-from internvid.core.types import TimeSpan
 from internvid.dataset.frames import FrameShards
 from internvid.dataset.parts import storage_errors
 from internvid.synthetic.clips import ClipSpec, render_clip, sample_specs
+from internvid.train.columns import ROWS, Strings
+from internvid.train.file_list import FileClip, FileList
 from internvid.train.samples import ClipTable, FrameChoice, FramesArray
 from internvid.video.frame_folder import read_pictures
 from internvid.video.span import read_span
@@ -49,16 +51,6 @@ class ArraySource:
 
 
 @dataclass(frozen=True)
-class FileClip:
-    """A span of a file with its caption; the whole file, or folder of frames, without one."""
-
-    path: Path
-    caption: str
-    span: TimeSpan | None = None
-    source: str = ""
-
-
-@dataclass(frozen=True)
 class FileSource:
     """Spans of video files, decoded when they are shown.
 
@@ -70,11 +62,17 @@ class FileSource:
     clips: Sequence[FileClip]
     short_side: int = 256
 
+    def __post_init__(self) -> None:
+        # Columns: millions of clips are pickled into every loader worker.
+        object.__setattr__(self, "clips", self._columns)
+
+    @functools.cached_property
+    def _columns(self) -> FileList:
+        return self.clips if isinstance(self.clips, FileList) else FileList.of(self.clips)
+
     def table(self) -> ClipTable:
         """All clips."""
-        names = [f"{clip.path.name}#{at}" for at, clip in enumerate(self.clips)]
-        sources = [clip.source or str(clip.path) for clip in self.clips]
-        return ClipTable(names, [clip.caption for clip in self.clips], sources)
+        return self._columns.table()
 
     def read(self, clip: int, choose: FrameChoice) -> FramesArray:
         """Frames of one clip.
@@ -106,18 +104,21 @@ class ShardSource:
         Raises:
             MisuseError: no clip has a text of that name.
         """
-        rows = self.shards.rows().to_pylist()
-        texts = [dict(row["texts"] or ()) for row in rows]
-        known = sorted({name for each in texts for name in each})
+        rows = self.shards.rows()
+        known: set[str] = set()
+        captions: list[pa.Array] = []
+        for batch in rows.select(["texts"]).to_batches(max_chunksize=ROWS):
+            texts = [dict(each or ()) for each in batch.column("texts").to_pylist()]
+            known |= {name for each in texts for name in each}
+            captions.append(pa.array([each.get(self.text) for each in texts], pa.large_string()))
         if self.text not in known:
             raise MisuseError(
                 f"{self.shards.folder} has no text {self.text!r}; it has: "
-                f"{', '.join(known) or 'none'}",
+                f"{', '.join(sorted(known)) or 'none'}",
                 hint="name one of them with --text",
             )
-        captions = [each.get(self.text) for each in texts]
-        sources = [row["source_id"] for row in rows]
-        return ClipTable([row["clip_id"] for row in rows], captions, sources)
+        ids, sources = (Strings(rows.column(name).chunks) for name in ("clip_id", "source_id"))
+        return ClipTable(ids, Strings(captions), sources)
 
     def read(self, clip: int, choose: FrameChoice) -> Iterator[FramesArray]:
         """Frames of one clip, decoded while one goes through them.

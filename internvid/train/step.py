@@ -125,10 +125,12 @@ class Stepper:
     def add_gradients(self, batch: Batch) -> Tensor:
         """Adds the gradients of a batch, and returns its loss."""
         sources_B, labels_B, texts = self.labels(batch)
-        temperature = self.towers.model.temp
+        temperature, clips_B = self.towers.model.temp, self.equal_clips(batch)
         return accumulate_gradients(
             self._encoder(batch, texts),
-            lambda video, text: self.recipe.loss(video, text, temperature, sources_B, labels_B),
+            lambda video, text: self.recipe.loss(
+                video, text, temperature, sources_B, labels_B, clips_B
+            ),
             self.parts,
             quiet(self.towers.trained),
         )
@@ -146,6 +148,12 @@ class Stepper:
             torch.from_numpy(texts).to(device, non_blocking=True),
             given.to(device, non_blocking=True),
         )
+
+    def equal_clips(self, batch: Batch) -> Tensor:
+        """int64 [B], equal for equal clips; on the device."""
+        labels, shown = self.samples.videos, batch.samples.clamp(min=0)
+        found = shown if labels is None else torch.from_numpy(labels[shown.numpy()])
+        return found.to(self.towers.device, non_blocking=True)
 
     def _encoder(self, batch: Batch, texts: Tensor) -> Encode:
         towers, device = self.towers, self.towers.device

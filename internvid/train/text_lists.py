@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from internvid.core.errors import MisuseError
@@ -12,11 +12,12 @@ from internvid.evaluate.annotations.finding import VideoFolder
 from internvid.evaluate.annotations.moments import list_ids
 from internvid.evaluate.annotations.records import CaptionedClip, CaptionedSet
 from internvid.evaluate.annotations.texts import is_texts, lists_ids, read_texts
+from internvid.train.file_list import FileClip
 from internvid.train.heads import ActionRecipe, head_of
 from internvid.train.label_sets import video_of
-from internvid.train.opening import open_labelled
+from internvid.train.opening import keep_columns, open_labelled
 from internvid.train.recipe import TrainRecipe
-from internvid.train.sources import FileClip, FileSource
+from internvid.train.sources import FileSource
 
 TRAIN = "train"
 
@@ -41,6 +42,7 @@ def open_listed(
     paths: Sequence[Path],
     folders: Sequence[Path],
     held_out: Sequence[Path] = (),
+    cache: Path | None = None,
 ) -> ListedClips:
     """The clips of annotation files, read by the readers of evaluation.
 
@@ -51,14 +53,17 @@ def open_listed(
         paths: labelled lists; or files of texts, see `read_training_texts`.
         folders: where the videos are.
         held_out: test lists; none of their videos is trained on.
+        cache: a folder in which the clips are kept as columns that processes share.
 
     Raises:
         InternvidError: a list cannot be read, or none of its clips is there.
     """
     if isinstance(head_of(recipe), ActionRecipe) or not all(map(_gives_texts, paths)):
-        source, missing = open_labelled(paths, folders, held_out)
+        source, missing = open_labelled(paths, folders, held_out, cache)
         return ListedClips(source, missing, missing + len(source.clips))
-    return open_texts(paths, folders, held_out, paragraphs=recipe.data.text_mode == "paragraph")
+    paragraphs = recipe.data.text_mode == "paragraph"
+    found = open_texts(paths, folders, held_out, paragraphs=paragraphs)
+    return found if cache is None else replace(found, source=keep_columns(found.source, cache))
 
 
 def read_training_texts(paths: Sequence[Path]) -> CaptionedSet:

@@ -52,7 +52,7 @@ class TrialStep:
         self._kept = kept if shape.mask_ratio else None
         self._labels = torch.arange(clips, device=device)
         self._ids = torch.ones(clips, config.context, dtype=torch.int64, device=device)
-        self._half = choose_dtype(recipe.loop.dtype, device) == torch.bfloat16
+        self._bfloat16 = choose_dtype(recipe.loop.dtype, device) == torch.bfloat16
 
     def seconds(self, times: int = 2) -> float:
         """The least of several steps.
@@ -63,7 +63,7 @@ class TrialStep:
         best = float("inf")
         for _ in range(times):
             started = time.perf_counter()
-            with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
+            with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16):
                 video = self._tower(self._patches, self._kept)
                 frozen = self._recipe.start.freeze_text
                 text = torch.randn_like(video) if frozen else self._model.text_encoder(self._ids)

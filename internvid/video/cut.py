@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import av
+import av.error
 from av.container import OutputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from internvid.core.errors import VideoUnreadableError
 from internvid.video.decode import VideoPass
 from internvid.video.picture import Painter
 from internvid.video.reader import FrameSpan, SpanFrame, SpanReader
@@ -73,9 +75,19 @@ def _copy(
         frame = VideoFrame.from_ndarray(picture, format="rgb24")
         frame.pts = item.ticks
         frame.time_base = opened.facts.time_base
-        container.mux(stream.encode(frame))
+        _write(container, stream, frame)
     if stream is not None:
-        container.mux(stream.encode(None))
+        _write(container, stream, None)
+
+
+def _write(container: OutputContainer, stream: VideoStream, frame: VideoFrame | None) -> None:
+    try:
+        container.mux(stream.encode(frame))
+    except (av.error.FFmpegError, ValueError) as error:
+        # Told apart from errors of the source, which are met where frames are read.
+        raise VideoUnreadableError(
+            f"its frames cannot be encoded: {type(error).__name__}", reason="not_encodable"
+        ) from error
 
 
 def _add_stream(

@@ -18,6 +18,7 @@ from tests.docs.manual import PACKAGE, page, rows, sections
 def test_reasons_of_failures_are_described() -> None:
     text = sections(page("captions.md"))["Reasons of failures"]
     assert [row[0] for row in rows(text)] == list(FAILURES)
+    text += sections(page("captions.md"))["Cleaning"]
     assert all(f"`{reason}`" in text for reason in REASONS)
 
 

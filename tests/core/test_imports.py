@@ -6,15 +6,17 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from internvid.captions.tags import load_hook
 from internvid.core import registry
 from internvid.core.errors import ComponentUnknownError
 from internvid.core.imports import import_named, leave_current_folder, path_for_workers
+from internvid.train.report import find_writer
 from tests.hostile import hostile, loaded_by_python, marks
 from tests.media import write_video
 
@@ -129,6 +131,17 @@ def test_the_module_that_is_named_is_found_and_no_other(
         "several": str(tmp_path),
         "helper": None,
     }
+
+
+@pytest.mark.parametrize("load", [load_hook, find_writer])
+def test_functions_that_are_named_are_found_too(
+    load: Callable[[str], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, imports: None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    leave_current_folder()
+    (tmp_path / "named.py").write_text("def made(*_): ...\n")
+    assert callable(load("named:made"))
+    assert str(tmp_path) not in sys.path
 
 
 def test_what_is_installed_goes_before_the_current_folder(

@@ -19,6 +19,7 @@ from internvid.evaluate.annotations.captioned import (
 )
 from internvid.evaluate.annotations.moments import read_activitynet, read_didemo
 from internvid.evaluate.annotations.msvd import read_msvd
+from internvid.evaluate.annotations.texts import read_texts
 from tests.evaluate.lists import Write, texts
 
 
@@ -113,6 +114,8 @@ def test_vatex(write: Write) -> None:
 def test_any_captions(write: Write) -> None:
     csv = write("a.csv", "\ufeffvideo_id,sentence\nv1,one\nv2,two\nv1,three\n")
     assert texts(read_captions(csv)) == {"v1": ("one", "three"), "v2": ("two",)}
+    other = write("b.csv", "path,caption\nv1.mp4,one\nv1.mp4,two\n")
+    assert texts(read_captions(other)) == texts(read_texts([other])) == {"v1.mp4": ("one", "two")}
     rows = [{"video": "v1.mp4", "caption": "one"}, {"video": "v2.mp4", "caption": ["a", "b"]},
             {"video": "v1.mp4", "caption": "two"}]  # fmt: skip
     assert texts(read_captions(write("a.json", rows))) == {
@@ -123,7 +126,7 @@ def test_any_captions(write: Write) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", "video_id,caption\n", "line 1: there is no column 'sentence'"),
+        ("a.csv", "video_id,what\n", "line 1: there is no column 'sentence'"),
         ("a.csv", "video_id,sentence\nv1,one\nv2\n", "line 3: 1 cells under 2 columns"),
         ("a.csv", 'video_id,sentence\nv1,"one\n', "no CSV"),
         ("a.csv", "video_id,sentence\n,one\n", "line 2: video_id or sentence is empty"),

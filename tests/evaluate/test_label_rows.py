@@ -228,6 +228,12 @@ def test_a_column_of_splits_is_heeded(write: Write) -> None:
     path = write("all.csv", "path,split,label\na.mp4,train,yoga\nb.mp4,val,dance\n")
     assert labels(read_labelled(path, split="validation")) == [("b.mp4", "dance")]
     assert len(read_labelled(path).clips) == 2
+    # Training never takes the rows to be measured on.
+    assert labels(read_labelled(path, part="train")) == [("a.mp4", "yoga")]
+    only = write("val.csv", "path,split,label\nb.mp4,val,dance\n")
+    assert labels(read_labelled(only, part="train")) == [("b.mp4", "dance")]
+    kinetics = "label,youtube_id,time_start,time_end,split\nyoga,a,0,9,train\ndance,b,0,9,val\n"
+    assert read_labelled(write("k.csv", kinetics), part="train").classes == ("yoga",)
     with pytest.raises(AnnotationInvalidError, match="no row is of split 'test'"):
         read_labelled(path, split="test")
 

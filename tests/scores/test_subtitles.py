@@ -210,12 +210,20 @@ def test_captions_that_roll_say_each_word_once() -> None:
     assert rolled(*automatic) == ["hello world", "this is the second line", "and the third"]
     growing = ((0, 1, "we"), (1, 2, "we go"), (2, 3, "We go home,"), (3, 4, "and sleep"))
     assert rolled(*growing) == ["we", "go", "home,", "and sleep"]
+    paused = ((0, 2, "hello world this is"), (2.4, 4, "hello world this is the second line"))
+    assert rolled(*paused) == ["hello world this is", "the second line"]
     sliding = ((0, 2, "so this is what we"), (2, 4, "is what we call a test"))
     assert rolled(*sliding) == ["so this is what we", "call a test"]
 
 
 def test_what_is_said_twice_is_kept_twice() -> None:
     assert rolled((0, 1, "No."), (1.5, 2.5, "No."), (2.6, 3, "No.")) == ["No.", "No.", "No."]
+    again = "I do not know that."
+    assert rolled((0, 1, again), (1.2, 2, again), (4, 5, f"{again} Do you?")) == [
+        again,
+        again,
+        f"{again} Do you?",
+    ]
     assert rolled((0, 1, "the dog sees"), (1, 2, "sees the cat")) == [
         "the dog sees",
         "sees the cat",

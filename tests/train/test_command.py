@@ -93,6 +93,17 @@ def test_a_plan_is_made_for_devices_that_are_not_here(
     assert "--devices says what to plan for, and there is no --plan" in capsys.readouterr().err
 
 
+def test_a_plan_of_a_dataset_reads_some_of_its_videos(
+    dataset: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = ["--set", "stages.*.batch=4", "--set", "stages.*.neighbours=0"]
+    assert run("--data", dataset.root, "-o", tmp_path / "run", *few, "--plan", "--json") == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["samples"] == dataset.clips().num_rows
+    assert all(stage["loader_clips_per_second"] > 0 for stage in plan["stages"])
+    assert not (tmp_path / "run").exists()
+
+
 def test_one_of_the_processes_of_torchrun_plans_for_all(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

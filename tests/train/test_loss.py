@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from internvid.core.errors import ConfigInvalidError
+from internvid.train import recipes
 from internvid.train.loss import EMPTY, ContrastiveLoss, dense_loss
 from internvid.train.processes import rank, world_size
 from internvid.train.step import accumulate_gradients
@@ -24,6 +25,7 @@ RULES = [
     ContrastiveLoss("share", "keep", tile=5),
     ContrastiveLoss("ignore", "ignore", tile=3),
     ContrastiveLoss("keep", "share", tile=1),
+    ContrastiveLoss("share_clip", "ignore", tile=5),
 ]
 
 
@@ -33,10 +35,11 @@ def towers() -> tuple[nn.Linear, nn.Linear, nn.Parameter]:
 
 
 def batch(*, empty: bool = True) -> tuple[Tensor, Tensor, Tensor]:
-    """Video inputs, text inputs, labels [N, 2] (source, caption)."""
+    """Video inputs, text inputs, labels [N, 3] (source, caption, equal clips)."""
     made = torch.Generator().manual_seed(5)
-    labels = torch.tensor([[0, 0], [0, 1], [1, 2], [2, 2], [3, 3], [4, 4], [5, 5], [5, 5], [6, 6],
-                           [7, 7], [8, 8], [9, 9]])  # fmt: skip
+    labels = torch.tensor([[0, 0, 0], [0, 1, 0], [1, 2, 1], [2, 2, 2], [3, 3, 3], [4, 4, 4],
+                           [5, 5, 5], [5, 6, 6], [5, 7, 6], [7, 8, 7], [8, 9, 8],
+                           [8, 9, 9]])  # fmt: skip
     if empty:
         labels[4], labels[9] = EMPTY, EMPTY
     inputs = torch.randn(2, COUNT, WIDTH, generator=made)
@@ -72,7 +75,7 @@ def tiled(rules: ContrastiveLoss, parts: int) -> tuple[Tensor, list[Tensor]]:
         return video(videos[rows]), text(texts[rows])
 
     loss = accumulate_gradients(
-        encode, lambda v, t: rules(v, t, temperature, labels[:, 0], labels[:, 1]), parts
+        encode, lambda v, t: rules(v, t, temperature, *labels.unbind(1)), parts
     )
     return loss, gradients_of(made)
 
@@ -149,6 +152,26 @@ def test_half_precision_embeddings_are_accumulated_in_float32() -> None:
     whole = rules(video.bfloat16().float(), text.bfloat16().float(), *arguments)
     assert half.dtype == torch.float32
     assert half == whole
+
+
+def test_a_video_with_several_captions_is_right_for_each_as_in_the_reference() -> None:
+    torch.manual_seed(2)
+    video, text = torch.randn(6, 4)[[0, 0, 1, 2, 2, 2]], torch.randn(6, 4)
+    index = torch.tensor([0, 0, 1, 2, 2, 2])
+    similar = torch.nn.functional.normalize(video, dim=1) @ (
+        torch.nn.functional.normalize(text, dim=1).T / 0.1
+    )
+    # The reference's targets: equal videos share the mass of a row.
+    targets = (index[:, None] == index).float()
+    targets = targets / targets.sum(1, keepdim=True)
+    wanted = sum(-(m.log_softmax(1) * targets).sum(1).mean() for m in (similar, similar.T)) / 2
+    rules, texts = ContrastiveLoss(same_source="share_clip"), torch.arange(6)
+    found = rules(video, text, torch.tensor(0.1), index, texts, index)
+    torch.testing.assert_close(found, wanted)
+    assert recipes.get("viclip_retrieval").loss.same_source == "share_clip"
+    # Other clips of one source are neither right nor wrong.
+    apart = rules(video, text, torch.tensor(0.1), torch.zeros(6, dtype=torch.int64), texts, texts)
+    assert float(apart) == pytest.approx(0.0, abs=1e-6)
 
 
 def test_unknown_rules_are_refused() -> None:

@@ -24,6 +24,7 @@ from internvid.train.memory import (
     Hardware,
     choose_micro_batch,
     step_memory,
+    usable_memory,
     usable_of,
 )
 from internvid.train.prepare import view_shape
@@ -81,7 +82,7 @@ def test_the_documented_commands_fit_on_devices_of_80_gb(name: str) -> None:
     made = recipes.get(name)
     usable = usable_of(80e9)
     for stage in made.stages:
-        size, bytes_taken = chosen(made, stage.name, Hardware(8, usable, half=True))
+        size, bytes_taken = chosen(made, stage.name, Hardware(8, usable, bfloat16=True))
         assert bytes_taken <= usable
         # Parts are not needlessly small.
         assert size == stage.batch // 8 or bytes_taken > 0.5 * usable
@@ -90,7 +91,7 @@ def test_the_documented_commands_fit_on_devices_of_80_gb(name: str) -> None:
 def chosen(made: TrainRecipe, name: str, hardware: Hardware) -> tuple[int, float]:
     stage = next(each for each in made.stages if each.name == name)
     shape = view_shape(made, stage)
-    cost = step_cost(made.model.config, stage.mask_ratio, freeze_text=True, half=hardware.half)
+    cost = step_cost(made.model.config, stage.mask_ratio, freeze_text=True, half=hardware.bfloat16)
     memory = step_memory(made, stage, shape, cost, hardware)
     size = choose_micro_batch(stage, stage.batch // hardware.processes, memory, hardware)
     return size, memory.of(size)
@@ -98,14 +99,16 @@ def chosen(made: TrainRecipe, name: str, hardware: Hardware) -> tuple[int, float
 
 def test_parts_shrink_with_the_memory_and_never_exceed_what_was_chosen() -> None:
     made = recipes.viclip_b16()
-    sizes = [chosen(made, "masked", Hardware(8, gb * 1e9, half=True))[0] for gb in (20, 80, 600)]
+    sizes = [
+        chosen(made, "masked", Hardware(8, gb * 1e9, bfloat16=True))[0] for gb in (20, 80, 600)
+    ]
     assert 1 <= sizes[0] < sizes[1] < sizes[2] == 4096
-    hardware = Hardware(8, 80e9, half=True, chosen={"masked": 100})
+    hardware = Hardware(8, 80e9, bfloat16=True, chosen={"masked": 100})
     assert chosen(made, "masked", hardware)[0] <= 100
     named = replace(made, stages=(replace(made.stages[0], micro_batch=77), made.stages[1]))
-    assert chosen(named, "masked", Hardware(8, 1e9, half=True))[0] == 77
-    assert chosen(made, "masked", Hardware(8, 1e9, half=True))[0] == 1
-    assert chosen(made, "masked", Hardware(8, None, half=True))[0] == 4096
+    assert chosen(named, "masked", Hardware(8, 1e9, bfloat16=True))[0] == 77
+    assert chosen(made, "masked", Hardware(8, 1e9, bfloat16=True))[0] == 1
+    assert chosen(made, "masked", Hardware(8, None, bfloat16=True))[0] == 4096
     assert KNOWN_DEVICES["h100"].memory_gigabytes == 80
 
 
@@ -201,3 +204,16 @@ def test_shared_memory_is_reckoned_and_refused_before_it_is_full(
     assert "data.loader.ahead=1" in str(told.value.hint)
     check_shared_memory(shape, 4096, replace(loader, kind="threads"), 8)
     check_shared_memory(shape, 64, loader, 8)
+
+
+@pytest.mark.parametrize(("free", "counted"), [(79e9, 80e9), (40e9, 40e9)])
+def test_an_idle_gpu_counts_as_the_same_at_every_start(
+    monkeypatch: pytest.MonkeyPatch, free: float, counted: float
+) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free, 80e9))
+    assert usable_memory(torch.device("cuda", 0)) == usable_of(counted)
+    assert usable_memory(torch.device("meta")) is None
+    both = usable_memory(torch.device("cpu"), 2)
+    whole = usable_memory(torch.device("cpu"))
+    assert both is not None
+    assert whole == 2 * both

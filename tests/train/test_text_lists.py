@@ -167,6 +167,7 @@ def test_how_texts_are_joined_leaves_known_fingerprints_alone() -> None:
     assert plain.fingerprint == joined.fingerprint
 
 
+@pytest.mark.slow
 def test_the_command_trains_on_what_evaluation_measures(
     videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -25,6 +25,7 @@ from internvid.evaluate.annotations.reading import (
     words,
 )
 from internvid.evaluate.annotations.records import LabelledClip, LabelledSet
+from internvid.evaluate.annotations.splits import holds_several_splits
 
 _HMDB_FILE = re.compile(r"(.+)_test_split([123])\.txt")
 _UCF_LINE = re.compile(r"(?:\S+/)?(\w+)/v_\1_g\d+_c\d+(?:\.\w{3,4})?(?:\s+\d+){0,2}", re.IGNORECASE)
@@ -40,7 +41,7 @@ def read_labelled(
     split: str | None = None,
     part: str = "test",
 ) -> LabelledSet:
-    """A labelled set in any of the forms that this package knows, told by its content.
+    """A labelled set in any of the forms that this package knows, recognised by its content.
 
     Each action of Charades' CSV is a clip of its own, with its code as class.
 
@@ -49,7 +50,8 @@ def read_labelled(
             the CSV of MIL-NCE), a list of paths and labels, or a folder per class.
         classes: class names in order; by default those that occur.
         split: of DeepMind's files, rows of this split only; of HMDB51, its number.
-        part: of HMDB51, `test` or `train`.
+        part: of HMDB51, `test` or `train`; of a CSV with several splits, `train` takes its training
+            rows where no split is named.
     """
     if path.is_dir():
         if any(_HMDB_FILE.fullmatch(inside.name) for inside in path.iterdir()):
@@ -64,6 +66,8 @@ def read_labelled(
         return read_charades_actions(path)
     if _is_hmdb_header(first):
         return read_hmdb51(path, split=hmdb51_split(split), part=part, classes=classes)
+    if part == "train" and split is None and "," in first and holds_several_splits(path):
+        split = "train"
     return read_kinetics(path, classes=classes, split=split)
 
 

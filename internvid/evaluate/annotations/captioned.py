@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from internvid.core.errors import AnnotationInvalidError
+from internvid.evaluate.annotations.label_rows import PATH_NAMES
 from internvid.evaluate.annotations.reading import (
     invalid,
     names_its_file,
@@ -22,6 +23,9 @@ from internvid.evaluate.annotations.reading import (
 )
 from internvid.evaluate.annotations.records import CaptionedClip, CaptionedSet
 from internvid.evaluate.annotations.splits import SplitRows
+
+SENTENCE_NAMES = ("sentence", "caption", "text", "description")
+"""Headers of the column that holds a text, best first."""
 
 
 @names_its_file
@@ -47,13 +51,27 @@ def read_captioned_json(path: Path) -> CaptionedSet:
 
 @names_its_file
 def read_sentence_csv(path: Path) -> CaptionedSet:
-    """CSV with the columns video_id,sentence; rows of one video make one clip."""
+    """CSV with the columns video_id,sentence; rows of one video make one clip.
+
+    Other usual names of the two are taken where these are missing (`video`, `path`; `caption`).
+    """
     found: dict[str, list[str]] = {}
-    for line, row in read_table(path, ["video_id", "sentence"]):
-        if not row["video_id"] or not row["sentence"]:
-            raise invalid(path, line, "video_id or sentence is empty")
-        found.setdefault(row["video_id"], []).append(row["sentence"])
+    _, header = next(read_rows(path), (1, []))
+    video, sentence = sentence_columns(header)
+    for line, row in read_table(path, [video, sentence]):
+        if not row[video] or not row[sentence]:
+            raise invalid(path, line, f"{video} or {sentence} is empty")
+        found.setdefault(row[video], []).append(row[sentence])
     return _made(found)
+
+
+def sentence_columns(header: Sequence[str]) -> tuple[str, str]:
+    """Names of the columns that hold the video and its sentence; the usual ones by default."""
+    videos = ("video_id", *PATH_NAMES)
+    return (
+        next((name for name in videos if name in header), videos[0]),
+        next((name for name in SENTENCE_NAMES if name in header), SENTENCE_NAMES[0]),
+    )
 
 
 @names_its_file

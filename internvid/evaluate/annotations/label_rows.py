@@ -16,6 +16,7 @@ from types import MappingProxyType
 
 from internvid.core.errors import AnnotationInvalidError
 from internvid.evaluate.annotations.reading import invalid, read_lines
+from internvid.evaluate.annotations.splits import SPLIT_NAMES
 from internvid.pipeline.sources import MEDIA_SUFFIXES
 
 PATH_NAMES = (
@@ -31,10 +32,6 @@ LABEL_NAMES = (
     "class_index", "labels", "tag",
 )  # fmt: skip
 """Headers of the column that names the class, best first, in lower case."""
-
-SPLIT_NAMES = ("split", "subset", "set", "partition")
-"""Headers of a column that says of which split a row is."""
-
 _ENDINGS = "|".join(sorted(re.escape(suffix[1:]) for suffix in MEDIA_SUFFIXES))
 _MEDIA_END = re.compile(rf"\.(?:{_ENDINGS})\"?(?=[\s,;]|$)", re.IGNORECASE)
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")

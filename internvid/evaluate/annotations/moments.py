@@ -23,6 +23,11 @@ from internvid.evaluate.annotations.reading import (
 from internvid.evaluate.annotations.records import CaptionedClip, CaptionedSet
 from internvid.evaluate.annotations.splits import SplitRows
 
+YOUCOOK2_COLUMNS = ("video_id", "start", "end", "text")
+"""Columns of MIL-NCE's CSV that are read."""
+
+_STA_LINE = re.compile(r"(\S+) (\S+) (\S+?)##(.*)")
+
 DIDEMO_SECONDS = 30.0
 """DiDeMo was annotated on the first 30 s of each video; what follows is not described."""
 
@@ -113,9 +118,6 @@ def list_ids(path: Path) -> list[str]:
     return [str(name) for name in found]
 
 
-_STA_LINE = re.compile(r"(\S+) (\S+) (\S+?)##(.*)")
-
-
 def is_charades_sta(line: str) -> bool:
     """Whether a line is one of Charades-STA's: `ID START END##sentence`."""
     return _STA_LINE.fullmatch(line) is not None
@@ -170,9 +172,6 @@ def read_youcook2(path: Path, *, split: str | None = None) -> CaptionedSet:
             moments.add(path, place, video, (str(times[0]), str(times[1])), sentence)
     rows.refuse_none()
     return moments.made()
-
-
-YOUCOOK2_COLUMNS = ("video_id", "start", "end", "text")
 
 
 class Moments:

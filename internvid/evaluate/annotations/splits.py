@@ -6,7 +6,10 @@ from collections import Counter
 from pathlib import Path
 from types import MappingProxyType
 
-from internvid.evaluate.annotations.reading import invalid
+from internvid.evaluate.annotations.reading import invalid, read_rows
+
+SPLIT_NAMES = ("split", "subset", "set", "partition")
+"""Headers of a column that says of which split a row is."""
 
 _OTHER_NAMES = MappingProxyType(
     {
@@ -21,6 +24,17 @@ def split_of(name: str) -> str:
     """One name for the usual ways to write a split: `train`, `val`, `test`; others as they are."""
     short = name.strip().lower()
     return _OTHER_NAMES.get(short, short)
+
+
+def holds_several_splits(path: Path) -> bool:
+    """Whether a CSV has a column of splits in which there are training rows and others."""
+    rows = read_rows(path)
+    _, header = next(rows, (0, []))
+    at = next((header.index(name) for name in SPLIT_NAMES if name in header), None)
+    if at is None:
+        return False
+    splits = {split_of(cells[at]) for _, cells in rows if len(cells) == len(header)}
+    return "train" in splits and len(splits) > 1
 
 
 class SplitRows:

@@ -9,16 +9,18 @@ from typing import Any
 
 from internvid.core.errors import AnnotationInvalidError, ConfigInvalidError
 from internvid.evaluate.annotations.captioned import (
+    SENTENCE_NAMES,
     choose,
-    read_captioned_json,
+    read_captions,
     read_lsmdc,
     read_msrvtt,
     read_msrvtt_ids,
-    read_sentence_csv,
     read_vatex,
+    sentence_columns,
 )
 from internvid.evaluate.annotations.charades import is_charades
 from internvid.evaluate.annotations.choices import is_choice, read_choices
+from internvid.evaluate.annotations.label_rows import LABEL_NAMES
 from internvid.evaluate.annotations.moments import (
     YOUCOOK2_COLUMNS,
     choose_known,
@@ -129,7 +131,7 @@ def _read_one(path: Path, split: str | None) -> CaptionedSet:
     if form == "charades":
         return read_charades_texts(path)
     if form == "sentences":
-        return read_sentence_csv(path)
+        return read_captions(path)
     if lists_ids(path):
         raise invalid(path, 1, "a list of videos without texts", "the file of their texts as well")
     raise invalid(path, 1, "a form of texts that is not known", _FORMS)
@@ -144,7 +146,7 @@ def _read_json_form(path: Path, split: str | None) -> CaptionedSet:
     if form == "vatex":
         return read_vatex(path)
     if form == "captions":
-        return read_captioned_json(path)
+        return read_captions(path)
     if form == "msrvtt":
         return read_msrvtt(path, split=split or "test")
     if form == "youcook2":
@@ -160,12 +162,12 @@ def _read_json_form(path: Path, split: str | None) -> CaptionedSet:
 
 def _json_form(path: Path) -> str | None:
     """Which JSON it is; None where nobody knows."""
-    found: Any = None
-    if path.suffix.lower() == ".json":
-        found = read_json(path)
-    if found is None or isinstance(found, list):
-        rows = read_list(path) if found is None or _objects(found) else []
+    if path.suffix.lower() == ".jsonl":
+        rows = read_list(path)
         return _list_form(rows[0][1]) if rows else None
+    found = read_json(path)
+    if isinstance(found, list):
+        return _list_form(found[0]) if found and isinstance(found[0], dict) else None
     if not isinstance(found, dict) or not found:
         return None
     for key, form in (("sentences", "msrvtt"), ("database", "youcook2"), ("metadata", "msvd")):
@@ -180,10 +182,6 @@ def _json_form(path: Path) -> str | None:
 
 def _is_class_list(values: Sequence[Any]) -> bool:
     return all(isinstance(value, str) and value.isdecimal() for value in values)
-
-
-def _objects(found: list[Any]) -> bool:
-    return bool(found) and isinstance(found[0], dict)
 
 
 def _list_form(first: dict[str, Any]) -> str | None:
@@ -210,7 +208,7 @@ def _text_form(path: Path) -> str | None:
         return None
     if set(YOUCOOK2_COLUMNS) <= header:
         return "youcook2"
-    return "sentences" if {"video_id", "sentence"} <= header else None
+    return "sentences" if set(sentence_columns(sorted(header))) <= header else None
 
 
 def _id_column(path: Path) -> list[str] | None:
@@ -218,7 +216,7 @@ def _id_column(path: Path) -> list[str] | None:
     if path.suffix.lower() != ".csv":
         return None
     _, header = next(read_rows(path), (0, []))
-    if "video_id" not in header or {"sentence", "text"} & set(header):
+    if "video_id" not in header or {*SENTENCE_NAMES, *LABEL_NAMES} & set(header):
         return None
     return [row["video_id"] for _, row in read_table(path, ["video_id"])]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 import sys
@@ -164,6 +165,26 @@ def test_folders_that_hold_no_whole_model_are_refused(copied: Path) -> None:
     (copied / "model" / "config.json").write_text("{}")
     with pytest.raises(WeightsMissingError, match="a training run keeps its model in"):
         load(Checkpoint(str(copied)), TEXT_TO_TEXT)
+
+
+def test_a_gguf_file_is_a_language_model_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reading itself is tested with real weights (make weights)."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    one = tmp_path / "model.gguf"
+    one.write_bytes(b"GGUF")
+    for name in (one, tmp_path):
+        with pytest.raises(ConfigInvalidError, match="holds a language model alone; wanted is a"):
+            load(Checkpoint(str(name)), IMAGE_TO_TEXT)
+        with pytest.raises(DependencyMissingError, match=r"(?s)package gguf.*internvid\[gguf\]"):
+            load(Checkpoint(str(name)), TEXT_TO_TEXT)
+    (tmp_path / "other.gguf").touch()
+    with pytest.raises(WeightsMissingError, match=r"(?s)model\.gguf, other\.gguf.*name one"):
+        load(Checkpoint(str(tmp_path)), TEXT_TO_TEXT)
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(WeightsMissingError, match=r"(?s)is a file, and no GGUF.*folder"):
+        load(Checkpoint(str(tmp_path / "notes.txt")), TEXT_TO_TEXT)
 
 
 def test_weights_that_leave_the_network_half_random_are_refused(copied: Path) -> None:

@@ -12,6 +12,14 @@ from pathlib import Path
 from tests.models.tiny.captioners import make_blip, make_blip2, make_git, make_vit_gpt2
 from tests.models.tiny.encoders import make_clip, make_image_classifier, make_siglip
 from tests.models.tiny.language import make_chat_model, make_qwen_vl, make_t5, make_whisper
+from tests.models.tiny.vision_chat import (
+    make_gemma3,
+    make_internvl,
+    make_llava,
+    make_llava_onevision,
+    make_qwen3_vl,
+    make_smolvlm,
+)
 
 MAKERS: dict[str, Callable[[Path], Path]] = {
     "blip2": make_blip2,
@@ -21,6 +29,12 @@ MAKERS: dict[str, Callable[[Path], Path]] = {
     "t5": make_t5,
     "chat": make_chat_model,
     "qwen_vl": make_qwen_vl,
+    "qwen3_vl": make_qwen3_vl,
+    "smolvlm": make_smolvlm,
+    "llava": make_llava,
+    "llava_onevision": make_llava_onevision,
+    "internvl": make_internvl,
+    "gemma3": make_gemma3,
     "clip": make_clip,
     "siglip": make_siglip,
     "classifier": make_image_classifier,
