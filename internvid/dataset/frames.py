@@ -140,7 +140,7 @@ _PLACES = ("shard", "offset", "gop", "codec_header", "packet_offsets", "packet_b
 
 def _read_places(path: Path) -> pa.Table:
     """What says where packets are, each column in one piece."""
-    table = pq.read_table(path, columns=list(_PLACES)).combine_chunks()
+    table = read_part(path, _PLACES).combine_chunks()
     for name in ("shard", "codec_header"):
         at = table.schema.get_field_index(name)
         table = table.set_column(at, name, table[name].dictionary_encode())

@@ -138,11 +138,7 @@ def make_samples(
         count += len(run)
     clips = np.concatenate([np.zeros(0, dtype=np.int64), *kept])
     if len(clips) < 2:
-        raise MisuseError(
-            f"{len(clips)} of {count} clips have a caption of at least {least_words} words; "
-            f"{missing} have none, and training compares clips with one another",
-            hint="choose another subset or --text column; internvid describe shows the columns",
-        )
+        raise _too_few(len(clips), count, least_words, missing)
     dropped = {"no_caption": missing, "short_caption": short}
     if held_out is not None:
         dropped["held_out"] = int(held_out.sum())
@@ -161,6 +157,14 @@ def make_samples(
     # Of millions of captions, what was needed on the way is much more than what stays.
     pa.default_memory_pool().release_unused()
     return found
+
+
+def _too_few(usable: int, count: int, least_words: int, missing: int) -> MisuseError:
+    return MisuseError(
+        f"{usable} of {count} clips have a caption of at least {least_words} words; "
+        f"{missing} have none, and training compares clips with one another",
+        hint="choose another subset or --text column; internvid describe shows the columns",
+    )
 
 
 def _caption(text: str | None, *, clean: bool) -> str:

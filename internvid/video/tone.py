@@ -28,7 +28,7 @@ _PEAK, _WHITE = 1000.0, 203.0
 _RANGES: dict[int, DynamicRange] = {ColorTrc.SMPTE2084: "pq", ColorTrc.ARIB_STD_B67: "hlg"}
 _STEPS = 4096
 # Kr and Kb by FFmpeg's number of the matrix; what no tag tells is BT.2020 where light is wide.
-_WIDE_MATRIX = 9
+_WIDE_MATRIX, _SCALER_MATRIX = 9, 5
 _WEIGHTS = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 6: (0.299, 0.114), 7: (0.212, 0.087),
             _WIDE_MATRIX: (0.2627, 0.0593)}  # fmt: skip
 _TO_BT709 = np.asarray(
@@ -44,9 +44,14 @@ def dynamic_range_of(frame: VideoFrame) -> DynamicRange:
 
 
 def matrix_of(frame: VideoFrame) -> int:
-    """FFmpeg's number of the colour matrix of a PQ or HLG frame; BT.2020 where none is named."""
+    """FFmpeg's number of the colour matrix of a PQ or HLG frame; BT.2020 where none is named.
+
+    Of red, green and blue without a name it is the one the scaler makes luma and chroma with.
+    """
     matrix = int(frame.colorspace)
-    return matrix if matrix in _WEIGHTS else _WIDE_MATRIX
+    if matrix in _WEIGHTS:
+        return matrix
+    return _SCALER_MATRIX if frame.format.is_rgb else _WIDE_MATRIX
 
 
 def is_wide(frame: VideoFrame) -> bool:

@@ -28,6 +28,7 @@ WIDE = np.asarray([[0.627404, 0.329283, 0.043313], [0.069097, 0.919540, 0.011362
 FORMATS = {
     "libx265": ("yuv420p10le", {"x265-params": "log-level=none", "crf": "8"}),
     "libx264": ("yuv420p10le", {"crf": "8"}),
+    "ffv1": ("gbrp10le", {}),
     "libvpx-vp9": ("yuv420p", {"crf": "8", "deadline": "realtime", "cpu-used": "8"}),
 }
 
@@ -89,7 +90,7 @@ def scanned(path: Path) -> tuple[ScanResult, npt.NDArray[np.int64]]:
 @pytest.mark.parametrize(
     ("kind", "codec", "suffix"),
     [("pq", "libx265", "mp4"), ("hlg", "libx265", "mkv"), ("hlg", "libx264", "mov"),
-     ("pq", "libvpx-vp9", "webm")],
+     ("pq", "libvpx-vp9", "webm"), ("pq", "ffv1", "mkv")],
 )  # fmt: skip
 def test_the_same_scene_in_every_range(kind: str, codec: str, suffix: str, tmp_path: Path) -> None:
     plain = scene()
