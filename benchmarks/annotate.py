@@ -23,8 +23,8 @@ from typing import ClassVar
 import internvid
 from internvid.core.config import setting
 from internvid.core.contracts import Annotation, ClipView
-from internvid.core.ledger import stage
-from internvid.pipeline.annotating import annotate
+from internvid.core.timings import stage
+from internvid.pipeline.annotate.annotate import annotate
 from internvid.pipeline.build import build
 from internvid.pipeline.recipe import CutRecipe, Recipe
 from internvid.scan.scan import ScanRecipe

@@ -31,16 +31,17 @@ import av
 import numpy as np
 from PIL import Image
 
-from internvid.captions.asking import ask_about
 from internvid.captions.frame import FrameCaptioner
 from internvid.captions.local import LocalModel
-from internvid.captions.served import ServedModel, converse
+from internvid.captions.requests import ask_about
+from internvid.captions.server.chat import converse
+from internvid.captions.server.config import ServedModel
 from internvid.core import registry
 from internvid.core.contracts import ClipView, Pick
-from internvid.core.ledger import collecting
+from internvid.core.timings import collecting
 from internvid.core.types import Clip, TimeSpan
-from internvid.evaluate.captions import evaluate_captioner, read_references
-from internvid.models.texts import Said
+from internvid.evaluation.benchmarks.caption_metrics import evaluate_captioner, read_references
+from internvid.models.generated_texts import Said
 
 MODEL_SECONDS, ANSWER_SECONDS, CONCURRENCY = 0.010, 0.2, 64
 

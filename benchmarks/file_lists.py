@@ -25,7 +25,7 @@ _MOST_OBJECTS = 1_000_000
 
 _WORKER = """
 import pickle, re, sys
-from internvid.train.sources import FileSource
+from internvid.training.data.clip_sources import FileSource
 clips = pickle.load(open(sys.argv[1], "rb"))
 clips = getattr(clips, "clips", clips)
 count = len(clips)
@@ -40,9 +40,9 @@ print(1024 * sum(map(int, found)))
 _OPEN = """
 import json, re, sys, time
 from pathlib import Path
-from internvid.train.opening import open_source
-from internvid.train.prepare import choose_samples
-from internvid.train.recipes import viclip_b16
+from internvid.training.data.opening import open_source
+from internvid.training.prepare import choose_samples
+from internvid.training.recipes.pretraining import viclip_b16
 started = time.perf_counter()
 source = open_source(sys.argv[1], viclip_b16(), Path(sys.argv[2]))
 opened = time.perf_counter() - started
@@ -79,9 +79,9 @@ def run(body: str, *arguments: Path) -> str:
 
 
 def measure(lines: int, folder: Path) -> dict[str, Any]:
-    from internvid.train.opening import open_source
-    from internvid.train.recipes import viclip_b16
-    from internvid.train.sources import FileSource
+    from internvid.training.data.clip_sources import FileSource
+    from internvid.training.data.opening import open_source
+    from internvid.training.recipes.pretraining import viclip_b16
 
     path, sent = folder / "list.jsonl", folder / "sent.pickle"
     write_list(path, 10)

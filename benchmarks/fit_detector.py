@@ -1,4 +1,4 @@
-"""Fits the judges of `internvid.scan.judges` on mixed footage and says how well they do.
+"""Fits the judges of `internvid.scan.transitions.classifiers` on mixed footage and says how well they do.
 
     python -m benchmarks.fit_detector --media FOLDER --worlds 900 [--write]
 
@@ -27,7 +27,7 @@ from benchmarks.recordings import record
 from benchmarks.takes import Stretch, group_of, list_single_shots, load_stretch, render_stretches
 from benchmarks.transition_world import World, make_world
 from internvid.core.types import Timeline
-from internvid.evaluate.shots import (
+from internvid.evaluation.benchmarks.shot_metrics import (
     FOUND_KINDS,
     BoundaryCounts,
     Mark,
@@ -35,10 +35,10 @@ from internvid.evaluate.shots import (
     match_marks,
     score_boundaries,
 )
-from internvid.scan.gradual import GRADUAL_FEATURES
-from internvid.scan.hardcuts import CUT_FEATURES
-from internvid.scan.judges import FARTHEST, Judge, Judges
-from internvid.scan.transitions import TransitionObserver
+from internvid.scan.transitions.classifiers import FARTHEST, Judge, Judges
+from internvid.scan.transitions.gradual import GRADUAL_FEATURES
+from internvid.scan.transitions.hard_cuts import CUT_FEATURES
+from internvid.scan.transitions.observer import TransitionObserver
 from internvid.shots.default import DefaultDetector
 
 Array = npt.NDArray[np.float32]

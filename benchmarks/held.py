@@ -18,14 +18,14 @@ import numpy as np
 
 from benchmarks.shots import list_marked, list_single
 from internvid.core.types import FloatArray, Timeline
-from internvid.evaluate.shots import (
+from internvid.evaluation.benchmarks.shot_metrics import (
     FOUND_KINDS,
     BoundaryCounts,
     Mark,
     list_boundaries,
     score_boundaries,
 )
-from internvid.scan.transitions import TransitionObserver
+from internvid.scan.transitions.observer import TransitionObserver
 from internvid.shots.default import DefaultDetector
 from internvid.video.decode import Picture, open_video
 from internvid.video.planes import PlaneSampler

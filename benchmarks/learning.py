@@ -7,7 +7,7 @@
 
 Clips are rendered once, before any clock starts, into --cache. Retrieval is text to video among 200
 held-out clips with captions that all differ (chance 0.5 %), direction is of 4; "still" repeats the
-middle frame. Every run is `internvid.train.loop.train`, as `internvid train` calls it.
+middle frame. Every run is `internvid.training.loop.train`, as `internvid train` calls it.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from internvid.evaluate.embedders import ViCLIPEmbedder
-from internvid.evaluate.embedding import Run
-from internvid.evaluate.synthetic import SyntheticDirection, SyntheticRetrieval
+from internvid.evaluation.benchmarks.rendered import SyntheticDirection, SyntheticRetrieval
+from internvid.evaluation.embedding.embed_clips import Run
+from internvid.evaluation.embedding.embedders import ViCLIPEmbedder
 from internvid.models.viclip import ViCLIP, clean_text
-from internvid.train import recipes
-from internvid.train.loop import train
-from internvid.train.recipe import Stage, TrainRecipe
-from internvid.train.samples import ClipSource, ClipTable
-from internvid.train.sources import WorldSource
+from internvid.training.data.clip_sources import WorldSource
+from internvid.training.data.samples import ClipSource, ClipTable
+from internvid.training.loop import train
+from internvid.training.recipes import pretraining as recipes
+from internvid.training.recipes.recipe import Stage, TrainRecipe
 
 WORLD_SEED = 0
 UNSEEN = (901, 902, 903)

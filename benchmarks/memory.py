@@ -24,7 +24,7 @@ from pathlib import Path
 import pyarrow as pa
 from internvid import recipes
 from internvid.dataset.layout import Layout
-from internvid.dataset.uris import path_to_uri
+from internvid.dataset.sources.uris import path_to_uri
 from internvid.pipeline.cutting import CutTask, cut_part
 from internvid.pipeline.scanning import PartStage, ScanTask, scan_source
 video, folder, name = sys.argv[1:]

@@ -5,7 +5,7 @@
 FOLDER holds `captions.csv` (file, start, end, caption; seconds) and, if there are copies of one
 another, `dedup_groups.csv` (group, file). In a temporary folder the files are built into a dataset
 with the marked spans as shots and their sentences as captions, exported as frame shards, and given
-to `internvid.train.loop.train`, as the commands would do it:
+to `internvid.training.loop.train`, as the commands would do it:
 
 - overfit: all clips, measured on the same clips. It must reach nearly everything.
 - held out: the clips of FOLDER/videos alone. `--folds` times a part of those videos, with all their
@@ -33,21 +33,21 @@ import numpy as np
 
 import internvid
 from benchmarks.marks import MarkedCaptions, MarkedShots, label_sources, read_marks
-from internvid.dataset.frames import FrameShards
-from internvid.evaluate.embedders import ViCLIPEmbedder
+from internvid.dataset.frame_shards import FrameShards
+from internvid.evaluation.embedding.embedders import ViCLIPEmbedder
 from internvid.models.viclip import ViCLIP
 from internvid.pipeline.recipe import CutRecipe, Recipe
-from internvid.publish.frames import FramesExporter
-from internvid.publish.publish import publish
+from internvid.publishing.frames import FramesExporter
+from internvid.publishing.publish import publish
 from internvid.scan.scan import ScanRecipe
 from internvid.shots.stitch import Stitch
-from internvid.train import recipes
-from internvid.train.compare_held_out import ChosenSource, HeldOut
-from internvid.train.loop import train
-from internvid.train.recipe import TrainRecipe
-from internvid.train.samples import ClipSource, make_samples
-from internvid.train.sources import ArraySource, ShardSource
-from internvid.train.views import ViewRecipe
+from internvid.training.compare.held_out import ChosenSource, HeldOut
+from internvid.training.data.clip_sources import ArraySource, ShardSource
+from internvid.training.data.samples import ClipSource, make_samples
+from internvid.training.loop import train
+from internvid.training.recipes import pretraining as recipes
+from internvid.training.recipes.recipe import TrainRecipe
+from internvid.training.views.views import ViewRecipe
 from internvid.video.probe import hash_file
 
 TEXT = "sentence"

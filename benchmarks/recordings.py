@@ -11,7 +11,7 @@ import numpy.typing as npt
 from benchmarks.drawings import draw_stretch
 from benchmarks.takes import sample_positions
 from benchmarks.transition_world import World
-from internvid.evaluate.shots import Mark
+from internvid.evaluation.benchmarks.shot_metrics import Mark
 
 
 def compress(world: World, crf: int, key_interval: int = 250) -> World:

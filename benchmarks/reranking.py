@@ -22,16 +22,22 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from internvid.evaluate.embedding import Run
-from internvid.evaluate.headed import MatchingEmbedder
-from internvid.evaluate.loading import load_embedder
-from internvid.evaluate.reranking import RerankedSyntheticRetrieval
-from internvid.train import recipes
-from internvid.train.heads import FineTuneRecipe, MatchingRecipe
-from internvid.train.loop import train
-from internvid.train.recipe import DataRecipe, LoopRecipe, ModelRecipe, Stage, StartRecipe
-from internvid.train.sources import WorldSource
-from internvid.train.views import ViewRecipe
+from internvid.evaluation.benchmarks.reranking import RerankedSyntheticRetrieval
+from internvid.evaluation.embedding.embed_clips import Run
+from internvid.evaluation.embedding.headed import MatchingEmbedder
+from internvid.evaluation.embedding.loading import load_embedder
+from internvid.training.data.clip_sources import WorldSource
+from internvid.training.heads.open_heads import FineTuneRecipe, MatchingRecipe
+from internvid.training.loop import train
+from internvid.training.recipes import pretraining as recipes
+from internvid.training.recipes.recipe import (
+    DataRecipe,
+    LoopRecipe,
+    ModelRecipe,
+    Stage,
+    StartRecipe,
+)
+from internvid.training.views.views import ViewRecipe
 
 UNSEEN = (901, 902, 903)
 CLIPS = 200

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from internvid.search.index import IndexOptions, VectorIndex
-from internvid.search.vectors import VectorStore, search_exact
+from internvid.searching.index import IndexOptions, VectorIndex
+from internvid.searching.vectors import VectorStore, search_exact
 
 BATCH = 50_000
 

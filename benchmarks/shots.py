@@ -22,7 +22,7 @@ from pathlib import Path
 from internvid.core.contracts import Detector
 from internvid.core.errors import InternvidError
 from internvid.core.types import Timeline
-from internvid.evaluate.shots import (
+from internvid.evaluation.benchmarks.shot_metrics import (
     BoundaryCounts,
     Mark,
     list_boundaries,

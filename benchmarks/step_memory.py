@@ -25,8 +25,8 @@ import torch
 from internvid.models.viclip.config import CONFIGS
 from internvid.models.viclip.masking import kept_count
 from internvid.models.viclip.model import ViCLIP
-from internvid.train.flops import step_cost
-from internvid.train.towers import PatchTower
+from internvid.training.plan.flops import step_cost
+from internvid.training.towers import PatchTower
 half, again, layers, clips = (int(each) for each in sys.argv[1:])
 torch.set_num_threads(1)
 config = replace(

@@ -26,12 +26,12 @@ from benchmarks.plain_viclip import PlainViCLIP, random_mask
 from internvid.models.viclip.config import CONFIGS, ViCLIPConfig
 from internvid.models.viclip.masking import kept_count, patchify
 from internvid.models.viclip.model import ViCLIP
-from internvid.train.flops import measure_peak, step_cost
-from internvid.train.loss import ContrastiveLoss
-from internvid.train.memory import usable_memory
-from internvid.train.optimiser import make_optimiser, set_learning_rate
-from internvid.train.recipe import OptimiserRecipe
-from internvid.train.towers import PatchTower
+from internvid.training.loss import ContrastiveLoss
+from internvid.training.optimiser import make_optimiser, set_learning_rate
+from internvid.training.plan.device_memory import usable_memory
+from internvid.training.plan.flops import measure_peak, step_cost
+from internvid.training.recipes.recipe import OptimiserRecipe
+from internvid.training.towers import PatchTower
 
 ASKED_FULL, ASKED_KEPT = 1.35, 1.1
 ASKED_SHARDS, ASKED_PICKS = 60, 250
@@ -173,12 +173,12 @@ def time_steps(dtype: str, rounds: int) -> dict[str, Any]:
 def time_loader(media: Path | None, seconds: float, rounds: int) -> dict[str, Any]:
     """Clips per CPU second of one core: 8 frames of 224 x 224, cropped, a tenth of the patches."""
     import internvid
-    from internvid.dataset.frames import FrameShards
-    from internvid.publish.frames import FramesExporter
-    from internvid.publish.publish import publish
+    from internvid.dataset.frame_shards import FrameShards
+    from internvid.publishing.frames import FramesExporter
+    from internvid.publishing.publish import publish
     from internvid.synthetic.world import render_world
-    from internvid.train.sources import ShardSource
-    from internvid.train.stored import pack_picks
+    from internvid.training.data.clip_sources import ShardSource
+    from internvid.training.data.stored_picks import pack_picks
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -201,7 +201,7 @@ def time_loader(media: Path | None, seconds: float, rounds: int) -> dict[str, An
 
 
 def _rate(source: Any, seconds: float) -> float:
-    from internvid.train.views import ViewRecipe, ViewShape, show
+    from internvid.training.views.views import ViewRecipe, ViewShape, show
 
     shape, view = ViewShape(8, 224, 16, 0.9), ViewRecipe()
     count = len(source.table().clip_ids)
@@ -274,8 +274,8 @@ def measure_side(
 def time_texts(model: str, device: torch.device) -> dict[str, Any]:
     """Captions per second into the cache by kind of products, and how far they are from float32."""
     from internvid.models.viclip.tokenizer import Tokenizer
-    from internvid.train.textcache import cache_texts
-    from internvid.train.vocabulary import learn_merges
+    from internvid.training.data.text_cache import cache_texts
+    from internvid.training.data.vocabulary import learn_merges
 
     captions = [f"caption number {at} of a person who walks past a wall" for at in range(4096)]
     tokenizer = Tokenizer(learn_merges(captions[:64], 100), CONFIGS[model].context)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from benchmarks.casting import keep_moving, make_take
 from benchmarks.joints import Change, Mix, blend, make_joint, make_tone, make_whip
 from benchmarks.takes import Planes, Stretch, Take
-from internvid.evaluate.shots import Mark
+from internvid.evaluation.benchmarks.shot_metrics import Mark
 
 FloatArray = npt.NDArray[np.float32]
 RATES = (5.0, 8.0, 10.0, 12.0, 15.0, 20.0, 23.976, 24.0, 25.0, 25.0, 29.97, 30.0, 30.0, 50.0, 59.94)

@@ -23,7 +23,7 @@ _EXPORTS = {
     "Timeline": "internvid.core.types",
     "ViCLIP": "internvid.models.viclip",
     "build": "internvid.recipes",
-    "detect_shots": "internvid.scan.detect",
+    "detect_shots": "internvid.shots.detect",
     "open": "internvid.dataset.store",
     "select": "internvid.curate.select",
 }

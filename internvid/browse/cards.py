@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from internvid.browse.columns import Column
+from internvid.browse.column_facts import Column
 from internvid.browse.filmstrips import Strip
 from internvid.browse.provenance import Rule
 from internvid.browse.wording import clock, footage, label, number, shorten, unit

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from internvid.browse.columns import Column
+from internvid.browse.column_facts import Column
 from internvid.browse.scales import Scale, make_scale
 from internvid.browse.wording import shorten
 from internvid.dataset.store import Dataset

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from internvid.browse.columns import literals, values
+from internvid.browse.column_facts import literals, values
 from internvid.dataset.store import Dataset
 
 THUMB_HEIGHT = 120

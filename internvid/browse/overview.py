@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from internvid.browse.columns import literals, values
+from internvid.browse.column_facts import literals, values
 from internvid.browse.wording import clock, footage
 from internvid.dataset.store import Dataset
 

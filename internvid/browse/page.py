@@ -12,7 +12,7 @@ from internvid import __version__
 from internvid.browse import provenance
 from internvid.browse.answers import Answers, answers
 from internvid.browse.cards import Card, make_cards
-from internvid.browse.columns import Column, clip_columns, video_columns
+from internvid.browse.column_facts import Column, clip_columns, video_columns
 from internvid.browse.distributions import (
     CLIP_LENGTH,
     RESOLUTION,
@@ -25,8 +25,8 @@ from internvid.browse.distributions import (
 )
 from internvid.browse.filmstrips import PictureBudget, make_strips, sample_clips
 from internvid.browse.overview import Overview, overview
-from internvid.browse.subsets import SubsetFact, subset_facts
-from internvid.browse.texts import Texts, describe_texts
+from internvid.browse.subset_facts import SubsetFact, subset_facts
+from internvid.browse.text_facts import Texts, describe_texts
 from internvid.curate.statistics import funnel
 from internvid.dataset.store import Dataset
 

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from internvid.captions.asking import (
+from internvid.captions.checks.cleaning import Cleaning
+from internvid.captions.local import LocalModel, clips_at_once, show, without_weights
+from internvid.captions.requests import (
     Answer,
     Asked,
     Request,
@@ -19,14 +21,13 @@ from internvid.captions.asking import (
     lasting_reasons,
     middle_pick,
 )
-from internvid.captions.cleaning import Cleaning
-from internvid.captions.local import LocalModel, clips_at_once, show, without_weights
-from internvid.captions.served import ServedModel, check_served, converse
+from internvid.captions.server.chat import check_served, converse
+from internvid.captions.server.config import ServedModel
 from internvid.core.contracts import Annotation, ClipView
 
 if TYPE_CHECKING:
+    from internvid.models.generated_texts import Said
     from internvid.models.image_to_text import ImageToText
-    from internvid.models.texts import Said
 
 PAPER_MODEL = "Salesforce/blip2-opt-2.7b"
 SERVED_PROMPT = "Describe this picture in one short sentence."
@@ -77,7 +78,7 @@ class FrameCaptioner:
             self._model().open(self.prompt)
 
     def caption(self, clips: Iterable[ClipView]) -> Iterator[Annotation]:
-        """One text a clip; "failed" with a reason of `internvid.captions.asking.FAILURES`."""
+        """One text a clip; "failed" with a reason of `internvid.captions.requests.FAILURES`."""
         asked, words = Asked(), self.words()
 
         def question(view: ClipView) -> Request | Annotation:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from internvid.captions.asking import TRANSIENT, Answer, Request, ask_about
-from internvid.captions.repeats import bare
+from internvid.captions.checks.repeats import bare
+from internvid.captions.requests import TRANSIENT, Answer, Request, ask_about
 from internvid.core.contracts import Pick
 
 Describe = Callable[[Iterable[Request]], Iterator[tuple[Request, Answer]]]

@@ -7,17 +7,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from internvid.captions.asking import Answer, Request
 from internvid.captions.pictures import decode_picks
+from internvid.captions.requests import Answer, Request
 from internvid.core.config import setting, weights_field
 from internvid.core.errors import ConfigInvalidError, InternvidError
-from internvid.core.streams import batched, prepared
+from internvid.core.system.streams import batched, prepared
 
 if TYPE_CHECKING:
     from PIL import Image
 
+    from internvid.models.generated_texts import Said
     from internvid.models.pretrained import Checkpoint
-    from internvid.models.texts import Said
 
     Pictured = tuple[Request, list[Image.Image]]
 

@@ -11,7 +11,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from internvid.captions.asking import (
+from internvid.captions.checks.check import unsupported_words
+from internvid.captions.frame import FrameCaptioner
+from internvid.captions.gathering import Pictures, by_clip, failure_of, lines_of
+from internvid.captions.requests import (
     TRANSIENT,
     Answer,
     Asked,
@@ -21,9 +24,6 @@ from internvid.captions.asking import (
     lasting_reasons,
     middle_pick,
 )
-from internvid.captions.check import unsupported_words
-from internvid.captions.frame import FrameCaptioner
-from internvid.captions.gathering import Pictures, by_clip, failure_of, lines_of
 from internvid.captions.summarise import Fuser
 from internvid.captions.tags import TagsCaptioner
 from internvid.core.contracts import Annotation, ClipView, Pick

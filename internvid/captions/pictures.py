@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from internvid.core.contracts import Pick
-from internvid.core.ledger import count, stage
+from internvid.core.timings import count, stage
 
 if TYPE_CHECKING:
     from PIL import Image

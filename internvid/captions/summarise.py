@@ -10,7 +10,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
-from internvid.captions.asking import (
+from internvid.captions.checks.check import unsupported_words
+from internvid.captions.checks.cleaning import Cleaning
+from internvid.captions.gathering import Pictures, by_clip, failure_of, folded, lines_of
+from internvid.captions.local import LocalModel, clips_at_once, rewrite, without_weights
+from internvid.captions.requests import (
     Answer,
     Asked,
     Request,
@@ -19,11 +23,8 @@ from internvid.captions.asking import (
     judged,
     lasting_reasons,
 )
-from internvid.captions.check import unsupported_words
-from internvid.captions.cleaning import Cleaning
-from internvid.captions.gathering import Pictures, by_clip, failure_of, folded, lines_of
-from internvid.captions.local import LocalModel, clips_at_once, rewrite, without_weights
-from internvid.captions.served import ServedModel, check_served, converse
+from internvid.captions.server.chat import check_served, converse
+from internvid.captions.server.config import ServedModel
 from internvid.captions.tags import TagsCaptioner
 from internvid.core.contracts import Annotation, ClipView, Pick
 from internvid.core.errors import ConfigInvalidError

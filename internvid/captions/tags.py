@@ -12,7 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from internvid.captions.asking import (
+from internvid.captions.checks.cleaning import Cleaning
+from internvid.captions.frame import FrameCaptioner
+from internvid.captions.gathering import Pictures, by_clip, failure_of, folded, lines_of
+from internvid.captions.local import LocalModel, show, without_weights
+from internvid.captions.requests import (
     Answer,
     Asked,
     Request,
@@ -23,20 +27,17 @@ from internvid.captions.asking import (
     picks_per_second,
     spread,
 )
-from internvid.captions.cleaning import Cleaning
-from internvid.captions.frame import FrameCaptioner
-from internvid.captions.gathering import Pictures, by_clip, failure_of, folded, lines_of
-from internvid.captions.local import LocalModel, show, without_weights
-from internvid.captions.served import ServedModel, check_served
+from internvid.captions.server.chat import check_served
+from internvid.captions.server.config import ServedModel
 from internvid.core.config import file_field
 from internvid.core.contracts import Annotation, ClipView
 from internvid.core.errors import ConfigInvalidError
-from internvid.core.imports import import_named
+from internvid.core.system.imports import import_named
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from internvid.models.texts import Said
+    from internvid.models.generated_texts import Said
 
     Hook = Callable[[list[Image.Image]], Sequence[str | Sequence[str]]]
 
@@ -153,7 +154,7 @@ class TagsCaptioner:
         )
 
     def _hooked(self) -> Callable[[Sequence[tuple[Request, list[Any]]]], list[Said]]:
-        from internvid.models.texts import Said, clean
+        from internvid.models.generated_texts import Said, clean
 
         hook = load_hook(self.hook)
 
@@ -166,7 +167,7 @@ class TagsCaptioner:
 
     def _tagger(self) -> Callable[[Sequence[tuple[Request, list[Any]]]], list[Said]]:
         from internvid.models.dual_encoder import DualEncoder
-        from internvid.models.texts import Said
+        from internvid.models.generated_texts import Said
 
         labels = read_labels(self.labels)
         encoder = DualEncoder(self.local.checkpoint())

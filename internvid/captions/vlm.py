@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from internvid.captions.asking import (
+from internvid.captions.checks.cleaning import Cleaning
+from internvid.captions.local import LocalModel, show, without_weights
+from internvid.captions.requests import (
     Answer,
     Asked,
     Request,
@@ -15,14 +17,13 @@ from internvid.captions.asking import (
     judged,
     lasting_reasons,
 )
-from internvid.captions.cleaning import Cleaning
-from internvid.captions.local import LocalModel, show, without_weights
-from internvid.captions.served import ServedModel, check_served, converse
+from internvid.captions.server.chat import check_served, converse
+from internvid.captions.server.config import ServedModel
 from internvid.core.contracts import Annotation, ClipView, Needs, Pick
 from internvid.core.errors import ConfigInvalidError
 
 if TYPE_CHECKING:
-    from internvid.models.texts import Said
+    from internvid.models.generated_texts import Said
     from internvid.models.vision_chat import VisionChat
 
 DEFAULT_MODEL = "Qwen/Qwen2.5-VL-3B-Instruct"

@@ -2,7 +2,7 @@
 
 import sys
 
-from internvid.core.imports import leave_current_folder
+from internvid.core.system.imports import leave_current_folder
 
 INTERRUPTED = 130
 

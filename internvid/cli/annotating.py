@@ -15,9 +15,9 @@ from internvid.core import registry
 from internvid.core.errors import ConfigInvalidError, MisuseError
 
 if TYPE_CHECKING:
-    from internvid.pipeline.annotating import ColumnRequest, ColumnSummary
-    from internvid.pipeline.annotating_plan import ColumnPlan
-    from internvid.pipeline.annotating_progress import AnnotateProgress
+    from internvid.pipeline.annotate.annotate import ColumnRequest, ColumnSummary
+    from internvid.pipeline.annotate.column_plan import ColumnPlan
+    from internvid.pipeline.annotate.column_progress import AnnotateProgress
 _FOR_PLANS = ("answers_kept", "cached_tokens", "kept_tokens")
 
 
@@ -69,7 +69,7 @@ def make_requests(options: AnnotateOptions) -> list[ColumnRequest]:
         MisuseError: no component, a name too many, a field that none of them has, a model for
             one that has none or several.
     """
-    from internvid.pipeline.annotating_jobs import ColumnRequest
+    from internvid.pipeline.annotate.jobs import ColumnRequest
 
     known = ", ".join(registry.names(options.kind))
     if not options.components:
@@ -123,14 +123,14 @@ def _text_of(options: AnnotateOptions, component: Any) -> str | None:
 
 @contextlib.contextmanager
 def _budget(options: AnnotateOptions) -> Iterator[None]:
-    from internvid.captions import budget
+    from internvid.captions.server import budget
 
     with budget.run(options.max_requests, options.max_tokens):
         yield
 
 
 def _run_dataset(options: AnnotateOptions, requests: list[ColumnRequest]) -> None:
-    from internvid.pipeline.annotating import annotate_columns
+    from internvid.pipeline.annotate.annotate import annotate_columns
 
     with shown_progress() as progress:
         summaries = annotate_columns(
@@ -175,7 +175,7 @@ def _put_summary(summary: ColumnSummary) -> None:
 
 
 def _run_plan(options: AnnotateOptions, requests: list[ColumnRequest]) -> None:
-    from internvid.pipeline.annotating_plan import plan_columns
+    from internvid.pipeline.annotate.column_plan import plan_columns
 
     plans = plan_columns(options.target, requests)
     if options.as_json:
@@ -245,7 +245,7 @@ def _said(answer: dict[str, Any]) -> str:
 @contextlib.contextmanager
 def shown_progress() -> Iterator[AnnotateProgress]:
     """Shows an annotate pass live on a terminal, as plain lines elsewhere."""
-    from internvid.pipeline.annotating_progress import AnnotateProgress
+    from internvid.pipeline.annotate.column_progress import AnnotateProgress
 
     lines = PlainLines()
     progress = AnnotateProgress(

@@ -13,7 +13,7 @@ from internvid.core import registry
 from internvid.core.errors import MisuseError
 
 if TYPE_CHECKING:
-    from internvid.pipeline.audit import ColumnAudit, Finding
+    from internvid.pipeline.annotate.audit import ColumnAudit, Finding
 
 _VALUE_WIDTH = 60
 
@@ -33,8 +33,8 @@ class AuditOptions:
 
 def run_audit(options: AuditOptions) -> None:
     """`internvid audit`. Ends with exit code 1 where a binding is broken."""
-    from internvid.captions.check import can_tell_language
-    from internvid.pipeline.audit import audit
+    from internvid.captions.checks.check import can_tell_language
+    from internvid.pipeline.annotate.audit import audit
 
     if options.assignments and options.scorer is None:
         raise MisuseError("--set changes a field of the scorer, and none is named")

@@ -11,8 +11,8 @@ from internvid.core.assignments import with_values
 from internvid.core.errors import ConfigInvalidError, MisuseError
 
 if TYPE_CHECKING:
-    from internvid.train.compare import Comparison
-    from internvid.train.compare_outcome import Outcome
+    from internvid.training.compare.compare import Comparison
+    from internvid.training.compare.outcome import Outcome
 
 _STEPS = 200
 
@@ -39,8 +39,8 @@ class CompareRequest:
 
 def run_compare(request: CompareRequest) -> None:
     """`internvid compare`."""
-    from internvid.train import recipes
-    from internvid.train.compare import run_comparison
+    from internvid.training.compare.compare import run_comparison
+    from internvid.training.recipes import pretraining as recipes
 
     asked = make_comparison(request)
     recipe = with_values(recipes.get(request.recipe), request.assignments)
@@ -58,7 +58,7 @@ def make_comparison(request: CompareRequest) -> Comparison:
         MisuseError: neither or both of subsets and captions, or a value that cannot be.
         ConfigInvalidError: seeds that are no numbers.
     """
-    from internvid.train.compare import Comparison
+    from internvid.training.compare.compare import Comparison
 
     if (request.subsets is None) == (request.captions is None):
         raise MisuseError(

@@ -56,7 +56,7 @@ def run_publish(
 ) -> None:
     """`internvid publish`."""
     from internvid.dataset.store import open as open_dataset
-    from internvid.publish.publish import publish
+    from internvid.publishing.publish import publish
 
     component = registry.create("exporter", exporter, assignments)
     opened = open_dataset(dataset)

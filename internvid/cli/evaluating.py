@@ -17,8 +17,8 @@ from internvid.core.errors import ConfigInvalidError, DatasetFormatError, Misuse
 from internvid.dataset.parts import refuse_foreign, refuse_unwritable
 
 if TYPE_CHECKING:
-    from internvid.evaluate.protocol import Protocol, Result
-    from internvid.evaluate.team import Team
+    from internvid.evaluation.results.protocol import Protocol, Result
+    from internvid.evaluation.team import Team
 
 _EVERY_SECONDS = 5.0
 _SHOWN_MISSING = 10
@@ -59,7 +59,7 @@ def run_evaluate(request: EvaluateRequest) -> None:
         # Before hours are spent.
         refuse_foreign(request.output, _is_result, "a result of internvid evaluate", "result.json")
         refuse_unwritable(request.output)
-    from internvid.evaluate.team import joined
+    from internvid.evaluation.team import joined
 
     with joined() as team:
         result, seconds = _measure(benchmark, request, team)
@@ -89,9 +89,9 @@ def make_benchmark(request: EvaluateRequest) -> Any:
 
 
 def _measure(benchmark: Any, request: EvaluateRequest, team: Team) -> tuple[Result, float]:
-    from internvid.evaluate.embedding import Run, be_silent
-    from internvid.evaluate.loading import load_subject
-    from internvid.evaluate.store import EmbeddingStore
+    from internvid.evaluation.embedding.embed_clips import Run, be_silent
+    from internvid.evaluation.embedding.loading import load_subject
+    from internvid.evaluation.embedding.vector_store import EmbeddingStore
 
     folder = request.store
     if folder is None and request.output is not None and hasattr(benchmark, "videos"):
@@ -117,7 +117,7 @@ class Ticker:
         self._first = self._last = 0.0
 
     def __call__(self, stage: str, done: int, total: int) -> None:
-        """See `internvid.evaluate.embedding.Progress`."""
+        """See `internvid.evaluation.embedding.embed_clips.Progress`."""
         now = time.monotonic()
         if stage != self._stage:
             self._stage, self._first, self._last = stage, now, 0.0
@@ -210,7 +210,7 @@ def _unusual(kind: Any, protocol: Protocol) -> Iterator[str]:
 
 
 def _write_page(request: EvaluateRequest) -> None:
-    from internvid.evaluate.page import write_page
+    from internvid.evaluation.results.results_page import write_page
 
     if request.output is None:
         raise MisuseError("a page needs a place", hint="add -o page.html")
@@ -223,7 +223,7 @@ def _write_page(request: EvaluateRequest) -> None:
 
 
 def _is_result(file: Path) -> bool:
-    from internvid.evaluate.protocol import read_result
+    from internvid.evaluation.results.protocol import read_result
 
     try:
         read_result(file)
@@ -233,6 +233,6 @@ def _is_result(file: Path) -> bool:
 
 
 def _is_page(file: Path) -> bool:
-    from internvid.evaluate.page import MARK
+    from internvid.evaluation.results.results_page import MARK
 
     return MARK in file.read_bytes()

@@ -21,7 +21,7 @@ _MOST_ROWS = 2**63 - 1
 
 def run_shots(video: Path, detector: str, assignments: list[str], *, as_json: bool) -> None:
     """`internvid shots`."""
-    from internvid.scan.detect import detect_shots
+    from internvid.shots.detect import detect_shots
 
     component = registry.create("detector", detector, assignments)
     rows = [

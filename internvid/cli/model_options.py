@@ -51,8 +51,8 @@ def _with_its_model(component: Any, served: str) -> Any:
     Raises:
         MisuseError: it has several, or does not say.
     """
-    from internvid.captions.served import listed_models
-    from internvid.captions.troubles import listed
+    from internvid.captions.server.chat import listed_models
+    from internvid.captions.server.troubles import listed
 
     address = _value(component, f"{served}base_url")
     try:

@@ -12,7 +12,7 @@ def run_repair(dataset: Path, moved: Sequence[str], *, as_json: bool) -> None:
     """`internvid repair`."""
     from internvid import recipes
     from internvid.dataset.layout import Layout
-    from internvid.dataset.remap import remap
+    from internvid.dataset.sources.remap import remap
     from internvid.pipeline.repair import repair
 
     done = repair(dataset, [make() for make in recipes.RECIPES.values()])

@@ -13,7 +13,7 @@ from internvid.core.types import instant
 
 if TYPE_CHECKING:
     from internvid.dataset.store import Dataset
-    from internvid.search.vectors import Hit
+    from internvid.searching.vectors import Hit
 
 _SHOWN_CHARACTERS = 60
 
@@ -36,7 +36,7 @@ class SearchRequest:
 def run_search(request: SearchRequest) -> None:
     """`internvid search`."""
     from internvid.dataset.store import open as open_dataset
-    from internvid.search.query import open_search
+    from internvid.searching.query import open_search
 
     if not request.query.strip():
         raise MisuseError("an empty query finds nothing", hint="give a text or the path of a file")

@@ -18,12 +18,12 @@ from internvid.core.errors import MisuseError, OutputExistsError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from internvid.train.loop import TrainSummary
-    from internvid.train.planning import Forecast
-    from internvid.train.prepare import Validate
-    from internvid.train.recipe import TrainRecipe
-    from internvid.train.report import LogLine
-    from internvid.train.samples import ClipSource
+    from internvid.training.data.samples import ClipSource
+    from internvid.training.loop import TrainSummary
+    from internvid.training.plan.training_plan import Forecast
+    from internvid.training.prepare import Validate
+    from internvid.training.recipes.recipe import TrainRecipe
+    from internvid.training.run.log import LogLine
 
 
 _VALIDATION = Path("cache", "validation")
@@ -54,11 +54,11 @@ class TrainRequest:
 
 def run_train(request: TrainRequest) -> None:
     """`internvid train`."""
-    from internvid.train import recipes
-    from internvid.train.claiming import CACHE, RUN, check_folder, check_free
-    from internvid.train.loop import train
-    from internvid.train.prepare import find_device
-    from internvid.train.processes import process_group
+    from internvid.training.loop import train
+    from internvid.training.prepare import find_device
+    from internvid.training.recipes import pretraining as recipes
+    from internvid.training.run.distributed import process_group
+    from internvid.training.run.run_folder import CACHE, RUN, check_folder, check_free
 
     recipe = with_values(recipes.get(request.recipe), request.assignments)
     if request.plan:
@@ -87,8 +87,8 @@ def run_train(request: TrainRequest) -> None:
 
 
 def _open(request: TrainRequest, recipe: TrainRecipe, cache: Path) -> ClipSource:
-    from internvid.train.opening import open_source
-    from internvid.train.text_lists import open_listed
+    from internvid.training.data.opening import open_source
+    from internvid.training.data.text_lists import open_listed
 
     if request.videos:
         if request.subset is not None:
@@ -115,7 +115,7 @@ def _open(request: TrainRequest, recipe: TrainRecipe, cache: Path) -> ClipSource
 
 def _validation(request: TrainRequest, recipe: TrainRecipe, source: ClipSource) -> Validate | None:
     """What the model is measured on: other clips, held-out ones, or combinations of the world."""
-    from internvid.train.clip_validation import held_out_rows, make_validation
+    from internvid.training.clip_validation import held_out_rows, make_validation
 
     share = recipe.data.validation.share
     if request.validate is not None:
@@ -132,7 +132,7 @@ def _validation(request: TrainRequest, recipe: TrainRecipe, source: ClipSource) 
     world = recipe.data.world
     if request.data[0].partition(":")[0] != "world" or not world.validation:
         return None
-    from internvid.train.validation import WorldValidation
+    from internvid.training.validation import WorldValidation
 
     return WorldValidation(
         world.validation, world.cameras, world.paths, clean=recipe.data.clean_captions
@@ -153,9 +153,9 @@ def _refuse_plan_options(request: TrainRequest) -> None:
 
 
 def _plan(request: TrainRequest, recipe: TrainRecipe) -> None:
-    from internvid.train.planning import find_target, forecast
-    from internvid.train.prepare import choose_samples, plan_stages
-    from internvid.train.trial import choose_threads, cpu_threads
+    from internvid.training.plan.training_plan import find_target, forecast
+    from internvid.training.plan.trial import choose_threads, cpu_threads
+    from internvid.training.prepare import choose_samples, plan_stages
 
     if int(os.environ.get("RANK", "0")):
         return  # one of the processes that torchrun started plans for all

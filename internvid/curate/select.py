@@ -10,11 +10,11 @@ import duckdb
 from internvid.core.config import identity
 from internvid.core.contracts import Selector
 from internvid.core.errors import ConfigInvalidError, MisuseError
-from internvid.core.shell import command
+from internvid.core.system.shell import command
 from internvid.dataset.names import NAME
 from internvid.dataset.parts import commit_json, commit_table
 from internvid.dataset.store import Dataset
-from internvid.dataset.subsets import subset_facts
+from internvid.dataset.subset_files import subset_facts
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from internvid.core.errors import MisuseError
 from internvid.dataset.inputs import text_chain
 from internvid.dataset.layout import Layout, Record
 from internvid.dataset.parts import discard, reading_part, storage_errors
-from internvid.dataset.subsets import subset_facts, subset_names
+from internvid.dataset.subset_files import subset_facts, subset_names
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from internvid.core.errors import DatasetBusyError, DatasetFormatError, OutputExistsError
-from internvid.core.shell import command
-from internvid.core.temporary import is_temporary
+from internvid.core.system.shell import command
+from internvid.core.system.temporary import is_temporary
 from internvid.dataset.names import foreign_entry, is_file_name
 from internvid.dataset.parts import (
     commit_json,

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from internvid.dataset.metadata import KINDS
+from internvid.dataset.sources.metadata import KINDS
 
 # Of recipes, columns and subsets: all are names of folders or files.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

@@ -26,7 +26,7 @@ from internvid.core.errors import (
     OutputExistsError,
     StorageError,
 )
-from internvid.core.temporary import is_left_over, is_temporary, new_temporary
+from internvid.core.system.temporary import is_left_over, is_temporary, new_temporary
 from internvid.dataset.names import foreign_value
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

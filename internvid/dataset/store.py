@@ -13,21 +13,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from internvid.core.errors import DatasetFormatError, MisuseError
-from internvid.core.shell import command
+from internvid.core.system.shell import command
 from internvid.dataset.column_views import column_statements, quoted_name
-from internvid.dataset.connection import (
+from internvid.dataset.current import CURRENT_VIDEOS, ONE_OF_EACH_VIDEO
+from internvid.dataset.duckdb_connection import (
     create_views,
     open_connection,
     open_locked,
     quoted,
     refuse_all_but_select,
 )
-from internvid.dataset.current import CURRENT_VIDEOS, ONE_OF_EACH_VIDEO
 from internvid.dataset.layout import Layout, Record
-from internvid.dataset.metadata import expressions
 from internvid.dataset.names import NAME
 from internvid.dataset.parts import checked_ids, refuse_damaged
-from internvid.dataset.subsets import subset_facts, subset_names
+from internvid.dataset.sources.metadata import expressions
+from internvid.dataset.subset_files import subset_facts, subset_names
 from internvid.dataset.tables import LATER_VIDEO_COLUMNS, VIDEO_SCHEMA
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from internvid.core.ledger import count, stage
+from internvid.core.timings import count, stage
 from internvid.models.labels import find_labels
 from internvid.models.pretrained import IMAGE_CLASSIFIER, Checkpoint, Pretrained, load
 

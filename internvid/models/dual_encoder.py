@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from internvid.core.errors import ConfigInvalidError
-from internvid.core.ledger import count, stage
+from internvid.core.timings import count, stage
 from internvid.core.weights import find_weights
 from internvid.models.pretrained import DUAL_ENCODER, Checkpoint, Pretrained, load
-from internvid.video.picture import boxed
+from internvid.video.display.picture import boxed
 
 if TYPE_CHECKING:
     from PIL import Image

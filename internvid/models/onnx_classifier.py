@@ -24,7 +24,7 @@ from internvid.core.errors import (
     DependencyMissingError,
     WeightsMissingError,
 )
-from internvid.core.ledger import count, stage
+from internvid.core.timings import count, stage
 from internvid.core.weights import find_weights, require_weights
 from internvid.models.labels import find_labels
 

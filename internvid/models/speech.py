@@ -16,7 +16,7 @@ from internvid.core.errors import (
     DependencyMissingError,
     WeightsMissingError,
 )
-from internvid.core.ledger import count, stage
+from internvid.core.timings import count, stage
 from internvid.core.weights import find_weights
 from internvid.models.pretrained import SPEECH, Checkpoint, Pretrained, load
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from internvid.core.ledger import count, stage
+from internvid.core.timings import count, stage
+from internvid.models.generated_texts import Said, read_out
 from internvid.models.pretrained import TEXT_TO_TEXT, Checkpoint, Pretrained, load
-from internvid.models.texts import Said, read_out
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from internvid.core.errors import ConfigInvalidError
-from internvid.core.ledger import count, stage
+from internvid.core.timings import count, stage
+from internvid.models.generated_texts import Said, read_out
 from internvid.models.pretrained import IMAGE_TO_TEXT, Checkpoint, Pretrained, load
-from internvid.models.texts import Said, read_out
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -16,18 +16,18 @@ from internvid.core.errors import ConfigInvalidError
 from internvid.dataset.current import count_clips, gone_videos
 from internvid.dataset.layout import Layout, Record
 from internvid.dataset.parts import read_part
-from internvid.dataset.remap import remap
-from internvid.pipeline.annotating import require, survey, write_column
-from internvid.pipeline.annotating_jobs import key_of, note_column
-from internvid.pipeline.annotating_parts import ColumnJob
-from internvid.pipeline.annotating_picks import give_pick_sets
-from internvid.pipeline.annotating_progress import AnnotateProgress
+from internvid.dataset.sources.remap import remap
+from internvid.pipeline.annotate.annotate import require, survey, write_column
+from internvid.pipeline.annotate.column_progress import AnnotateProgress
+from internvid.pipeline.annotate.jobs import key_of, note_column
+from internvid.pipeline.annotate.pick_sets import give_pick_sets
+from internvid.pipeline.annotate.stream import ColumnJob
 from internvid.pipeline.cutting import CutTask, cut_part
-from internvid.pipeline.planning import plan_sources
 from internvid.pipeline.progress import BuildProgress
 from internvid.pipeline.recipe import Recipe
 from internvid.pipeline.runs import write_run
 from internvid.pipeline.scanning import PartStage, ScanTask, scan_source, stage_failure
+from internvid.pipeline.source_parts import plan_sources
 from internvid.pipeline.sources import find_sources, size_of
 from internvid.run.executor import Executor, LocalExecutor
 

@@ -12,7 +12,7 @@ import av.error
 import numpy as np
 
 from internvid.core.errors import InternvidError
-from internvid.dataset.uris import uri_to_path
+from internvid.dataset.sources.uris import uri_to_path
 from internvid.pipeline.recipe import Recipe
 from internvid.pipeline.sources import find_sources
 from internvid.scan.picks import StoredPick

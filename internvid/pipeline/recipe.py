@@ -13,9 +13,9 @@ from internvid.core.config import fingerprint, identity, named_by
 from internvid.core.errors import ConfigInvalidError
 from internvid.curate.filters import DEFAULT_FILTERS, ByReason, FilterRule
 from internvid.dataset.names import NAME
-from internvid.pipeline.rehearsal import refuse_blind_rules, refuse_names, rehearse
-from internvid.scan.detect import scan_for
+from internvid.pipeline.recipe_validation import refuse_blind_rules, refuse_names, rehearse
 from internvid.scan.scan import ScanRecipe
+from internvid.shots.detect import scan_for
 from internvid.shots.stitch import Stitch
 
 _DETECTOR = registry.ByName("detector")

@@ -23,10 +23,10 @@ from internvid.dataset.layout import (
     plain_json,
     read_json,
 )
-from internvid.dataset.metadata import join_kinds
 from internvid.dataset.names import foreign_entry, is_file_name
 from internvid.dataset.parts import read_part, read_part_schema
-from internvid.pipeline.annotating_jobs import column_record
+from internvid.dataset.sources.metadata import join_kinds
+from internvid.pipeline.annotate.jobs import column_record
 from internvid.pipeline.recipe import Recipe
 from internvid.pipeline.source_tables import kind_of
 

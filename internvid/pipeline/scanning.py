@@ -30,14 +30,14 @@ from internvid.dataset.parts import (
     rows_to_table,
     storage_errors,
 )
+from internvid.dataset.sources.uris import uri_to_path
 from internvid.dataset.tables import (
     PICK_SCHEMA,
     VIDEO_SCHEMA,
     timeline_schema,
     timeline_to_table,
 )
-from internvid.dataset.uris import uri_to_path
-from internvid.pipeline.planning import remember_files
+from internvid.pipeline.source_parts import remember_files
 from internvid.run.executor import Failure
 from internvid.scan.picks import StoredPick
 from internvid.scan.scan import ScanRecipe, ScanResult, scan_video

@@ -14,13 +14,13 @@ from PIL import Image
 from internvid.core.annotators import set_up, traits_of
 from internvid.core.contracts import ClipView
 from internvid.core.errors import MisuseError, SourceMissingError, VideoUnreadableError
-from internvid.core.shell import command
+from internvid.core.system.shell import command
 from internvid.dataset.layout import Layout
 from internvid.dataset.store import Dataset
-from internvid.pipeline.annotating_jobs import ColumnRequest, column_job
-from internvid.pipeline.annotating_parts import load_part, part_views, source_paths
-from internvid.pipeline.annotating_picks import name_pick_sets, tried_pick_set
-from internvid.pipeline.annotating_rows import bind
+from internvid.pipeline.annotate.jobs import ColumnRequest, column_job
+from internvid.pipeline.annotate.pick_sets import name_pick_sets, tried_pick_set
+from internvid.pipeline.annotate.rows import bind
+from internvid.pipeline.annotate.stream import load_part, part_views, source_paths
 from internvid.pipeline.build import build
 from internvid.pipeline.recipe import Recipe
 from internvid.scores.embedding import EmbeddingScorer

@@ -24,8 +24,8 @@ import pyarrow.parquet as pq
 
 from internvid.core.errors import ConfigInvalidError
 from internvid.dataset.layout import Layout
-from internvid.dataset.metadata import UNKNOWN, join_kinds, kinds_of, readable, row_to_json
 from internvid.dataset.parts import commit_json
+from internvid.dataset.sources.metadata import UNKNOWN, join_kinds, kinds_of, readable, row_to_json
 
 TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"})
 NOTED = 20

@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 
 from internvid.core.errors import ConfigInvalidError, SourceMissingError
 from internvid.dataset.layout import RECORD
-from internvid.dataset.metadata import KINDS, UNKNOWN, join_kinds
+from internvid.dataset.sources.metadata import KINDS, UNKNOWN, join_kinds
+from internvid.dataset.sources.uris import path_to_uri, uri_to_path
 from internvid.dataset.tables import SOURCE_SCHEMA
-from internvid.dataset.uris import path_to_uri, uri_to_path
 from internvid.pipeline.source_tables import (
     TABLE_SUFFIXES,
     SetAside,

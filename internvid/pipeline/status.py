@@ -10,7 +10,7 @@ from internvid.dataset.columns import column_progress
 from internvid.dataset.current import count_clips, gone_videos
 from internvid.dataset.layout import Layout
 from internvid.dataset.parts import read_part
-from internvid.dataset.subsets import list_subsets
+from internvid.dataset.subset_files import list_subsets
 from internvid.pipeline.source_tables import read_set_aside
 
 

@@ -20,7 +20,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
 
 from internvid.core.errors import ConfigInvalidError, VideoError
-from internvid.core.imports import environment_for_workers, path_for_workers
+from internvid.core.system.imports import environment_for_workers, path_for_workers
 
 # The path is set before anything is imported by it; `-m` would search the current folder first.
 _WORKER = (

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from internvid.core.errors import ConfigInvalidError, InternvidError, VideoError
-from internvid.core.imports import find_in
+from internvid.core.system.imports import find_in
 from internvid.run.executor import Failure
 
 _PR_SET_PDEATHSIG = 1

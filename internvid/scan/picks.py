@@ -14,8 +14,8 @@ from av.video.frame import VideoFrame
 
 from internvid.core.contracts import PickFacts
 from internvid.video.colours import colour_shares
+from internvid.video.display.picture import Painter, SmallPicture, encode_jpeg
 from internvid.video.pick import PickRule
-from internvid.video.picture import Painter, SmallPicture, encode_jpeg
 from internvid.video.probe import VideoFacts
 
 HASH_BITS = 64

@@ -19,17 +19,17 @@ from internvid.core.config import named_by
 from internvid.core.contracts import Observer, PickFacts
 from internvid.core.errors import ConfigInvalidError
 from internvid.core.types import LEAD, ColumnSpec, Timeline
-from internvid.scan.audio import LoudnessMeter
-from internvid.scan.columns import StoringObserver, encode_column
+from internvid.scan.observers.audio import LoudnessMeter
 from internvid.scan.picks import PickMaker, StoredPick
 from internvid.scan.refine import LEAD_SPEC, GapReader, mark_rows, refine
+from internvid.scan.timeline_columns import StoringObserver, encode_column
 from internvid.video.decode import DecodeOptions, Picture, open_video
 from internvid.video.memory import keep_freed_memory
 from internvid.video.pick import PickClock, PickRule
 from internvid.video.planes import PlaneSampler
 from internvid.video.probe import VideoFacts, hash_file
-from internvid.video.report import DecodeReport
-from internvid.video.times import read_packet_times
+from internvid.video.timing.decode_report import DecodeReport
+from internvid.video.timing.packet_times import read_packet_times
 
 Progress = Callable[[float, float | None], None]
 Keep = Callable[[StoredPick], None]

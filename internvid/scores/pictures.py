@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from internvid.core.binding import origin_of
 from internvid.core.contracts import Annotation, ClipView, Origin, Pick
 from internvid.core.errors import InternvidError
-from internvid.core.ledger import count, stage
-from internvid.core.streams import batched, prepared
+from internvid.core.system.streams import batched, prepared
+from internvid.core.timings import count, stage
 
 if TYPE_CHECKING:
     from PIL import Image

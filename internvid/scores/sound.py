@@ -13,7 +13,7 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 
 from internvid.core.errors import VideoUnreadableError
-from internvid.core.ledger import stage
+from internvid.core.timings import stage
 from internvid.core.types import TimeSpan
 
 SAMPLE_RATE = 16000

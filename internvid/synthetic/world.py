@@ -11,9 +11,9 @@ from PIL import Image
 
 from internvid.core.errors import InternvidError
 from internvid.synthetic.encode import VideoFormat, write_video
-from internvid.synthetic.script import write_script
-from internvid.synthetic.shot import FrameArray
-from internvid.synthetic.themes import THEMES
+from internvid.synthetic.painting.shot_rendering import FrameArray
+from internvid.synthetic.scripts.script import write_script
+from internvid.synthetic.scripts.themes import THEMES
 from internvid.synthetic.truth import CopyTruth, VideoTruth, World
 from internvid.synthetic.video import VideoRenderer
 

@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 
 from internvid.core.errors import VideoUnreadableError
 from internvid.video.decode import VideoPass
-from internvid.video.picture import Painter
+from internvid.video.display.picture import Painter
 from internvid.video.reader import FrameSpan, SpanFrame, SpanReader
 
 

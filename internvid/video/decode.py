@@ -17,8 +17,8 @@ from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
 from internvid.core.errors import ConfigInvalidError, VideoUnreadableError
-from internvid.video.clock import FrameClock
-from internvid.video.display import DisplayTracker, orientation_of
+from internvid.video.display.frame_display import DisplayTracker, orientation_of
+from internvid.video.display.tone import dynamic_range_of
 from internvid.video.probe import (
     MAXIMUM_FRAME_BYTES,
     VideoFacts,
@@ -27,9 +27,9 @@ from internvid.video.probe import (
     open_container,
     read_facts,
 )
-from internvid.video.report import DecodeReport
-from internvid.video.thin import Suspicion, skipped_frames
-from internvid.video.tone import dynamic_range_of
+from internvid.video.timing.clock import FrameClock
+from internvid.video.timing.decode_report import DecodeReport
+from internvid.video.timing.thin import Suspicion, skipped_frames
 
 # Elsewhere B frames may be references of one another without end, so that errors would add up.
 _FILTERS_B_APART = frozenset({"h264"})

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from internvid.core.errors import VideoUnreadableError
-from internvid.video.picture import RGBArray, fitted_size
+from internvid.video.display.picture import RGBArray, fitted_size
 
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 _NUMBER = re.compile(r"(\d+)")

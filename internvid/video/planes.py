@@ -18,9 +18,9 @@ from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
 from av.video.reformatter import VideoReformatter
 
-from internvid.video.display import orientation_of
-from internvid.video.orientation import UPRIGHT, Orientation
-from internvid.video.tone import dynamic_range_of, standard_planes
+from internvid.video.display.frame_display import orientation_of
+from internvid.video.display.orientation import UPRIGHT, Orientation
+from internvid.video.display.tone import dynamic_range_of, standard_planes
 
 GRID_WIDTH, GRID_HEIGHT = 128, 72
 

@@ -18,9 +18,9 @@ from av.video.format import VideoFormat
 from av.video.stream import VideoStream
 
 from internvid.core.errors import VideoForeignError, VideoTooLargeError, VideoUnreadableError
-from internvid.video.orientation import Orientation
+from internvid.video.display.orientation import Orientation
+from internvid.video.display.tone import DynamicRange
 from internvid.video.still import is_joined_jpeg, refuse_stills
-from internvid.video.tone import DynamicRange
 
 # Containers that hold media themselves. Playlists and scripts (hls, dash, concat, lavfi, image
 # patterns, text renderers) are left out: what they name elsewhere is never opened.

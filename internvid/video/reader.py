@@ -13,9 +13,9 @@ import numpy as np
 
 from internvid.core.errors import VideoError, VideoUnreadableError
 from internvid.video.decode import DecodeOptions, Picture, VideoPass, open_video
-from internvid.video.picture import Painter, RGBArray
+from internvid.video.display.picture import Painter, RGBArray
 from internvid.video.probe import MAXIMUM_FRAME_BYTES
-from internvid.video.times import stores_times
+from internvid.video.timing.packet_times import stores_times
 
 T = TypeVar("T")
 

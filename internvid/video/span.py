@@ -17,9 +17,9 @@ import numpy.typing as npt
 from internvid.core.errors import VideoError, VideoUnreadableError
 from internvid.core.types import FrameBatch, TimeSpan
 from internvid.video.decode import Picture, VideoPass, open_video
-from internvid.video.picture import Painter, RGBArray
+from internvid.video.display.picture import Painter, RGBArray
 from internvid.video.reader import seek_before
-from internvid.video.times import read_packet_times, stores_times
+from internvid.video.timing.packet_times import read_packet_times, stores_times
 
 Choose = Callable[[int], Sequence[int]]
 """Given how many frames there are, which are wanted: ascending, repeats allowed. Asked once."""

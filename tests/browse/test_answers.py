@@ -8,7 +8,7 @@ from pathlib import Path
 import internvid
 from internvid.browse.report import write_report
 from internvid.dataset.store import Dataset
-from internvid.pipeline.annotating import annotate
+from internvid.pipeline.annotate.annotate import annotate
 from internvid.scores.safety import SafetyScorer
 from tests.browse.reading import PageReader
 from tests.models.tiny import TinyModels

@@ -13,7 +13,7 @@ from internvid.browse.page import MOST_KEPT, MOST_REJECTED
 from internvid.browse.report import write_report
 from internvid.core.errors import DatasetFormatError, OutputExistsError
 from internvid.curate.select import select
-from internvid.curate.subsets import Random
+from internvid.curate.selectors import Random
 from internvid.dataset.layout import Layout
 from internvid.dataset.store import open as open_dataset
 from internvid.pipeline.build import build

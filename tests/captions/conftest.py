@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from internvid.captions import client
+from internvid.captions.server import client
 
 
 @pytest.fixture

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from internvid.captions.asking import Answer, Request, ask_about
-from internvid.captions.served import ServedModel, converse
+from internvid.captions.requests import Answer, Request, ask_about
+from internvid.captions.server.chat import converse
+from internvid.captions.server.config import ServedModel
 from internvid.core.contracts import Pick
 from tests.captions.servers import Turn, chat, fingerprint, mirror, serving
 from tests.models.pretrained.pictures import jpeg

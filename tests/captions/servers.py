@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from internvid.captions.served import ServedModel
+from internvid.captions.server.config import ServedModel
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from internvid.captions.asking import Answer, ask_about, judged, middle_pick, picks_per_second
 from internvid.captions.frame import FrameCaptioner
 from internvid.captions.local import LocalModel, show
 from internvid.captions.multiscale import MultiscaleCaptioner
+from internvid.captions.requests import Answer, ask_about, judged, middle_pick, picks_per_second
 from internvid.captions.summarise import SummariseCaptioner
 from internvid.captions.tags import TagsCaptioner
 from internvid.captions.vlm import VlmCaptioner, spread_in_time
@@ -28,7 +28,7 @@ from internvid.core.errors import (
     InternvidError,
     WeightsMissingError,
 )
-from internvid.models.texts import Said
+from internvid.models.generated_texts import Said
 from tests.captions.servers import Turn, chat, mirror, serving
 from tests.captions.servers import fingerprint as mark
 from tests.captions.speaking import (

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from internvid.captions import check
-from internvid.captions.check import check_text, unsupported_words
+from internvid.captions.checks import check
+from internvid.captions.checks.check import check_text, unsupported_words
 from internvid.core.errors import DependencyMissingError
 
 HEALTHY = [

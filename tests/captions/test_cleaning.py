@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from internvid.captions.check import check_text
-from internvid.captions.cleaning import STEPS, Cleaning, leftovers
+from internvid.captions.checks.check import check_text
+from internvid.captions.checks.cleaning import STEPS, Cleaning, leftovers
 from internvid.core.config import fingerprint
 from internvid.core.errors import ConfigInvalidError
 from tests.captions.test_check import HEALTHY

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from internvid.captions import client
-from internvid.captions.asking import Answer, ask_about
-from internvid.captions.served import check_served, converse, listed_models
+from internvid.captions.requests import Answer, ask_about
+from internvid.captions.server import client
+from internvid.captions.server.chat import check_served, converse, listed_models
 from internvid.core.contracts import Pick
 from internvid.core.errors import ServiceError
 from tests.captions.questions import (
@@ -218,7 +218,7 @@ def test_a_long_answer_comes_whole() -> None:
 
 
 def test_an_answer_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    from internvid.captions import transport
+    from internvid.captions.server import transport
 
     monkeypatch.setattr(transport, "_MOST_BYTES", 10_000)
     assert single(Turn(chat("word " * 20_000))).failure == "connection_lost"

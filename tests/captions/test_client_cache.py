@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from internvid.captions import budget
-from internvid.captions.asking import Answer, ask_about
-from internvid.captions.served import converse
+from internvid.captions.requests import Answer, ask_about
+from internvid.captions.server import budget
+from internvid.captions.server.chat import converse
 from internvid.core.errors import BudgetSpentError
-from internvid.core.ledger import collecting
+from internvid.core.timings import collecting
 from tests.captions.questions import (
     answers,
     collect,
@@ -100,8 +100,9 @@ def test_two_clients_share_a_cache(tmp_path: Path) -> None:
 
 _KILLED = """
 import sys
-from internvid.captions.asking import ask_about
-from internvid.captions.served import ServedModel, converse
+from internvid.captions.requests import ask_about
+from internvid.captions.server.chat import converse
+from internvid.captions.server.config import ServedModel
 
 port, folder = sys.argv[1:]
 served = ServedModel(

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from internvid.captions.asking import Answer
-from internvid.captions.served import ServedModel, check_served
+from internvid.captions.requests import Answer
+from internvid.captions.server.chat import check_served
+from internvid.captions.server.config import ServedModel
 from internvid.core.errors import ConfigInvalidError, ServiceError
 from tests.captions.questions import (
     KEY,

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from internvid.captions.asking import Answer
-from internvid.captions.lanes import Lanes, Passage
-from internvid.captions.served import converse
+from internvid.captions.requests import Answer
+from internvid.captions.server.chat import converse
+from internvid.captions.server.lanes import Lanes, Passage
 from internvid.core.errors import ServiceError
 from tests.captions.questions import answers, collect, expected, requests
 from tests.captions.servers import Turn, chat, mirror, serving

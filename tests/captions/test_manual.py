@@ -7,10 +7,10 @@ import re
 
 import pytest
 
-from internvid.captions.asking import FAILURES
-from internvid.captions.check import REASONS
+from internvid.captions.checks.check import REASONS
 from internvid.captions.local import LocalModel
-from internvid.captions.served import ServedModel
+from internvid.captions.requests import FAILURES
+from internvid.captions.server.config import ServedModel
 from internvid.captions.summarise import Fuser
 from tests.docs.manual import PACKAGE, page, rows, sections
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from internvid.captions.asking import picks_per_second
 from internvid.captions.gathering import folded
 from internvid.captions.multiscale import MultiscaleCaptioner
+from internvid.captions.requests import picks_per_second
 from internvid.captions.summarise import TEMPLATE, Fuser, SummariseCaptioner
 from internvid.core.binding import origin_of
 from internvid.core.errors import (

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from internvid.core.errors import ConfigInvalidError
-from internvid.curate.subsets import Random
-from internvid.publish.webdataset import WebDatasetExporter
+from internvid.curate.selectors import Random
+from internvid.publishing.webdataset import WebDatasetExporter
 from internvid.shots.content import ContentDetector
 from internvid.synthetic.fakes import EchoCaptioner, HashScorer
 

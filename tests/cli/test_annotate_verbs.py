@@ -16,7 +16,7 @@ import pytest
 
 import internvid
 from internvid.curate.select import select
-from internvid.curate.subsets import Random
+from internvid.curate.selectors import Random
 from internvid.dataset.store import Dataset
 from tests.captions.servers import Turn, chat, serving
 from tests.cli.speaking import Capture, read_json, spoken

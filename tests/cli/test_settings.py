@@ -11,7 +11,7 @@ from internvid.core.assignments import with_values
 from internvid.core.errors import ConfigInvalidError
 from internvid.dataset.store import Dataset
 from internvid.recipes import default
-from internvid.train import recipes
+from internvid.training.recipes import pretraining as recipes
 from tests.cli.speaking import Capture, spoken
 from tests.media import write_video
 

@@ -18,10 +18,10 @@ from internvid.dataset.parts import rows_to_table
 from internvid.dataset.picks import StoredPicks
 from internvid.dataset.store import Dataset
 from internvid.dataset.tables import column_schema
-from internvid.pipeline.annotating_rows import bind, make_view
+from internvid.pipeline.annotate.rows import bind, make_view
 from internvid.pipeline.build import build
 from internvid.pipeline.recipe import CutRecipe, Recipe
-from internvid.publish.publish import MANIFEST, export_items, publish
+from internvid.publishing.publish import MANIFEST, export_items, publish
 from internvid.recipes import default
 from internvid.shots.content import ContentDetector
 from internvid.synthetic.fakes import FirstSelector, ListExporter

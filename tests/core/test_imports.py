@@ -15,8 +15,8 @@ import pytest
 from internvid.captions.tags import load_hook
 from internvid.core import registry
 from internvid.core.errors import ComponentUnknownError
-from internvid.core.imports import import_named, leave_current_folder, path_for_workers
-from internvid.train.report import find_writer
+from internvid.core.system.imports import import_named, leave_current_folder, path_for_workers
+from internvid.training.run.log import find_writer
 from tests.hostile import hostile, loaded_by_python, marks
 from tests.media import write_video
 

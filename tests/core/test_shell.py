@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from internvid.core.shell import command
+from internvid.core.system.shell import command
 
 
 def test_words_come_back_as_they_were() -> None:

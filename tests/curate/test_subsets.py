@@ -8,7 +8,7 @@ import pytest
 
 from internvid.core.errors import ConfigInvalidError, MisuseError
 from internvid.curate.select import select
-from internvid.curate.subsets import Random, Where
+from internvid.curate.selectors import Random, Where
 from internvid.dataset.store import Dataset
 from tests.listening import Listener
 

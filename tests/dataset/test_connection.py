@@ -9,7 +9,7 @@ import pytest
 
 import internvid
 from internvid.core.errors import MisuseError
-from internvid.curate.subsets import Random
+from internvid.curate.selectors import Random
 from internvid.dataset.store import Dataset
 from tests.listening import Listener
 

@@ -14,10 +14,10 @@ import pytest
 import internvid
 from internvid.core.errors import BudgetSpentError, DatasetFormatError, MisuseError
 from internvid.curate.select import select
-from internvid.curate.subsets import Where
+from internvid.curate.selectors import Where
 from internvid.dataset.drop import drop_column
 from internvid.dataset.layout import Layout
-from internvid.pipeline.annotating import annotate
+from internvid.pipeline.annotate.annotate import annotate
 from internvid.pipeline.status import read_status
 from internvid.synthetic.fakes import EchoCaptioner
 from tests.cli.speaking import Capture, read_json, spoken

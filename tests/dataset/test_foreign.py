@@ -13,13 +13,13 @@ import pytest
 
 import internvid
 from internvid.core.errors import DatasetFormatError, MisuseError
-from internvid.dataset.frames import INDEX, INDEX_SCHEMA, FrameShards
+from internvid.dataset.frame_shards import INDEX, INDEX_SCHEMA, FrameShards
 from internvid.dataset.layout import Layout
 from internvid.dataset.parts import commit_table, read_part, rows_to_table
 from internvid.dataset.store import Dataset
 from internvid.dataset.tables import SOURCE_SCHEMA
-from internvid.publish.publish import publish
-from internvid.publish.webdataset import WebDatasetExporter
+from internvid.publishing.publish import publish
+from internvid.publishing.webdataset import WebDatasetExporter
 
 
 @pytest.fixture

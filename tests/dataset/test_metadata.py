@@ -18,7 +18,13 @@ import internvid
 from internvid.cli.app import main
 from internvid.core.errors import DatasetFormatError
 from internvid.dataset.layout import Layout
-from internvid.dataset.metadata import expressions, join_kinds, kinds_of, readable, row_to_json
+from internvid.dataset.sources.metadata import (
+    expressions,
+    join_kinds,
+    kinds_of,
+    readable,
+    row_to_json,
+)
 from internvid.dataset.tables import VIDEO_SCHEMA
 from internvid.pipeline.build import BuildSummary, build
 from internvid.pipeline.recipe import Recipe

@@ -13,19 +13,19 @@ import internvid
 from internvid.cli.app import main
 from internvid.core.errors import ConfigInvalidError
 from internvid.curate.select import select
-from internvid.curate.subsets import Where
+from internvid.curate.selectors import Where
 from internvid.dataset.store import SOURCE_COLUMNS, Dataset
 from internvid.dataset.store import open as open_dataset
 from internvid.pipeline.build import build
 from internvid.pipeline.recipe import CutRecipe, Recipe
-from internvid.publish.frames import FramesExporter
-from internvid.publish.publish import publish
-from internvid.publish.webdataset import WebDatasetExporter
+from internvid.publishing.frames import FramesExporter
+from internvid.publishing.publish import publish
+from internvid.publishing.webdataset import WebDatasetExporter
 from internvid.scan.scan import ScanRecipe
 from internvid.shots.content import ContentDetector
 from internvid.synthetic.fakes import EchoCaptioner
 from tests.media import write_video
-from tests.publish.test_webdataset import read_shards
+from tests.publishing.test_webdataset import read_shards
 
 
 def keep_all(*captioners: str) -> Recipe:

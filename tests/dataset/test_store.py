@@ -14,8 +14,8 @@ import pytest
 import internvid
 from internvid.core.errors import ComponentUnknownError, DatasetFormatError, MisuseError
 from internvid.dataset.layout import Layout
+from internvid.dataset.sources.uris import path_to_uri, uri_to_path
 from internvid.dataset.store import Dataset
-from internvid.dataset.uris import path_to_uri, uri_to_path
 from tests.media import write_video
 
 
@@ -69,7 +69,7 @@ def test_it_says_what_it_is_in_one_line(dataset: Dataset) -> None:
 def test_reading_imports_no_pandas(dataset: Dataset) -> None:
     code = (
         "import sys, internvid; from internvid.curate.select import select; "
-        "from internvid.curate.subsets import Random; "
+        "from internvid.curate.selectors import Random; "
         f"data = internvid.open({str(dataset.root)!r}); data.clips(); data.videos(); "
         "select(data, Random(count=1), 'no-pandas'); print('pandas' in sys.modules)"
     )

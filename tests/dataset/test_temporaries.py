@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from internvid.core.errors import DatasetBusyError, StorageError
-from internvid.core.temporary import is_temporary, new_temporary
+from internvid.core.system.temporary import is_temporary, new_temporary
 from internvid.dataset.parts import commit_bytes, committed, discard_temporaries, held
 from tests.leftovers import leftover
 

@@ -25,7 +25,7 @@ from internvid.dataset.tables import (
     PICK_SCHEMA,
     VIDEO_SCHEMA,
 )
-from internvid.scan.audio import LoudnessMeter
+from internvid.scan.observers.audio import LoudnessMeter
 from internvid.scan.refine import LEAD_SPEC
 from internvid.synthetic import truth
 from internvid.video.colours import COLOUR_NAMES

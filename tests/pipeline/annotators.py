@@ -18,8 +18,8 @@ from internvid.core.binding import origin_of
 from internvid.core.config import setting
 from internvid.core.contracts import Annotation, ClipView, Needs
 from internvid.core.errors import BudgetSpentError
-from internvid.core.ledger import count, stage
-from internvid.core.streams import batched
+from internvid.core.system.streams import batched
+from internvid.core.timings import count, stage
 
 
 @dataclass(frozen=True)

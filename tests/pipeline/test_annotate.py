@@ -13,9 +13,9 @@ import internvid
 from internvid.core.binding import origin_of, seal
 from internvid.core.errors import MisuseError
 from internvid.curate.select import select
-from internvid.curate.subsets import Random
-from internvid.pipeline import annotating_run
-from internvid.pipeline.annotating import ColumnRequest, annotate, annotate_columns
+from internvid.curate.selectors import Random
+from internvid.pipeline.annotate import column_run as annotating_run
+from internvid.pipeline.annotate.annotate import ColumnRequest, annotate, annotate_columns
 from internvid.pipeline.build import build
 from internvid.pipeline.recipe import Recipe
 from internvid.pipeline.status import read_status

@@ -17,8 +17,8 @@ import pytest
 import internvid
 from internvid.core.errors import BudgetSpentError, InternvidError, StorageError
 from internvid.dataset import parts as storing
-from internvid.pipeline import annotating_run
-from internvid.pipeline.annotating import annotate
+from internvid.pipeline.annotate import column_run as annotating_run
+from internvid.pipeline.annotate.annotate import annotate
 from internvid.pipeline.status import read_status
 from tests.pipeline.annotators import (
     DeadlyCaptioner,
@@ -50,7 +50,7 @@ def test_a_spent_budget_keeps_what_was_paid_for_and_a_rerun_goes_on(
 
 
 _RUN = (
-    "import sys; from internvid.pipeline.annotating import annotate; "
+    "import sys; from internvid.pipeline.annotate.annotate import annotate; "
     "from tests.pipeline.annotators import Narrator; "
     "from internvid.pipeline import annotating_run as run; "
     "run.STAGE_ANSWERS = int(sys.argv[3]); run.STAGE_SECONDS = 0.1; "

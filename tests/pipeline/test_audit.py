@@ -14,8 +14,8 @@ import pytest
 
 import internvid
 from internvid.core.errors import MisuseError
-from internvid.pipeline.annotating import annotate
-from internvid.pipeline.audit import audit
+from internvid.pipeline.annotate.annotate import annotate
+from internvid.pipeline.annotate.audit import audit
 from internvid.pipeline.build import build
 from internvid.pipeline.recipe import CutRecipe, Recipe
 from internvid.scan.scan import ScanRecipe

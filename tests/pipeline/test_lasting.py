@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from internvid.captions.asking import FAILURES, LASTING, LASTING_IF_GREEDY, TRANSIENT
+from internvid.captions.requests import FAILURES, LASTING, LASTING_IF_GREEDY, TRANSIENT
 from internvid.captions.tags import TagsCaptioner
 from internvid.captions.vlm import VlmCaptioner
 from internvid.core.annotators import traits_of
-from internvid.pipeline.annotating import annotate
+from internvid.pipeline.annotate.annotate import annotate
 from tests.captions.servers import Turn, asked, chat, mirror, serving
 from tests.captions.speaking import served_multiscale
 from tests.cli.speaking import Capture, read_json, spoken

@@ -14,13 +14,13 @@ import pytest
 
 import internvid
 from internvid.curate.select import select
-from internvid.curate.subsets import Random
+from internvid.curate.selectors import Random
 from internvid.dataset.store import Dataset
-from internvid.pipeline.annotating import ColumnRequest, annotate, annotate_columns
-from internvid.pipeline.annotating_picks import spread_frames
+from internvid.pipeline.annotate.annotate import ColumnRequest, annotate, annotate_columns
+from internvid.pipeline.annotate.pick_sets import spread_frames
 from internvid.synthetic.world import render_world
 from internvid.video.decode import Picture, open_video
-from internvid.video.picture import Painter
+from internvid.video.display.picture import Painter
 from tests.pipeline.annotators import Narrator
 from tests.trees import digest_tree
 

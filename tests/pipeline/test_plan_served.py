@@ -10,8 +10,8 @@ import pytest
 
 from internvid.captions.tags import TagsCaptioner
 from internvid.captions.vlm import VlmCaptioner
-from internvid.pipeline.annotating import ColumnRequest, annotate_columns
-from internvid.pipeline.annotating_plan import ColumnPlan, plan_columns
+from internvid.pipeline.annotate.annotate import ColumnRequest, annotate_columns
+from internvid.pipeline.annotate.column_plan import ColumnPlan, plan_columns
 from tests.captions.servers import ChatServer, serving
 from tests.captions.test_client import echo
 from tests.pipeline.annotators import Narrator

@@ -14,7 +14,7 @@ import internvid
 from internvid import recipes
 from internvid.core.errors import DatasetFormatError, MisuseError
 from internvid.curate.select import select
-from internvid.curate.subsets import Random
+from internvid.curate.selectors import Random
 from internvid.dataset.store import Dataset
 from internvid.pipeline.build import build
 from internvid.pipeline.recipe import Recipe

@@ -11,10 +11,10 @@ import pytest
 import internvid
 from internvid.browse.report import write_report
 from internvid.curate.select import select
+from internvid.curate.selectors import Where
 from internvid.curate.statistics import describe
-from internvid.curate.subsets import Where
-from internvid.pipeline import planning
-from internvid.pipeline.annotating import annotate
+from internvid.pipeline import source_parts as planning
+from internvid.pipeline.annotate.annotate import annotate
 from internvid.pipeline.build import build
 from internvid.pipeline.recipe import Recipe
 from internvid.pipeline.status import read_status

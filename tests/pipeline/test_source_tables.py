@@ -15,7 +15,7 @@ import pytest
 import internvid
 from internvid.core.errors import ConfigInvalidError
 from internvid.curate.select import select
-from internvid.curate.subsets import Where
+from internvid.curate.selectors import Where
 from internvid.pipeline.build import build
 from internvid.pipeline.recipe import Recipe
 from internvid.pipeline.source_tables import NOTED

@@ -17,8 +17,8 @@ from internvid.core.binding import origin_of
 from internvid.core.config import setting
 from internvid.core.contracts import Annotation, ClipView
 from internvid.core.errors import InternvidError
-from internvid.pipeline.annotating import annotate
-from internvid.pipeline.audit import audit
+from internvid.pipeline.annotate.annotate import annotate
+from internvid.pipeline.annotate.audit import audit
 from internvid.pipeline.build import build
 from internvid.pipeline.recipe import Recipe
 from internvid.pipeline.status import read_status

@@ -10,7 +10,7 @@ import pytest
 
 from internvid.scan.scan import ScanRecipe, scan_video
 from internvid.synthetic.encode import VideoFormat, write_video
-from internvid.synthetic.sound import SAMPLE_RATE
+from internvid.synthetic.scripts.sound_tracks import SAMPLE_RATE
 
 FPS = 25
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from internvid.scan.blank import Fade, FadeFinder
 from internvid.scan.scan import ScanRecipe, scan_video
+from internvid.scan.transitions.fades import Fade, FadeFinder
 from internvid.shots.default import DefaultDetector
 from internvid.shots.stitch import Stitch
 from internvid.synthetic.encode import VideoFormat, write_video

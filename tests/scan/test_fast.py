@@ -95,7 +95,7 @@ def test_one_more_reading_serves_all_gaps_of_a_group_of_pictures(
         return open_video(path, options)
 
     monkeypatch.setattr(refining, "open_video", open_and_count)
-    monkeypatch.setattr("internvid.video.thin.Suspicion.wants", lambda _self, _packet: False)
+    monkeypatch.setattr("internvid.video.timing.thin.Suspicion.wants", lambda _self, _packet: False)
     times, _rows = cuts(unkeyed, "fast")
     assert times == [cut / FPS for cut in CUTS]
     assert readings == [unkeyed]

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from internvid.recipes import default
-from internvid.scan import audio, picks, scan
+from internvid.scan import picks, scan
+from internvid.scan.observers import audio
 from internvid.scan.picks import StoredPick
 from internvid.scan.scan import scan_video
 from internvid.synthetic.truth import World

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from internvid.shots.transnet import expected_shapes
+from internvid.models.transnet import expected_shapes
 
 SMALL = {"filters": 2, "hidden": 8}
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from internvid.core import registry
 from internvid.core.contracts import Detector
 from internvid.core.types import Timeline
-from internvid.scan.detect import scan_for
 from internvid.scan.scan import ScanRecipe, scan_video
+from internvid.shots.detect import scan_for
 from internvid.synthetic.truth import World
 from tests.shots.networks import random_state, write_weights
 

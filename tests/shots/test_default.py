@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from internvid.core.errors import ConfigInvalidError
 from internvid.core.types import Shot, Timeline
-from internvid.evaluate.shots import Mark, score_boundaries
-from internvid.scan.transitions import TransitionObserver
+from internvid.evaluation.benchmarks.shot_metrics import Mark, score_boundaries
+from internvid.scan.transitions.observer import TransitionObserver
 from internvid.shots.default import Boundary, DefaultDetector
 
 Array = npt.NDArray[np.float32]

@@ -21,12 +21,12 @@ from internvid.cli.app import main
 from internvid.core.errors import ConfigInvalidError
 from internvid.core.types import Shot, Timeline
 from internvid.dataset.store import open as open_dataset
-from internvid.evaluate.shots import list_boundaries, score_boundaries
+from internvid.evaluation.benchmarks.shot_metrics import list_boundaries, score_boundaries
+from internvid.models import transnet
 from internvid.pipeline.recipe import Recipe
-from internvid.scan.detect import detect_shots
-from internvid.scan.learned import LearnedObserver, shrink
+from internvid.scan.observers.learned import LearnedObserver, shrink
 from internvid.scan.scan import ScanRecipe
-from internvid.shots import transnet
+from internvid.shots.detect import detect_shots
 from internvid.shots.learned import LearnedDetector, find_packaged_weights
 from internvid.synthetic.truth import World
 from internvid.video.planes import PlaneBatch

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from internvid.core.errors import ConfigInvalidError, DependencyMissingError
-from internvid.shots import transnet
+from internvid.models import transnet
 from internvid.shots.learned import LearnedDetector
 from tests.shots.networks import random_state, write_weights
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from internvid.core.contracts import Observer
-from internvid.scan.camera import CameraObserver
+from internvid.scan.observers.camera import CameraObserver
 from tests.signals.tracks import make_frames, make_times, observe
 
 

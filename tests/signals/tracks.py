@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from internvid.core.types import Timeline
-from internvid.scan.camera import CameraObserver
-from internvid.scan.luma import LumaObserver
+from internvid.scan.observers.camera import CameraObserver
+from internvid.scan.observers.luma import LumaObserver
 from internvid.video.planes import PlaneBatch
 
 Float = npt.NDArray[np.float32]

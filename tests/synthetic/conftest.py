@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pytest
 
 from internvid.synthetic import World, render_demo
-from internvid.synthetic.odd import write_odd_files
-from internvid.synthetic.oddity import OddFile
+from internvid.synthetic.odd.odd_files import write_odd_files
+from internvid.synthetic.odd.oddity import OddFile
 
 Frames = npt.NDArray[np.uint8]
 

@@ -9,8 +9,8 @@ import pytest
 from internvid.core.errors import MisuseError
 from internvid.synthetic import ClipSpec, render_clip, sample_specs
 from internvid.synthetic.clips import is_held_out
+from internvid.synthetic.scripts.world_words import COLOURS, DIRECTIONS, MOTIONS, SHAPES
 from internvid.synthetic.truth import CameraMove
-from internvid.synthetic.vocabulary import COLOURS, DIRECTIONS, MOTIONS, SHAPES
 
 STATIC = CameraMove("static", "none", 0.0)
 PLAIN = ClipSpec(5, "red", "circle", "large", "stay", "grey", STATIC, 0.3, 0.4, 0.5)

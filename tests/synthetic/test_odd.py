@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from internvid.synthetic.odd import write_odd_files
-from internvid.synthetic.oddity import OddFile
-from internvid.synthetic.reel import bar_position
+from internvid.synthetic.odd.odd_files import write_odd_files
+from internvid.synthetic.odd.oddity import OddFile
+from internvid.synthetic.odd.reel import bar_position
 
 OddFiles = tuple[Path, list[OddFile]]
 SAFE = {

@@ -12,7 +12,7 @@ from PIL import Image
 
 from internvid.core.errors import InternvidError
 from internvid.synthetic import World, render_world
-from internvid.synthetic.sound import SAMPLE_RATE
+from internvid.synthetic.scripts.sound_tracks import SAMPLE_RATE
 from internvid.synthetic.truth import ShotTruth, VideoTruth, WorldUnreadableError
 
 Frames = npt.NDArray[np.uint8]

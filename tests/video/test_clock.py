@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from internvid.video.decode import Picture, open_video
-from internvid.video.report import DecodeReport
+from internvid.video.timing.decode_report import DecodeReport
 from tests.numbered import FPS, Numbered, number_of_frame, write_numbered, write_packed
 
 PYRAMID = {"x264-params": "b-pyramid=normal"}

@@ -17,8 +17,8 @@ from internvid.core.errors import ConfigInvalidError, VideoTooLargeError, VideoU
 from internvid.scan.scan import ScanRecipe, scan_video
 from internvid.video.cut import CutOptions, cut_span
 from internvid.video.decode import DecodeOptions, Picture, open_video
+from internvid.video.display.picture import Painter
 from internvid.video.pick import PickRule
-from internvid.video.picture import Painter
 from internvid.video.probe import VideoFacts, check_frame_bytes, hash_file
 from internvid.video.reader import FrameSpan, SpanReader
 from tests.media import write_video

@@ -18,7 +18,7 @@ from PIL import Image
 
 from internvid.scan.picks import StoredPick
 from internvid.scan.scan import ScanRecipe, scan_video
-from internvid.synthetic import boxes
+from internvid.synthetic.odd import boxes
 from internvid.video.cut import CutOptions, cut_span
 from internvid.video.decode import Picture, open_video
 from internvid.video.pick import PickRule

@@ -12,8 +12,8 @@ from internvid.pipeline.build import build
 from internvid.pipeline.recipe import CutRecipe, Recipe
 from internvid.scan.scan import ScanRecipe
 from internvid.shots.content import ContentDetector
-from internvid.synthetic.odd import write_odd_files
-from internvid.synthetic.oddity import OddFile
+from internvid.synthetic.odd.odd_files import write_odd_files
+from internvid.synthetic.odd.oddity import OddFile
 
 Row = dict[str, Any]
 

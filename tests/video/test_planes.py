@@ -7,7 +7,7 @@ import pytest
 from av.video.frame import VideoFrame
 
 from internvid.video import planes
-from internvid.video.orientation import Orientation
+from internvid.video.display.orientation import Orientation
 from internvid.video.planes import (
     GRID_HEIGHT,
     GRID_WIDTH,

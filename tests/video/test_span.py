@@ -8,7 +8,7 @@ import pytest
 
 from internvid.core.errors import VideoUnreadableError
 from internvid.core.types import TimeSpan
-from internvid.models.viclip.frames import read_frames
+from internvid.models.viclip.video_frames import read_frames
 from internvid.video.span import read_span
 from tests.numbered import FPS, Numbered, number_of, write_numbered, write_packed
 

@@ -19,8 +19,8 @@ from internvid.pipeline.scanning import _facts_row
 from internvid.scan.picks import StoredPick
 from internvid.scan.scan import ScanRecipe, ScanResult, scan_video
 from internvid.video.cut import CutOptions, cut_span
+from internvid.video.display.tone import to_standard
 from internvid.video.reader import FrameSpan, SpanReader
-from internvid.video.tone import to_standard
 
 Array = npt.NDArray[np.float64]
 WIDE = np.asarray([[0.627404, 0.329283, 0.043313], [0.069097, 0.919540, 0.011362],

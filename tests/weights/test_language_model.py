@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from internvid.captions.check import check_text
+from internvid.captions.checks.check import check_text
 from internvid.captions.local import LocalModel
-from internvid.captions.served import ServedModel
+from internvid.captions.server.config import ServedModel
 from internvid.captions.summarise import Fuser, SummariseCaptioner
 from internvid.models.pretrained import TEXT_TO_TEXT, Checkpoint, Pretrained, load
 from tests.models.tiny.parts import quiet

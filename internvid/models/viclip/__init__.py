@@ -11,7 +11,6 @@ except ModuleNotFoundError as error:
 
 from internvid.models.templates import ACTION_TEMPLATES, clean_text, fill_templates
 from internvid.models.viclip.config import CONFIGS, ViCLIPConfig, find_config
-from internvid.models.viclip.frames import read_frames
 from internvid.models.viclip.masking import draw_kept, kept_count, patchify
 from internvid.models.viclip.merges import Merges, find_merges, read_merges
 from internvid.models.viclip.model import ViCLIP
@@ -22,6 +21,7 @@ from internvid.models.viclip.preprocess import (
     sample_frames,
 )
 from internvid.models.viclip.tokenizer import Tokenizer
+from internvid.models.viclip.video_frames import read_frames
 
 __all__ = [
     "ACTION_TEMPLATES",

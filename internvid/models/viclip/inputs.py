@@ -13,8 +13,8 @@ from torch import Tensor
 
 from internvid.core.errors import ConfigInvalidError, SourceMissingError, VideoUnreadableError
 from internvid.core.types import FrameBatch
-from internvid.models.viclip.frames import read_frames
 from internvid.models.viclip.preprocess import Preprocessing
+from internvid.models.viclip.video_frames import read_frames
 
 Video: TypeAlias = Any
 """uint8 [T, H, W, 3] or [H, W, 3] (numpy or torch), FrameBatch, PIL image, or a path."""

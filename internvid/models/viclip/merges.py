@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from internvid.core.errors import CheckpointFormatError, SourceMissingError
-from internvid.models.viclip.hub import cached_snapshots
+from internvid.models.viclip.weights.hub import cached_snapshots
 
 MERGES_VARIABLE = "INTERNVID_MERGES"
 """The environment variable that names a file of merges."""

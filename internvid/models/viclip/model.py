@@ -17,16 +17,21 @@ from torch.nn import functional
 from internvid.core.errors import CheckpointMismatchError, ConfigInvalidError
 from internvid.models.devices import choose_device
 from internvid.models.templates import ACTION_TEMPLATES, clean_text, fill_templates
-from internvid.models.viclip.checkpoint import Checkpoint, Source, check_fit, read_checkpoint
 from internvid.models.viclip.config import ViCLIPConfig, find_config
 from internvid.models.viclip.initialise import initialise_text, initialise_vision
 from internvid.models.viclip.inputs import Video, as_list, is_batch, load_clip, stack_clips
 from internvid.models.viclip.merges import find_merges
 from internvid.models.viclip.preprocess import Preprocessing, find_preprocessing
-from internvid.models.viclip.saving import export_public, save_folder
 from internvid.models.viclip.text import TextTower
 from internvid.models.viclip.tokenizer import Tokenizer
 from internvid.models.viclip.vision import VideoTower, check_pixels
+from internvid.models.viclip.weights.checkpoint import (
+    Checkpoint,
+    Source,
+    check_fit,
+    read_checkpoint,
+)
+from internvid.models.viclip.weights.saving import export_public, save_folder
 
 FIRST_TEMPERATURE = 0.01
 CLASSIFY_SCALE = 100.0

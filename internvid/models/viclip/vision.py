@@ -10,8 +10,8 @@ from internvid.core.errors import ConfigInvalidError
 from internvid.models.viclip.blocks import Transformer
 from internvid.models.viclip.config import ViCLIPConfig
 from internvid.models.viclip.masking import patchify
-from internvid.models.viclip.positions import resize_spatial, resize_temporal
 from internvid.models.viclip.products import product
+from internvid.models.viclip.weights.positions import resize_spatial, resize_temporal
 
 CHANNELS = 3
 

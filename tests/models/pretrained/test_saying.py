@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from internvid.core.errors import ConfigInvalidError
-from internvid.core.ledger import collecting
+from internvid.core.timings import collecting
+from internvid.models.generated_texts import Said, clean, without_prompt
 from internvid.models.image_to_text import ImageToText
 from internvid.models.pretrained import Checkpoint, release
 from internvid.models.text_to_text import TextToText, _buckets
-from internvid.models.texts import Said, clean, without_prompt
 from internvid.models.vision_chat import VisionChat
 from tests.models.pretrained.pictures import picture
 from tests.models.tiny import TinyModels

@@ -19,8 +19,9 @@ from internvid.core.errors import (
     SourceMissingError,
     StorageError,
 )
-from internvid.models.viclip import Preprocessing, ViCLIP, ViCLIPConfig, hub
-from internvid.models.viclip.positions import resize_spatial, resize_temporal
+from internvid.models.viclip import Preprocessing, ViCLIP, ViCLIPConfig
+from internvid.models.viclip.weights import hub
+from internvid.models.viclip.weights.positions import resize_spatial, resize_temporal
 
 TEXTS = ["a red ball rolls", "crème brûlée"]
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from internvid.core.errors import CheckpointMismatchError
 from internvid.models.viclip import ViCLIP
-from internvid.models.viclip.positions import stretch_context
+from internvid.models.viclip.weights.positions import stretch_context
 
 transformers = pytest.importorskip("transformers")
 VOCABULARY = 600

@@ -23,7 +23,7 @@ from internvid.models.viclip import (
 )
 from internvid.synthetic.truth import World
 from internvid.video.decode import Picture, open_video
-from internvid.video.picture import Painter
+from internvid.video.display.picture import Painter
 
 
 def frames(count: int, height: int = 64, width: int = 64, seed: int = 0) -> np.ndarray:
@@ -111,7 +111,7 @@ def test_files_give_the_frames_of_their_interval_middles(tiny: ViCLIP, world: Wo
 def test_wrong_packet_times_cost_a_second_pass_only(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from internvid.models.viclip import frames as module
+    from internvid.models.viclip import video_frames as module
 
     path = world.folder / world.videos[0].name
     expected = read_frames(path, 4)

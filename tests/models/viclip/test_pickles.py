@@ -17,7 +17,7 @@ import torch
 
 from internvid.core.errors import CheckpointError, CheckpointFormatError
 from internvid.models.viclip import ViCLIP
-from internvid.models.viclip.checkpoint import read_weights
+from internvid.models.viclip.weights.checkpoint import read_weights
 
 STATE = OrderedDict(
     {

@@ -1,0 +1,1 @@
+"""What is wrong with a text, and how texts are cleaned."""

@@ -1,0 +1,1 @@
+"""The machine below: imports, temporary files, shells, threads."""

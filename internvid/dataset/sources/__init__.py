@@ -1,0 +1,1 @@
+"""How sources are named and described, and where they have moved to."""

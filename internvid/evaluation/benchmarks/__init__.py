@@ -1,0 +1,1 @@
+"""Benchmarks: one family a file, its metrics beside it."""

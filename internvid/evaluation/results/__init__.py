@@ -1,0 +1,1 @@
+"""What decided a number, what is published, and both on one page."""

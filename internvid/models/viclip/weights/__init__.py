@@ -1,0 +1,1 @@
+"""Reads and writes the weights of a ViCLIP, in every published layout."""

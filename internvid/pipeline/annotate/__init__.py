@@ -1,0 +1,1 @@
+"""Writes captions, scores and vectors as columns of a dataset, and audits them."""

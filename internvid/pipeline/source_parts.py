@@ -1,0 +1,248 @@
+"""Which sources are new: recorded, in order, before any of them is read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from internvid.core.errors import DatasetFormatError, InternvidError
+from internvid.dataset.layout import Layout, Record
+from internvid.dataset.parts import commit_table, read_part, rows_to_table
+from internvid.dataset.sources.metadata import join_kinds
+from internvid.dataset.sources.uris import uri_to_path
+from internvid.dataset.tables import SOURCE_SCHEMA
+from internvid.pipeline.source_tables import remember_set_aside
+from internvid.pipeline.sources import Sources
+from internvid.video.probe import FileStamp, hash_file, stamp_file
+
+SEEN_SCHEMA = pa.schema(
+    [
+        ("uri", pa.string()),
+        ("size", pa.int64()),
+        ("mtime_ns", pa.int64()),
+        ("inode", pa.int64()),
+        ("video_id", pa.string()),
+    ]
+)
+
+
+def plan_sources(
+    layout: Layout, record: Record, sources: Sources, *, retry: bool = False
+) -> tuple[str, ...]:
+    """Record sources that are new, or whose bytes or metadata changed, as new parts.
+
+    Parts are filled in uri order and never change afterwards, whatever happens later.
+
+    Returns:
+        Sentences about what was taken from tables, and what was not.
+    """
+    recorded = _recorded_sources(layout, record, set(sources.table.column("uri").to_pylist()))
+    seen = _Seen(layout)
+    known = _recorded_videos(layout, record)
+    # Millions of sources: what is to come is kept by its row, and what is known as little as goes.
+    fresh: list[int] = []
+    scanned: set[int] = set()
+    renewed = moved = 0
+    for at, row in enumerate(_rows_of(sources.table)):
+        before = recorded.get(row["uri"])
+        if before is None:
+            fresh.append(at)
+            continue
+        last = known.get(row["uri"], _NOTHING)
+        again = seen.changed(row["uri"], last.video_id)
+        if last.status == "failed":
+            again = again or retry or (last.may_come_back and _is_readable(row["uri"]))
+        told = row["metadata"] is not None and hash(row["metadata"]) != before.metadata
+        # The clips have it, and they are never rewritten.
+        moved += not again and row["source_id"] not in (None, before.source_id)
+        renewed += told and not again
+        if again or told:
+            fresh.append(at)
+            scanned.update([at] if again else [])
+    seen.save()
+    for start in range(0, len(fresh), record.sources_per_part):
+        chosen = fresh[start : start + record.sources_per_part]
+        rows = sources.table.take(chosen).to_pylist()
+        rows = _completed(layout, rows, recorded, [at in scanned for at in chosen])
+        name = f"part-{len(record.parts):05d}"
+        commit_table(layout.sources(name), rows_to_table(rows, SOURCE_SCHEMA))
+        record.parts.append({"name": name, "sources": len(rows)})
+    kinds = join_kinds(record.metadata, sources.kinds) if fresh else record.metadata
+    if fresh or kinds != {**kinds, **sources.fixed}:
+        record.metadata = dict(sorted({**kinds, **sources.fixed}.items()))
+        layout.write_record(record)
+    remember_set_aside(layout, sources.tables)
+    return (*sources.notes, *_notes(renewed, moved))
+
+
+def _rows_of(table: pa.Table) -> Iterator[dict[str, Any]]:
+    for batch in table.to_batches(8192):
+        yield from batch.to_pylist()
+
+
+def _completed(
+    layout: Layout,
+    rows: list[dict[str, Any]],
+    recorded: Mapping[str, _Asked],
+    is_scanned: Sequence[bool],
+) -> list[dict[str, Any]]:
+    """The rows of a part; what an input does not say of a recorded source stays as it was."""
+    parts = {recorded[row["uri"]].part for row in rows if row["uri"] in recorded}
+    before = {
+        (part, row["uri"]): row
+        for part in parts
+        for row in read_part(layout.sources(part), columns=_SAID).to_pylist()
+    }
+    found = []
+    for row, scanned in zip(rows, is_scanned, strict=True):
+        if row["uri"] not in recorded:
+            found.append(row)
+            continue
+        part = recorded[row["uri"]].part
+        old = before[part, row["uri"]]
+        said = {name: old[name] if row[name] is None else row[name] for name in _SAID}
+        known = {} if scanned else {"source_id": old["source_id"], "known_in": part}
+        found.append({**said, **known})
+    return found
+
+
+def _notes(renewed: int, moved: int) -> Iterator[str]:
+    if renewed:
+        yield f"sources with other metadata than before: {renewed}; it was taken without a scan"
+    if moved:
+        yield (
+            f"sources with another source_id than before: {moved}; they keep the earlier one, "
+            "which their clips have (a new dataset would have the new one)"
+        )
+
+
+class _Asked(NamedTuple):
+    """The latest record of a source: where it lies, and what was said of it."""
+
+    part: str
+    source_id: str | None
+    metadata: int  # hash of the text, which holds for this process
+
+
+_SAID = ("uri", "source_id", "metadata")
+
+
+def _recorded_sources(layout: Layout, record: Record, wanted: Collection[str]) -> dict[str, _Asked]:
+    """The latest record of each wanted uri that has one."""
+    found: dict[str, _Asked] = {}
+    for part in (entry["name"] for entry in record.parts):
+        table = read_part(layout.sources(part), columns=_SAID)
+        for row in table.to_pylist():
+            if row["uri"] in wanted:
+                found[row["uri"]] = _Asked(part, row["source_id"], hash(row["metadata"]))
+    return found
+
+
+@dataclass(frozen=True)
+class _Recorded:
+    """What the latest row of a source says of it."""
+
+    video_id: str | None
+    status: str | None
+    reason: str | None
+
+    @property
+    def may_come_back(self) -> bool:
+        """Whether it failed for what lies outside the file, which may have been put right."""
+        return self.reason in ("missing", "permission")
+
+
+_NOTHING = _Recorded(None, None, None)
+
+
+def _is_readable(uri: str) -> bool:
+    try:
+        path = uri_to_path(uri)
+        stamp_file(path)
+        with path.open("rb"):
+            return True
+    except (InternvidError, OSError):
+        return False
+
+
+def _recorded_videos(layout: Layout, record: Record) -> dict[str, _Recorded]:
+    """What the dataset says of each uri."""
+    videos: dict[str, _Recorded] = {}
+    if record.scan is None:
+        return videos
+    for part in record.parts:
+        path = layout.scanned(record.scan, "videos", part["name"])
+        if path.exists():
+            rows = read_part(path, columns=["uri", "video_id", "status", "reason"]).to_pylist()
+            videos.update((row.pop("uri"), _Recorded(**row)) for row in rows)
+    return videos
+
+
+def remember_files(layout: Layout, part: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Note the stamps that the files of a part had when they were hashed for their scan.
+
+    Args:
+        rows: staged rows: `uri`, `video_id`, and `stamp` where the file was read whole.
+    """
+    known = [row for row in rows if row.get("stamp") and row.get("video_id")]
+    noted = [
+        {"uri": row["uri"], "video_id": row["video_id"], **vars(FileStamp(*row["stamp"]))}
+        for row in known
+    ]
+    if noted:
+        table = pa.Table.from_pylist(noted, schema=SEEN_SCHEMA)
+        commit_table(layout.root / "runs" / f"seen-{part}.parquet", table)
+
+
+class _Seen:
+    """Stamps of files whose hash is known, so that a rerun need not read them.
+
+    They lie in `runs/`, the only place where times stand; without them files are hashed again:
+    `seen-PART.parquet` from the scan, `seen.parquet` of files that were hashed since.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        folder = layout.root / "runs"
+        self.path: Path = folder / "seen.parquet"
+        self.hashes: dict[tuple[str, FileStamp], str] = {}
+        for path in [*sorted(folder.glob("seen-*.parquet")), self.path]:
+            for row in _rows_or_none(path):
+                stamp = FileStamp(row["size"], row["mtime_ns"], row.get("inode") or 0)
+                self.hashes[row["uri"], stamp] = row["video_id"]
+        self.learned: dict[tuple[str, FileStamp], str] = {}
+
+    def changed(self, uri: str, video_id: str | None) -> bool:
+        """Whether the bytes at a recorded uri are known to be others than `video_id`."""
+        if video_id is None:
+            return False
+        try:
+            path = uri_to_path(uri)
+            key = uri, stamp_file(path)
+            if key not in self.hashes:
+                self.hashes[key] = self.learned[key] = hash_file(path)
+            return self.hashes[key] != video_id
+        except InternvidError:
+            return False  # gone or unreadable now: the recorded row stays what it was
+
+    def save(self) -> None:
+        """Keep what was learned."""
+        if not self.learned:
+            return
+        rows = {row["uri"]: row for row in _rows_or_none(self.path)}
+        for (uri, stamp), video_id in self.learned.items():
+            rows[uri] = {"uri": uri, "video_id": video_id, **vars(stamp)}
+        table = pa.Table.from_pylist(list(rows.values()), schema=SEEN_SCHEMA)
+        commit_table(self.path, table.take(pc.sort_indices(table, [("uri", "ascending")])))
+
+
+def _rows_or_none(path: Path) -> list[dict[str, Any]]:
+    try:
+        rows: list[dict[str, Any]] = read_part(path).to_pylist() if path.exists() else []
+    except DatasetFormatError:
+        return []  # what it says can be found out again
+    return rows

@@ -1,0 +1,160 @@
+"""Publishes a subset: gathers its clips with their sources and lets an exporter write them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from internvid.core.config import identity
+from internvid.core.contracts import Exporter, ExportItem
+from internvid.core.errors import DatasetBusyError, OutputExistsError
+from internvid.dataset.parts import (
+    commit_json,
+    discard,
+    discard_temporaries,
+    held,
+    read_part,
+    storage_errors,
+)
+from internvid.dataset.sources.uris import uri_to_path
+from internvid.dataset.store import SOURCE_COLUMNS, Dataset
+from internvid.dataset.tables import row_to_clip
+from internvid.publishing.shards import NOTES
+
+MANIFEST = "manifest.json"
+ASKED, LOCK = "asked.json", "lock"
+
+_OF_VIDEO = ("scan_mode", "repaired_times", "damaged_packets", "damaged_frames")
+
+Progress = Callable[[int, int], None]
+"""Is told how many clips are done, and of how many."""
+
+
+def publish(
+    dataset: Dataset,
+    folder: Path,
+    exporter: Exporter,
+    subset: str | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Write clips in a public format, with a manifest that says where they came from.
+
+    An export that was interrupted goes on when the same one is asked for again: shards that are
+    there are not written anew, and the end is the same to the byte.
+
+    Args:
+        dataset: what to publish from.
+        folder: new, empty, or of such an export; the manifest, written last, says it is whole.
+        exporter: the format.
+        subset: only its clips; every kept clip when None.
+        progress: is told how many clips are done, and of how many.
+
+    Raises:
+        OutputExistsError: the folder holds something else.
+        DatasetBusyError: another process writes there.
+    """
+    asked = {"exporter": identity(exporter), "cut": dataset.record.cut, "subset": subset}
+    # What cannot be asked for is found out before anything is written.
+    _refuse_foreign_ids(dataset)
+    columns = _columns_of(dataset)
+    check = getattr(exporter, "check", None)
+    if check is not None:
+        check(columns)
+    with dataset.reading():
+        ((total,),) = dataset.clips_relation(subset).aggregate("count(*)").fetchall()
+    _refuse_others(folder, asked)
+    busy = DatasetBusyError(
+        f"another process is writing to {folder}", hint="wait until it ends, or stop it"
+    )
+    with storage_errors(folder), dataset.reading(), held(folder / NOTES / LOCK, busy):
+        _refuse_others(folder, asked)  # another process may have ended meanwhile
+        discard_temporaries(folder)
+        commit_json(folder / NOTES / ASKED, asked)
+        items = _counted(export_items(dataset, subset), total, progress)
+        manifest = exporter.export(items, folder) | asked
+        manifest["columns"] = [{"column": name, "type": kind} for name, kind in columns.items()]
+        commit_json(folder / MANIFEST, manifest)
+        discard(folder / NOTES)
+    return manifest
+
+
+def _columns_of(dataset: Dataset) -> dict[str, str]:
+    """Name -> Arrow type of every column of clips."""
+    with dataset.reading():
+        schema = dataset.sql("select * from clips limit 0").to_arrow_table().schema
+    return {field.name: re.sub(r"<\w+: ", "<", str(field.type)) for field in schema}
+
+
+def _refuse_foreign_ids(dataset: Dataset) -> None:
+    # They become names of files.
+    for part in dataset.parts:
+        read_part(dataset.layout.clips(dataset.record.cut or "", part), ["clip_id", "video_id"])
+
+
+def _refuse_others(folder: Path, asked: dict[str, Any]) -> None:
+    """Makes sure that the folder is free, or holds this very export, unfinished."""
+    if folder.is_dir() and not {path.name for path in folder.iterdir()} - {NOTES}:
+        return
+    if not folder.exists():
+        return
+    if not (folder / NOTES).is_dir():
+        raise OutputExistsError(
+            f"{folder} exists and is not empty", hint="choose a new folder for the export"
+        )
+    if (folder / MANIFEST).is_file():
+        raise OutputExistsError(
+            f"{folder} holds a finished export", hint="choose a new folder for the export"
+        )
+    try:
+        known = json.loads((folder / NOTES / ASKED).read_text("utf-8"))
+    except (OSError, ValueError):
+        known = None
+    if known != json.loads(json.dumps(asked)):
+        raise OutputExistsError(
+            f"{folder} holds an unfinished export of other clips or settings",
+            hint="ask for the same to go on with it, or remove it, or choose a new folder",
+        )
+
+
+def _counted(
+    items: Iterator[ExportItem], total: int, progress: Progress | None
+) -> Iterator[ExportItem]:
+    for at, item in enumerate(items):
+        if progress is not None:
+            progress(at, total)
+        yield item
+    if progress is not None:
+        progress(total, total)
+
+
+def export_items(dataset: Dataset, subset: str | None) -> Iterator[ExportItem]:
+    """Clips in video and time order, each with a source file that still exists, or None."""
+    places: dict[str, list[Path]] = {}
+    rows = dataset.sql("select video_id, uri, status from videos order by status <> 'ok', uri")
+    for video_id, uri, status in rows.fetchall():
+        if status in ("ok", "duplicate") and (path := uri_to_path(uri)).is_file():
+            places.setdefault(video_id, []).append(path)
+    shown = {name: dataset.video_columns[name] for name in _OF_VIDEO if _has(dataset, name)}
+    of_recipe = _of_recipe(dataset)
+    relation = dataset.clips_relation(subset, of_video=(*SOURCE_COLUMNS, *shown))
+    for row, uri, metadata in dataset.rows_with_source(relation):
+        known = {name: row.pop(column) for name, column in shown.items()}
+        video = of_recipe | {name: value for name, value in known.items() if value is not None}
+        files = places.get(row["video_id"], [])
+        source, copies = (files[0] if files else None), tuple(files[1:])
+        yield ExportItem(row_to_clip(row), row, source, uri, metadata, video, copies)
+
+
+def _has(dataset: Dataset, name: str) -> bool:
+    # Scans of earlier versions lack what later ones write down.
+    return name in dataset.video_columns
+
+
+def _of_recipe(dataset: Dataset) -> dict[str, Any]:
+    """What the scan's recipe says of all videos."""
+    names = ("scan_mode", "mode"), ("maximum_frame_bytes", "maximum_frame_bytes")
+    scan = dataset.record.scan or ""
+    return {name: dataset.record.scan_setting(scan, field) for name, field in names}

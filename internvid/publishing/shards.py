@@ -1,0 +1,129 @@
+"""Tar shards that a rerun does not write again.
+
+A shard holds a fixed run of the clips asked for, so that what is in it does not depend on how
+others turned out. What was found out while it was written lies in a note beside it until the
+export is whole; the note counts only for the very same clips and columns.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from internvid.core.contracts import ExportItem
+from internvid.core.errors import InternvidError, VideoError
+from internvid.core.system.streams import batched
+from internvid.dataset.parts import commit_json, committed
+from internvid.publishing.source_files import Sources
+
+NOTES = ".unfinished"
+
+Add = Callable[[tarfile.TarFile, ExportItem], dict[str, Any]]
+"""Adds a clip to an open shard and returns what is to be known of it, as plain JSON values."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One run of clips.
+
+    Attributes:
+        name: of its file; None where none of its clips could be written.
+        clips: what `add` returned for each clip written, in order.
+        missing: of each of the others its id, uri, time, and why it could not be written.
+    """
+
+    name: str | None
+    clips: Sequence[dict[str, Any]]
+    missing: Sequence[dict[str, Any]]
+
+
+def write_shards(
+    items: Iterable[ExportItem], folder: Path, clips_per_shard: int, add: Add
+) -> Iterator[Shard]:
+    """Writes `shard-000000.tar` and so on, passing over those that are there already.
+
+    Args:
+        items: the clips, in an order that does not change.
+        folder: where shards go; their notes go to `.unfinished` in it.
+        clips_per_shard: how many clips a shard takes.
+        add: writes one clip; a VideoError from it lists the clip as missing. It is given clips
+            whose source is there and has the bytes that were scanned.
+    """
+    sources = Sources()
+    for at, batch in enumerate(batched(items, clips_per_shard)):
+        name = f"shard-{at:06d}.tar"
+        note, key = folder / NOTES / f"{name}.json", _key(batch)
+        known = _read(note, key)
+        if known is None or (known["clips"] and not (folder / name).is_file()):
+            known = {"key": key, **_write(folder / name, batch, add, sources)}
+            commit_json(note, known)
+        yield Shard(name if known["clips"] else None, known["clips"], known["missing"])
+
+
+def _write(path: Path, batch: Sequence[ExportItem], add: Add, sources: Sources) -> dict[str, Any]:
+    while True:
+        clips: list[dict[str, Any]] = []
+        missing: list[dict[str, Any]] = []
+        with committed(path) as temporary, tarfile.open(temporary, "w") as shard:
+            for item in batch:
+                try:
+                    clips.append(add(shard, sources.check(item)))
+                except VideoError as error:
+                    missing.append(_missing(item, error.reason, error.message))
+                except (OSError, InternvidError):
+                    raise  # of the folder that is written to
+                except Exception as error:  # noqa: BLE001 - one clip must not end the export of all others
+                    text = f"{type(error).__name__}: {error}"
+                    missing.append(_missing(item, "bug", text))
+        # Another try leaves out the clips of what changed meanwhile.
+        if not sources.changed_since():
+            break
+    if not clips:
+        path.unlink()
+    return {"clips": clips, "missing": missing}
+
+
+def _missing(item: ExportItem, reason: str, text: str) -> dict[str, Any]:
+    return {
+        "clip_id": item.clip.clip_id,
+        "uri": item.uri,
+        "start_seconds": item.clip.span.start_seconds,
+        "end_seconds": item.clip.span.end_seconds,
+        "reason": reason,
+        "error": text,
+    }
+
+
+def _read(note: Path, key: str) -> dict[str, Any] | None:
+    try:
+        known = json.loads(note.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return known if isinstance(known, dict) and known.get("key") == key else None
+
+
+def _key(batch: Sequence[ExportItem]) -> str:
+    """Another one where clips, columns or sources are others."""
+    digest = hashlib.blake2b(digest_size=16)
+    for item in batch:
+        said = [dict(item.row), item.uri, dict(item.metadata)]
+        row = json.dumps(said, sort_keys=True, default=str)
+        # Names of files need not be UTF-8.
+        digest.update(f"{item.clip} {item.source} {row}\n".encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+def add_file(shard: tarfile.TarFile, name: str, data: bytes) -> int:
+    """Adds a file and tells where its bytes begin."""
+    # No clock, user or mode of this machine: equal clips make equal shards.
+    entry = tarfile.TarInfo(name)
+    entry.size = len(data)
+    start = shard.offset
+    shard.addfile(entry, io.BytesIO(data))
+    return start + tarfile.BLOCKSIZE

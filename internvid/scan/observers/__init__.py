@@ -1,0 +1,1 @@
+"""What is measured on every decoded frame: one observer a file."""

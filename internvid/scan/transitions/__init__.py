@@ -1,0 +1,1 @@
+"""Evidence of shot changes, gathered during the decode: cuts, dissolves, fades, pushes."""

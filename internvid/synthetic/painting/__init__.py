@@ -1,0 +1,1 @@
+"""Draws single pictures of the synthetic world."""

@@ -1,0 +1,1 @@
+"""Decides what a synthetic video shows, before any pixel exists."""

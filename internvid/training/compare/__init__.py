@@ -1,0 +1,1 @@
+"""Which subset or which captions train the better model."""

@@ -1,0 +1,1 @@
+"""From clips to batches: opening tables, reading frames, views, masks, captions, order."""

@@ -1,0 +1,1 @@
+"""What is trained beside the towers: a matching head, or an action classifier."""

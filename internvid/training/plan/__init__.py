@@ -1,0 +1,1 @@
+"""What a training run will cost, and how much a device takes at once."""

@@ -1,0 +1,1 @@
+"""Named training runs, and the settings that they consist of."""

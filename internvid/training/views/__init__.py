@@ -1,0 +1,1 @@
+"""How a clip is shown to the model: frames, crops, mirroring, masks."""

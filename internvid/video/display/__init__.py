@@ -1,0 +1,1 @@
+"""Frames as a player shows them: orientation, aspect, tone, upright pictures."""

@@ -1,0 +1,1 @@
+"""When each frame is shown: clocks, packet times, passes that leave frames out."""
