@@ -41,7 +41,7 @@ from internvid.core.contracts import ClipView, Pick
 from internvid.core.timings import collecting
 from internvid.core.types import Clip, TimeSpan
 from internvid.evaluation.benchmarks.caption_metrics import evaluate_captioner, read_references
-from internvid.models.generated_texts import Said
+from internvid.models.generated_texts import Generated
 
 MODEL_SECONDS, ANSWER_SECONDS, CONCURRENCY = 0.010, 0.2, 64
 
@@ -56,13 +56,13 @@ class BusyModel:
     def words(self, prompt: str) -> str:
         return prompt
 
-    def describe(self, images: Sequence[Image.Image], prompt: str) -> list[Said]:
+    def describe(self, images: Sequence[Image.Image], prompt: str) -> list[Generated]:
         started = time.perf_counter()
         end = started + MODEL_SECONDS * len(images)
         while time.perf_counter() < end:
             zlib.crc32(self._block)  # lets other threads run, as torch does
         self.seconds += time.perf_counter() - started
-        return [Said(f"a picture of {image.width} by {image.height}") for image in images]
+        return [Generated(f"a picture of {image.width} by {image.height}") for image in images]
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def overhead(views: list[ClipView], *, one_core: bool) -> dict[str, float]:
         model = BusyModel()
         captioner = BusyCaptioner(local=LocalModel(batch=16, threads=2), stand_in=model)
         started = time.perf_counter()
-        with collecting() as ledger:
+        with collecting() as timings:
             answers = list(captioner.caption(views))
         wall = time.perf_counter() - started
     finally:
@@ -94,7 +94,7 @@ def overhead(views: list[ClipView], *, one_core: bool) -> dict[str, float]:
         "clips": len(answers),
         "seconds": round(wall, 3),
         "model_seconds": round(model.seconds, 3),
-        "decode_seconds": round(ledger.seconds["decode"], 3),
+        "decode_seconds": round(timings.seconds["decode"], 3),
         "outside": round(1 - model.seconds / wall, 4),
     }
 

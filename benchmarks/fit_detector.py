@@ -28,14 +28,14 @@ from benchmarks.takes import Stretch, group_of, list_single_shots, load_stretch,
 from benchmarks.transition_world import World, make_world
 from internvid.core.types import Timeline
 from internvid.evaluation.benchmarks.shot_metrics import (
-    FOUND_KINDS,
+    SCORED_KINDS,
     BoundaryCounts,
     Mark,
     list_boundaries,
     match_marks,
     score_boundaries,
 )
-from internvid.scan.transitions.classifiers import FARTHEST, Judge, Judges
+from internvid.scan.transitions.classifiers import FARTHEST, Classifier, Classifiers
 from internvid.scan.transitions.gradual import GRADUAL_FEATURES
 from internvid.scan.transitions.hard_cuts import CUT_FEATURES
 from internvid.scan.transitions.observer import TransitionObserver
@@ -166,17 +166,17 @@ def _collect_one(world: World, rows: Rows) -> None:
     observer.finish()
 
 
-def _make_blind() -> Judges:
-    """Judges that find nothing: samples must not depend on what was shipped before."""
+def _make_blind() -> Classifiers:
+    """Classifiers that find nothing: samples must not depend on what was shipped before."""
 
-    def make(features: int, classes: int) -> Judge:
+    def make(features: int, classes: int) -> Classifier:
         none = np.zeros((features, 1), np.float32)
         answer = np.where(np.arange(classes) == 0, 20.0, 0.0).astype(np.float32)
-        return Judge(
+        return Classifier(
             none[:, 0], none[:, 0] + 1, none, none[0], np.zeros((1, classes), np.float32), answer
         )
 
-    return Judges(make(len(CUT_FEATURES), 2), make(len(GRADUAL_FEATURES), 4))
+    return Classifiers(make(len(CUT_FEATURES), 2), make(len(GRADUAL_FEATURES), 4))
 
 
 def collect(worlds: Iterable[World]) -> dict[str, Samples]:
@@ -191,7 +191,7 @@ def collect(worlds: Iterable[World]) -> dict[str, Samples]:
     return found
 
 
-def fit_judge(samples: Samples, hidden: int, classes: int, noise: float) -> Judge:
+def fit_judge(samples: Samples, hidden: int, classes: int, noise: float) -> Classifier:
     """The mean of `MEMBERS` networks, written as one network with all their cells.
 
     Each starts elsewhere and sees other samples; they are fitted side by side, by Adam with
@@ -232,7 +232,7 @@ def fit_judge(samples: Samples, hidden: int, classes: int, noise: float) -> Judg
         optimizer.step()
         schedule.step()
     found = [part.detach().numpy() for part in parts]
-    return Judge(
+    return Classifier(
         mean.astype(np.float32),
         scale.astype(np.float32),
         np.concatenate(list(found[0]), axis=1),
@@ -242,7 +242,7 @@ def fit_judge(samples: Samples, hidden: int, classes: int, noise: float) -> Judg
     )
 
 
-def format_judge(name: str, judge: Judge) -> str:
+def format_judge(name: str, judge: Classifier) -> str:
     """Source text of a judge: whole-number steps, a few digits each."""
     parts = []
     for array in (
@@ -259,7 +259,7 @@ def format_judge(name: str, judge: Judge) -> str:
     return f"{name}: Table = (" + ", ".join(parts) + ")\n"
 
 
-def write_weights(judges: Judges) -> None:
+def write_weights(judges: Classifiers) -> None:
     """Replace the weight module."""
     head = '"""Numbers of the judges: (step, whole steps); see `benchmarks/fit_detector.py`."""\n\n'
     head = "# ruff: noqa: E501\n" + head
@@ -270,14 +270,16 @@ def write_weights(judges: Judges) -> None:
     )
 
 
-def measure_loss(judge: Judge, samples: Samples) -> float:
+def measure_loss(judge: Classifier, samples: Samples) -> float:
     """Mean negative log likelihood of the usable samples."""
     used = samples.labels >= 0
-    chances = judge.judge(samples.features[used])[np.arange(int(used.sum())), samples.labels[used]]
+    chances = judge.probabilities(samples.features[used])[
+        np.arange(int(used.sum())), samples.labels[used]
+    ]
     return float(-np.log(np.maximum(chances, 1e-6)).mean())
 
 
-def make_timeline(world: World, judges: Judges) -> Timeline:
+def make_timeline(world: World, judges: Classifiers) -> Timeline:
     """Timeline of a mixed video, stored as a scan stores it."""
     observer = TransitionObserver(judges=judges)
     observer.observe(to_batch(world))
@@ -288,7 +290,7 @@ def make_timeline(world: World, judges: Judges) -> Timeline:
     return Timeline("", pts, Fraction(1, 90000), end, stored, observer.columns)
 
 
-def validate(worlds: Iterable[World], judges: Judges) -> str:
+def validate(worlds: Iterable[World], judges: Classifiers) -> str:
     """Table of found, false and missed boundaries, by kind of joint."""
     detector, total = DefaultDetector(), BoundaryCounts()
     wanted: Counter[str] = Counter()
@@ -299,7 +301,7 @@ def validate(worlds: Iterable[World], judges: Judges) -> str:
         boundaries = list_boundaries(shots)
         total += score_boundaries(boundaries, world.marks)
         matched = match_marks(boundaries, world.marks)
-        wanted.update(m.note for m in world.marks if m.kind in FOUND_KINDS)
+        wanted.update(m.note for m in world.marks if m.kind in SCORED_KINDS)
         found.update(world.marks[k].note for k in matched.values())
         false.update(shots[k].transition for k in range(len(boundaries)) if k not in matched)
     lines = [f"F1 {total.f1:.3f}  found {total.found}  false {total.false}  missed {total.missed}"]
@@ -307,7 +309,7 @@ def validate(worlds: Iterable[World], judges: Judges) -> str:
     return "\n".join([*lines, f"  reported for nothing (fades too): {dict(false)}"])
 
 
-def fit_judges(samples: Sequence[dict[str, Samples]]) -> Judges:
+def fit_judges(samples: Sequence[dict[str, Samples]]) -> Classifiers:
     """Both judges, from the samples of one or more sets of worlds."""
     joined = {}
     for name in ("cut", "gradual"):
@@ -315,7 +317,7 @@ def fit_judges(samples: Sequence[dict[str, Samples]]) -> Judges:
         features = np.concatenate([part.features for part in parts])
         joined[name] = Samples(features, np.concatenate([part.labels for part in parts]))
     cut = fit_judge(joined["cut"], hidden=20, classes=2, noise=0.2)
-    return Judges(cut, fit_judge(joined["gradual"], hidden=24, classes=4, noise=0.25))
+    return Classifiers(cut, fit_judge(joined["gradual"], hidden=24, classes=4, noise=0.25))
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ import numpy as np
 from benchmarks.shots import list_marked, list_single
 from internvid.core.types import FloatArray, Timeline
 from internvid.evaluation.benchmarks.shot_metrics import (
-    FOUND_KINDS,
+    SCORED_KINDS,
     BoundaryCounts,
     Mark,
     list_boundaries,
@@ -71,7 +71,7 @@ def marks_at(marks: list[Mark], seconds: FloatArray) -> list[Mark]:
         if at[0] >= len(seconds):
             continue
         first, last = seconds[at[0]], seconds[min(at[1], len(seconds) - 1)]
-        name = "one" if mark.kind in FOUND_KINDS else mark.kind
+        name = "one" if mark.kind in SCORED_KINDS else mark.kind
         moved.setdefault((name, float(first)), Mark(mark.kind, float(first), float(last)))
     return list(moved.values())
 

@@ -30,7 +30,7 @@ from internvid.training.data.clip_sources import WorldSource
 from internvid.training.data.samples import ClipSource, ClipTable
 from internvid.training.loop import train
 from internvid.training.recipes import pretraining as recipes
-from internvid.training.recipes.recipe import Stage, TrainRecipe
+from internvid.training.recipes.recipe import AnswerWriter, TrainRecipe
 
 WORLD_SEED = 0
 UNSEEN = (901, 902, 903)
@@ -44,12 +44,12 @@ class Chosen:
     places: tuple[int, ...]
     captions: tuple[str, ...]
     labels: tuple[str, ...]
-    alike: tuple[str, ...]
+    hard_negative_groups: tuple[str, ...]
 
     def table(self) -> ClipTable:
         names = self.whole.table().clip_ids
         clip_ids = [names[at] for at in self.places]
-        return ClipTable(clip_ids, self.captions, self.labels, self.alike)
+        return ClipTable(clip_ids, self.captions, self.labels, self.hard_negative_groups)
 
     def read(self, clip, choose):
         return self.whole.read(self.places[clip], choose)
@@ -74,7 +74,7 @@ def world(cache: Path, recipe: TrainRecipe, cameras: tuple[str, ...] = ()) -> Wo
     return source
 
 
-def tiny(seed: int, *stages: Stage) -> TrainRecipe:
+def tiny(seed: int, *stages: AnswerWriter) -> TrainRecipe:
     """The recipe with another seed, and other stages if any are given."""
     recipe = recipes.viclip_tiny()
     return replace(
@@ -108,7 +108,7 @@ def measure(model: ViCLIP, seeds=UNSEEN, **world: tuple[str, ...]) -> dict[str, 
     return found
 
 
-def step_seconds(stages: list[Stage], source: ClipSource) -> list[float]:
+def step_seconds(stages: list[AnswerWriter], source: ClipSource) -> list[float]:
     """CPU seconds of a step of each, start-up aside: least of two interleaved rounds.
 
     Without the first steps: long runs are slower than these.
@@ -182,11 +182,11 @@ def noise(given: argparse.Namespace) -> list[dict]:
     random = np.random.default_rng(5)
     wrong = random.permutation(count)[: count // 3]
     captions = np.array(table.captions, object)
-    alike = np.array(table.alike, object)
+    hard_negative_groups = np.array(table.hard_negative_groups, object)
     # What a wrong caption says is also what the batches go by.
-    for column in (captions, alike):
+    for column in (captions, hard_negative_groups):
         column[wrong] = column[np.roll(wrong, 1)]
-    everything = _chosen(whole, np.arange(count), captions, alike)
+    everything = _chosen(whole, np.arange(count), captions, hard_negative_groups)
     stage, _ = tiny(0).stages
     quick = replace(stage, steps=given.steps, warmup_steps=25)
     scorer, spent = run(tiny(0, quick), everything)
@@ -200,7 +200,7 @@ def noise(given: argparse.Namespace) -> list[dict]:
         share = float(np.isin(places, wrong).mean())
         for seed in given.seeds:
             model, seconds = run(
-                tiny(seed, quick), _chosen(whole, np.sort(places), captions, alike)
+                tiny(seed, quick), _chosen(whole, np.sort(places), captions, hard_negative_groups)
             )
             found = measure(model)
             rows.append({"data": name, "wrong": round(share, 3), "seed": seed, **found})
@@ -246,13 +246,15 @@ def _chosen(
     whole: ClipSource,
     places: np.ndarray,
     captions: np.ndarray,
-    alike: np.ndarray,
+    hard_negative_groups: np.ndarray,
     *,
     by_caption: bool = False,
 ) -> Chosen:
     words = tuple(captions[places])
     labels = words if by_caption else tuple(str(at) for at in places)
-    return Chosen(whole, tuple(int(at) for at in places), words, labels, tuple(alike[places]))
+    return Chosen(
+        whole, tuple(int(at) for at in places), words, labels, tuple(hard_negative_groups[places])
+    )
 
 
 @torch.no_grad()

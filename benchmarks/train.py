@@ -49,7 +49,7 @@ class Steps:
         device: torch.device,
         dtype: torch.dtype,
     ) -> None:
-        self.device, self.half = device, dtype == torch.bfloat16
+        self.device, self.bf16 = device, dtype == torch.bfloat16
         torch.manual_seed(0)
         self.model = ViCLIP(replace(config, drop_path=0.0)).to(device).train()
         self.kept = kept_count(config.tokens, mask)
@@ -122,7 +122,7 @@ class Steps:
         return step
 
     def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.half)
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
 
 
 def clock(step: Callable[[], Any], device: torch.device) -> float:
@@ -145,7 +145,7 @@ def compare(steps: Steps, rounds: int) -> dict[str, Any]:
         "usual_kept": steps.usual(recompute=False),
     }
     losses = {name: float(step()) for name, step in sides.items()}
-    tolerance = 5e-2 if steps.half else 1e-3
+    tolerance = 5e-2 if steps.bf16 else 1e-3
     for name, loss in losses.items():
         assert abs(loss - losses["ours"]) < tolerance * abs(losses["ours"]), (name, losses)
     times: dict[str, list[float]] = {name: [] for name in sides}
@@ -234,7 +234,7 @@ def time_gpu(rounds: int, device: torch.device, models: list[str]) -> dict[str, 
 
 def most_clips(config: ViCLIPConfig, mask: float, most: int, device: torch.device) -> int:
     """The largest power of two that is reckoned to fit, and `most` at most."""
-    cost = step_cost(config, mask, freeze_text=True, half=True)
+    cost = step_cost(config, mask, freeze_text=True, bf16=True)
     room = (usable_memory(device) or 8e9) - 1.5 * cost.parameter_bytes
     fits = int(room / (cost.activation_bytes + cost.transient_bytes))
     return min(most, 1 << max(1, fits.bit_length() - 1))
@@ -248,7 +248,7 @@ def measure_side(
     if on_gpu:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
-    cost = step_cost(CONFIGS[model], mask, freeze_text=True, half=True)
+    cost = step_cost(CONFIGS[model], mask, freeze_text=True, bf16=True)
     try:
         steps = Steps(CONFIGS[model], batch, mask, device, torch.bfloat16)
         if side.startswith("ours"):

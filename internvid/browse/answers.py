@@ -36,15 +36,15 @@ def answers(dataset: Dataset) -> tuple[Answers, ...]:
     record, layout = dataset.record, dataset.layout
     if record.cut is None:
         return ()
-    found = []
+    answer_facts = []
     for row in column_progress(layout, record, record.cut):
         reasons = reasons_of(layout, record, record.cut, row["key"])[:MOST_REASONS]
         verb = str(record.column_recipes.get(row["key"], {}).get("verb", "caption"))
-        found.append(
+        answer_facts.append(
             Answers(
                 row["column"], verb, row["ok"], row["skipped"], row["failed"], row["pending"],
                 tuple((one["status"], one["reason"], one["clips"]) for one in reasons),
                 row["stale"],
             )
         )  # fmt: skip
-    return tuple(found)
+    return tuple(answer_facts)

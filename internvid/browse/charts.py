@@ -117,9 +117,9 @@ def _bar(histogram: Histogram, at: int, kept: int, rejected: int, tallest: int) 
     # The outer bins also hold what lies beyond the axis.
     reach = f"up to {high}" if at == 0 else f"{low} to {high}"
     reach = f"{low} and more" if at == scale.bins - 1 else reach
-    said = f"{reach}: {count(kept)}"
+    label = f"{reach}: {count(kept)}"
     if rejected:
-        said += f", {count(rejected)} rejected"
+        label += f", {count(rejected)} rejected"
     return Bar(
         x=left,
         width=round(max(0.6, right - left - 0.8), 2),
@@ -127,7 +127,7 @@ def _bar(histogram: Histogram, at: int, kept: int, rejected: int, tallest: int) 
         kept_height=round(kept_height, 2),
         rejected_y=round(BASE - kept_height - rejected_height, 2),
         rejected_height=round(rejected_height, 2),
-        says=said,
+        says=label,
     )
 
 

@@ -64,18 +64,18 @@ def clip_columns(dataset: Dataset) -> list[Column]:
     """Columns of the clips worth showing, the best known first."""
     hidden = {name for name, _ in CLIP_FIELDS} - set(_SHOWN_CLIP_FIELDS)
     annotations = annotation_columns(dataset.record)
-    found = _typed(dataset, "all_clips", hidden, frozenset(annotations))
+    columns = _typed(dataset, "all_clips", hidden, frozenset(annotations))
     rank = {name: at for at, name in enumerate(_FIRST)}
-    return sorted(found, key=lambda column: rank.get(column.name, len(rank)))
+    return sorted(columns, key=lambda column: rank.get(column.name, len(rank)))
 
 
 def annotation_columns(record: Record) -> dict[str, str]:
     """Columns of the view that captioners and scorers wrote -> the column each belongs to."""
-    found: dict[str, str] = {}
+    owners: dict[str, str] = {}
     for name, key in record.columns.get(record.cut or "", {}).items():
         extras = record.column_recipes.get(key, {}).get("extras", {})
-        found |= {name: name, **{f"{name}_{extra}": name for extra in extras}}
-    return found
+        owners |= {name: name, **{f"{name}_{extra}": name for extra in extras}}
+    return owners
 
 
 def video_columns(dataset: Dataset) -> list[Column]:
@@ -88,23 +88,23 @@ def _typed(
     dataset: Dataset, view: str, hidden: set[str], annotations: frozenset[str]
 ) -> list[Column]:
     relation = dataset.sql(f"select * from {view} limit 0")
-    found: list[Column] = []
+    columns: list[Column] = []
     words: list[Column] = []
     for name, stored in zip(relation.columns, map(str, relation.types), strict=True):
         if name in hidden:
             continue
         annotation = name in annotations
         if stored in _NUMBERS or stored.startswith("DECIMAL"):
-            found.append(Column(name, "number", stored in _WHOLE, annotation))
+            columns.append(Column(name, "number", stored in _WHOLE, annotation))
         elif stored == "BOOLEAN":
-            found.append(Column(name, "flag", is_annotation=annotation))
+            columns.append(Column(name, "flag", is_annotation=annotation))
         elif stored == "VARCHAR[]":
-            found.append(Column(name, "list", is_annotation=annotation))
+            columns.append(Column(name, "list", is_annotation=annotation))
         elif stored == "VARCHAR":
             words.append(Column(name, "word", is_annotation=annotation))
-            found.append(words[-1])
+            columns.append(words[-1])
     kinds = _kinds_of_words(dataset, view, words)
-    shown = (replace(column, kind=kinds.get(column.name, column.kind)) for column in found)
+    shown = (replace(column, kind=kinds.get(column.name, column.kind)) for column in columns)
     return [column for column in shown if column.kind != "id"]
 
 
@@ -112,12 +112,12 @@ def _kinds_of_words(dataset: Dataset, view: str, columns: Sequence[Column]) -> d
     """Tells words that repeat from free text, and both from ids, which say nothing as a chart."""
     if not columns:
         return {}
-    asked = ", ".join(
+    expressions = ", ".join(
         f"count({column.sql}), count(distinct {column.sql}), "
         f"coalesce(sum(len(string_split_regex(trim({column.sql}), '\\s+'))), 0)::bigint"
         for column in columns
     )
-    row = dataset.connection.execute(f"select {asked} from {view}").fetchall()[0]
+    row = dataset.connection.execute(f"select {expressions} from {view}").fetchall()[0]
     kinds: dict[str, Kind] = {}
     for at, column in enumerate(columns):
         filled, different, words = row[3 * at : 3 * at + 3]

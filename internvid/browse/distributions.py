@@ -133,21 +133,21 @@ def _scales(dataset: Dataset, source: Source, columns: Sequence[Column]) -> dict
         return {}
     # One scan for all columns. Order statistics only: unlike a mean they do not depend on the
     # order in which threads add up, so the page is the same byte for byte.
-    asked = ", ".join(
+    expressions = ", ".join(
         f"quantile_cont({_finite(column)}, [0, 0.01, 0.05, 0.5, 0.99, 1]), "
         f"quantile_cont({_finite(column)}, [0, 0.25, 0.5, 0.75, 1]) filter ({source.kept}), "
         f"count(*) filter ({source.kept}) - count({_finite(column)}) filter ({source.kept})"
         for column in columns
     )
-    row = dataset.connection.execute(f"select {asked} from {source.view}").fetchall()[0]
-    found = {}
+    row = dataset.connection.execute(f"select {expressions} from {source.view}").fetchall()[0]
+    scales = {}
     for at, column in enumerate(columns):
         spread, quartiles, missing = row[3 * at : 3 * at + 3]
         if spread is not None:
             scale = make_scale(tuple(spread), is_whole=column.is_whole)
             kept = None if quartiles is None else tuple(quartiles)
-            found[column.name] = _Summary(scale, kept, missing)
-    return found
+            scales[column.name] = _Summary(scale, kept, missing)
+    return scales
 
 
 def _histogram(dataset: Dataset, source: Source, column: Column, summary: _Summary) -> Histogram:
@@ -186,12 +186,12 @@ def _bars(dataset: Dataset, source: Source, column: Column) -> Bars:
 def _flags(dataset: Dataset, source: Source, columns: Sequence[Column]) -> tuple[Flag, ...]:
     if not columns:
         return ()
-    asked = ", ".join(
+    expressions = ", ".join(
         f"count(*) filter ({source.kept} and {column.sql}), "
         f"count(*) filter ({source.kept} and not {column.sql})"
         for column in columns
     )
-    row = dataset.connection.execute(f"select {asked} from {source.view}").fetchall()[0]
+    row = dataset.connection.execute(f"select {expressions} from {source.view}").fetchall()[0]
     flags = (Flag(column, row[2 * at], row[2 * at + 1]) for at, column in enumerate(columns))
     return tuple(flag for flag in flags if flag.yes + flag.no)
 

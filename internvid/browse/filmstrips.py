@@ -111,8 +111,8 @@ def make_strips(
     wanted: dict[str, list[tuple[str, int]]] = {}
     picks = _pick_index(dataset, rows)
     for row in rows:
-        found = picks.get(row["clip_id"], [])
-        wanted[row["clip_id"]] = [(row["video_id"], at) for at in _spread(found, widths)]
+        clip_picks = picks.get(row["clip_id"], [])
+        wanted[row["clip_id"]] = [(row["video_id"], at) for at in _spread(clip_picks, widths)]
     jpegs = _jpegs(dataset, sorted({key for keys in wanted.values() for key in keys}))
     strips = []
     for row in rows:
@@ -145,18 +145,18 @@ def _pick_index(
     if not rows:
         return {}
     keys = ("clip_id", "video_id", "start_frame", "end_frame")
-    asked = values([[row[key] for key in keys] for row in rows])
+    spans = values([[row[key] for key in keys] for row in rows])
     # The plain list of ids lets DuckDB skip the row groups of every other video.
-    rows_found = dataset.connection.execute(
+    matching_rows = dataset.connection.execute(
         "select clip_id, frame, width / height from picks "
-        f"join (values {asked}) as asked({', '.join(keys)}) using (video_id) "
+        f"join (values {spans}) as asked({', '.join(keys)}) using (video_id) "
         f"where video_id in ({literals([row['video_id'] for row in rows])}) "
         "and frame >= start_frame and frame < end_frame order by clip_id, frame"
     ).fetchall()
-    found: dict[str, list[tuple[int, float]]] = {}
-    for clip_id, frame, aspect in rows_found:
-        found.setdefault(clip_id, []).append((frame, aspect))
-    return found
+    index: dict[str, list[tuple[int, float]]] = {}
+    for clip_id, frame, aspect in matching_rows:
+        index.setdefault(clip_id, []).append((frame, aspect))
+    return index
 
 
 def _spread(picks: Sequence[tuple[int, float]], widths: float) -> list[int]:

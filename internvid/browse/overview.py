@@ -105,10 +105,10 @@ def _clips(dataset: Dataset, video_ids: Sequence[str]) -> dict[str, list[dict[st
         "select video_id, start_seconds, end_seconds, transition, kept, reason from all_clips "
         f"where video_id in ({literals(video_ids)}) order by video_id, start_pts"
     )
-    found: dict[str, list[dict[str, Any]]] = {}
+    clips_by_video: dict[str, list[dict[str, Any]]] = {}
     for row in relation.to_arrow_table().to_pylist():
-        found.setdefault(row["video_id"], []).append(row)
-    return found
+        clips_by_video.setdefault(row["video_id"], []).append(row)
+    return clips_by_video
 
 
 def _blocks(clips: Sequence[Mapping[str, Any]], duration: float) -> tuple[Block, ...]:
@@ -138,7 +138,7 @@ def _activity(
     """video_id -> bin -> mean of the stored column. Whole-number sums: exact in any order."""
     if not videos:
         return {}
-    asked = values(
+    bins = values(
         [
             (row["video_id"], _BINS * row["seconds_per_tick"] / row["duration_seconds"])
             for row in videos
@@ -147,14 +147,14 @@ def _activity(
     rows = dataset.connection.execute(
         f"select video_id, least(floor(ticks * bins_per_tick), {_BINS - 1})::integer as bin, "
         f'sum("{name}"::bigint)::bigint, count(*) from timelines '
-        f"join (values {asked}) as asked(video_id, bins_per_tick) using (video_id) "
+        f"join (values {bins}) as asked(video_id, bins_per_tick) using (video_id) "
         f"where video_id in ({literals([row['video_id'] for row in videos])}) "
         "group by all order by all"
     ).fetchall()
-    found: dict[str, dict[int, float]] = {}
+    activity: dict[str, dict[int, float]] = {}
     for video_id, at, total, frames in rows:
-        found.setdefault(video_id, {})[at] = total / frames
-    return found
+        activity.setdefault(video_id, {})[at] = total / frames
+    return activity
 
 
 def _path(values: Mapping[int, float]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from internvid import __version__
+from internvid._version import __version__
 from internvid.browse import provenance
 from internvid.browse.answers import Answers, answers
 from internvid.browse.cards import Card, make_cards
@@ -181,7 +181,7 @@ _CLIPS_WITH_SIZE = (
 
 
 def _funnel(dataset: Dataset) -> Funnel:
-    found = dataset.connection.execute(
+    counts = dataset.connection.execute(
         "select case when status = 'ok' then 'usable' when status = 'duplicate' or "
         "coalesce(reason, '') = '' then status else reason end as fate, count(*) as files, "
         "coalesce(sum((duration_seconds * 1e6)::bigint), 0)::bigint from videos group by fate "
@@ -197,12 +197,12 @@ def _funnel(dataset: Dataset) -> Funnel:
             kept = step
         else:
             rejected.append(step)
-    usable = {row[0]: row for row in found}.get("usable", ("usable", 0, 0))
+    usable = {row[0]: row for row in counts}.get("usable", ("usable", 0, 0))
     video_seconds = usable[2] / 1e6
     inside = kept.seconds + sum(step.seconds for step in rejected)
     return Funnel(
         usable=usable[1],
-        files=_largest(tuple((row[0], row[1]) for row in found)),
+        files=_largest(tuple((row[0], row[1]) for row in counts)),
         video_seconds=video_seconds,
         kept=kept,
         rejected=tuple(rejected),
@@ -230,14 +230,14 @@ def _rejected(
     root: str,
     budget: PictureBudget,
 ) -> tuple[Rejected, ...]:
-    found = []
+    rejected = []
     for step in steps.rejected[:MOST_REASONS]:
         reason = "'" + step.name.replace("'", "''") + "'"
         rows = sample_clips(dataset, f"not kept and reason = {reason}", MOST_REJECTED)
         strips = make_strips(dataset, rows, budget, widths=_SHORT_STRIP)
         cards = make_cards(strips, columns, provenance.rules(dataset.record), root)
-        found.append(Rejected(step, cards))
-    return tuple(found)
+        rejected.append(Rejected(step, cards))
+    return tuple(rejected)
 
 
 def _failures(dataset: Dataset, root: str) -> tuple[Failure, ...]:

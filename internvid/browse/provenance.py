@@ -71,46 +71,46 @@ class Author:
 def rules(record: Record) -> tuple[Rule, ...]:
     """The filters of the current cut, in the order they are tried."""
     fields = _fields(record.cuts.get(record.cut or "", {}))
-    found = []
+    lines = []
     for entry in fields.get("filters") or ():
         values = _fields(entry)
         if "column" in values and "reason" in values:
-            found.append(
+            lines.append(
                 Rule(
                     str(values["column"]), str(values["reason"]),
                     values.get("minimum"), values.get("maximum"),
                 )
             )  # fmt: skip
-    return tuple(found)
+    return tuple(lines)
 
 
 def thresholds(record: Record) -> dict[str, tuple[Threshold, ...]]:
     """Column -> the values its filters compare it with."""
-    found: dict[str, tuple[Threshold, ...]] = {}
+    limits: dict[str, tuple[Threshold, ...]] = {}
     for rule in rules(record):
         for value, side in ((rule.minimum, "≥"), (rule.maximum, "≤")):
             if value is not None:
                 mark = Threshold(float(value), side, rule.reason)
-                found[rule.column] = (*found.get(rule.column, ()), mark)
-    return found
+                limits[rule.column] = (*limits.get(rule.column, ()), mark)
+    return limits
 
 
 def authors(record: Record) -> dict[str, Author]:
     """Annotation column -> who wrote it."""
-    found = {}
+    names = {}
     for name, key in record.columns.get(record.cut or "", {}).items():
         recipe = record.column_recipes.get(key, {})
         component = str(recipe.get("component", ""))
         model = _model_of(recipe) or component.rpartition(":")[2]
         if component.startswith("internvid.captions.measured:"):
-            found[name] = Author("measured", name, "written from measured signals, no model", key)
+            names[name] = Author("measured", name, "written from measured signals, no model", key)
         elif component.startswith("internvid.synthetic."):
-            found[name] = Author("fake", name, "a stand-in for tests, sees nothing", key)
+            names[name] = Author("fake", name, "a stand-in for tests, sees nothing", key)
         else:
-            found[name] = Author("model", name, shorten(model or name, 80), key)
+            names[name] = Author("model", name, shorten(model or name, 80), key)
         for extra in recipe.get("extras", {}):
-            found[f"{name}_{extra}"] = replace(found[name], column=f"{name}_{extra}")
-    return found
+            names[f"{name}_{extra}"] = replace(names[name], column=f"{name}_{extra}")
+    return names
 
 
 def _model_of(recipe: Mapping[str, Any]) -> str:

@@ -55,17 +55,17 @@ class Scale:
         if not self.is_log:
             return linear_ticks(self.first, self.last)
         for steps in ((1, 2, 5), (1, 3), (1,)):
-            found = [
+            ticks = [
                 factor * 10.0**power
                 for power in range(math.floor(self.first), math.ceil(self.last) + 1)
                 for factor in steps
                 if self.first - 1e-9 <= math.log10(factor * 10.0**power) <= self.last + 1e-9
             ]
-            if len(found) <= 6:
+            if len(ticks) <= 6:
                 break
-        if len(found) > 6:
-            found = found[:: math.ceil(len(found) / 6)]
-        return found if len(found) >= 2 else [self.edge(0), self.edge(self.bins)]
+        if len(ticks) > 6:
+            ticks = ticks[:: math.ceil(len(ticks) / 6)]
+        return ticks if len(ticks) >= 2 else [self.edge(0), self.edge(self.bins)]
 
 
 def linear_ticks(first: float, last: float, most: int = 6) -> list[float]:

@@ -25,7 +25,7 @@ class SubsetFact:
 
 def subset_facts(dataset: Dataset) -> tuple[SubsetFact, ...]:
     """Every subset that has its facts beside it, in name order."""
-    found = []
+    listed = []
     for name in dataset.subsets()[:MOST_SUBSETS]:
         facts = read_facts(dataset.layout, name)
         if not facts:
@@ -33,7 +33,7 @@ def subset_facts(dataset: Dataset) -> tuple[SubsetFact, ...]:
         recipe = facts["recipe"]
         selector = recipe.get("selector", {})
         fields = selector.get("fields", {})
-        found.append(
+        listed.append(
             SubsetFact(
                 name=name,
                 clips=int(facts.get("clips", 0)),
@@ -44,4 +44,4 @@ def subset_facts(dataset: Dataset) -> tuple[SubsetFact, ...]:
                 is_current=recipe.get("cut") == dataset.record.cut,
             )
         )
-    return tuple(found)
+    return tuple(listed)

@@ -13,11 +13,11 @@ from internvid.captions.checks.cleaning import Cleaning
 from internvid.captions.local import LocalModel, clips_at_once, show, without_weights
 from internvid.captions.requests import (
     Answer,
-    Asked,
+    PendingRequests,
     Request,
     annotation,
     ask_about,
-    judged,
+    checked_answer,
     lasting_reasons,
     middle_pick,
 )
@@ -26,7 +26,7 @@ from internvid.captions.server.config import ServedModel
 from internvid.core.contracts import Annotation, ClipView
 
 if TYPE_CHECKING:
-    from internvid.models.generated_texts import Said
+    from internvid.models.generated_texts import Generated
     from internvid.models.image_to_text import ImageToText
 
 PAPER_MODEL = "Salesforce/blip2-opt-2.7b"
@@ -79,7 +79,7 @@ class FrameCaptioner:
 
     def caption(self, clips: Iterable[ClipView]) -> Iterator[Annotation]:
         """One text a clip; "failed" with a reason of `internvid.captions.requests.FAILURES`."""
-        asked, words = Asked(), self.words()
+        pending, words = PendingRequests(), self.words()
 
         def question(view: ClipView) -> Request | Annotation:
             pick = middle_pick(view)
@@ -87,10 +87,10 @@ class FrameCaptioner:
                 return Annotation(view.clip.clip_id, None, "failed", "no_picks")
             return ask_about(view.clip.clip_id, [pick], words)
 
-        for request, answer in self.describe(asked.requests(clips, question)):
-            yield from asked.settled()
+        for request, answer in self.describe(pending.requests(clips, question)):
+            yield from pending.settled()
             yield annotation(request, answer)
-        yield from asked.settled()
+        yield from pending.settled()
 
     def describe(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Answer]]:
         """Answers about single pictures, each beside its request, in any order.
@@ -99,16 +99,16 @@ class FrameCaptioner:
             requests: of one pick each, with `words()` as their prompt.
         """
         if self.served.model:
-            told = converse(self.served, requests, self.maximum_tokens)
+            responses = converse(self.served, requests, self.maximum_tokens)
         else:
             model = self._model()
 
-            def through(batch: Sequence[tuple[Request, list[Any]]]) -> list[Said]:
+            def through(batch: Sequence[tuple[Request, list[Any]]]) -> list[Generated]:
                 return model.describe([pictures[0] for _, pictures in batch], self.prompt)
 
-            told = show(requests, through, self.local)
-        for request, answer in told:
-            yield request, judged(answer, self.maximum_words, self.cleaning)
+            responses = show(requests, through, self.local)
+        for request, answer in responses:
+            yield request, checked_answer(answer, self.maximum_words, self.cleaning)
 
     def by_few(self) -> FrameCaptioner:
         """The captioner for clips that other models wait for: smaller batches on a processor."""

@@ -16,7 +16,7 @@ from internvid.core.system.streams import batched, prepared
 if TYPE_CHECKING:
     from PIL import Image
 
-    from internvid.models.generated_texts import Said
+    from internvid.models.generated_texts import Generated
     from internvid.models.pretrained import Checkpoint
 
     Pictured = tuple[Request, list[Image.Image]]
@@ -74,13 +74,13 @@ class LocalModel:
 
 
 def without_weights(local: LocalModel) -> LocalModel:
-    """The same for a component whose model is served: no weights count for its fingerprint."""
+    """A local model without weights, for a component whose model is served: none count for it."""
     return dataclasses.replace(local, weights="")
 
 
 def show(
     requests: Iterable[Request],
-    describe: Callable[[Sequence[Pictured]], list[Said]],
+    describe: Callable[[Sequence[Pictured]], list[Generated]],
     local: LocalModel,
 ) -> Iterator[tuple[Request, Answer]]:
     """Show each request's pictures to a model, in batches, decoded ahead in threads.
@@ -113,7 +113,7 @@ def show(
 
 def rewrite(
     requests: Iterable[Request],
-    write: Callable[[list[str]], list[Said]],
+    write: Callable[[list[str]], list[Generated]],
     local: LocalModel,
     step: int | None = None,
 ) -> Iterator[tuple[Request, Answer]]:
@@ -147,13 +147,13 @@ def clips_at_once(local: LocalModel, device: Any) -> int:
 
 
 def _through(
-    batch: Sequence[Pictured], describe: Callable[[Sequence[Pictured]], list[Said]]
+    batch: Sequence[Pictured], describe: Callable[[Sequence[Pictured]], list[Generated]]
 ) -> Iterator[tuple[Request, Answer]]:
     """A batch through the model; where that fails, each member alone."""
     if not batch:
         return
     try:
-        said = _said(batch, describe)
+        generated = _generate(batch, describe)
     except _MODEL_ERRORS as error:
         alone = [_alone(member, describe) for member in batch]
         if all(answer.failure for answer in alone):
@@ -163,27 +163,27 @@ def _through(
             ) from error
         answers = alone
     else:
-        answers = [_answer(each) for each in said]
+        answers = [_answer(each) for each in generated]
     for (request, _), answer in zip(batch, answers, strict=True):
         yield request, answer
 
 
-def _alone(member: Pictured, describe: Callable[[Sequence[Pictured]], list[Said]]) -> Answer:
+def _alone(member: Pictured, describe: Callable[[Sequence[Pictured]], list[Generated]]) -> Answer:
     try:
-        return _answer(_said([member], describe)[0])
+        return _answer(_generate([member], describe)[0])
     except _MODEL_ERRORS:
         return Answer(failure="model_failed")
 
 
-def _said(
-    batch: Sequence[Pictured], describe: Callable[[Sequence[Pictured]], list[Said]]
+def _generate(
+    batch: Sequence[Pictured], describe: Callable[[Sequence[Pictured]], list[Generated]]
 ) -> list[Any]:
-    said = describe(batch)
-    if len(said) != len(batch):
+    generated = describe(batch)
+    if len(generated) != len(batch):
         # Fewer answers than asked: which is whose cannot be known.
-        raise ValueError(f"{len(said)} answers for {len(batch)} requests")
-    return said
+        raise ValueError(f"{len(generated)} answers for {len(batch)} requests")
+    return generated
 
 
-def _answer(said: Said) -> Answer:
-    return Answer(failure="truncated") if said.is_cut else Answer(said.text)
+def _answer(generated: Generated) -> Answer:
+    return Answer(failure="truncated") if generated.is_cut else Answer(generated.text)

@@ -17,7 +17,7 @@ from internvid.captions.gathering import Pictures, by_clip, failure_of, lines_of
 from internvid.captions.requests import (
     TRANSIENT,
     Answer,
-    Asked,
+    PendingRequests,
     Request,
     annotation,
     ask_about,
@@ -68,29 +68,31 @@ class MultiscaleCaptioner:
 
     def caption(self, clips: Iterable[ClipView]) -> Iterator[Annotation]:
         """One sentence a clip, with extras."""
-        asked, form = Asked(), self.fuser.form()
-        for request, answer in self.fuser.fuse(self._fusions(clips, asked, form), by_few=True):
-            yield from asked.settled()
+        pending, form = PendingRequests(), self.fuser.form()
+        for request, answer in self.fuser.fuse(self._fusions(clips, pending, form), by_few=True):
+            yield from pending.settled()
             yield annotation(request, answer, _extras(request, answer))
-        yield from asked.settled()
+        yield from pending.settled()
 
-    def _fusions(self, clips: Iterable[ClipView], asked: Asked, form: str) -> Iterator[Request]:
+    def _fusions(
+        self, clips: Iterable[ClipView], pending: PendingRequests, form: str
+    ) -> Iterator[Request]:
         """What the language model is asked, for each clip that has a line or a coarse caption."""
         words = self.fine.words()
-        for pictures, answers in by_clip(self._seen(clips, asked), words, self.fine.describe):
+        for pictures, answers in by_clip(self._seen(clips, pending), words, self.fine.describe):
             coarse: Answer = pictures.notes["coarse"]
             middle: Pick = pictures.notes["middle"]
             failure = _failure(coarse, failure_of(answers))
             shown = _in_order([*pictures.picks, middle])
             if failure:
                 request = ask_about(pictures.clip_id, shown, words)
-                asked.set_aside(annotation(request, Answer(failure=failure)))
+                pending.set_aside(annotation(request, Answer(failure=failure)))
                 continue
             lines = lines_of(answers)
-            said = self.fuser.words([*lines, coarse.text], form)
-            yield ask_about(pictures.clip_id, shown, said, coarse=coarse.text, lines=lines)
+            prompt = self.fuser.words([*lines, coarse.text], form)
+            yield ask_about(pictures.clip_id, shown, prompt, coarse=coarse.text, lines=lines)
 
-    def _seen(self, clips: Iterable[ClipView], asked: Asked) -> Iterator[Pictures]:
+    def _seen(self, clips: Iterable[ClipView], pending: PendingRequests) -> Iterator[Pictures]:
         """Clips with their coarse caption, and the pictures that are yet to be described."""
         words = self.coarse.words()
 
@@ -100,7 +102,7 @@ class MultiscaleCaptioner:
                 return Annotation(view.clip.clip_id, None, "failed", "no_picks")
             return ask_about(view.clip.clip_id, [middle], words, fine=self.fine.choose(view))
 
-        for request, answer in self.coarse.by_few().describe(asked.requests(clips, question)):
+        for request, answer in self.coarse.by_few().describe(pending.requests(clips, question)):
             notes = {"coarse": answer, "middle": request.picks[0]}
             yield Pictures(request.clip_id, request.notes["fine"], notes)
 

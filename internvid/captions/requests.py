@@ -93,7 +93,7 @@ def ask_about(
     return Request(clip_id, tuple(picks), prompt, origin, part, notes)
 
 
-def judged(answer: Answer, maximum_words: int, cleaning: Cleaning | None = None) -> Answer:
+def checked_answer(answer: Answer, maximum_words: int, cleaning: Cleaning | None = None) -> Answer:
     """The answer, cleaned, or the failure that its text amounts to."""
     if answer.failure:
         return answer
@@ -126,12 +126,12 @@ def middle_pick(view: ClipView) -> Pick | None:
 
 def picks_per_second(view: ClipView, per_second: float) -> list[Pick]:
     """For each 1 / per_second seconds of the clip the first pick in them, in time order."""
-    found: dict[int, Pick] = {}
+    by_second: dict[int, Pick] = {}
     for pick in view.picks:
         # 1e-6: a pick a rounding error before its slot belongs to it.
         slot = int((pick.pts_seconds - view.span.start_seconds + 1e-6) * per_second)
-        found.setdefault(slot, pick)
-    return list(found.values())
+        by_second.setdefault(slot, pick)
+    return list(by_second.values())
 
 
 def spread(picks: Sequence[Pick], most: int) -> list[Pick]:
@@ -141,7 +141,7 @@ def spread(picks: Sequence[Pick], most: int) -> list[Pick]:
     return [picks[int((at + 0.5) * len(picks) / most)] for at in range(most)]
 
 
-class Asked:
+class PendingRequests:
     """Requests on their way to a model, and clips that are answered without it.
 
     A captioner makes requests from views while the model's stream asks for more; views that need

@@ -16,11 +16,11 @@ from internvid.captions.gathering import Pictures, by_clip, failure_of, folded, 
 from internvid.captions.local import LocalModel, clips_at_once, rewrite, without_weights
 from internvid.captions.requests import (
     Answer,
-    Asked,
+    PendingRequests,
     Request,
     annotation,
     ask_about,
-    judged,
+    checked_answer,
     lasting_reasons,
 )
 from internvid.captions.server.chat import check_served, converse
@@ -107,13 +107,13 @@ class Fuser:
         """
         if self.served.model:
             # The lines stand for the pictures, which the language model is not shown.
-            told = converse(self.served, requests, self.maximum_tokens, with_pictures=False)
+            responses = converse(self.served, requests, self.maximum_tokens, with_pictures=False)
         else:
             model = self._model()
             step = clips_at_once(self.local, model.open().device) if by_few else None
-            told = rewrite(requests, model.rewrite, self.local, step)
-        for request, answer in told:
-            yield request, judged(answer, self.maximum_words, self.cleaning)
+            responses = rewrite(requests, model.rewrite, self.local, step)
+        for request, answer in responses:
+            yield request, checked_answer(answer, self.maximum_words, self.cleaning)
 
     def _model(self) -> Any:
         from internvid.models.text_to_text import TextToText
@@ -164,29 +164,31 @@ class SummariseCaptioner:
 
     def caption(self, clips: Iterable[ClipView]) -> Iterator[Annotation]:
         """One sentence a clip; the lines, and words they do not support, as extras."""
-        asked, form = Asked(), self.fuser.form()
-        lines = self._written(clips, asked) if self.source == "text" else self._seen(clips, asked)
+        pending, form = PendingRequests(), self.fuser.form()
+        lines = (
+            self._written(clips, pending) if self.source == "text" else self._seen(clips, pending)
+        )
         requests = (
-            ask_about(clip_id, picks, self.fuser.words(found, form), lines=found)
-            for clip_id, picks, found in lines
+            ask_about(clip_id, picks, self.fuser.words(texts, form), lines=texts)
+            for clip_id, picks, texts in lines
         )
         for request, answer in self.fuser.fuse(requests, by_few=self.source == "pictures"):
-            yield from asked.settled()
+            yield from pending.settled()
             yield annotation(request, answer, line_extras(request, answer))
-        yield from asked.settled()
+        yield from pending.settled()
 
     def _written(
-        self, clips: Iterable[ClipView], asked: Asked
+        self, clips: Iterable[ClipView], pending: PendingRequests
     ) -> Iterator[tuple[str, tuple[Pick, ...], list[str]]]:
         for view in clips:
             lines = [line.strip() for line in (view.text or "").splitlines() if line.strip()]
             if lines:
                 yield view.clip.clip_id, (), lines
             else:
-                asked.set_aside(Annotation(view.clip.clip_id, None, "failed", "no_lines"))
+                pending.set_aside(Annotation(view.clip.clip_id, None, "failed", "no_lines"))
 
     def _seen(
-        self, clips: Iterable[ClipView], asked: Asked
+        self, clips: Iterable[ClipView], pending: PendingRequests
     ) -> Iterator[tuple[str, tuple[Pick, ...], list[str]]]:
         words = self.pictures.words()
 
@@ -196,13 +198,13 @@ class SummariseCaptioner:
                 if picks:
                     yield Pictures(view.clip.clip_id, picks)
                 else:
-                    asked.set_aside(Annotation(view.clip.clip_id, None, "failed", "no_picks"))
+                    pending.set_aside(Annotation(view.clip.clip_id, None, "failed", "no_picks"))
 
         for gathered, answers in by_clip(pictures(), words, self.pictures.describe):
             failure = failure_of(answers)
             if failure:
                 request = ask_about(gathered.clip_id, gathered.picks, words)
-                asked.set_aside(annotation(request, Answer(failure=failure)))
+                pending.set_aside(annotation(request, Answer(failure=failure)))
             else:
                 yield gathered.clip_id, gathered.picks, lines_of(answers)
 

@@ -18,11 +18,11 @@ from internvid.captions.gathering import Pictures, by_clip, failure_of, folded, 
 from internvid.captions.local import LocalModel, show, without_weights
 from internvid.captions.requests import (
     Answer,
-    Asked,
+    PendingRequests,
     Request,
     annotation,
     ask_about,
-    judged,
+    checked_answer,
     lasting_reasons,
     picks_per_second,
     spread,
@@ -37,7 +37,7 @@ from internvid.core.system.imports import import_named
 if TYPE_CHECKING:
     from PIL import Image
 
-    from internvid.models.generated_texts import Said
+    from internvid.models.generated_texts import Generated
 
     Hook = Callable[[list[Image.Image]], Sequence[str | Sequence[str]]]
 
@@ -109,7 +109,7 @@ class TagsCaptioner:
 
     def caption(self, clips: Iterable[ClipView]) -> Iterator[Annotation]:
         """The distinct lines of each clip's pictures; all of them as the extra `lines`."""
-        asked, words = Asked(), self.words()
+        pending, words = PendingRequests(), self.words()
 
         def pictures() -> Iterator[Pictures]:
             for view in clips:
@@ -117,15 +117,15 @@ class TagsCaptioner:
                 if picks:
                     yield Pictures(view.clip.clip_id, picks)
                 else:
-                    asked.set_aside(Annotation(view.clip.clip_id, None, "failed", "no_picks"))
+                    pending.set_aside(Annotation(view.clip.clip_id, None, "failed", "no_picks"))
 
         for gathered, answers in by_clip(pictures(), words, self.describe):
-            yield from asked.settled()
+            yield from pending.settled()
             request = ask_about(gathered.clip_id, gathered.picks, words)
             text = ". ".join(line.rstrip(". ") for line in folded(lines_of(answers)))
             answer = Answer(text, failure_of(answers))
             yield annotation(request, answer, {"lines": lines_of(answers)})
-        yield from asked.settled()
+        yield from pending.settled()
 
     def choose(self, view: ClipView) -> tuple[Any, ...]:
         """The picks that are described."""
@@ -142,7 +142,7 @@ class TagsCaptioner:
             return
         through = self._hooked() if self.hook else self._tagger()
         for request, answer in show(requests, through, self.local):
-            yield request, judged(answer, 100)
+            yield request, checked_answer(answer, 100)
 
     def _captioner(self) -> FrameCaptioner:
         return FrameCaptioner(
@@ -153,31 +153,31 @@ class TagsCaptioner:
             served=self.served,
         )
 
-    def _hooked(self) -> Callable[[Sequence[tuple[Request, list[Any]]]], list[Said]]:
-        from internvid.models.generated_texts import Said, clean
+    def _hooked(self) -> Callable[[Sequence[tuple[Request, list[Any]]]], list[Generated]]:
+        from internvid.models.generated_texts import Generated, clean
 
         hook = load_hook(self.hook)
 
-        def through(batch: Sequence[tuple[Request, list[Any]]]) -> list[Said]:
-            told = hook([pictures[0] for _, pictures in batch])
-            lines = [each if isinstance(each, str) else ", ".join(each) for each in told]
-            return [Said(clean(line)) for line in lines]
+        def through(batch: Sequence[tuple[Request, list[Any]]]) -> list[Generated]:
+            lists = hook([pictures[0] for _, pictures in batch])
+            lines = [each if isinstance(each, str) else ", ".join(each) for each in lists]
+            return [Generated(clean(line)) for line in lines]
 
         return through
 
-    def _tagger(self) -> Callable[[Sequence[tuple[Request, list[Any]]]], list[Said]]:
+    def _tagger(self) -> Callable[[Sequence[tuple[Request, list[Any]]]], list[Generated]]:
         from internvid.models.dual_encoder import DualEncoder
-        from internvid.models.generated_texts import Said
+        from internvid.models.generated_texts import Generated
 
         labels = read_labels(self.labels)
         encoder = DualEncoder(self.local.checkpoint())
         vectors = encoder.text_features([_LABEL_PROMPT.format(label) for label in labels])
 
-        def through(batch: Sequence[tuple[Request, list[Any]]]) -> list[Said]:
+        def through(batch: Sequence[tuple[Request, list[Any]]]) -> list[Generated]:
             scores = encoder.image_features([pictures[0] for _, pictures in batch]) @ vectors.T
             # Of labels that are equally near, the one that stands first in the file.
             order = (-scores).argsort(axis=1, kind="stable")[:, : self.top]
-            return [Said(", ".join(labels[at] for at in row)) for row in order.tolist()]
+            return [Generated(", ".join(labels[at] for at in row)) for row in order.tolist()]
 
         return through
 
@@ -206,13 +206,13 @@ def load_hook(name: str) -> Hook:
     """
     module, _, function = name.partition(":")
     try:
-        found = getattr(import_named(module), function)
+        hook = getattr(import_named(module), function)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigInvalidError(
             f"hook {name!r} cannot be imported: {error}",
             hint='"module:function", of an installed module or one in the current folder',
         ) from error
-    if not callable(found):
+    if not callable(hook):
         raise ConfigInvalidError(f"hook {name!r} is not a function")
-    checked: Hook = found
+    checked: Hook = hook
     return checked

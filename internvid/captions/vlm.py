@@ -10,11 +10,11 @@ from internvid.captions.checks.cleaning import Cleaning
 from internvid.captions.local import LocalModel, show, without_weights
 from internvid.captions.requests import (
     Answer,
-    Asked,
+    PendingRequests,
     Request,
     annotation,
     ask_about,
-    judged,
+    checked_answer,
     lasting_reasons,
 )
 from internvid.captions.server.chat import check_served, converse
@@ -23,7 +23,7 @@ from internvid.core.contracts import Annotation, ClipView, Needs, Pick
 from internvid.core.errors import ConfigInvalidError
 
 if TYPE_CHECKING:
-    from internvid.models.generated_texts import Said
+    from internvid.models.generated_texts import Generated
     from internvid.models.vision_chat import VisionChat
 
 DEFAULT_MODEL = "Qwen/Qwen2.5-VL-3B-Instruct"
@@ -87,7 +87,7 @@ class VlmCaptioner:
 
     def caption(self, clips: Iterable[ClipView]) -> Iterator[Annotation]:
         """One description a clip; "failed" with a reason of `asking.FAILURES`."""
-        asked = Asked()
+        pending = PendingRequests()
 
         def question(view: ClipView) -> Request | Annotation:
             picks = spread_in_time(view, self.frames)
@@ -95,17 +95,17 @@ class VlmCaptioner:
                 return Annotation(view.clip.clip_id, None, "failed", "no_picks")
             return ask_about(view.clip.clip_id, picks, self.prompt)
 
-        for request, answer in self._told(asked.requests(clips, question)):
-            yield from asked.settled()
-            yield annotation(request, judged(answer, self.maximum_words, self.cleaning))
-        yield from asked.settled()
+        for request, answer in self._responses(pending.requests(clips, question)):
+            yield from pending.settled()
+            yield annotation(request, checked_answer(answer, self.maximum_words, self.cleaning))
+        yield from pending.settled()
 
-    def _told(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Answer]]:
+    def _responses(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Answer]]:
         if self.served.model:
             return converse(self.served, requests, self.maximum_tokens)
         model = self._model()
 
-        def through(batch: Sequence[tuple[Request, list[Any]]]) -> list[Said]:
+        def through(batch: Sequence[tuple[Request, list[Any]]]) -> list[Generated]:
             return model.answer([(pictures, request.prompt) for request, pictures in batch])
 
         return show(requests, through, self.local)

@@ -97,20 +97,20 @@ def make_requests(options: AnnotateOptions) -> list[ColumnRequest]:
 
 def _own(options: AnnotateOptions, name: str) -> list[str]:
     """The assignments that are meant for one of several components."""
-    found = []
+    own = []
     for assignment in options.assignments:
         owner, dot, rest = assignment.partition(".")
         if dot and owner in options.components:
             if owner == name:
-                found.append(rest)
+                own.append(rest)
         elif len(options.components) > 1:
             raise ConfigInvalidError(
                 f"{assignment!r} does not say which component is meant",
                 hint=f"for example --set {options.components[0]}.{assignment}",
             )
         else:
-            found.append(assignment)
-    return found
+            own.append(assignment)
+    return own
 
 
 def _text_of(options: AnnotateOptions, component: Any) -> str | None:
@@ -152,22 +152,24 @@ def _put_reasons(target: Path, summary: ColumnSummary) -> None:
 
     layout = Layout(target.absolute())
     record = layout.read_record()
-    found = reasons_of(layout, record, record.cut or "", summary.key)
-    told = [f"{row['reason']} {row['clips']}" for row in found if row["status"] == "failed"]
-    put("    failed: " + ", ".join(told))
+    reasons = reasons_of(layout, record, record.cut or "", summary.key)
+    parts = [f"{row['reason']} {row['clips']}" for row in reasons if row["status"] == "failed"]
+    put("    failed: " + ", ".join(parts))
 
 
 def _put_summary(summary: ColumnSummary) -> None:
-    told = [f"{summary.answered} of {summary.asked} clips asked"]
+    counted = [f"{summary.answered} of {summary.asked} clips asked"]
     if summary.failed:
-        told.append(f"{summary.failed} failed")
+        counted.append(f"{summary.failed} failed")
     if summary.carried:
-        told.append(f"{summary.carried} carried over")
+        counted.append(f"{summary.carried} carried over")
     if summary.waiting:
-        told.append(f"{summary.waiting} wait for their text")
+        counted.append(f"{summary.waiting} wait for their text")
     if summary.lasting:
-        told.append(f"{summary.lasting} failed before for a reason that lasts (--retry asks again)")
-    put(f"{summary.column}: {', '.join(told)}, {duration(summary.seconds)} ({summary.key})")
+        counted.append(
+            f"{summary.lasting} failed before for a reason that lasts (--retry asks again)"
+        )
+    put(f"{summary.column}: {', '.join(counted)}, {duration(summary.seconds)} ({summary.key})")
     parts = _shown_counts(summary.counts)
     parts += [f"{name} {seconds:.1f} s" for name, seconds in summary.stages.items()]
     if parts:
@@ -223,7 +225,7 @@ def _run_video(options: AnnotateOptions, requests: list[ColumnRequest]) -> None:
     for row in rows:
         put(f"{instant_text(row['start_seconds'])}-{instant_text(row['end_seconds'])} s")
         for name in components:
-            put(f"    {name}: {_said(row[name])}")
+            put(f"    {name}: {_spelled(row[name])}")
 
 
 def _plain(row: dict[str, Any], components: dict[str, Any]) -> dict[str, Any]:
@@ -235,7 +237,7 @@ def _plain(row: dict[str, Any], components: dict[str, Any]) -> dict[str, Any]:
     return {**row, **answers}
 
 
-def _said(answer: dict[str, Any]) -> str:
+def _spelled(answer: dict[str, Any]) -> str:
     value = answer["value"]
     if answer["status"] != "ok":
         return f"({answer['status']}: {answer['reason']})"
@@ -266,7 +268,7 @@ def _numbers(state: AnnotateProgress) -> str:
     parts = [f"{state.answered}/{state.asked}", f"{state.clips_per_second:.2f} a second"]
     if state.failed:
         parts.append(f"failed {state.failed}")
-    counts = dict(state.ledger.counts) if state.ledger is not None else {}
+    counts = dict(state.timings.counts) if state.timings is not None else {}
     parts += _shown_counts(counts)
     if state.remaining_seconds is not None:
         parts.append(f"about {duration(state.remaining_seconds)} left")

@@ -10,7 +10,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from internvid import __version__
+from internvid._version import __version__
 from internvid.cli import (
     INTERRUPTED,
     annotate_verbs,
@@ -51,8 +51,8 @@ Set = Annotated[
 ]
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         print(f"internvid {__version__}")
         raise typer.Exit
 

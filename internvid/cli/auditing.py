@@ -45,21 +45,21 @@ def run_audit(options: AuditOptions) -> None:
     if language and not can_tell_language():
         say("languages are not checked: the package py3langid is not installed")
         language = ""
-    found = audit(options.dataset, options.columns, scorer, language)
+    audited = audit(options.dataset, options.columns, scorer, language)
     if options.as_json:
-        put_json([_plain(column, options.limit) for column in found])
+        put_json([_plain(column, options.limit) for column in audited])
     else:
-        for column in found:
+        for column in audited:
             _put(column, options.limit)
-    if any(column.broken for column in found):
+    if any(column.broken for column in audited):
         say("some answers do not belong to their clips; make them again under another name")
         raise typer.Exit(1)
 
 
 def _plain(column: ColumnAudit, limit: int) -> dict[str, object]:
     counted = {
-        name: {"clips": len(found), "first": found[:limit]}
-        for name, found in (
+        name: {"clips": len(findings), "first": findings[:limit]}
+        for name, findings in (
             ("broken", column.broken),
             ("suspicious", column.suspicious),
         )
@@ -78,17 +78,17 @@ def _put(column: ColumnAudit, limit: int) -> None:
     put(f"{column.column}: {column.rows} answers, {column.sealed} sealed, "
         f"{len(column.broken)} broken{further}")  # fmt: skip
     if column.health:
-        told = ", ".join(f"{count} {reason}" for reason, count in column.health.most_common())
-        put(f"    health: {told}")
+        reasons = ", ".join(f"{count} {reason}" for reason, count in column.health.most_common())
+        put(f"    health: {reasons}")
     if column.compared:
         scores = f"own {column.own_score:.4f}, shuffled {column.shuffled_score:.4f}"
         put(f"    compared {column.compared} with shuffled ones: {scores}, "
             f"{len(column.suspicious)} suspicious")  # fmt: skip
-    for found in (column.broken, column.suspicious, column.unhealthy):
-        if found:
-            put(table([_row(one) for one in found[:limit]]))
-        if len(found) > limit:
-            put(f"... and {len(found) - limit} more")
+    for findings in (column.broken, column.suspicious, column.unhealthy):
+        if findings:
+            put(table([_row(one) for one in findings[:limit]]))
+        if len(findings) > limit:
+            put(f"... and {len(findings) - limit} more")
 
 
 def _row(one: Finding) -> dict[str, str]:

@@ -109,7 +109,7 @@ def run_demo(folder: Path, seed: int, workers: int | None, *, as_json: bool) -> 
 
 def _write_report(dataset: Path) -> Path:
     from internvid.browse.report import write_report
-    from internvid.dataset.store import open as open_dataset
+    from internvid.dataset.store import open_dataset
 
     return write_report(open_dataset(dataset), dataset / "report.html")
 

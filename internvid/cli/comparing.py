@@ -42,9 +42,9 @@ def run_compare(request: CompareRequest) -> None:
     from internvid.training.compare.compare import run_comparison
     from internvid.training.recipes import pretraining as recipes
 
-    asked = make_comparison(request)
+    comparison = make_comparison(request)
     recipe = with_values(recipes.get(request.recipe), request.assignments)
-    outcome, record = run_comparison(asked, recipe, request.output, say)
+    outcome, record = run_comparison(comparison, recipe, request.output, say)
     if request.as_json:
         put_json(record)
     else:

@@ -25,7 +25,7 @@ def run_select(
 ) -> None:
     """`internvid select`."""
     from internvid.curate.select import select
-    from internvid.dataset.store import open as open_dataset
+    from internvid.dataset.store import open_dataset
 
     if not name:
         raise MisuseError("a subset needs a name", hint="add --as NAME")
@@ -55,19 +55,19 @@ def run_publish(
     as_json: bool,
 ) -> None:
     """`internvid publish`."""
-    from internvid.dataset.store import open as open_dataset
+    from internvid.dataset.store import open_dataset
     from internvid.publishing.publish import publish
 
     component = registry.create("exporter", exporter, assignments)
     opened = open_dataset(dataset)
     with shown_progress() as shown:
 
-        def told(done: int, total: int) -> None:
+        def report(done: int, total: int) -> None:
             if not done:
                 shown.begin("writing clips", total, None)
             shown.reached(done, 0)
 
-        manifest = publish(opened, folder, component, subset, told)
+        manifest = publish(opened, folder, component, subset, report)
     tell_of_subset(opened, subset)
     missing = manifest.get("missing")
     if as_json:

@@ -201,10 +201,10 @@ def _unusual(kind: Any, protocol: Protocol) -> Iterator[str]:
     if clips and protocol.listed not in clips:
         usual = " or ".join(f"{count:,}" for count in clips)
         yield f"the file lists {protocol.listed:,} clips; the set is usually {usual}"
-    asked = protocol.details.get("classes")
-    if classes and asked != classes:
+    class_count = protocol.details.get("classes")
+    if classes and class_count != classes:
         yield (
-            f"{asked} classes were asked for and the set has {classes}: fewer are easier; "
+            f"{class_count} classes were asked for and the set has {classes}: fewer are easier; "
             "--set classes=FILE names all"
         )
 

@@ -96,12 +96,12 @@ def tell_of_subset(opened: Dataset, subset: str | None) -> None:
 
 
 def _column_line(column: dict[str, Any]) -> str:
-    told = [
+    parts = [
         f"{column[key]} {key}"
         for key in ("ok", "skipped", "failed", "pending", "stale")
         if column[key]
     ]
-    return f"{column['column']} ({', '.join(told) or 'no clips'})"
+    return f"{column['column']} ({', '.join(parts) or 'no clips'})"
 
 
 def _others(cuts: list[str]) -> str:
@@ -112,7 +112,7 @@ def run_describe(dataset: Path, subset: str | None, *, as_json: bool) -> None:
     """`internvid describe`."""
     from internvid.curate.statistics import describe
     from internvid.dataset.columns import column_progress
-    from internvid.dataset.store import open as open_dataset
+    from internvid.dataset.store import open_dataset
 
     opened = open_dataset(dataset)
     facts = describe(opened, subset)
@@ -149,8 +149,7 @@ def run_list(what: str, subset: str | None, limit: int, *, rejected: bool, as_js
     if not Path(what).exists():
         kinds = ", ".join([*(f"{kind}s" for kind in registry.KINDS), "recipes"])
         raise MisuseError(f"{what!r} is no dataset and no kind of component; kinds: {kinds}")
-    from internvid.dataset.store import SOURCE_COLUMNS
-    from internvid.dataset.store import open as open_dataset
+    from internvid.dataset.store import SOURCE_COLUMNS, open_dataset
 
     opened = open_dataset(Path(what))
     with opened.reading():
@@ -221,7 +220,7 @@ def _put_fields(fields: dict[str, Any]) -> None:
 
 def _settable(component: Any, path: str = "") -> dict[str, Any]:
     """Dotted path -> default of every field that `--set` can give."""
-    found: dict[str, Any] = {}
+    defaults: dict[str, Any] = {}
     for field in dataclasses.fields(component):
         value = _default(field)
         if field.name.startswith("_") or not field.init:
@@ -230,10 +229,10 @@ def _settable(component: Any, path: str = "") -> dict[str, Any]:
             inner = _settable(type(value), f"{path}{field.name}.")
             reached = {key: _reached(value, key, path + field.name) for key in inner}
             # A required field of a part may hold what text cannot say, fitted numbers for one.
-            found |= {key: at for key, at in reached.items() if isinstance(at, _SETTABLE)}
+            defaults |= {key: at for key, at in reached.items() if isinstance(at, _SETTABLE)}
         elif isinstance(value, _SETTABLE):
-            found[path + field.name] = value
-    return found
+            defaults[path + field.name] = value
+    return defaults
 
 
 def _reached(value: Any, key: str, path: str) -> Any:
@@ -244,16 +243,16 @@ def _reached(value: Any, key: str, path: str) -> Any:
 
 def _installs(component: Any) -> list[str]:
     """Extras of this package that a component needs for all that it can do."""
-    found = set(getattr(component, "installs", ()))
+    extras = set(getattr(component, "installs", ()))
     for field in dataclasses.fields(component):
         value = _default(field)
         if field.metadata.get("weights"):
-            found.add("caption")
+            extras.add("caption")
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            found.update(_installs(type(value)))
+            extras.update(_installs(type(value)))
             if hasattr(value, "base_url"):
-                found.add("client")
-    return sorted(found)
+                extras.add("client")
+    return sorted(extras)
 
 
 # What --set can give; fitted numbers and callbacks are for code.
@@ -271,7 +270,7 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 def run_show(dataset: Path, clip_id: str, pictures: Path | None, *, as_json: bool) -> None:
     """`internvid show`."""
     from internvid.dataset.parts import commit_bytes
-    from internvid.dataset.store import open as open_dataset
+    from internvid.dataset.store import open_dataset
 
     opened = open_dataset(dataset)
     row = opened.clip(clip_id)
@@ -291,7 +290,7 @@ def run_show(dataset: Path, clip_id: str, pictures: Path | None, *, as_json: boo
 def run_report(dataset: Path, output: Path | None, *, as_json: bool) -> None:
     """`internvid report`."""
     from internvid.browse.report import write_report
-    from internvid.dataset.store import open as open_dataset
+    from internvid.dataset.store import open_dataset
 
     page = write_report(open_dataset(dataset), output or dataset / "report.html")
     if as_json:

@@ -35,7 +35,7 @@ class SearchRequest:
 
 def run_search(request: SearchRequest) -> None:
     """`internvid search`."""
-    from internvid.dataset.store import open as open_dataset
+    from internvid.dataset.store import open_dataset
     from internvid.searching.query import open_search
 
     if not request.query.strip():
@@ -85,14 +85,14 @@ def _rows(dataset: Dataset, hits: list[Hit]) -> list[dict[str, Any]]:
         f'c."{name}"' for name in ("clip_id", "start_seconds", "end_seconds", *texts)
     )
     # One query for all hits: each would read the clips' files anew.
-    found = dataset.connection.execute(
+    matches = dataset.connection.execute(
         f"select {chosen}, min(v.uri) filter (v.status = 'ok') as first, min(v.uri) as any_of "
         "from all_clips c left join videos v on v.video_id = c.video_id "
         "and v.status in ('ok', 'duplicate') "
         f"where c.clip_id in (select unnest(?)) group by {chosen}",
         [[hit.clip_id for hit in hits]],
     ).fetchall()
-    by_id = {row[0]: row for row in found}
+    by_id = {row[0]: row for row in matches}
     rows = []
     for hit in hits:
         _, start, end, *words, first, any_of = by_id[hit.clip_id]

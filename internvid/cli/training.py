@@ -169,27 +169,27 @@ def _plan(request: TrainRequest, recipe: TrainRecipe) -> None:
         planned = plan_stages(recipe, samples, target.hardware)
         threads = 0 if target.device is None else choose_threads(recipe, planned, target.device)
         with cpu_threads(threads):
-            found = forecast(recipe, source, samples, planned, target)
+            expected = forecast(recipe, source, samples, planned, target)
     if request.as_json:
-        put_json({**vars(found), "hours": found.hours})
+        put_json({**vars(expected), "hours": expected.hours})
     else:
-        _put_plan(found)
+        _put_plan(expected)
 
 
-def _put_plan(found: Forecast) -> None:
-    how = "measured" if found.compute_is_measured else "assumed at 40 % of the peak"
-    seen = "measured" if found.device_is_here else "by its data sheet"
-    put(f"samples       {found.samples}")
-    put(f"device        {found.processes} x {found.device}, {found.dtype}, "
-        f"{found.peak_teraflops:.3g} TFLOP/s {seen}")  # fmt: skip
-    if found.usable_gigabytes is not None:
-        put(f"memory        {found.usable_gigabytes:.3g} GB of a device may be filled")
+def _put_plan(expected: Forecast) -> None:
+    how = "measured" if expected.compute_is_measured else "assumed at 40 % of the peak"
+    seen = "measured" if expected.device_is_here else "by its data sheet"
+    put(f"samples       {expected.samples}")
+    put(f"device        {expected.processes} x {expected.device}, {expected.dtype}, "
+        f"{expected.peak_teraflops:.3g} TFLOP/s {seen}")  # fmt: skip
+    if expected.usable_gigabytes is not None:
+        put(f"memory        {expected.usable_gigabytes:.3g} GB of a device may be filled")
     put(f"compute       {how}")
     put("")
-    put(table([_rounded(vars(stage)) for stage in found.stages]))
+    put(table([_rounded(vars(stage)) for stage in expected.stages]))
     put("")
-    put(f"in all        {duration(3600 * found.hours)}")
-    put(f"advice        {found.advice}")
+    put(f"in all        {duration(3600 * expected.hours)}")
+    put(f"advice        {expected.advice}")
 
 
 def _rounded(values: dict[str, Any]) -> dict[str, Any]:

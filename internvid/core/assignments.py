@@ -75,7 +75,7 @@ def _assigned(config: Any, assignments: Sequence[_Assignment]) -> Any:
                 f"it has: {', '.join(known) or 'none'}"
             )
         by_field.setdefault(name, []).append(one.under(name))
-    values = {name: _value(config, known[name], said) for name, said in by_field.items()}
+    values = {name: _value(config, known[name], given) for name, given in by_field.items()}
     try:
         return dataclasses.replace(config, **values)
     except (TypeError, ValueError, ArithmeticError, MisuseError) as error:
@@ -165,9 +165,9 @@ def _with_members(
         name = max(fitting, key=len) if fitting else one.path.partition(".")[0]
         by_name.setdefault(name, []).append(one.under(name))
     of_all = [one.under("*") for one in inside if one.path.startswith("*.")]
-    found: dict[str, Any] = {}
-    for name, said in by_name.items():
-        own, deeper = _split(said)
+    members_by_name: dict[str, Any] = {}
+    for name, given in by_name.items():
+        own, deeper = _split(given)
         if own is not None and own.is_none:
             _refuse_contradiction(name, wanted, own, deeper, members)
             continue
@@ -176,7 +176,7 @@ def _with_members(
         elif name in there and name in wanted:
             member = there[name]
         else:
-            member = _new_member(name, wanted, said, members)
+            member = _new_member(name, wanted, given, members)
         if own is not None and not isinstance(current, Mapping):
             raise ConfigInvalidError(
                 f"{own.given!r}: {name!r} itself takes only `none`, which takes it out; "
@@ -185,10 +185,10 @@ def _with_members(
         # Of one path the last counts: what names the member comes after what is said of all.
         if of_all or deeper:
             member = members.closed(_assigned(members.opened(member), [*of_all, *deeper]))
-        found[name] = member
-    if of_all and not found:
+        members_by_name[name] = member
+    if of_all and not members_by_name:
         raise _no_such_member("*", wanted, of_all[0], members)
-    return found if isinstance(current, Mapping) else tuple(found.values())
+    return members_by_name if isinstance(current, Mapping) else tuple(members_by_name.values())
 
 
 def _refuse_contradiction(
@@ -208,10 +208,10 @@ def _refuse_contradiction(
 
 
 def _new_member(
-    name: str, wanted: Sequence[str], said: Sequence[_Assignment], members: Members
+    name: str, wanted: Sequence[str], given: Sequence[_Assignment], members: Members
 ) -> Any:
     """A member that is not there yet: a known one that is asked for, or one that begins here."""
-    begun = next(filter(None, (members.begin(name, one.path) for one in said)), None)
+    begun = next(filter(None, (members.begin(name, one.path) for one in given)), None)
     if name in wanted:
         try:
             return members.make(name)
@@ -219,7 +219,7 @@ def _new_member(
             if begun is None:
                 raise
     if begun is None:
-        raise _no_such_member(name, wanted, said[0], members)
+        raise _no_such_member(name, wanted, given[0], members)
     return begun
 
 
@@ -252,25 +252,25 @@ def settings_of(config: Any, path: str = "") -> dict[str, Any]:
 
     A component or a list of members stands there by name, and its own fields beside it.
     """
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for field in _public_fields(config):
         value, here = getattr(config, field.name), f"{path}{field.name}"
         members = field.metadata.get("members")
         if members is not None and isinstance(value, (tuple, Mapping)):
             named = _named_members(value, members)
-            found[here] = tuple(named)
+            settings[here] = tuple(named)
             for name, member in named.items():
                 if isinstance(value, Mapping) and members.name_of(member) != name:
-                    found[f"{here}.{name}"] = members.name_of(member)
+                    settings[f"{here}.{name}"] = members.name_of(member)
                 if not isinstance(member, str):
-                    found |= settings_of(member, f"{here}.{name}.")
+                    settings |= settings_of(member, f"{here}.{name}.")
         elif dataclasses.is_dataclass(value) and not isinstance(value, type):
             if members is not None:
-                found[here] = members.name_of(value)
-            found |= settings_of(value, f"{here}.")
+                settings[here] = members.name_of(value)
+            settings |= settings_of(value, f"{here}.")
         elif value is None or isinstance(value, (str, int, float, bool)) or _is_flat(value):
-            found[here] = value
-    return found
+            settings[here] = value
+    return settings
 
 
 def spell(value: Any) -> str:
@@ -286,8 +286,8 @@ def _is_flat(value: Any) -> bool:
 
 def _public_fields(config: Any) -> list[dataclasses.Field[Any]]:
     # A leading underscore marks state, not configuration.
-    found = dataclasses.fields(config)
-    return [field for field in found if field.init and not field.name.startswith("_")]
+    public = dataclasses.fields(config)
+    return [field for field in public if field.init and not field.name.startswith("_")]
 
 
 def parse_value(text: str, annotation: Any, where: str) -> Any:

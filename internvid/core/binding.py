@@ -39,7 +39,7 @@ def seal_of(annotation: Annotation) -> bytes:
 
 
 def seal(origin_digest: bytes, status: str, value: Any, extras: Mapping[str, Any]) -> bytes:
-    """The same from its pieces, as they are read back from a column."""
+    """The seal of an answer from its pieces, as they are read back from a column."""
     text = json.dumps(
         [status, value, dict(sorted(extras.items()))],
         ensure_ascii=False,

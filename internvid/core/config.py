@@ -67,7 +67,7 @@ class Members(Protocol):
         ...
 
     def closed(self, member: Any) -> Any:
-        """The same as it stands in the list."""
+        """A member in the form in which the list keeps it."""
         ...
 
 

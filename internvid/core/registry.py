@@ -217,7 +217,7 @@ def _entry_points(kind: str) -> Iterable[metadata.EntryPoint]:
 def _load(kind: str, target: str) -> type[Any]:
     module_name, _, attribute = target.partition(":")
     try:
-        found = getattr(import_named(module_name), attribute)
+        component = getattr(import_named(module_name), attribute)
     except ModuleNotFoundError as error:
         raise ComponentUnknownError(
             f"{kind} {target!r} cannot be imported: {error}",
@@ -226,10 +226,10 @@ def _load(kind: str, target: str) -> type[Any]:
         ) from error
     except AttributeError as error:
         raise ComponentUnknownError(f"module {module_name!r} has no {attribute!r}") from error
-    return _checked(kind, target, found)
+    return _checked(kind, target, component)
 
 
-def _checked(kind: str, name: str, found: Any) -> type[Any]:
-    if not (isinstance(found, type) and dataclasses.is_dataclass(found)):
-        raise ComponentUnknownError(f"{kind} {name!r} is not a dataclass: {found!r}")
-    return found
+def _checked(kind: str, name: str, component: Any) -> type[Any]:
+    if not (isinstance(component, type) and dataclasses.is_dataclass(component)):
+        raise ComponentUnknownError(f"{kind} {name!r} is not a dataclass: {component!r}")
+    return component

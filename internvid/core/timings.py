@@ -1,7 +1,7 @@
 """Where the time goes: stages and counts of one run, reported by whoever does the work.
 
 Components and loaders write `with stage("model"):` and `count("tokens", n)` around their work;
-plans, progress and benchmarks read the sums. Threads add to the same ledger.
+plans, progress and benchmarks read the sums. Threads add to the same timings.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass
-class Ledger:
+class Timings:
     """Sums of one run.
 
     Attributes:
@@ -27,36 +27,36 @@ class Ledger:
     counts: Counter[str] = field(default_factory=Counter)
 
 
-_ledgers: list[Ledger] = []
+_timings: list[Timings] = []
 _lock = threading.Lock()
 
 
 @contextmanager
-def collecting() -> Iterator[Ledger]:
+def collecting() -> Iterator[Timings]:
     """Collect everything reported, from any thread, while the block runs."""
-    ledger = Ledger()
+    timings = Timings()
     with _lock:
-        _ledgers.append(ledger)
+        _timings.append(timings)
     try:
-        yield ledger
+        yield timings
     finally:
         with _lock:
             # By identity: two ledgers with equal sums are still two.
-            _ledgers[:] = [each for each in _ledgers if each is not ledger]
+            _timings[:] = [each for each in _timings if each is not timings]
 
 
-def carry_over(other: Ledger) -> None:
+def carry_over(other: Timings) -> None:
     """Report here what another process collected."""
     with _lock:
-        for ledger in _ledgers:
-            ledger.seconds.update(other.seconds)
-            ledger.counts.update(other.counts)
+        for timings in _timings:
+            timings.seconds.update(other.seconds)
+            timings.counts.update(other.counts)
 
 
 @contextmanager
 def stage(name: str) -> Iterator[None]:
     """Report the wall time of the block under that name. Nested stages count twice."""
-    if not _ledgers:
+    if not _timings:
         yield
         return
     started = time.perf_counter()
@@ -65,14 +65,14 @@ def stage(name: str) -> Iterator[None]:
     finally:
         spent = time.perf_counter() - started
         with _lock:
-            for ledger in _ledgers:
+            for timings in _timings:
                 # A Counter adds floats as well as ints.
-                ledger.seconds[name] += spent  # type: ignore[assignment]
+                timings.seconds[name] += spent  # type: ignore[assignment]
 
 
 def count(name: str, number: int = 1) -> None:
     """Report that so many were done."""
-    if _ledgers:
+    if _timings:
         with _lock:
-            for ledger in _ledgers:
-                ledger.counts[name] += number
+            for timings in _timings:
+                timings.counts[name] += number

@@ -31,14 +31,14 @@ def find_weights(name: str) -> Path | None:
 
 
 def require_weights(name: str) -> Path:
-    """The same, for when they must be there.
+    """The folder of a model whose weights must be on this machine.
 
     Raises:
         WeightsMissingError: they are not; the message says how to get them.
     """
-    found = find_weights(name)
-    if found is not None:
-        return found
+    folder = find_weights(name)
+    if folder is not None:
+        return folder
     repository = name.partition("@")[0]
     if not _is_hub_name(repository):
         raise WeightsMissingError(

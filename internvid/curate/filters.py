@@ -67,7 +67,9 @@ class ByReason:
         return member
 
 
-def judge(row: Mapping[str, Any], rules: Sequence[FilterRule]) -> tuple[bool, str, float | None]:
+def apply_filters(
+    row: Mapping[str, Any], rules: Sequence[FilterRule]
+) -> tuple[bool, str, float | None]:
     """(kept, reason, value) by the first rule that fails; a null or absent value fails none."""
     for rule in rules:
         value = row.get(rule.column)

@@ -56,8 +56,8 @@ def funnel(dataset: Dataset) -> list[dict[str, Any]]:
         "from (select if(kept, 'kept', reason) as outcome, duration_seconds from all_clips) "
         "group by outcome order by outcome <> 'kept', clips desc, outcome"
     )
-    found: list[dict[str, Any]] = rows.to_arrow_table().to_pylist()
-    return found
+    reasons: list[dict[str, Any]] = rows.to_arrow_table().to_pylist()
+    return reasons
 
 
 def _numbers(dataset: Dataset, name: str, quoted: str) -> dict[str, Any]:

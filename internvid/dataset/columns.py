@@ -94,14 +94,14 @@ def column_progress(layout: Layout, record: Record, cut: str) -> list[dict[str, 
         ids = set(clips.filter(clips["kept"])["clip_id"].to_pylist())
         kept += len(ids)
         for name, key in names.items():
-            found = statuses(layout.column_files(cut, key, part))
-            for clip_id, status in found.items():
+            counted = statuses(layout.column_files(cut, key, part))
+            for clip_id, status in counted.items():
                 if clip_id in ids:
                     counts[name][status] += 1
             counts[name]["stale"] += len(ids & stale_clips(layout, record, cut, key, part))
             staged = statuses(staged_files(layout, cut, key, part))
             counts[name]["staged"] += sum(
-                clip_id in ids and found.get(clip_id) != status
+                clip_id in ids and counted.get(clip_id) != status
                 for clip_id, status in staged.items()
             )
     return [
@@ -117,7 +117,7 @@ def column_progress(layout: Layout, record: Record, cut: str) -> list[dict[str, 
 
 def reasons_of(layout: Layout, record: Record, cut: str, key: str) -> list[dict[str, Any]]:
     """Why clips of a column have no value: `status`, `reason`, `clips`, the most frequent first."""
-    found: dict[tuple[str, str], int] = {}
+    counts: dict[tuple[str, str], int] = {}
     gone = _gone(layout, record)
     for part in (entry["name"] for entry in record.parts):
         files = layout.column_files(cut, key, part)
@@ -129,8 +129,8 @@ def reasons_of(layout: Layout, record: Record, cut: str, key: str) -> list[dict[
         for row in table.to_pylist():
             status, reason = row["status"], row["reason"]
             if status != "ok" and row["clip_id"] in ids:
-                found[status, reason or ""] = found.get((status, reason or ""), 0) + 1
-    ordered = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+                counts[status, reason or ""] = counts.get((status, reason or ""), 0) + 1
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return [
         {"status": status, "reason": reason, "clips": clips} for (status, reason), clips in ordered
     ]

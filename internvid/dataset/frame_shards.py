@@ -199,11 +199,11 @@ def _decode(shard: Path, place: _Place, wanted: Sequence[int]) -> Iterator[npt.N
             packet = av.Packet(data[start : start + int(place.lengths[at])])
             packet.pts = packet.dts = at
             packets.append(packet)
-        found = _pictures(packets, place.header, set(numbers))
-        if found is None:
+        pictures = _pictures(packets, place.header, set(numbers))
+        if pictures is None:
             raise VideoUnreadableError(f"{shard.name}: a clip is damaged", reason="no_frames")
         for at in numbers:
-            yield found[at]
+            yield pictures[at]
 
 
 def _pictures(
@@ -223,8 +223,8 @@ def _pictures(
     except av.error.FFmpegError:
         tools.forget(header)
         return None
-    found = {frame.pts: tools.paint(frame) for frame in frames if frame.pts in wanted}
-    return found if len(found) == len(wanted) else None
+    pictures = {frame.pts: tools.paint(frame) for frame in frames if frame.pts in wanted}
+    return pictures if len(pictures) == len(wanted) else None
 
 
 class _Tools(threading.local):

@@ -293,11 +293,11 @@ def row_group_owners(file: pq.ParquetFile) -> list[str]:
     index = file.schema_arrow.get_field_index("video_id")
     metadata = file.metadata
     # A group without rows, as other writers make for an empty table, has no statistics.
-    found = [
+    owners = [
         metadata.row_group(group).column(index).statistics
         for group in range(metadata.num_row_groups)
     ]
-    return ["" if each is None else str(each.min) for each in found]
+    return ["" if each is None else str(each.min) for each in owners]
 
 
 @contextmanager
@@ -333,17 +333,17 @@ def discard_temporaries(root: Path) -> None:
     may be at work all the same: its files stay, until they are a day old.
     """
     with storage_errors(root):
-        found = [
+        leftovers = [
             Path(folder, name)
             for folder, _, names in os.walk(root)
             for name in filter(is_temporary, names)
         ]
-        if not found:
+        if not leftovers:
             return
         # The clock of the folder's server need not be ours.
         with tempfile.TemporaryFile(dir=root) as file:
             now = os.fstat(file.fileno()).st_mtime
-        for path in found:
+        for path in leftovers:
             if is_left_over(path, now):
                 path.unlink(missing_ok=True)
 

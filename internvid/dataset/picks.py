@@ -114,14 +114,14 @@ class SpanPicks(Sequence[Pick]):
 
 def span_picks_index(files: Sequence[Path]) -> dict[str, tuple[tuple[Path, int], ...]]:
     """clip_id -> where its picks lie, over the generations of one part of a pick set."""
-    found: dict[str, tuple[tuple[Path, int], ...]] = {}
+    index: dict[str, tuple[tuple[Path, int], ...]] = {}
     for path in files:
         with reading_part(path), pq.ParquetFile(path) as file:
             for group in range(file.metadata.num_row_groups):
                 ids = file.read_row_group(group, columns=["clip_id"])["clip_id"].to_pylist()
                 for clip_id in dict.fromkeys(ids):
-                    found[clip_id] = (*found.get(clip_id, ()), (path, group))
-    return found
+                    index[clip_id] = (*index.get(clip_id, ()), (path, group))
+    return index
 
 
 def _row_pick(row: dict[str, Any]) -> Pick:

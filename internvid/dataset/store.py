@@ -163,7 +163,7 @@ class Dataset:
         limit: int | None = None,
         of_video: Collection[str] | None = (),
     ) -> duckdb.DuckDBPyRelation:
-        """The same as a relation, for more than memory holds.
+        """Clips as a DuckDB relation, for more of them than memory holds.
 
         Args:
             subset: only the clips of that subset.
@@ -199,15 +199,15 @@ class Dataset:
         `video_<name>` where a clip has a column of that name, capitals aside.
         """
         used = {name.lower() for name in self.sql("select * from all_clips limit 0").columns}
-        found: dict[str, str] = {}
+        shown_names: dict[str, str] = {}
         for name in self.sql("select * from videos limit 0").columns:
             shown = name
             while shown.lower() in used:
                 shown = f"video_{shown}"
             if name != "video_id":
                 used.add(shown.lower())
-                found[name] = shown
-        return found
+                shown_names[name] = shown
+        return shown_names
 
     def rows_with_source(
         self, relation: duckdb.DuckDBPyRelation
@@ -220,8 +220,8 @@ class Dataset:
         uri, metadata = (self.video_columns[name] for name in SOURCE_COLUMNS)
         for batch in relation.to_arrow_reader(1024):
             for row in checked_ids(batch, self.root).to_pylist():
-                found, said = row.pop(uri), row.pop(metadata)
-                yield row, found, json.loads(said) if said else {}
+                source_uri, described = row.pop(uri), row.pop(metadata)
+                yield row, source_uri, json.loads(described) if described else {}
 
     def subset_path(self, name: str) -> Path:
         """The ids of a subset.
@@ -282,8 +282,8 @@ class Dataset:
                 "order by status <> 'ok', uri limit 1",
                 [video_id],
             ).fetchall()
-        uri, said = rows[0] if rows else (None, None)
-        return uri, json.loads(said) if said else {}
+        uri, described = rows[0] if rows else (None, None)
+        return uri, json.loads(described) if described else {}
 
     def pictures(self, clip_id: str) -> list[tuple[float, PIL.Image.Image]]:
         """The stored frames of a clip: (seconds from the video's start, RGB image)."""
@@ -300,12 +300,12 @@ class Dataset:
         """The stored frames of a clip as JPEG bytes, in time order."""
         row = self.clip(clip_id)
         with self.reading():
-            found = self.connection.execute(
+            rows = self.connection.execute(
                 "select pts_seconds, jpeg from picks where video_id = ? and frame >= ? "
                 "and frame < ? order by frame",
                 [row["video_id"], row["start_frame"], row["end_frame"]],
             ).fetchall()
-        yield from found
+        yield from rows
 
     def _view_statements(self) -> dict[str, str]:
         scan, cut = self.record.scan, self.record.cut

@@ -27,11 +27,11 @@ def list_subsets(layout: Layout, record: Record) -> list[dict[str, Any]]:
 
     Ids of an earlier cut hold under the current one where both have the same span.
     """
-    found = []
+    listed = []
     for name in subset_names(layout):
         facts = subset_facts(layout, name)
         cut = facts["recipe"].get("cut") if facts else None
-        found.append(
+        listed.append(
             {
                 "subset": name,
                 "clips": facts.get("clips"),
@@ -39,4 +39,4 @@ def list_subsets(layout: Layout, record: Record) -> list[dict[str, Any]]:
                 "is_current": cut == record.cut,
             }
         )
-    return found
+    return listed

@@ -157,16 +157,16 @@ def check_pairs(pairs: npt.ArrayLike, shape: tuple[int, int]) -> Pairs:
     Raises:
         ConfigInvalidError: there is none, or one lies outside the matrix.
     """
-    found = np.asarray(pairs, dtype=np.int64)
-    if found.ndim != 2 or found.shape[1:] != (2,) or not len(found):
+    checked = np.asarray(pairs, dtype=np.int64)
+    if checked.ndim != 2 or checked.shape[1:] != (2,) or not len(checked):
         raise ConfigInvalidError(
-            f"pairs must be [P, 2] of (video, text), got shape {list(found.shape)}"
+            f"pairs must be [P, 2] of (video, text), got shape {list(checked.shape)}"
         )
-    if found.min() < 0 or (found >= shape).any():
+    if checked.min() < 0 or (checked >= shape).any():
         raise ConfigInvalidError(
-            f"a pair lies outside {shape[0]} videos x {shape[1]} texts: largest {found.max(0)}"
+            f"a pair lies outside {shape[0]} videos x {shape[1]} texts: largest {checked.max(0)}"
         )
-    return np.unique(found, axis=0)
+    return np.unique(checked, axis=0)
 
 
 def rank_pairs(
@@ -277,12 +277,12 @@ def summarise_ranks(ranks: npt.ArrayLike, prefix: str = "") -> dict[str, float]:
     Raises:
         ConfigInvalidError: there are none.
     """
-    found = np.asarray(ranks)
-    if not found.size:
+    ranked = np.asarray(ranks)
+    if not ranked.size:
         raise ConfigInvalidError("there are no ranks to summarise")
-    numbers = {f"{prefix}r{k}": 100.0 * float((found <= k).mean()) for k in RECALL_AT}
-    numbers[f"{prefix}median_rank"] = float(np.median(found))
-    numbers[f"{prefix}mean_rank"] = float(found.mean())
+    numbers = {f"{prefix}r{k}": 100.0 * float((ranked <= k).mean()) for k in RECALL_AT}
+    numbers[f"{prefix}median_rank"] = float(np.median(ranked))
+    numbers[f"{prefix}mean_rank"] = float(ranked.mean())
     return numbers
 
 

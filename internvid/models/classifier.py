@@ -52,9 +52,9 @@ class ImageClassifier:
         with loaded.lock, torch.inference_mode(), stage("model"):
             with stage("preprocess"):
                 inputs = loaded.place(dict(loaded.processor(list(images), return_tensors="pt")))
-            found = loaded.model(**inputs).logits.float().softmax(-1)
+            probabilities = loaded.model(**inputs).logits.float().softmax(-1)
         count("frames", len(images))
-        return np.asarray(found.cpu().numpy(), np.float32)
+        return np.asarray(probabilities.cpu().numpy(), np.float32)
 
     def _model(self) -> Pretrained:
         if not self._loaded:

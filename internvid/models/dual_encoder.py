@@ -89,9 +89,9 @@ class DualEncoder:
             with stage("preprocess"):
                 processor = loaded.processor.image_processor
                 inputs = loaded.place(dict(processor(list(images), return_tensors="pt")))
-            found = _unit(loaded.model.get_image_features(**inputs))
+            features = _unit(loaded.model.get_image_features(**inputs))
         count("frames", len(images))
-        return found
+        return features
 
     def text_features(self, texts: Sequence[str]) -> Features:
         """float32 [N, D] of N texts, cut to what the model reads, each row of unit length."""
@@ -174,7 +174,7 @@ class VideoEncoder:
         self._model()
 
     def clip_features(self, clips: Sequence[Sequence[Image.Image]]) -> Features:
-        """Of frames spread over each clip; where there are fewer, the last is repeated."""
+        """Features of frames spread over each clip; where there are fewer, the last is repeated."""
         model = self._model()
         # Pictures of one clip may differ in size, where its video does.
         videos = [
@@ -182,15 +182,15 @@ class VideoEncoder:
             for clip in clips
         ]
         with stage("model"):
-            found = model.encode_video(videos, frames=model.config.frames)
+            features = model.encode_video(videos, frames=model.config.frames)
         count("frames", sum(len(video) for video in videos))
-        return np.asarray(found.float().cpu().numpy(), np.float32)
+        return np.asarray(features.float().cpu().numpy(), np.float32)
 
     def text_features(self, texts: Sequence[str]) -> Features:
-        """Of texts as they are."""
+        """Features of texts, unchanged."""
         with stage("model"):
-            found = self._model().encode_text(list(texts))
-        return np.asarray(found.float().cpu().numpy(), np.float32)
+            features = self._model().encode_text(list(texts))
+        return np.asarray(features.float().cpu().numpy(), np.float32)
 
     def describe(self) -> Mapping[str, Any]:
         """Config, preprocessing and dtype."""
@@ -211,8 +211,8 @@ def _viclip(checkpoint: Checkpoint) -> Any:
 
     device = choose_device(checkpoint.device)
     dtype = choose_dtype(checkpoint.dtype, device)
-    found = find_weights(checkpoint.name)
-    source: str | Path = checkpoint.name if found is None else found
+    place = find_weights(checkpoint.name)
+    source: str | Path = checkpoint.name if place is None else place
     key = (str(source), str(device), str(dtype))
     if key not in _viclips:
         model = ViCLIP.from_pretrained(source, device=device, dtype=dtype)
@@ -335,8 +335,8 @@ def _read_state(path: str) -> dict[str, npt.NDArray[np.float64]]:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         # Damaged and hostile files raise whatever their parser raises.
-        told = str(error).strip().splitlines()
-        raise _no_head(path, told[0][:200] if told else type(error).__name__) from error
+        lines = str(error).strip().splitlines()
+        raise _no_head(path, lines[0][:200] if lines else type(error).__name__) from error
     if not isinstance(state, Mapping):
         raise _no_head(path, f"it holds a {type(state).__name__}")
     return {

@@ -15,7 +15,7 @@ _SPACES = re.compile(r"\s+")
 
 
 @dataclass(frozen=True)
-class Said:
+class Generated:
     """One answer of a model.
 
     Attributes:
@@ -34,7 +34,9 @@ def clean(text: str) -> str:
     return " ".join("".join(kept).split())
 
 
-def read_out(model: Any, tokenizer: Any, sequences: Any, given: Any | None = None) -> list[Said]:
+def read_out(
+    model: Any, tokenizer: Any, sequences: Any, given: Any | None = None
+) -> list[Generated]:
     """Texts of generated sequences.
 
     Args:
@@ -55,19 +57,19 @@ def read_out(model: Any, tokenizer: Any, sequences: Any, given: Any | None = Non
     count("tokens", sum(len(row) for row in rows))
     # Writing stops at a token that ends a text, or when no more tokens are allowed.
     return [
-        Said(clean(text), bool(row and ends) and not ends & set(row))
+        Generated(clean(text), bool(row and ends) and not ends & set(row))
         for text, row in zip(texts, rows, strict=True)
     ]
 
 
-def without_prompt(said: Iterable[Said], prompt: str) -> list[Said]:
-    """The same without the prompt, where a text begins with it."""
+def without_prompt(generated: Iterable[Generated], prompt: str) -> list[Generated]:
+    """Texts without the prompt, where they begin with it."""
     start = clean(prompt).casefold()
     return [
-        Said(each.text[len(start) :].strip(), each.is_cut)
+        Generated(each.text[len(start) :].strip(), each.is_cut)
         if start and each.text.casefold().startswith(start)
         else each
-        for each in said
+        for each in generated
     ]
 
 
@@ -79,12 +81,12 @@ def _end_tokens(model: Any, tokenizer: Any) -> set[int]:
         *(getattr(each, "generation_config", None) for each in (model, inner)),
         *(written, tokenizer),
     )
-    found: set[int] = set()
+    tokens: set[int] = set()
     for holder in holders:
         for name in ("eos_token_id", "sep_token_id", "pad_token_id"):
             value = getattr(holder, name, None)
-            found |= {value} if isinstance(value, int) else set(value or ())
-    return found
+            tokens |= {value} if isinstance(value, int) else set(value or ())
+    return tokens
 
 
 def _silent_tokens(model: Any, tokenizer: Any) -> set[int]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from internvid.core.errors import ConfigInvalidError
 from internvid.core.timings import count, stage
-from internvid.models.generated_texts import Said, read_out, without_prompt
+from internvid.models.generated_texts import Generated, read_out, without_prompt
 from internvid.models.pretrained import IMAGE_TO_TEXT, Checkpoint, Pretrained, load
 from internvid.models.vision_chat import VisionChat, has_chat
 
@@ -57,7 +57,7 @@ class ImageToText:
         """What is really said to the model beside the picture."""
         return prompt or (CHAT_PROMPT if has_chat(self.open()) else "")
 
-    def describe(self, images: Sequence[Image.Image], prompt: str = "") -> list[Said]:
+    def describe(self, images: Sequence[Image.Image], prompt: str = "") -> list[Generated]:
         """One answer per picture, in order.
 
         Args:
@@ -78,9 +78,9 @@ class ImageToText:
                 **inputs, max_new_tokens=self.maximum_tokens, num_beams=self.beams
             )
             tokenizer = loaded.processor.tokenizer
-            said = read_out(loaded.model, tokenizer, sequences, inputs.get("input_ids"))
+            generated = read_out(loaded.model, tokenizer, sequences, inputs.get("input_ids"))
         count("frames", len(images))
-        return without_prompt(said, prompt)
+        return without_prompt(generated, prompt)
 
 
 def _inputs(loaded: Pretrained, images: list[Any], prompt: str) -> dict[str, Any]:

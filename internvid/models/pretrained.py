@@ -351,28 +351,28 @@ def _auto_class(transformers: Any, config: Any, kind: Kind, folder: Path, *, tru
                 return auto
             if trust and name in (getattr(config, "auto_map", None) or {}):
                 return auto
-    found = ", ".join(getattr(config, "architectures", None) or ()) or "unknown class"
+    architectures = ", ".join(getattr(config, "architectures", None) or ()) or "unknown class"
     raise ConfigInvalidError(
-        f"{folder} is {found} (model type {config.model_type!r}); wanted is {kind.wanted}"
+        f"{folder} is {architectures} (model type {config.model_type!r}); wanted is {kind.wanted}"
     )
 
 
 def _load_error(folder: Path, error: Exception) -> InternvidError:
-    told = _first_line(error)
+    reason = _first_line(error)
     if _needs_code(folder) and ("trust_remote_code" in str(error) or "model type" in str(error)):
         return ConfigInvalidError(
             f"{folder} needs Python code that comes with it, which is not run by default",
             hint="read that code; if you trust it: --set trust_remote_code=true",
         )
     if isinstance(error, ImportError):
-        return DependencyMissingError(f"{folder} needs a package that is not installed: {told}")
+        return DependencyMissingError(f"{folder} needs a package that is not installed: {reason}")
     if "model type" in str(error):
         return ConfigInvalidError(
-            f"the installed transformers does not know the architecture of {folder}: {told}",
+            f"the installed transformers does not know the architecture of {folder}: {reason}",
             hint='pip install -U transformers, within the range of "internvid[caption]"',
         )
     return WeightsMissingError(
-        f"{folder} cannot be loaded: {type(error).__name__}: {told}",
+        f"{folder} cannot be loaded: {type(error).__name__}: {reason}",
         hint="its files are damaged, incomplete or of another kind; fetch them again",
     )
 

@@ -106,8 +106,8 @@ def _chat_template(folder: Path) -> str | None:
     if plain.is_file():
         return plain.read_text("utf-8")
     if older.is_file():
-        found = json.loads(older.read_text("utf-8")).get("chat_template")
-        return found if isinstance(found, str) else None
+        template = json.loads(older.read_text("utf-8")).get("chat_template")
+        return template if isinstance(template, str) else None
     return None
 
 

@@ -200,7 +200,7 @@ class SpeechRecogniser:
         options: dict[str, Any] = {"return_timestamps": True}
         if self.language:
             options["language"] = self.language
-        found: list[SpokenLine] = []
+        lines: list[SpokenLine] = []
         for start in range(0, len(sound), window):
             part = sound[start : start + window]
             inputs = extractor(part, sampling_rate=SAMPLE_RATE, return_tensors="pt")
@@ -210,9 +210,9 @@ class SpeechRecogniser:
                 no_speech = _no_speech(loaded, placed)
             offset = start / SAMPLE_RATE
             end = offset + len(part) / SAMPLE_RATE
-            found += _lines(loaded, ids[0], offset, end, no_speech)
+            lines += _lines(loaded, ids[0], offset, end, no_speech)
         most = self.hearing.compression_ratio_threshold
-        return [line for line in found if _compression_ratio(line.text) <= most]
+        return [line for line in lines if _compression_ratio(line.text) <= most]
 
     def _voices(self, sound: Sound) -> Sound:
         """The sound with silence where nobody speaks; empty where nobody speaks at all."""
@@ -309,8 +309,8 @@ def _no_speech(loaded: Pretrained, inputs: dict[str, Any]) -> float | None:
 
 
 def _token_id(tokenizer: Any, name: str) -> int | None:
-    found = tokenizer.convert_tokens_to_ids(name)
-    return found if isinstance(found, int) and found != tokenizer.unk_token_id else None
+    token = tokenizer.convert_tokens_to_ids(name)
+    return token if isinstance(token, int) and token != tokenizer.unk_token_id else None
 
 
 def _lines(
@@ -319,7 +319,7 @@ def _lines(
     """Lines between the time stamps of one window."""
     tokenizer = getattr(loaded.processor, "tokenizer", loaded.processor)
     first = int(loaded.model.generation_config.no_timestamps_token_id) + 1
-    found, words, began = [], [], offset
+    lines, words, began = [], [], offset
     for token in ids.tolist():
         if token < first:
             words.append(token)
@@ -327,7 +327,7 @@ def _lines(
         at = min(end, offset + (token - first) * 0.02)
         text = str(tokenizer.decode(words, skip_special_tokens=True)).strip()
         if text:
-            found.append(SpokenLine(began, max(began, at), text, (), no_speech))
+            lines.append(SpokenLine(began, max(began, at), text, (), no_speech))
         words, began = [], at
     text = str(tokenizer.decode(words, skip_special_tokens=True)).strip()
-    return [*found, SpokenLine(began, end, text, (), no_speech)] if text else found
+    return [*lines, SpokenLine(began, end, text, (), no_speech)] if text else lines

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from internvid.core.timings import count, stage
-from internvid.models.generated_texts import Said, read_out
+from internvid.models.generated_texts import Generated, read_out
 from internvid.models.pretrained import TEXT_TO_TEXT, Checkpoint, Pretrained, load
 
 
@@ -40,37 +40,37 @@ class TextToText:
             self._loaded.append(load(self.checkpoint, TEXT_TO_TEXT))
         return self._loaded[0]
 
-    def rewrite(self, texts: Sequence[str]) -> list[Said]:
+    def rewrite(self, texts: Sequence[str]) -> list[Generated]:
         """One answer per text, in order."""
         loaded = self.open()
         tokens = [self._tokens(loaded, text) for text in texts]
-        said: list[Said] = [Said("")] * len(texts)
+        generated: list[Generated] = [Generated("")] * len(texts)
         for batch in _buckets(tokens, self.batch_tokens):
             answers = self._write(loaded, [tokens[at] for at in batch])
             for at, answer in zip(batch, answers, strict=True):
-                said[at] = answer
-        return said
+                generated[at] = answer
+        return generated
 
     def _tokens(self, loaded: Pretrained, text: str) -> list[int]:
         tokenizer = loaded.processor
         longest = self.maximum_input_tokens
         if loaded.model.config.is_encoder_decoder:
-            found: list[int] = tokenizer(text, truncation=True, max_length=longest)["input_ids"]
-            return found
+            tokens: list[int] = tokenizer(text, truncation=True, max_length=longest)["input_ids"]
+            return tokens
         kept = tokenizer(text, add_special_tokens=False)["input_ids"]
         if len(kept) > longest:
             text = tokenizer.decode(kept[:longest])
         if not tokenizer.chat_template:
             plain: list[int] = tokenizer(text)["input_ids"]
             return plain
-        asked = tokenizer.apply_chat_template(
+        templated = tokenizer.apply_chat_template(
             [{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True
         )
         # The template writes the special tokens itself.
-        whole: list[int] = tokenizer(asked, add_special_tokens=False)["input_ids"]
+        whole: list[int] = tokenizer(templated, add_special_tokens=False)["input_ids"]
         return whole
 
-    def _write(self, loaded: Pretrained, rows: Sequence[list[int]]) -> list[Said]:
+    def _write(self, loaded: Pretrained, rows: Sequence[list[int]]) -> list[Generated]:
         import torch
 
         tokenizer, causal = loaded.processor, not loaded.model.config.is_encoder_decoder
@@ -87,11 +87,11 @@ class TextToText:
             sequences = loaded.model.generate(
                 **inputs, max_new_tokens=self.maximum_tokens, num_beams=self.beams
             )
-            said = read_out(
+            generated = read_out(
                 loaded.model, tokenizer, sequences, inputs["input_ids"] if causal else None
             )
         count("texts", len(rows))
-        return said
+        return generated
 
 
 def _buckets(tokens: Sequence[Sequence[int]], batch_tokens: int) -> Iterator[list[int]]:

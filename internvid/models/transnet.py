@@ -248,9 +248,9 @@ def _check_parameters(state: State, origin: str) -> None:
         ],
     }
     if any(troubles.values()):
-        told = "; ".join(f"{what}: {_some(keys)}" for what, keys in troubles.items() if keys)
+        problems = "; ".join(f"{what}: {_some(keys)}" for what, keys in troubles.items() if keys)
         raise ConfigInvalidError(
-            f"{origin} is no TransNet V2 checkpoint: {told}",
+            f"{origin} is no TransNet V2 checkpoint: {problems}",
             hint="it must be the state dict of the public PyTorch port, nothing around it",
         )
     broken = [key for key in expected if not bool(torch.isfinite(state[key]).all())]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from internvid.core.errors import ConfigInvalidError
 from internvid.core.timings import count, stage
-from internvid.models.generated_texts import Said, read_out
+from internvid.models.generated_texts import Generated, read_out
 from internvid.models.pretrained import IMAGE_TO_TEXT, Checkpoint, Pretrained, load
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class VisionChat:
             self._loaded.append(loaded)
         return self._loaded[0]
 
-    def answer(self, conversations: Sequence[Conversation]) -> list[Said]:
+    def answer(self, conversations: Sequence[Conversation]) -> list[Generated]:
         """One answer per conversation, in order; they go through the model as one batch.
 
         Args:
@@ -75,9 +75,9 @@ class VisionChat:
                 **inputs, max_new_tokens=self.maximum_tokens, num_beams=self.beams
             )
             tokenizer = loaded.processor.tokenizer
-            said = read_out(loaded.model, tokenizer, sequences, inputs["input_ids"])
+            generated = read_out(loaded.model, tokenizer, sequences, inputs["input_ids"])
         count("frames", sum(len(images) for images, _ in conversations))
-        return said
+        return generated
 
 
 def has_chat(loaded: Pretrained) -> bool:

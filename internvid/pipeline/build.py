@@ -90,7 +90,7 @@ def build(
         InternvidError: misuse, a busy dataset, a full disk. A bad source is no error: it
             becomes a failed row.
     """
-    told = progress or BuildProgress()
+    shown = progress or BuildProgress()
     layout = Layout(Path(dataset).absolute())
     known = layout.read_record().metadata if layout.record_path.is_file() else {}
     sources = find_sources(videos, types, known)
@@ -103,7 +103,7 @@ def build(
         moves = (remap(layout, moved),) if moved else ()
         notes = moves + plan_sources(layout, record, sources, retry=retry)
         executor = LocalExecutor(workers=count)
-        run = _Run(layout, record, recipe, executor, told)
+        run = _Run(layout, record, recipe, executor, shown)
         run.scan()
         run.cut()
         run.annotate()
@@ -229,11 +229,11 @@ class _Run:
                 tuple(self.parts),
                 gone=gone_videos(self.layout, self.scan_key, self.parts),
             )
-            found = survey(job)
-            if found.asked:
+            surveyed = survey(job)
+            if surveyed.asked:
                 set_up(component)
                 (job,) = give_pick_sets([job], [True], self.executor, AnnotateProgress())
-            write_column(job, found, self.executor, AnnotateProgress())
+            write_column(job, surveyed, self.executor, AnnotateProgress())
             note_column(self.record, job)
             self.columns[name] = key
 
@@ -254,7 +254,7 @@ class _Run:
         self.layout.write_record(record)
 
     def finish(self) -> BuildSummary:
-        """Count what is there and write the run's ledger."""
+        """Count what is there and write the run's timings."""
         self.progress.enter("done")
         # A source that was tried again or replaced has several rows; the last one holds.
         columns = ["uri", "status", "scan_mode"]
@@ -276,7 +276,7 @@ class _Run:
             seconds=self.progress.elapsed_seconds,
             notes=self._notes_on(modes),
         )
-        self._write_ledger(summary)
+        self._write_run(summary)
         return summary
 
     def _notes_on(self, modes: Sequence[str | None]) -> tuple[str, ...]:
@@ -289,7 +289,7 @@ class _Run:
         )
         return (note,)
 
-    def _write_ledger(self, summary: BuildSummary) -> None:
+    def _write_run(self, summary: BuildSummary) -> None:
         facts = {
             "seconds": round(summary.seconds, 3),
             "recipe": {"name": self.recipe.name, **plain(identity(self.recipe.cut))},

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from internvid.core.contracts import PickFacts, RelatingSignal
 from internvid.core.types import Shot, Timeline, TimeSpan, make_clip_id
-from internvid.curate.filters import judge
+from internvid.curate.filters import apply_filters
 from internvid.dataset.layout import Layout
 from internvid.dataset.parts import (
     commit_table,
@@ -92,7 +92,7 @@ def cut_video(
             for row, changed in zip(rows, signal.relate(rows, picks), strict=True):
                 row.update(changed)
     for row in rows:
-        row["kept"], row["reason"], row["reason_value"] = judge(row, recipe.filters)
+        row["kept"], row["reason"], row["reason_value"] = apply_filters(row, recipe.filters)
     return rows
 
 

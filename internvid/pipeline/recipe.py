@@ -13,7 +13,11 @@ from internvid.core.config import fingerprint, identity, named_by
 from internvid.core.errors import ConfigInvalidError
 from internvid.curate.filters import DEFAULT_FILTERS, ByReason, FilterRule
 from internvid.dataset.names import NAME
-from internvid.pipeline.recipe_validation import refuse_blind_rules, refuse_names, rehearse
+from internvid.pipeline.recipe_validation import (
+    refuse_blind_rules,
+    refuse_names,
+    validate_components,
+)
 from internvid.scan.scan import ScanRecipe
 from internvid.shots.detect import scan_for
 from internvid.shots.stitch import Stitch
@@ -76,8 +80,8 @@ class Recipe:
 
     def settings(self) -> list[dict[str, str]]:
         """Every `setting` of it with its `value`, both as `--set` takes them."""
-        found = settings_of(self)
-        return [{"setting": path, "value": spell(value)} for path, value in found.items()]
+        settings = settings_of(self)
+        return [{"setting": path, "value": spell(value)} for path, value in settings.items()]
 
     def check(self) -> None:
         """Find out before anything is read or written what cannot work together.
@@ -89,7 +93,7 @@ class Recipe:
         signals = self.cut.signal_components()
         refuse_blind_rules(self.cut.filters, signals)
         refuse_names(self.captioners, signals)
-        rehearse(self.cut.detector, signals, scan.column_specs())
+        validate_components(self.cut.detector, signals, scan.column_specs())
 
     def complete_scan(self) -> ScanRecipe:
         """The scan with the observers that the detector asks for: what is really run.

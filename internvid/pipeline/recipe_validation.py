@@ -79,7 +79,9 @@ def _is_number(kind: pa.DataType) -> bool:
     return bool(types.is_boolean(kind) or types.is_integer(kind) or types.is_floating(kind))
 
 
-def rehearse(detector: Detector, signals: Sequence[Any], specs: Mapping[str, ColumnSpec]) -> None:
+def validate_components(
+    detector: Detector, signals: Sequence[Any], specs: Mapping[str, ColumnSpec]
+) -> None:
     """Run detector and signals over two seconds in which nothing happens.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The ledger of a run: the only place in a dataset where times stand."""
+"""The timings of a run: the only place in a dataset where times stand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from internvid import __version__
+from internvid._version import __version__
 from internvid.dataset.layout import Layout
 from internvid.dataset.parts import commit_json
 
@@ -19,7 +19,7 @@ from internvid.dataset.parts import commit_json
 def write_run(layout: Layout, facts: Mapping[str, Any]) -> None:
     """Write `runs/<id>/run.json`: these facts, the clock, the versions and the machine."""
     now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    ledger = {
+    timings = {
         "finished": now,
         **facts,
         "versions": {
@@ -29,4 +29,4 @@ def write_run(layout: Layout, facts: Mapping[str, Any]) -> None:
         },
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
     }
-    commit_json(layout.run(f"{now}-{uuid.uuid4().hex[:6]}") / "run.json", ledger)
+    commit_json(layout.run(f"{now}-{uuid.uuid4().hex[:6]}") / "run.json", timings)

@@ -69,7 +69,7 @@ def scan_source(task: ScanTask, report: Any) -> dict[str, Any]:
     the source's own fault becomes a failed row; a full disk or a wrong setting stops the run.
     """
 
-    def told(seconds: float, claimed: float | None) -> None:
+    def report_time(seconds: float, claimed: float | None) -> None:
         report((seconds, claimed))
 
     discard_stage(task.stage)
@@ -77,12 +77,12 @@ def scan_source(task: ScanTask, report: Any) -> dict[str, Any]:
     try:
         path = _local_path(task.uri)
         stamp = stamp_file(path)
-        video_id = hash_file(path, lambda: told(0.0, None))
+        video_id = hash_file(path, lambda: report_time(0.0, None))
         row["stamp"] = dataclasses.astuple(stamp)
         if video_id in _known_ids(task.known):
             row.update(video_id=video_id, status="duplicate")
         else:
-            result = _scan(task, path, video_id, told)
+            result = _scan(task, path, video_id, report_time)
             if stamp_file(path) != stamp:
                 del row["stamp"]
                 raise VideoUnreadableError("it changed while it was read", reason="changing")
@@ -95,11 +95,11 @@ def scan_source(task: ScanTask, report: Any) -> dict[str, Any]:
     return row
 
 
-def _scan(task: ScanTask, path: Path, video_id: str, told: Any) -> ScanResult:
+def _scan(task: ScanTask, path: Path, video_id: str, report_time: Any) -> ScanResult:
     with part_writer(task.stage.with_suffix(".picks"), PICK_SCHEMA) as writer:
         sink = _PickSink(writer, video_id, task.stage)
         try:
-            result = scan_video(path, task.recipe, sink.keep, told, video_id)
+            result = scan_video(path, task.recipe, sink.keep, report_time, video_id)
         except OSError as error:
             # Writing has its own error, so this one came from reading.
             raise VideoUnreadableError(f"reading failed: {type(error).__name__}") from error
@@ -245,8 +245,8 @@ class PartStage:
 
     @property
     def _known_in(self) -> list[str | None]:
-        found: list[str | None] = self.sources.column("known_in").to_pylist()
-        return found
+        parts: list[str | None] = self.sources.column("known_in").to_pylist()
+        return parts
 
     def seal(self, recipe: ScanRecipe, first_uri: Mapping[str, str]) -> list[dict[str, Any]]:
         """Make the part's tables of its stages; the videos table, written last, seals it.

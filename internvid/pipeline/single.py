@@ -69,14 +69,14 @@ def annotate_video(
         build([str(video)], root, replace(recipe, captioners={}), workers=1)
         layout = Layout(root)
         _refuse_failed(Dataset(layout, layout.read_record()), video)
-        found = {name: _answers(layout, name, one, text) for name, one in components.items()}
+        rows_by_name = {name: _answers(layout, name, one, text) for name, one in components.items()}
         rows = Dataset(layout, layout.read_record()).clips().to_pylist()
         for row in rows:
             yield {
                 "clip_id": row["clip_id"],
                 "start_seconds": row["start_seconds"],
                 "end_seconds": row["end_seconds"],
-                **{name: answers[row["clip_id"]] for name, answers in found.items()},
+                **{name: answers[row["clip_id"]] for name, answers in rows_by_name.items()},
             }
 
 
@@ -136,9 +136,9 @@ def classify_video(
     words = encoder.text_features(fill_templates(labels))
     words = words.reshape(len(labels), len(ACTION_TEMPLATES), -1)
     if recipe is None:
-        found = read_frames(Path(video), count=scorer.frames)
-        pictures = [Image.fromarray(frame) for frame in found.frames]
-        end = float(found.pts_seconds[-1])
+        frames = read_frames(Path(video), count=scorer.frames)
+        pictures = [Image.fromarray(frame) for frame in frames.frames]
+        end = float(frames.pts_seconds[-1])
         vector = encoder.clip_features([pictures])[0]
         return [_labelled(0.0, end, _chances(vector, words, labels))]
     rows = []

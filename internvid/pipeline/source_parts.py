@@ -57,11 +57,11 @@ def plan_sources(
         again = seen.changed(row["uri"], last.video_id)
         if last.status == "failed":
             again = again or retry or (last.may_come_back and _is_readable(row["uri"]))
-        told = row["metadata"] is not None and hash(row["metadata"]) != before.metadata
+        is_changed = row["metadata"] is not None and hash(row["metadata"]) != before.metadata
         # The clips have it, and they are never rewritten.
         moved += not again and row["source_id"] not in (None, before.source_id)
-        renewed += told and not again
-        if again or told:
+        renewed += is_changed and not again
+        if again or is_changed:
             fresh.append(at)
             scanned.update([at] if again else [])
     seen.save()
@@ -88,7 +88,7 @@ def _rows_of(table: pa.Table) -> Iterator[dict[str, Any]]:
 def _completed(
     layout: Layout,
     rows: list[dict[str, Any]],
-    recorded: Mapping[str, _Asked],
+    recorded: Mapping[str, _RecordedSource],
     is_scanned: Sequence[bool],
 ) -> list[dict[str, Any]]:
     """The rows of a part; what an input does not say of a recorded source stays as it was."""
@@ -96,19 +96,19 @@ def _completed(
     before = {
         (part, row["uri"]): row
         for part in parts
-        for row in read_part(layout.sources(part), columns=_SAID).to_pylist()
+        for row in read_part(layout.sources(part), columns=_DESCRIBED).to_pylist()
     }
-    found = []
+    completed = []
     for row, scanned in zip(rows, is_scanned, strict=True):
         if row["uri"] not in recorded:
-            found.append(row)
+            completed.append(row)
             continue
         part = recorded[row["uri"]].part
         old = before[part, row["uri"]]
-        said = {name: old[name] if row[name] is None else row[name] for name in _SAID}
+        described = {name: old[name] if row[name] is None else row[name] for name in _DESCRIBED}
         known = {} if scanned else {"source_id": old["source_id"], "known_in": part}
-        found.append({**said, **known})
-    return found
+        completed.append({**described, **known})
+    return completed
 
 
 def _notes(renewed: int, moved: int) -> Iterator[str]:
@@ -121,7 +121,7 @@ def _notes(renewed: int, moved: int) -> Iterator[str]:
         )
 
 
-class _Asked(NamedTuple):
+class _RecordedSource(NamedTuple):
     """The latest record of a source: where it lies, and what was said of it."""
 
     part: str
@@ -129,18 +129,22 @@ class _Asked(NamedTuple):
     metadata: int  # hash of the text, which holds for this process
 
 
-_SAID = ("uri", "source_id", "metadata")
+_DESCRIBED = ("uri", "source_id", "metadata")
 
 
-def _recorded_sources(layout: Layout, record: Record, wanted: Collection[str]) -> dict[str, _Asked]:
+def _recorded_sources(
+    layout: Layout, record: Record, wanted: Collection[str]
+) -> dict[str, _RecordedSource]:
     """The latest record of each wanted uri that has one."""
-    found: dict[str, _Asked] = {}
+    recorded: dict[str, _RecordedSource] = {}
     for part in (entry["name"] for entry in record.parts):
-        table = read_part(layout.sources(part), columns=_SAID)
+        table = read_part(layout.sources(part), columns=_DESCRIBED)
         for row in table.to_pylist():
             if row["uri"] in wanted:
-                found[row["uri"]] = _Asked(part, row["source_id"], hash(row["metadata"]))
-    return found
+                recorded[row["uri"]] = _RecordedSource(
+                    part, row["source_id"], hash(row["metadata"])
+                )
+    return recorded
 
 
 @dataclass(frozen=True)

@@ -65,11 +65,11 @@ class SetAside:
 
     def note(self) -> str:
         """A sentence for people."""
-        told = [f"line {line}: {reason}" for line, reason in self.first[:3]]
-        more = "; ..." if self.rows + self.values > len(told) else ""
+        shown_lines = [f"line {line}: {reason}" for line, reason in self.first[:3]]
+        more = "; ..." if self.rows + self.values > len(shown_lines) else ""
         counts = [f"rows {self.rows}"] if self.rows else []
         counts += [f"values {self.values}"] if self.values else []
-        return f"set aside of {self.table}: {', '.join(counts)} ({'; '.join(told)}{more})"
+        return f"set aside of {self.table}: {', '.join(counts)} ({'; '.join(shown_lines)}{more})"
 
 
 @dataclass

@@ -29,7 +29,7 @@ mp4 m4v mov mkv webm avi flv f4v wmv asf mpg mpeg m2v ts m2ts mts vob 3gp 3g2 og
 dv rm rmvb divx y4m h264 264 h265 hevc av1 ivf obu nut m3u8
 """
 MEDIA_SUFFIXES = frozenset(f".{name}" for name in _MEDIA_NAMES.split())
-_ASKED = pa.schema([field for field in SOURCE_SCHEMA if field.name != "known_in"])
+_SOURCE_SCHEMA = pa.schema([field for field in SOURCE_SCHEMA if field.name != "known_in"])
 
 
 @dataclass(frozen=True)
@@ -84,17 +84,17 @@ def find_sources(
         if os.path.isdir(text):
             paths.extend(_files_below(text))
             continue
-        for found in [text] if os.path.isfile(text) else _matches(text):
-            if Path(found).suffix.lower() in TABLE_SUFFIXES:
-                tables.append(Path(found))
+        for file in [text] if os.path.isfile(text) else _matches(text):
+            if Path(file).suffix.lower() in TABLE_SUFFIXES:
+                tables.append(Path(file))
             else:
-                paths.append(found)
+                paths.append(file)
     kinds: dict[str, str] = {}
     listed, aside = [], []
     for path in tables:
         table = read_source_table(path, {**(known or {}), **fixed}, fixed)
         kinds = join_kinds(kinds, table.kinds)
-        listed.append(_as_asked(table, path))
+        listed.append(_as_sources(table, path))
         aside.append(table.aside)
     _refuse_unknown(fixed, kinds)
     # What tables say of a file goes before its mere name.
@@ -107,8 +107,8 @@ def find_sources(
         )
     chosen, notes = _first_of_each(merged)
     chosen = chosen.take(pc.sort_indices(chosen, sort_keys=[("uri", "ascending")]))
-    told = tuple(each.note() for each in aside if each)
-    return Sources(chosen.combine_chunks(), kinds | fixed, told + notes, tuple(aside), fixed)
+    aside_notes = tuple(each.note() for each in aside if each)
+    return Sources(chosen.combine_chunks(), kinds | fixed, aside_notes + notes, tuple(aside), fixed)
 
 
 def _checked_types(types: Mapping[str, str]) -> dict[str, str]:
@@ -134,17 +134,19 @@ def _refuse_unknown(fixed: Mapping[str, str], kinds: Mapping[str, str]) -> None:
 
 def _named(uris: Sequence[str]) -> pa.Table:
     nothing = pa.nulls(len(uris), pa.string())
-    return pa.Table.from_arrays([pa.array(uris, pa.string()), nothing, nothing], schema=_ASKED)
+    return pa.Table.from_arrays(
+        [pa.array(uris, pa.string()), nothing, nothing], schema=_SOURCE_SCHEMA
+    )
 
 
 def _first_of_each(sources: pa.Table) -> tuple[pa.Table, tuple[str, ...]]:
     """The first row of each uri; and a note, if later ones say something else."""
     first: dict[str, tuple[str | None, ...]] = {}
     keep, others = [], []
-    columns = (sources.column(name).to_pylist() for name in _ASKED.names)
-    for uri, *said in zip(*columns, strict=True):
+    columns = (sources.column(name).to_pylist() for name in _SOURCE_SCHEMA.names)
+    for uri, *cells in zip(*columns, strict=True):
         keep.append(uri not in first)
-        if first.setdefault(uri, tuple(said)) != tuple(said) and any(said):
+        if first.setdefault(uri, tuple(cells)) != tuple(cells) and any(cells):
             others.append(uri)
     chosen = sources.filter(pa.array(keep, pa.bool_()))
     if not others:
@@ -162,7 +164,7 @@ def _files_below(folder: str) -> list[str]:
     Each folder is looked into once, by its own name where it has one here, and a link that leads to
     a folder above it is passed over: everything would be found again and again.
     """
-    found: list[str] = []
+    media: list[str] = []
     seen: set[tuple[int, int]] = set()
     waiting = [folder]
     while waiting:
@@ -181,14 +183,14 @@ def _files_below(folder: str) -> list[str]:
                 ]
                 paths = (os.path.join(root, name) for name in folders)
                 links += [path for path in paths if os.path.islink(path) and not _leads_up(path)]
-                found += [
+                media += [
                     os.path.join(root, name)
                     for name in files
                     if not name.startswith(".")
                     and os.path.splitext(name)[1].lower() in MEDIA_SUFFIXES
                 ]
         waiting = links
-    if not found:
+    if not media:
         if os.path.exists(os.path.join(folder, RECORD)):
             raise SourceMissingError(
                 f"{folder} is a dataset, not a folder of videos",
@@ -198,7 +200,7 @@ def _files_below(folder: str) -> list[str]:
             f"no media files below {folder}",
             hint="name files of other suffixes directly, or with a glob pattern",
         )
-    return found
+    return media
 
 
 def _is_new(folder: str, seen: set[tuple[int, int]]) -> bool:
@@ -218,9 +220,9 @@ def _leads_up(link: str) -> bool:
 
 
 def _matches(pattern: str) -> list[str]:
-    found = [path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path)]
-    if found:
-        return found
+    paths = [path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path)]
+    if paths:
+        return paths
     if "://" in pattern:
         uri_to_path(pattern)
     if os.path.exists(pattern):
@@ -234,7 +236,7 @@ def _matches(pattern: str) -> list[str]:
     )
 
 
-def _as_asked(table: SourceTable, path: Path) -> pa.Table:
+def _as_sources(table: SourceTable, path: Path) -> pa.Table:
     """The rows of a table as sources."""
     folder = str(path.parent)
     columns = [
@@ -242,7 +244,9 @@ def _as_asked(table: SourceTable, path: Path) -> pa.Table:
         table.source_ids,
         table.metadata,
     ]
-    return pa.Table.from_arrays([pa.array(each, pa.string()) for each in columns], schema=_ASKED)
+    return pa.Table.from_arrays(
+        [pa.array(each, pa.string()) for each in columns], schema=_SOURCE_SCHEMA
+    )
 
 
 def _resolved(uri: str, folder: str) -> str:

@@ -69,9 +69,9 @@ def read_status(dataset: Path) -> dict[str, Any]:
 
 def _only_scan(layout: Layout) -> str | None:
     """The scan of a first build that is not done: its sealed parts, or what it has staged."""
-    found = [path.name for path in (layout.root / "scans").glob("*")]
-    found += [path.name for path in layout.staged_scans()]
-    return min(found, default=None)
+    scans = [path.name for path in (layout.root / "scans").glob("*")]
+    scans += [path.name for path in layout.staged_scans()]
+    return min(scans, default=None)
 
 
 def _staged(layout: Layout, scan: str | None, part: str) -> int:

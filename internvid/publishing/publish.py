@@ -25,7 +25,7 @@ from internvid.dataset.tables import row_to_clip
 from internvid.publishing.shards import NOTES
 
 MANIFEST = "manifest.json"
-ASKED, LOCK = "asked.json", "lock"
+REQUEST, LOCK = "asked.json", "lock"
 
 _OF_VIDEO = ("scan_mode", "repaired_times", "damaged_packets", "damaged_frames")
 
@@ -56,7 +56,7 @@ def publish(
         OutputExistsError: the folder holds something else.
         DatasetBusyError: another process writes there.
     """
-    asked = {"exporter": identity(exporter), "cut": dataset.record.cut, "subset": subset}
+    request = {"exporter": identity(exporter), "cut": dataset.record.cut, "subset": subset}
     # What cannot be asked for is found out before anything is written.
     _refuse_foreign_ids(dataset)
     columns = _columns_of(dataset)
@@ -65,16 +65,16 @@ def publish(
         check(columns)
     with dataset.reading():
         ((total,),) = dataset.clips_relation(subset).aggregate("count(*)").fetchall()
-    _refuse_others(folder, asked)
+    _refuse_others(folder, request)
     busy = DatasetBusyError(
         f"another process is writing to {folder}", hint="wait until it ends, or stop it"
     )
     with storage_errors(folder), dataset.reading(), held(folder / NOTES / LOCK, busy):
-        _refuse_others(folder, asked)  # another process may have ended meanwhile
+        _refuse_others(folder, request)  # another process may have ended meanwhile
         discard_temporaries(folder)
-        commit_json(folder / NOTES / ASKED, asked)
+        commit_json(folder / NOTES / REQUEST, request)
         items = _counted(export_items(dataset, subset), total, progress)
-        manifest = exporter.export(items, folder) | asked
+        manifest = exporter.export(items, folder) | request
         manifest["columns"] = [{"column": name, "type": kind} for name, kind in columns.items()]
         commit_json(folder / MANIFEST, manifest)
         discard(folder / NOTES)
@@ -94,7 +94,7 @@ def _refuse_foreign_ids(dataset: Dataset) -> None:
         read_part(dataset.layout.clips(dataset.record.cut or "", part), ["clip_id", "video_id"])
 
 
-def _refuse_others(folder: Path, asked: dict[str, Any]) -> None:
+def _refuse_others(folder: Path, request: dict[str, Any]) -> None:
     """Makes sure that the folder is free, or holds this very export, unfinished."""
     if folder.is_dir() and not {path.name for path in folder.iterdir()} - {NOTES}:
         return
@@ -109,10 +109,10 @@ def _refuse_others(folder: Path, asked: dict[str, Any]) -> None:
             f"{folder} holds a finished export", hint="choose a new folder for the export"
         )
     try:
-        known = json.loads((folder / NOTES / ASKED).read_text("utf-8"))
+        known = json.loads((folder / NOTES / REQUEST).read_text("utf-8"))
     except (OSError, ValueError):
         known = None
-    if known != json.loads(json.dumps(asked)):
+    if known != json.loads(json.dumps(request)):
         raise OutputExistsError(
             f"{folder} holds an unfinished export of other clips or settings",
             hint="ask for the same to go on with it, or remove it, or choose a new folder",

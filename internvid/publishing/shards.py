@@ -112,8 +112,8 @@ def _key(batch: Sequence[ExportItem]) -> str:
     """Another one where clips, columns or sources are others."""
     digest = hashlib.blake2b(digest_size=16)
     for item in batch:
-        said = [dict(item.row), item.uri, dict(item.metadata)]
-        row = json.dumps(said, sort_keys=True, default=str)
+        described = [dict(item.row), item.uri, dict(item.metadata)]
+        row = json.dumps(described, sort_keys=True, default=str)
         # Names of files need not be UTF-8.
         digest.update(f"{item.clip} {item.source} {row}\n".encode("utf-8", "surrogatepass"))
     return digest.hexdigest()

@@ -241,7 +241,7 @@ class LocalExecutor:
 
 
 def run_here(function: Callable[..., Any], items: Iterable[Any]) -> Iterator[Result]:
-    """The same contract in this process, one after another: for tests and single files."""
+    """Map a function over items in this process, one after another: for tests and single files."""
     for index, item in enumerate(items):
         try:
             yield Result(index, value=function(item, lambda _: None))

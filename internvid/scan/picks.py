@@ -40,7 +40,7 @@ class StoredPick:
     jpeg: bytes
 
 
-class PickLedger(Sequence[PickFacts]):
+class PickTable(Sequence[PickFacts]):
     """What was measured on each pick of a video, packed: hours of video have many."""
 
     def __init__(self) -> None:
@@ -90,7 +90,7 @@ class PickMaker:
     rule: PickRule
     facts: VideoFacts
     keep: Callable[[StoredPick], None] | None = None
-    facts_of_picks: PickLedger = field(default_factory=PickLedger)
+    facts_of_picks: PickTable = field(default_factory=PickTable)
     _waiting: list[tuple[SmallPicture, int, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:

@@ -94,8 +94,8 @@ class ScanRecipe:
         specs: dict[str, ColumnSpec] = {}
         for observer in self.fresh_observers():
             specs.update(observer.columns)
-        found = {**specs, **LoudnessMeter.columns}
-        return {**found, LEAD: LEAD_SPEC} if self.mode == "fast" else found
+        all_specs = {**specs, **LoudnessMeter.columns}
+        return {**all_specs, LEAD: LEAD_SPEC} if self.mode == "fast" else all_specs
 
 
 @dataclass(frozen=True)

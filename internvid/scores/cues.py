@@ -67,14 +67,14 @@ def parse_cues(text: str) -> list[Cue]:
     the wild have empty lines within entries too: there an entry ends where the next begins.
     """
     is_vtt = text.lstrip("\ufeff \t\r\n").startswith("WEBVTT")
-    found: list[Cue] = []
+    cues: list[Cue] = []
     span: tuple[float, float] | None = None
     rows: list[str] = []
 
     def close() -> None:
         shown = make_rows("\n".join(rows))
         if span is not None and shown and span[1] > span[0]:
-            found.append(Cue(*span, shown))
+            cues.append(Cue(*span, shown))
         rows.clear()
 
     for line in _LINE_ENDS.split(text):
@@ -91,7 +91,7 @@ def parse_cues(text: str) -> list[Cue]:
         elif span is not None:
             rows.append(line)
     close()
-    return sorted(found, key=lambda one: (one.start_seconds, one.end_seconds))
+    return sorted(cues, key=lambda one: (one.start_seconds, one.end_seconds))
 
 
 def _seconds(parts: Iterable[str | None]) -> float:
@@ -123,7 +123,7 @@ def fold(cues: Sequence[Cue]) -> list[Line]:
     Args:
         cues: in the order of time.
     """
-    found: list[Line] = []
+    folded: list[Line] = []
     before: Cue | None = None
     for cue in cues:
         words = " ".join(cue.rows).split()
@@ -135,9 +135,9 @@ def fold(cues: Sequence[Cue]) -> list[Line]:
                 shown = 0
         if shown < len(words):
             text = " ".join(words[shown:])
-            found.append(Line(cue.start_seconds, cue.end_seconds, text))
+            folded.append(Line(cue.start_seconds, cue.end_seconds, text))
         before = cue
-    return found
+    return folded
 
 
 def _shown_words(rows: Sequence[str], words: Sequence[str]) -> int:

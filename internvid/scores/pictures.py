@@ -87,7 +87,7 @@ def answers(
     """
     ahead = 2 * max(scorer.batch, scorer.threads)
     shown = _show(clips, choose, threads=scorer.threads, ahead=ahead)
-    for one, value in _judge(shown, scorer.batch, through):
+    for one, value in _score_batches(shown, scorer.batch, through):
         yield _answer(one, value)
 
 
@@ -115,7 +115,7 @@ def _show(
         yield shown
 
 
-def _judge(
+def _score_batches(
     shown: Iterable[Shown], batch: int, through: Callable[[Sequence[Shown]], Sequence[T]]
 ) -> Iterator[tuple[Shown, T | None]]:
     """Each clip with what a model makes of it; None where it fails on that clip alone.
@@ -143,18 +143,18 @@ def _attempt(
     try:
         return list(through(some))
     except _MODEL_ERRORS as error:
-        found: list[T | None] = []
+        values: list[T | None] = []
         for one in some:
             try:
-                found.append(through([one])[0])
+                values.append(through([one])[0])
             except _MODEL_ERRORS:
-                found.append(None)
-        if all(value is None for value in found):
+                values.append(None)
+        if all(value is None for value in values):
             raise InternvidError(
                 f"the model fails for every clip it is given: {type(error).__name__}: {error}",
                 hint="is it meant for this? try it on one picture in Python",
             ) from error
-        return found
+        return values
 
 
 def _answer(one: Shown, value: object) -> Annotation:

@@ -38,8 +38,8 @@ class Subtitles:
 
 def lines_beside(video: Path, language: str = "") -> list[Line] | None:
     """Lines of `subtitles_beside`, None where that is None."""
-    found = subtitles_beside(video, language)
-    return None if found is None else found.lines
+    subtitles = subtitles_beside(video, language)
+    return None if subtitles is None else subtitles.lines
 
 
 def subtitles_beside(video: Path, language: str = "") -> Subtitles | None:
@@ -100,7 +100,7 @@ def _candidates(video: Path, language: str) -> list[tuple[Path, str]]:
         for owner in (Path(name).stem, name)
         if owner not in stems
     }
-    found = []
+    paths = []
     for name in names:
         stem, suffix = Path(name).stem, Path(name).suffix.lower()
         if suffix not in SUFFIXES or _owner(stem, others | set(stems)) not in stems:
@@ -115,8 +115,8 @@ def _candidates(video: Path, language: str) -> list[tuple[Path, str]]:
             continue
         is_forced = any(part.lower() in _FORCED for part in parts)
         rank = (is_forced, not (wanted and spoken), bool(spoken), bool(parts), name)
-        found.append((rank, video.parent / name, spoken))
-    return [(path, spoken) for _, path, spoken in sorted(found)]
+        paths.append((rank, video.parent / name, spoken))
+    return [(path, spoken) for _, path, spoken in sorted(paths)]
 
 
 def _owner(stem: str, owners: set[str]) -> str:
@@ -127,8 +127,8 @@ def _owner(stem: str, owners: set[str]) -> str:
 
 def lines_inside(video: Path, language: str = "") -> list[Line] | None:
     """Lines of `subtitles_inside`, None where that is None."""
-    found = subtitles_inside(video, language)
-    return None if found is None else found.lines
+    subtitles = subtitles_inside(video, language)
+    return None if subtitles is None else subtitles.lines
 
 
 def subtitles_inside(video: Path, language: str = "") -> Subtitles | None:

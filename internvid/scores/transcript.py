@@ -170,12 +170,12 @@ class _Video:
             return
         for kind, read in (("beside", subtitles_beside), ("inside", subtitles_inside)):
             try:
-                found = read(self.path, self.language)
+                lines = read(self.path, self.language)
             except EncodingUnknownError:
                 self.failure = "encoding_unknown"
                 continue
-            if found is not None:
-                self.kind, self.lines, self.encoding = kind, found.lines, found.encoding
+            if lines is not None:
+                self.kind, self.lines, self.encoding = kind, lines.lines, lines.encoding
                 return
 
     def answer(self, view: ClipView, listener: _Listener | None) -> Annotation:
@@ -226,7 +226,7 @@ class _Video:
         assert self.path is not None
         first = int(span.start_seconds // WINDOW_SECONDS)
         last = int(max(span.start_seconds, span.end_seconds - 1e-6) // WINDOW_SECONDS)
-        found: list[SpokenLine] = []
+        recognised: list[SpokenLine] = []
         for number in range(first, last + 1):
             if number not in self.heard and self.has_sound is not False:
                 start = number * WINDOW_SECONDS
@@ -237,16 +237,16 @@ class _Video:
             lines = self.heard.get(number, [])
             if lines is None:
                 return None
-            found += lines
-        return found
+            recognised += lines
+        return recognised
 
 
 def _joined(view: ClipView, lines: Iterable[Line], extras: dict[str, Any]) -> Annotation:
     """The lines that belong to a clip, as its answer."""
     clip_id = view.clip.clip_id
-    said = [line for line in lines if view.span.contains(line.middle_seconds)]
-    if not said:
+    inside = [line for line in lines if view.span.contains(line.middle_seconds)]
+    if not inside:
         return Annotation(clip_id, None, "skipped", "no_speech")
-    starts = [round(line.start_seconds, 3) for line in said]
-    text = " ".join(line.text for line in said)
+    starts = [round(line.start_seconds, 3) for line in inside]
+    text = " ".join(line.text for line in inside)
     return Annotation(clip_id, text, extras={**extras, "starts": starts})

@@ -136,8 +136,8 @@ class VectorIndex:
         rows = np.atleast_2d(np.asarray(queries, np.float32))
         unit = unit_rows(rows, self.store.matrix.shape[1])
         self._made.nprobe = self.options.probes
-        _, found = self._made.search(unit, max(count, self.options.candidates))
-        return [self._ranked(query, rows, count) for query, rows in zip(unit, found, strict=True)]
+        _, places = self._made.search(unit, max(count, self.options.candidates))
+        return [self._ranked(query, rows, count) for query, rows in zip(unit, places, strict=True)]
 
     def _ranked(
         self, query: npt.NDArray[np.float32], rows: npt.NDArray[np.int64], count: int

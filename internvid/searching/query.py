@@ -161,8 +161,8 @@ class ClipSearch:
     @cached_property
     def index(self) -> VectorIndex:
         """The index of the vectors, made if there is none of them yet."""
-        found = VectorIndex.open(self.store)
-        return found or VectorIndex.build(self.store, progress=self.progress)
+        index = VectorIndex.open(self.store)
+        return index or VectorIndex.build(self.store, progress=self.progress)
 
     def _gather(self, store: VectorStore, label: str) -> VectorStore:
         # The name was checked against the dataset's own columns.
@@ -201,8 +201,8 @@ class ClipSearch:
 
     def _rows_of(self, subset: str) -> npt.NDArray[np.bool_]:
         chosen = pq.read_table(self.dataset.subset_path(subset), columns=["clip_id"])
-        found = pa.compute.is_in(self.store.ids, value_set=chosen.column("clip_id"))
-        return np.asarray(found.to_numpy(), bool)
+        chosen_rows = pa.compute.is_in(self.store.ids, value_set=chosen.column("clip_id"))
+        return np.asarray(chosen_rows.to_numpy(), bool)
 
 
 def vector_columns(dataset: Dataset) -> dict[str, str]:

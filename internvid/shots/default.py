@@ -86,12 +86,12 @@ class DefaultDetector:
             timeline.specs[name].decode(timeline.stored[name][places])
             for name in ("gradual_seconds", "gradual_kind")
         )
-        found = []
+        gradual = []
         for k in range(len(places)):
             kind = KINDS[int(np.clip(np.rint(kinds[k]), 1, 3))]
             score = float(min(1.0, probability[k]))
-            found.append(Boundary(float(seconds[k]), kind, score, float(lengths[k])))
-        return found
+            gradual.append(Boundary(float(seconds[k]), kind, score, float(lengths[k])))
+        return gradual
 
     def _choose(self, boundaries: list[Boundary]) -> list[Boundary]:
         """The strongest of those that tell of one change, in time order."""

@@ -47,5 +47,5 @@ def scan_for(detector: Detector, scan: ScanRecipe) -> ScanRecipe:
     """
     if not isinstance(detector, WatchingDetector):
         return scan
-    asked = tuple(made for made in detector.observers() if made not in scan.observers)
-    return replace(scan, observers=scan.observers + asked)
+    missing = tuple(made for made in detector.observers() if made not in scan.observers)
+    return replace(scan, observers=scan.observers + missing)

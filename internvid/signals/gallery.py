@@ -142,8 +142,12 @@ def find_galleries(
             count = _count_pictures(rows, part, picks, limits)
             # A calm shot may seem to change its picture once: that alone makes no clip two.
             is_row = len(part) >= limits.least_pictures
-            is_told = is_row or any(rows[at]["is_slideshow"] for at in part)
-            if is_told and count >= limits.least_pictures and sure >= limits.least_confidence:
+            is_shown_by_pictures = is_row or any(rows[at]["is_slideshow"] for at in part)
+            if (
+                is_shown_by_pictures
+                and count >= limits.least_pictures
+                and sure >= limits.least_confidence
+            ):
                 yield Gallery(part[0], part[-1] + 1, count, sure)
 
 
@@ -224,13 +228,15 @@ def _count_pictures(
         new = bisect_left(frames, second["start_frame"])
         has_old = old >= 0 and frames[old] >= first["start_frame"]
         if has_old and new < len(frames) and frames[new] < second["end_frame"]:
-            count += not look_alike(picks[old], picks[new], limits.alike_bits, limits.alike_colours)
+            count += not is_similar_picture(
+                picks[old], picks[new], limits.alike_bits, limits.alike_colours
+            )
         else:
             count += 1
     return count
 
 
-def look_alike(first: PickFacts, second: PickFacts, bits: int, colours: float) -> bool:
+def is_similar_picture(first: PickFacts, second: PickFacts, bits: int, colours: float) -> bool:
     """Whether two picks show the same picture.
 
     Args:

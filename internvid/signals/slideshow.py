@@ -18,7 +18,7 @@ from internvid.signals.gallery import (
     SlideLimits,
     find_galleries,
     glide_likeness,
-    look_alike,
+    is_similar_picture,
     rest_likeness,
 )
 from internvid.signals.path import (
@@ -159,7 +159,7 @@ class SlideshowSignal:
             doubt = 1 - path.confidence[end:start]
             mixed = len(doubt) >= 3 and doubt.mean() >= self.mixed_doubt
             differs = mixed or changed >= self.change_levels or turned >= self.turn_widths
-            if differs and not _look_alike(picks, sides, self.alike_bits):
+            if differs and not _are_similar(picks, sides, self.alike_bits):
                 changes += 1
             covered += start - end
         return changes, covered / len(lifeless), float(still.mean())
@@ -210,7 +210,7 @@ def _course(path: CameraPath, start: int, end: int) -> FloatArray:
     return np.asarray(np.median(path.velocity[start:end], axis=0))
 
 
-def _look_alike(
+def _are_similar(
     picks: Sequence[PickFacts], sides: tuple[float, float, float, float], bits: int
 ) -> bool:
     """Whether the last pick of one stretch and the first of the next show the same picture.
@@ -224,7 +224,7 @@ def _look_alike(
     after = [pick for pick in picks if sides[2] <= pick.pts_seconds <= sides[3]]
     if not before or not after:
         return False
-    return look_alike(before[-1], after[0], bits, 0.2)
+    return is_similar_picture(before[-1], after[0], bits, 0.2)
 
 
 def runs(mask: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:

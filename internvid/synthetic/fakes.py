@@ -44,7 +44,7 @@ class HashScorer:
     seed: int = 0
 
     def score(self, clips: Iterable[ClipView]) -> Iterable[Annotation]:
-        """The same number for the same clip, text and seed, anywhere."""
+        """A number that depends on the clip, the text and the seed alone."""
         for view in clips:
             text = view.text or ""
             digest = hashlib.blake2b(

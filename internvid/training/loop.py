@@ -67,7 +67,7 @@ from internvid.training.run.run_folder import (
     run_facts,
 )
 from internvid.training.run.settled import Notice, Settled
-from internvid.training.run.skipped_log import Ledger
+from internvid.training.run.skipped_log import SkippedLog
 from internvid.training.wiseft import blend_models
 
 
@@ -156,7 +156,7 @@ def train(
 
 
 def _run_through(run: _Run, folder: Path) -> TrainSummary:
-    # Checkpoints name their own path; this is for the logs and ledgers beside them.
+    # Checkpoints name their own path; this is for the logs and skipped logs beside them.
     with storage_errors(folder):
         try:
             run.resume()
@@ -181,7 +181,7 @@ def make_watch(
 ) -> Watch:
     """What reads the loss now and then; measures the device's peak first."""
     total = sum(each.steps for each in planned)
-    dtype = torch.bfloat16 if towers.half else torch.float32
+    dtype = torch.bfloat16 if towers.bf16 else torch.float32
     return Watch(
         planned=planned,
         # The run may be told to end before its last step.
@@ -212,7 +212,7 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.checkpoints = Checkpoints(self.folder)
-        self.ledger = Ledger(self.folder)
+        self.skipped_log = SkippedLog(self.folder)
 
     def resume(self) -> None:
         """Takes up the newest checkpoint, and cuts records back to it."""
@@ -223,7 +223,7 @@ class _Run:
         if self.newest is not None:
             self.position, _ = read_position(self.newest)
             load_weights(self.newest, self.towers.model, self.towers.head)
-        self.ledger.cut_back(self.position.step)
+        self.skipped_log.cut_back(self.position.step)
         if rank() == 0:
             names = self.recipe.loop.writers
             self.watch.writers = open_writers(names, self.folder, self.position.step)
@@ -249,7 +249,7 @@ class _Run:
             loss, stepper = self.settled.gradients(stepper, batch, at)
             norm = stepper.update(wants_norm=reads)
             self._advance(planned, batch.step + 1)
-            self.ledger.note(self.position.step, batch.unreadable, self.samples)
+            self.skipped_log.note(self.position.step, batch.unreadable, self.samples)
             window.add(loss, norm, batch.samples, len(batch.unreadable))
             if reads:
                 self._read(planned, window, loader.take_waited())
@@ -280,7 +280,7 @@ class _Run:
     def _read(self, planned: PlannedStage, window: Window, waited_seconds: float) -> None:
         reading = window.read(self.towers.device, waited_seconds)
         self.position = replace(self.position, skipped=self.position.skipped + reading.skipped)
-        self.watch.check(window, reading, self.position, self.samples, self.ledger)
+        self.watch.check(window, reading, self.position, self.samples, self.skipped_log)
         temperature = float(self.towers.model.temp.detach())
         self.loss = self.watch.tell(planned, self.position, reading, temperature).loss
 

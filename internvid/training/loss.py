@@ -95,8 +95,8 @@ class ContrastiveLoss:
             if self.same_source == "share_clip" and clips_B is not None:
                 labels = torch.cat([labels, clips_B[:, None]], dim=1)
             tiles = _Tiles(self, labels, gather_rows(labels))
-            found = _InfoNCE.apply(video, text, scale, tiles)  # type: ignore[no-untyped-call]
-            return cast("Tensor", found)
+            loss = _InfoNCE.apply(video, text, scale, tiles)  # type: ignore[no-untyped-call]
+            return cast("Tensor", loss)
 
 
 class _Tiles:
@@ -122,7 +122,7 @@ class _Tiles:
         ]
 
     def pairs(self, rows: slice, columns: slice) -> tuple[Tensor, Tensor]:
-        """Of a tile: which pairs are positives, which are left out; bool [rows, columns]."""
+        """Which pairs of a tile are positives, which are left out; bool [rows, columns]."""
         up, across = self.rows[rows], self.columns[columns]
         at = torch.arange(rows.start, rows.start + len(up), device=up.device) + self.offset
         other = torch.arange(columns.start, columns.start + len(across), device=up.device)
@@ -223,7 +223,7 @@ def dense_loss(
     temperature: Tensor,
     labels_NK: Tensor,
 ) -> Tensor:
-    """The same loss with the whole matrix and plain autograd: what the tiles are checked by."""
+    """The contrastive loss with the whole matrix and plain autograd, to check the tiles against."""
     held = labels_NK[:, 0] != EMPTY
     video = functional.normalize(video_NE.float(), dim=-1)[held]
     text = functional.normalize(text_NE.float(), dim=-1)[held]

@@ -78,9 +78,9 @@ def gradient_norm(parameters: Iterable[nn.Parameter], limit: float = 0.0) -> Ten
         parameters: whose gradient.
         limit: above 0, the gradient is scaled down to this norm.
     """
-    found = [each.grad for each in parameters if each.grad is not None]
-    shared = [local(grad) for grad in found if is_shared(grad)]
-    whole_ones = [grad for grad in found if not is_shared(grad)]
+    gradients = [each.grad for each in parameters if each.grad is not None]
+    shared = [local(grad) for grad in gradients if is_shared(grad)]
+    whole_ones = [grad for grad in gradients if not is_shared(grad)]
     squares = _square(whole_ones) + (all_sum(_square(shared)) if shared else 0)
     norm = torch.as_tensor(squares).sqrt()
     if limit:
@@ -99,11 +99,11 @@ def optimiser_state(
     optimiser: torch.optim.Optimizer, named: Mapping[str, nn.Parameter]
 ) -> dict[str, Tensor]:
     """`moment/parameter name` -> whole tensor on the CPU. Every process must call it."""
-    found: dict[str, Tensor] = {}
+    moments: dict[str, Tensor] = {}
     for name, parameter in named.items():
         for key, value in optimiser.state.get(parameter, {}).items():
-            found[f"{key}/{name}"] = whole(value).detach().to("cpu", copy=True).contiguous()
-    return found
+            moments[f"{key}/{name}"] = whole(value).detach().to("cpu", copy=True).contiguous()
+    return moments
 
 
 def load_optimiser_state(

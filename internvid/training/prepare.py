@@ -42,7 +42,7 @@ from internvid.training.plan.flops import StepCost, step_cost
 from internvid.training.recipes.recipe import Stage, TrainRecipe
 from internvid.training.run.distributed import all_max, local_rank, local_world_size, world_size
 from internvid.training.run.run_checkpoint import named_parameters
-from internvid.training.run.sharding import share_tower
+from internvid.training.run.sharding import wrap_distributed
 from internvid.training.towers import PatchTokens, PatchTower, TextTokens
 from internvid.training.views.views import ViewShape
 
@@ -92,9 +92,9 @@ class Towers:
         text: ids -> embeddings; None where embeddings are read from the cache.
         texts: what stands for a caption.
         device: where they are.
-        half: whether the step computes in bfloat16.
+        bf16: whether the step computes in bfloat16.
         head: what is trained on top of the model, if anything: the parameters.
-        shared_head: the same as the step calls it.
+        wrapped_head: the same as the step calls it.
     """
 
     model: ViCLIP
@@ -102,14 +102,14 @@ class Towers:
     text: nn.Module | None
     texts: Texts
     device: torch.device
-    half: bool
+    bf16: bool
     head: nn.Module | None = None
-    shared_head: nn.Module | None = None
+    wrapped_head: nn.Module | None = None
 
     @property
     def trained(self) -> list[nn.Module]:
         """Those that get gradients."""
-        called = [self.video, self.text, self.shared_head]
+        called = [self.video, self.text, self.wrapped_head]
         return [
             each
             for each in called
@@ -152,7 +152,7 @@ def plan_stages(
             recipe.model.config,
             stage.mask_ratio,
             freeze_text=recipe.start.freeze_text,
-            half=hardware.bfloat16,
+            bf16=hardware.bfloat16,
         )
         memory = step_memory(recipe, stage, shape, cost, hardware)
         share = stage.batch // hardware.processes
@@ -180,7 +180,7 @@ def _sample_plan(recipe: TrainRecipe, stage: Stage, samples: Samples, seed: int)
         seed=seed,
         sampling=recipe.data.sampling,
         sources=samples.sources,
-        alike=samples.alike,
+        hard_negative_groups=samples.hard_negative_groups,
         texts=samples.texts,
         neighbours=stage.neighbours,
         neighbour_share=stage.neighbour_share,
@@ -208,7 +208,7 @@ def _check_shares(stages: Sequence[Stage], processes: int) -> None:
 def _check_fits(stages: Sequence[Stage], samples: Samples) -> None:
     """Refuses what the clips cannot give, all at once."""
     large = [stage for stage in stages if stage.batch > len(samples)]
-    blind = [stage for stage in stages if stage.neighbours and samples.alike is None]
+    blind = [stage for stage in stages if stage.neighbours and samples.hard_negative_groups is None]
     faults, better = [], []
     if large:
         sizes = " and ".join(sorted({str(stage.batch) for stage in large}, key=int))
@@ -324,13 +324,13 @@ def make_model(recipe: TrainRecipe, samples: Samples) -> ViCLIP:
     return model.train()
 
 
-def _check_shapes(weights: str, found: ViCLIPConfig, wanted: ViCLIPConfig) -> None:
+def _check_shapes(weights: str, given: ViCLIPConfig, wanted: ViCLIPConfig) -> None:
     """Refuses weights of other shapes than the recipe's, by which views and costs are made."""
-    names = [name for name in found.shapes() if name.startswith(("vision_", "text_"))]
+    names = [name for name in given.shapes() if name.startswith(("vision_", "text_"))]
     differing = [
-        f"model.config.{name}={getattr(found, name)}"
+        f"model.config.{name}={getattr(given, name)}"
         for name in ("patch", "embedding", *names)
-        if getattr(found, name) != getattr(wanted, name)
+        if getattr(given, name) != getattr(wanted, name)
     ]
     if differing:
         raise ConfigInvalidError(
@@ -381,13 +381,13 @@ def make_towers(recipe: TrainRecipe, model: ViCLIP, samples: Samples, cache: Pat
         text=None if frozen else _shared(text, sharding, device),
         texts=texts,
         device=device,
-        half=choose_dtype(recipe.loop.dtype, device) == torch.bfloat16,
+        bf16=choose_dtype(recipe.loop.dtype, device) == torch.bfloat16,
         head=head,
-        shared_head=None if head is None else _shared(head, sharding, device),
+        wrapped_head=None if head is None else _shared(head, sharding, device),
     )
 
 
 def _shared(tower: nn.Module, sharding: str, device: torch.device) -> nn.Module:
     """What to call in a tower's place; one that is not trained stays as it is."""
     trained = any(each.requires_grad for each in tower.parameters())
-    return share_tower(tower, sharding, device) if trained else tower
+    return wrap_distributed(tower, sharding, device) if trained else tower

@@ -22,7 +22,7 @@ from internvid.training.optimiser import gradient_norm
 from internvid.training.prepare import Towers
 from internvid.training.recipes.recipe import TrainRecipe
 from internvid.training.run.distributed import all_sum, rank, world_size
-from internvid.training.run.sharding import mean_gradient, quiet
+from internvid.training.run.sharding import mean_gradient, no_sync
 
 Encode = Callable[[int], tuple[Tensor, Tensor]]
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -58,8 +58,10 @@ def accumulate_gradients(
         ((value + own) * world_size()).backward()  # type: ignore[no-untyped-call]
         return value.detach() + all_sum(own.detach())
     with torch.no_grad():
-        found = [encode(part) for part in range(parts)]
-    videos, texts = (torch.cat(side).float().requires_grad_() for side in zip(*found, strict=True))
+        encoded = [encode(part) for part in range(parts)]
+    videos, texts = (
+        torch.cat(side).float().requires_grad_() for side in zip(*encoded, strict=True)
+    )
     value = loss(videos, texts)
     (value * world_size()).backward()  # type: ignore[no-untyped-call]
     assert videos.grad is not None
@@ -132,7 +134,7 @@ class Stepper:
                 video, text, temperature, sources_B, labels_B, clips_B
             ),
             self.parts,
-            quiet(self.towers.trained),
+            no_sync(self.towers.trained),
         )
 
     def labels(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
@@ -162,7 +164,7 @@ class Stepper:
         def encode(part: int) -> tuple[Tensor, Tensor]:
             rows = self.rows(len(patches), part)
             self.seed(batch.step, part)
-            with torch.autocast(device.type, torch.bfloat16, enabled=towers.half):
+            with torch.autocast(device.type, torch.bfloat16, enabled=towers.bf16):
                 video = towers.video(patches[rows], None if kept is None else kept[rows])
                 text = texts[rows] if towers.text is None else towers.text(texts[rows])
             return video, text

@@ -45,15 +45,15 @@ class WorldValidation:
         clips = [render_clip(spec, config.frames, config.resolution) for spec in specs]
         still = [_still(clip) for clip in clips]
         texts = model.encode_text([spec.text() for spec in specs], clean=self.clean).cpu()
-        found: dict[str, float] = {}
+        metrics: dict[str, float] = {}
         for suffix, shown in (("", clips), ("_middle_frame", still)):
             videos = model.encode_video(np.stack(shown), batch_size=50).cpu()
             pairs = [(at, at) for at in range(len(specs))]
             numbers = measure_retrieval(MatrixSimilarity((videos @ texts.T).numpy()), pairs)
             for name in ("text_to_video_r1", "text_to_video_r5"):
-                found[name + suffix] = numbers[name]
-            found["direction" + suffix] = self._direction(model, specs, videos.numpy())
-        return found
+                metrics[name + suffix] = numbers[name]
+            metrics["direction" + suffix] = self._direction(model, specs, videos.numpy())
+        return metrics
 
     def _specs(self) -> list[ClipSpec]:
         """Clips with captions that differ."""

@@ -57,12 +57,12 @@ def read_pictures(
     if not paths:
         raise VideoUnreadableError(f"{folder.name} holds no pictures", reason="no_frames")
     wanted = [paths[at] for at in choose(len(paths))]
-    found = {path: _open(path, short_side) for path in dict.fromkeys(wanted)}
-    if len({picture.shape for picture in found.values()}) != 1:
+    pictures = {path: _open(path, short_side) for path in dict.fromkeys(wanted)}
+    if len({picture.shape for picture in pictures.values()}) != 1:
         raise VideoUnreadableError(
             f"pictures of {folder.name} differ in size", reason="sizes_differ"
         )
-    return np.stack([found[path] for path in wanted])
+    return np.stack([pictures[path] for path in wanted])
 
 
 def _open(path: Path, short_side: int | None) -> RGBArray:

@@ -18,8 +18,7 @@ import pyarrow as pa
 from internvid.core.types import ColumnSpec, Timeline, make_clip_id
 from internvid.dataset.layout import Layout
 from internvid.dataset.parts import commit_table, part_writer, rows_to_table
-from internvid.dataset.store import Dataset
-from internvid.dataset.store import open as open_dataset
+from internvid.dataset.store import Dataset, open_dataset
 from internvid.dataset.tables import PICK_SCHEMA, VIDEO_SCHEMA, clip_schema, timeline_to_table
 
 SCAN, CUT = "5ca1ab1e0000", "handmade@0123456789ab"

@@ -15,7 +15,7 @@ from internvid.core.errors import DatasetFormatError, OutputExistsError
 from internvid.curate.select import select
 from internvid.curate.selectors import Random
 from internvid.dataset.layout import Layout
-from internvid.dataset.store import open as open_dataset
+from internvid.dataset.store import open_dataset
 from internvid.pipeline.build import build
 from internvid.pipeline.recipe import Recipe
 from tests.browse.handmade import Plan, make

@@ -14,7 +14,13 @@ from PIL import Image
 from internvid.captions.frame import FrameCaptioner
 from internvid.captions.local import LocalModel, show
 from internvid.captions.multiscale import MultiscaleCaptioner
-from internvid.captions.requests import Answer, ask_about, judged, middle_pick, picks_per_second
+from internvid.captions.requests import (
+    Answer,
+    ask_about,
+    checked_answer,
+    middle_pick,
+    picks_per_second,
+)
 from internvid.captions.summarise import SummariseCaptioner
 from internvid.captions.tags import TagsCaptioner
 from internvid.captions.vlm import VlmCaptioner, spread_in_time
@@ -28,7 +34,7 @@ from internvid.core.errors import (
     InternvidError,
     WeightsMissingError,
 )
-from internvid.models.generated_texts import Said
+from internvid.models.generated_texts import Generated
 from tests.captions.servers import Turn, chat, mirror, serving
 from tests.captions.servers import fingerprint as mark
 from tests.captions.speaking import (
@@ -121,10 +127,10 @@ def test_an_unfinished_answer_is_a_failure(tiny_models: TinyModels) -> None:
 
 
 def test_answers_without_words_or_with_too_many_are_failures() -> None:
-    assert judged(Answer(" ... "), 5) == Answer(failure="empty_answer")
-    assert judged(Answer("a b c d e f"), 5) == Answer(failure="too_long")
-    assert judged(Answer("x" * 100_000), 100) == Answer(failure="too_long")
-    assert judged(Answer("a b c d e"), 5) == Answer("a b c d e")
+    assert checked_answer(Answer(" ... "), 5) == Answer(failure="empty_answer")
+    assert checked_answer(Answer("a b c d e f"), 5) == Answer(failure="too_long")
+    assert checked_answer(Answer("x" * 100_000), 100) == Answer(failure="too_long")
+    assert checked_answer(Answer("a b c d e"), 5) == Answer("a b c d e")
 
 
 def _requests(number: int) -> list[Any]:
@@ -134,10 +140,10 @@ def _requests(number: int) -> list[Any]:
 def test_a_batch_that_fails_is_tried_one_by_one() -> None:
     poison = _requests(6)[4]
 
-    def describe(batch: Sequence[Any]) -> list[Said]:
+    def describe(batch: Sequence[Any]) -> list[Generated]:
         if any(request.clip_id == poison.clip_id for request, _ in batch):
             raise RuntimeError("sizes of tensors must match")
-        return [Said(f"text of {request.clip_id}") for request, _ in batch]
+        return [Generated(f"text of {request.clip_id}") for request, _ in batch]
 
     found = {r.clip_id: answer for r, answer in show(_requests(6), describe, LocalModel(batch=6))}
     assert found.pop(poison.clip_id) == Answer(failure="model_failed")
@@ -145,8 +151,8 @@ def test_a_batch_that_fails_is_tried_one_by_one() -> None:
 
 
 def test_fewer_answers_than_asked_are_never_shared_out() -> None:
-    def describe(batch: Sequence[Any]) -> list[Said]:
-        return [Said(f"text of {request.clip_id}") for request, _ in batch][
+    def describe(batch: Sequence[Any]) -> list[Generated]:
+        return [Generated(f"text of {request.clip_id}") for request, _ in batch][
             : max(1, len(batch) - 1)
         ]
 
@@ -155,7 +161,7 @@ def test_fewer_answers_than_asked_are_never_shared_out() -> None:
 
 
 def test_a_model_that_fails_for_all_stops_the_run() -> None:
-    def describe(_: Sequence[Any]) -> list[Said]:
+    def describe(_: Sequence[Any]) -> list[Generated]:
         raise RuntimeError("no kernel image")
 
     with pytest.raises(InternvidError, match=r"every clip it is given.*no kernel image"):

@@ -32,12 +32,12 @@ def test_a_rerun_pays_nothing(tmp_path: Path) -> None:
     with serving(echo) as server:
         served = server.served(cache=str(tmp_path))
         first = answers(served, requests(20))
-        with collecting() as ledger:
+        with collecting() as timings:
             again = answers(server.served(cache=str(tmp_path), concurrency=2), requests(20))
         assert again == first
         assert len(server.posts) == 20
-        assert ledger.counts["cache_hits"] == 20
-        assert ledger.counts["requests"] == 0
+        assert timings.counts["cache_hits"] == 20
+        assert timings.counts["requests"] == 0
 
 
 @pytest.mark.parametrize(
@@ -182,13 +182,13 @@ def test_a_run_has_one_budget_for_all_its_streams() -> None:
 
 def test_work_is_counted() -> None:
     turns = [Turn(b"", 500), Turn(chat("a dog"))]
-    with serving(lambda _, time: turns[min(time, 1)]) as server, collecting() as ledger:
+    with serving(lambda _, time: turns[min(time, 1)]) as server, collecting() as timings:
         answers(server.served(), requests(3))
-    assert ledger.counts["requests"] == 6
-    assert ledger.counts["retries"] == 3
-    assert (ledger.counts["prompt_tokens"], ledger.counts["completion_tokens"]) == (300, 21)
-    assert ledger.counts["tokens"] == 321
-    assert ledger.seconds["request"] > 0
+    assert timings.counts["requests"] == 6
+    assert timings.counts["retries"] == 3
+    assert (timings.counts["prompt_tokens"], timings.counts["completion_tokens"]) == (300, 21)
+    assert timings.counts["tokens"] == 321
+    assert timings.seconds["request"] > 0
 
 
 def test_a_budget_of_tokens_is_used_up_by_what_answers_cost() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from internvid.curate.filters import DEFAULT_FILTERS, PAPER_FILTERS, judge
+from internvid.curate.filters import DEFAULT_FILTERS, PAPER_FILTERS, apply_filters
 
 GOOD: dict[str, Any] = {
     "duration_seconds": 4.0,
@@ -20,9 +20,9 @@ GOOD: dict[str, Any] = {
 
 @pytest.mark.parametrize("rules", [DEFAULT_FILTERS, PAPER_FILTERS])
 def test_a_good_clip_is_kept(rules: Any) -> None:
-    assert judge(GOOD, rules) == (True, "", None)
-    assert judge({}, rules) == (True, "", None)
-    assert judge(dict.fromkeys(GOOD), rules) == (True, "", None)
+    assert apply_filters(GOOD, rules) == (True, "", None)
+    assert apply_filters({}, rules) == (True, "", None)
+    assert apply_filters(dict.fromkeys(GOOD), rules) == (True, "", None)
 
 
 @pytest.mark.parametrize(
@@ -37,10 +37,10 @@ def test_a_good_clip_is_kept(rules: Any) -> None:
     ],
 )
 def test_each_rule_rejects_with_its_word_and_value(column: str, value: Any, reason: str) -> None:
-    assert judge({**GOOD, column: value}, DEFAULT_FILTERS) == (False, reason, float(value))
+    assert apply_filters({**GOOD, column: value}, DEFAULT_FILTERS) == (False, reason, float(value))
 
 
 def test_the_first_rule_wins() -> None:
     row = {**GOOD, "is_still": True, "duration_seconds": 0.1}
-    assert judge(row, DEFAULT_FILTERS)[1] == "too_short"
-    assert judge(row, PAPER_FILTERS)[1] == "still"
+    assert apply_filters(row, DEFAULT_FILTERS)[1] == "too_short"
+    assert apply_filters(row, PAPER_FILTERS)[1] == "still"

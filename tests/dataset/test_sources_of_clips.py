@@ -14,8 +14,7 @@ from internvid.cli.app import main
 from internvid.core.errors import ConfigInvalidError
 from internvid.curate.select import select
 from internvid.curate.selectors import Where
-from internvid.dataset.store import SOURCE_COLUMNS, Dataset
-from internvid.dataset.store import open as open_dataset
+from internvid.dataset.store import SOURCE_COLUMNS, Dataset, open_dataset
 from internvid.pipeline.build import build
 from internvid.pipeline.recipe import CutRecipe, Recipe
 from internvid.publishing.frames import FramesExporter

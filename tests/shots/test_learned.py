@@ -20,7 +20,7 @@ from benchmarks.shots import world_marks
 from internvid.cli.app import main
 from internvid.core.errors import ConfigInvalidError
 from internvid.core.types import Shot, Timeline
-from internvid.dataset.store import open as open_dataset
+from internvid.dataset.store import open_dataset
 from internvid.evaluation.benchmarks.shot_metrics import list_boundaries, score_boundaries
 from internvid.models import transnet
 from internvid.pipeline.recipe import Recipe

@@ -88,10 +88,10 @@ def test_samples_of_columns_are_those_of_lists(monkeypatch: pytest.MonkeyPatch) 
         assert found.captions == names
         assert found.texts.tolist() == [names.index(cleaned[at]) for at in kept]
         expected = [firsts.index(sources[at]) for at in kept]
-        for numbers in (found.sources, found.alike, found.videos):
+        for numbers in (found.sources, found.hard_negative_groups, found.videos):
             assert numbers is not None
             assert numbers.tolist() == expected
-        assert found.sided.tolist() == ["left" in cleaned[at] for at in kept]
+        assert found.mentions_direction.tolist() == ["left" in cleaned[at] for at in kept]
         missing = sum(not text for text in cleaned)
         assert found.dropped == {
             "no_caption": missing, "short_caption": 500 - missing - len(kept)

@@ -31,7 +31,7 @@ from internvid.training.data.clip_sources import ArraySource
 from internvid.training.loop import TrainSummary, train
 from internvid.training.run import run_checkpoint as checkpoints
 from internvid.training.run.log import LogLine
-from internvid.training.run.skipped_log import Ledger
+from internvid.training.run.skipped_log import SkippedLog
 from tests.training.tiny import Leaky, curve, losses, recipe, source, weights, without_drop_path
 from tests.training.together import needs_fsdp, run_together
 
@@ -85,7 +85,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import torch
-from internvid.training.run.skipped_log import Ledger
+from internvid.training.run.skipped_log import SkippedLog
 from internvid.training.loop import train
 from tests.training.tiny import recipe, source
 
@@ -148,8 +148,8 @@ def test_two_processes_make_the_model_of_one(tmp_path: Path, sharding: str) -> N
     plain = without_drop_path(recipe("stages.masked.peak_lr=1e-4", "stages.unmasked.peak_lr=1e-4"))
     train(plain, source(), tmp_path / "one")
     # The first half alone, the rest in two processes, parts with cached gradients in one stage.
-    half = replace(plain, loop=replace(plain.loop, steps=3))
-    train(half, source(), tmp_path / "two")
+    bf16 = replace(plain, loop=replace(plain.loop, steps=3))
+    train(bf16, source(), tmp_path / "two")
     values = ["stages.masked.peak_lr=1e-4", "stages.unmasked.peak_lr=1e-4",
               f"loop.sharding={sharding}", "stages.unmasked.micro_batch=2"]  # fmt: skip
     run_together(_together, tmp_path / "two", values)
@@ -259,10 +259,10 @@ def test_a_full_disk_leaves_the_last_checkpoint(
 
 
 def test_a_full_disk_under_the_log_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(self: Ledger, *_: Any) -> None:
+    def full(self: SkippedLog, *_: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(Ledger, "note", full)
+    monkeypatch.setattr(SkippedLog, "note", full)
     with pytest.raises(StorageError, match="run: no space left"):
         train(recipe(), source(), tmp_path / "run")
 

@@ -148,10 +148,10 @@ def test_half_precision_embeddings_are_accumulated_in_float32() -> None:
     rules = ContrastiveLoss()
     arguments = (torch.tensor(0.05), labels[:, 0], labels[:, 1])
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        half = rules(video.bfloat16(), text.bfloat16(), *arguments)
+        bf16 = rules(video.bfloat16(), text.bfloat16(), *arguments)
     whole = rules(video.bfloat16().float(), text.bfloat16().float(), *arguments)
-    assert half.dtype == torch.float32
-    assert half == whole
+    assert bf16.dtype == torch.float32
+    assert bf16 == whole
 
 
 def test_a_video_with_several_captions_is_right_for_each_as_in_the_reference() -> None:

@@ -41,7 +41,7 @@ WIDE = ViCLIPConfig(
 )  # fmt: skip
 
 
-def saved_bytes(config: ViCLIPConfig, clips: int, *, half: bool) -> int:
+def saved_bytes(config: ViCLIPConfig, clips: int, *, bf16: bool) -> int:
     """What autograd keeps for the backward pass, parameters left out."""
     model = ViCLIP(config).train()
     model.vision_encoder.transformer.checkpointed_blocks = config.checkpointed_blocks
@@ -59,7 +59,7 @@ def saved_bytes(config: ViCLIPConfig, clips: int, *, half: bool) -> int:
     patches = torch.zeros(clips, config.tokens, 3 * config.patch**2, dtype=torch.uint8)
     with (
         torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
-        torch.autocast("cpu", torch.bfloat16, enabled=half),
+        torch.autocast("cpu", torch.bfloat16, enabled=bf16),
     ):
         tower(patches, None)
     return sum(each.untyped_storage().nbytes() for each in seen.values())
@@ -67,10 +67,10 @@ def saved_bytes(config: ViCLIPConfig, clips: int, *, half: bool) -> int:
 
 @pytest.mark.parametrize("half", [True, False])
 @pytest.mark.parametrize("again", [0, 4])
-def test_activations_are_those_that_are_kept(half: bool, again: int) -> None:
+def test_activations_are_those_that_are_kept(bf16: bool, again: int) -> None:
     config = replace(WIDE, checkpointed_blocks=again)
-    per_clip = (saved_bytes(config, 3, half=half) - saved_bytes(config, 1, half=half)) / 2
-    counted = step_cost(config, 0.0, freeze_text=True, half=half)
+    per_clip = (saved_bytes(config, 3, bf16=bf16) - saved_bytes(config, 1, bf16=bf16)) / 2
+    counted = step_cost(config, 0.0, freeze_text=True, bf16=bf16)
     reckoned = counted.activation_bytes
     if again:
         # While one block is made again, its activations are there too.
@@ -92,7 +92,7 @@ def test_the_documented_commands_fit_on_devices_of_80_gb(name: str) -> None:
 def chosen(made: TrainRecipe, name: str, hardware: Hardware) -> tuple[int, float]:
     stage = next(each for each in made.stages if each.name == name)
     shape = view_shape(made, stage)
-    cost = step_cost(made.model.config, stage.mask_ratio, freeze_text=True, half=hardware.bfloat16)
+    cost = step_cost(made.model.config, stage.mask_ratio, freeze_text=True, bf16=hardware.bfloat16)
     memory = step_memory(made, stage, shape, cost, hardware)
     size = choose_micro_batch(stage, stage.batch // hardware.processes, memory, hardware)
     return size, memory.of(size)
@@ -122,7 +122,7 @@ def test_little_memory_makes_parts_with_the_same_losses(
     made = without_drop_path(recipe("stages.*.peak_lr=1e-4"))
     train(made, source(), tmp_path / "whole")
     stage = made.stages[1]
-    cost = step_cost(made.model.config, 0.0, freeze_text=False, half=False)
+    cost = step_cost(made.model.config, 0.0, freeze_text=False, bf16=False)
     memory = step_memory(made, stage, view_shape(made, stage), cost, Hardware())
     monkeypatch.setattr(prepare, "usable_memory", lambda *_: memory.of(3))
     heard: list[str] = []

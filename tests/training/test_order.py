@@ -69,12 +69,14 @@ def test_separated_batches_are_not_always_the_same_company() -> None:
 
 
 def test_hard_neighbours_share_a_label_and_differ_in_caption() -> None:
-    alike = np.repeat(np.arange(10), 24)
-    texts = alike * 100 + np.tile(np.arange(6), 40)
-    plan = SamplePlan(240, 24, 5, alike=alike, texts=texts, neighbours=6)
+    hard_negative_groups = np.repeat(np.arange(10), 24)
+    texts = hard_negative_groups * 100 + np.tile(np.arange(6), 40)
+    plan = SamplePlan(
+        240, 24, 5, hard_negative_groups=hard_negative_groups, texts=texts, neighbours=6
+    )
     for batch in batches(plan):
         for run in batch.reshape(-1, 6):
-            assert len(set(alike[run].tolist())) == 1
+            assert len(set(hard_negative_groups[run].tolist())) == 1
             assert len(set(texts[run].tolist())) == 6
     assert len(set(batches(plan).ravel().tolist())) == 240
 
@@ -126,16 +128,23 @@ def test_impossible_plans_are_refused() -> None:
 
 
 def test_a_share_of_the_batches_is_of_neighbours() -> None:
-    alike = np.arange(600) // 6
+    hard_negative_groups = np.arange(600) // 6
     plan = SamplePlan(
-        600, 12, seed=3, alike=alike, texts=np.arange(600), neighbours=6, neighbour_share=0.5
+        600,
+        12,
+        seed=3,
+        hard_negative_groups=hard_negative_groups,
+        texts=np.arange(600),
+        neighbours=6,
+        neighbour_share=0.5,
     )
     near = [
-        len(set(alike[plan.samples(step)].tolist())) == 2 for step in range(plan.batches_per_epoch)
+        len(set(hard_negative_groups[plan.samples(step)].tolist())) == 2
+        for step in range(plan.batches_per_epoch)
     ]
     assert 15 <= sum(near) <= 35, "about half of 50"
     assert near != [
-        len(set(alike[plan.samples(50 + step)].tolist())) == 2
+        len(set(hard_negative_groups[plan.samples(50 + step)].tolist())) == 2
         for step in range(plan.batches_per_epoch)
     ], "another epoch draws anew"
     assert all(len(set(plan.samples(step).tolist())) == 12 for step in range(50))

@@ -48,7 +48,7 @@ GIGA = 1e9
      ("l14", 0.8, 801), ("l14", 0.75, 1014), ("l14", 0.5, 2175)],
 )  # fmt: skip
 def test_training_flops_of_the_published_shapes(name: str, mask: float, published: float) -> None:
-    cost = step_cost(CONFIGS[name], mask, freeze_text=True, half=True)
+    cost = step_cost(CONFIGS[name], mask, freeze_text=True, bf16=True)
     # The table counts the frozen text tower's forward pass; here its embeddings are kept.
     text = tower_flops(32, CONFIGS[name].text_width, CONFIGS[name].text_layers)
     assert (cost.train + text) / GIGA == pytest.approx(published, rel=5e-3)
@@ -57,13 +57,13 @@ def test_training_flops_of_the_published_shapes(name: str, mask: float, publishe
 def test_the_parts_of_the_formula() -> None:
     linear = 2 * 24 * 12 * 206 * 1024**2
     assert linear / GIGA == pytest.approx(124.4, abs=0.2)
-    masked = step_cost(CONFIGS["l14"], 0.9, freeze_text=True, half=True)
+    masked = step_cost(CONFIGS["l14"], 0.9, freeze_text=True, bf16=True)
     assert masked.vision / GIGA == pytest.approx(128.8, abs=0.2)
-    unmasked = step_cost(CONFIGS["l14"], 0.0, freeze_text=True, half=True)
+    unmasked = step_cost(CONFIGS["l14"], 0.0, freeze_text=True, bf16=True)
     assert unmasked.vision / GIGA == pytest.approx(1652.7, rel=1e-3)
     assert tower_flops(32, 768, 12) / GIGA == pytest.approx(5.48, abs=0.05)
     again = replace(CONFIGS["l14"], checkpointed_blocks=24)
-    recomputed = step_cost(again, 0.9, freeze_text=True, half=True)
+    recomputed = step_cost(again, 0.9, freeze_text=True, bf16=True)
     assert recomputed.recomputed == recomputed.vision
     assert recomputed.activation_bytes < masked.activation_bytes / 9
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from internvid.training.run.log import CsvWriter
-from internvid.training.run.resilient_log import PatientFile
+from internvid.training.run.resilient_log import ResilientLog
 
 Limit = Callable[[int], None]
 
@@ -24,7 +24,7 @@ def limit() -> Iterator[Limit]:
 
 def test_what_does_not_fit_waits_for_room(tmp_path: Path, limit: Limit) -> None:
     path = tmp_path / "log"
-    file = PatientFile(path, b"head\n")
+    file = ResilientLog(path, b"head\n")
     limit(12)
     file.add(b"one\n")
     file.add(b"two\n")
@@ -36,7 +36,7 @@ def test_what_does_not_fit_waits_for_room(tmp_path: Path, limit: Limit) -> None:
 
 
 def test_what_never_fits_is_told_at_the_end(tmp_path: Path, limit: Limit) -> None:
-    file = PatientFile(tmp_path / "log", b"head\n")
+    file = ResilientLog(tmp_path / "log", b"head\n")
     limit(6)
     file.add(b"one\n")
     with pytest.raises(OSError, match=r"space|large"):

@@ -147,10 +147,10 @@ def test_copies_tie_and_large_margins_blur_nothing() -> None:
 
     class Rounding(Oracle):
         def margins(self, texts: np.ndarray, shown: np.ndarray, clips: np.ndarray) -> np.ndarray:
-            alike = np.where(clips[:, 0, 0] < 2, 500.0, -500.0)
+            hard_negative_groups = np.where(clips[:, 0, 0] < 2, 500.0, -500.0)
             # What rounding leaves, in favour of the right one: it must not count.
             own = texts[:, 0, 0] == clips[:, 0, 0]
-            return (alike + 1e-4 * own).astype(np.float32)
+            return (hard_negative_groups + 1e-4 * own).astype(np.float32)
 
     found = rank_twice(
         (videos, texts),

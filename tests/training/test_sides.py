@@ -38,4 +38,4 @@ def test_other_words_are_mirrored(text: str) -> None:
 def test_samples_carry_it() -> None:
     captions = ["a ball rolls leftwards", "a ball rolls down"]
     table = ClipTable(["a", "b"], captions, ["a", "b"])
-    assert make_samples(table).sided.tolist() == [True, False]
+    assert make_samples(table).mentions_direction.tolist() == [True, False]

@@ -310,8 +310,12 @@ def test_a_world_that_the_disk_has_no_room_for_is_told(
 
 def test_hard_neighbours_of_the_world_differ_in_motion() -> None:
     table = WorldSource(seed=1, count=600).table()
-    assert table.alike is not None
-    group = [at for at, label in enumerate(table.alike) if label == table.alike[0]]
+    assert table.hard_negative_groups is not None
+    group = [
+        at
+        for at, label in enumerate(table.hard_negative_groups)
+        if label == table.hard_negative_groups[0]
+    ]
     words = {str(table.captions[at]).split(" on ")[0].rsplit(" ", 3)[0][:12] for at in group}
     assert len(words) == 1
 
@@ -344,6 +348,6 @@ def test_captions_are_cleaned_and_short_ones_dropped() -> None:
     assert samples.captions == ["a dog running", "it turns left"]
     assert samples.texts.tolist() == [0, 0, 1]
     assert samples.sources.tolist() == [0, 0, 1]
-    assert samples.sided.tolist() == [False, False, True]
+    assert samples.mentions_direction.tolist() == [False, False, True]
     assert samples.dropped == {"no_caption": 1, "short_caption": 1}
     assert make_samples(table, clean=False).captions[0] == "A dog, running!"

@@ -31,7 +31,7 @@ from internvid.captions.server.payload import (
     one_line,
     prompt_tokens_of,
 )
-from internvid.captions.server.replies import Verdict, judge, model_names
+from internvid.captions.server.replies import Verdict, model_names, read_reply
 from internvid.captions.server.request_jobs import HopelessError, Job, clock
 from internvid.captions.server.transport import (
     ConnectionLostError,
@@ -123,7 +123,7 @@ class ChatClient:
         except ConnectionLostError as error:
             raise troubles.unreachable(self._served, self._redacted(str(error))) from None
         if reply.status in (401, 403, 407):
-            raise self._stopped(replace(judge(reply), told=str(reply.status)))
+            raise self._stopped(replace(read_reply(reply), message=str(reply.status)))
         return model_names(reply)
 
     def stream(
@@ -223,7 +223,7 @@ class ChatClient:
         self._strikes += 1
         is_new = not self._has_answered and failure != "rejected"
         if self._strikes >= (_FIRST_STRIKES if is_new else _STRIKES):
-            last = replace(verdict, told=self._redacted(verdict.told)) if verdict else None
+            last = replace(verdict, message=self._redacted(verdict.message)) if verdict else None
             raise troubles.silent(self._served, self._strikes, last, self._lanes.limit)
 
     # One job, in the loop's thread.
@@ -235,9 +235,9 @@ class ChatClient:
         except TimeoutError:
             seconds = self._served.total_seconds
             said = f"no answer within total_seconds={seconds:g}"
-            if job.verdict is not None and job.verdict.told:
-                said += f"; before that: {job.verdict.told}"
-            job.verdict = Verdict("fail", failure="timed_out", told=said)
+            if job.verdict is not None and job.verdict.message:
+                said += f"; before that: {job.verdict.message}"
+            job.verdict = Verdict("fail", failure="timed_out", message=said)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001
@@ -294,17 +294,17 @@ class ChatClient:
         try:
             reply = await self._listened(self._body(job, content), passage)
         except TimeoutError as error:
-            return Verdict("again", failure="timed_out", told=str(error))
+            return Verdict("again", failure="timed_out", message=str(error))
         except ConnectionLostError as error:
             self._lanes.shrink(passage, 0.5)
             failure = "timed_out" if isinstance(error, NotConnectedError) else "connection_lost"
-            return Verdict("again", failure=failure, told=str(error))
+            return Verdict("again", failure=failure, message=str(error))
         if reply.status == 200:
             self._lanes.answered(passage)
         elif reply.status in (429, 503):
             self._lanes.shrink(passage, 0.5)
         is_greedy = self._served.is_greedy and "temperature" not in self._dropped
-        return judge(reply, structured=self._served.structured, greedy=is_greedy)
+        return read_reply(reply, structured=self._served.structured, greedy=is_greedy)
 
     async def _listened(self, body: bytes, passage: Passage) -> Reply:
         """The reply to one request; one that is late is listened to for longer.
@@ -344,13 +344,15 @@ class ChatClient:
         self._dropped.add(name)
         return True
 
-    def _pause(self, tries: int, asked: float | None) -> float:
+    def _pause(self, tries: int, retry_after: float | None) -> float:
         longest = min(_LONGEST_WAIT_SECONDS, _FIRST_WAIT_SECONDS * 2.0 ** (tries - 1))
         # Jitter, so that requests that failed together do not come back together.
         pause = longest * self._random.uniform(0.5, 1.0)
-        if asked is None:
+        if retry_after is None:
             return pause
-        return min(asked + self._random.uniform(0, 0.1) * asked, self._served.total_seconds)
+        return min(
+            retry_after + self._random.uniform(0, 0.1) * retry_after, self._served.total_seconds
+        )
 
     def _account(self, job: Job) -> None:
         prompt, answer = job.prompt_tokens, job.completion_tokens
@@ -377,7 +379,7 @@ class ChatClient:
         )
 
     def _stopped(self, verdict: Verdict, names: Iterable[str] = ()) -> ServiceError:
-        reason = self._redacted(verdict.told)
+        reason = self._redacted(verdict.message)
         return troubles.stopped(self._served, reason, list(names), has_key=bool(self._key))
 
     def _redacted(self, text: str) -> str:

@@ -91,15 +91,15 @@ class ServedModel:
         if not self.extra:
             return {}
         try:
-            found = json.loads(self.extra)
+            further = json.loads(self.extra)
         except ValueError:
-            found = None
-        if not isinstance(found, dict):
+            further = None
+        if not isinstance(further, dict):
             raise ConfigInvalidError(
                 "served.extra must be a JSON object",
                 hint="""for example '{"chat_template_kwargs": {"enable_thinking": false}}'""",
             )
-        return found
+        return further
 
     @property
     def is_greedy(self) -> bool:

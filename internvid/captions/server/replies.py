@@ -53,7 +53,7 @@ class Verdict:
             would be the same for every clip).
         text: the answer.
         failure: reason to store if this was the last try.
-        told: what the server said, for messages; may hold anything a server can send.
+        message: what the server said, for messages; may hold anything a server can send.
         wait_seconds: how long the server asks us to wait.
         prompt_tokens, completion_tokens: what the server counted.
         adaptation: a key of `ADAPTATIONS`.
@@ -62,14 +62,14 @@ class Verdict:
     next: Next
     text: str = ""
     failure: str = ""
-    told: str = ""
+    message: str = ""
     wait_seconds: float | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
     adaptation: str = ""
 
 
-def judge(reply: Reply, *, structured: bool = False, greedy: bool = False) -> Verdict:
+def read_reply(reply: Reply, *, structured: bool = False, greedy: bool = False) -> Verdict:
     """What a reply means.
 
     Args:
@@ -79,11 +79,11 @@ def judge(reply: Reply, *, structured: bool = False, greedy: bool = False) -> Ve
     """
     if reply.status == 200:
         return _answer(reply, structured=structured, greedy=greedy)
-    told, code = complaint(reply.body)
-    verdict = _refusal(reply.status, told, code)
+    message, code = complaint(reply.body)
+    verdict = _refusal(reply.status, message, code)
     if verdict.next == "again":
         return Verdict(
-            "again", "", verdict.failure, verdict.told, wait_seconds=_wait(reply.headers)
+            "again", "", verdict.failure, verdict.message, wait_seconds=_wait(reply.headers)
         )
     return verdict
 
@@ -92,10 +92,10 @@ def complaint(body: bytes) -> tuple[str, str]:
     """(message, code) of an error, whatever its shape; the beginning of a page that is no JSON."""
     text = _shown(body.decode("utf-8", errors="replace"))
     try:
-        found = json.loads(text)
+        content = json.loads(text)
     except (ValueError, RecursionError):
         return " ".join(re.sub(r"<[^>]*>", " ", text[:4000]).split())[:300], ""
-    error = found.get("error", found) if isinstance(found, dict) else found
+    error = content.get("error", content) if isinstance(content, dict) else content
     if isinstance(error, dict):
         message = error.get("message") or error.get("detail") or error.get("msg") or error
         code = " ".join(str(error[name]) for name in ("code", "type") if error.get(name))
@@ -126,32 +126,32 @@ def model_names(reply: Reply) -> list[str]:
     return [name for name in names if isinstance(name, str) and name]
 
 
-def _refusal(status: int, told: str, code: str) -> Verdict:
+def _refusal(status: int, message: str, code: str) -> Verdict:
     """The verdict over a status that is not 200."""
-    said = f"{code} {told}"
+    text = f"{code} {message}"
     if 300 <= status < 400:
-        return Verdict("stop", told=f"it redirects (HTTP {status}), which is not followed")
-    told = told or f"HTTP {status}"
-    if status == 403 and re.search("moderation|flagged", said, re.IGNORECASE):
-        return Verdict("fail", failure="refused", told=told)
-    if status in (401, 402, 403, 404, 407) or "insufficient_quota" in said:
-        return Verdict("stop", told=told)
+        return Verdict("stop", message=f"it redirects (HTTP {status}), which is not followed")
+    message = message or f"HTTP {status}"
+    if status == 403 and re.search("moderation|flagged", text, re.IGNORECASE):
+        return Verdict("fail", failure="refused", message=message)
+    if status in (401, 402, 403, 404, 407) or "insufficient_quota" in text:
+        return Verdict("stop", message=message)
     if status == 429:
-        return Verdict("again", failure="rate_limited", told=told)
-    if status == 413 or _CONTEXT.search(said):
-        return Verdict("fail", failure="context_exceeded", told=told)
+        return Verdict("again", failure="rate_limited", message=message)
+    if status == 413 or _CONTEXT.search(text):
+        return Verdict("fail", failure="context_exceeded", message=message)
     if status in (408, 409, 425) or status >= 500:
         failure = "timed_out" if status in (408, 504) else "server_error"
-        return Verdict("again", failure=failure, told=told)
+        return Verdict("again", failure=failure, message=message)
     if status in (400, 422, 501):
         for name, pattern in ADAPTATIONS.items():
-            if pattern.search(said):
-                return Verdict("adapt", failure="rejected", told=told, adaptation=name)
-        if _NO_MODEL.search(said):
-            return Verdict("stop", told=told)
-        if _FILTERED.search(said):
-            return Verdict("fail", failure="refused", told=told)
-    return Verdict("fail", failure="rejected", told=told)
+            if pattern.search(text):
+                return Verdict("adapt", failure="rejected", message=message, adaptation=name)
+        if _NO_MODEL.search(text):
+            return Verdict("stop", message=message)
+        if _FILTERED.search(text):
+            return Verdict("fail", failure="refused", message=message)
+    return Verdict("fail", failure="rejected", message=message)
 
 
 def _wait(headers: dict[str, str]) -> float | None:
@@ -170,23 +170,23 @@ def _wait(headers: dict[str, str]) -> float | None:
 def _answer(reply: Reply, *, structured: bool, greedy: bool) -> Verdict:
     """The verdict over a reply that claims success."""
     try:
-        found = json.loads(reply.body)
+        content = json.loads(reply.body)
     except (ValueError, RecursionError):
         # Neither JSON nor UTF-8, or cut off; a page of a proxy.
-        return Verdict("again", failure="bad_answer", told=complaint(reply.body)[0])
-    if not isinstance(found, dict):
-        return Verdict("again", failure="bad_answer", told="the answer is no JSON object")
-    prompt_tokens, completion_tokens = _usage(found)
-    choice = _first_choice(found)
+        return Verdict("again", failure="bad_answer", message=complaint(reply.body)[0])
+    if not isinstance(content, dict):
+        return Verdict("again", failure="bad_answer", message="the answer is no JSON object")
+    prompt_tokens, completion_tokens = _usage(content)
+    choice = _first_choice(content)
     if choice is None:
-        told, named = complaint(reply.body)
-        error = found.get("error")
+        message, named = complaint(reply.body)
+        error = content.get("error")
         code = error.get("code") if isinstance(error, dict) else None
-        if error and _CONTEXT.search(f"{named} {told}"):
-            return Verdict("fail", failure="context_exceeded", told=told)
+        if error and _CONTEXT.search(f"{named} {message}"):
+            return Verdict("fail", failure="context_exceeded", message=message)
         if isinstance(code, int) and code != 200:
-            return judge(Reply(code, reply.headers, reply.body))
-        return Verdict("again", "", "bad_answer", told, None, prompt_tokens, completion_tokens)
+            return read_reply(Reply(code, reply.headers, reply.body))
+        return Verdict("again", "", "bad_answer", message, None, prompt_tokens, completion_tokens)
     text, failure = _text_of(choice, structured=structured)
     # What a greedy model says in the wrong form, it says again.
     again = failure == "server_error" or (failure == "bad_answer" and not greedy)
@@ -194,8 +194,8 @@ def _answer(reply: Reply, *, structured: bool, greedy: bool) -> Verdict:
     return Verdict(step, text, failure, failure, None, prompt_tokens, completion_tokens)
 
 
-def _first_choice(found: dict[str, Any]) -> dict[str, Any] | None:
-    choices = found.get("choices")
+def _first_choice(content: dict[str, Any]) -> dict[str, Any] | None:
+    choices = content.get("choices")
     whole = (
         [each for each in choices if isinstance(each, dict)] if isinstance(choices, list) else []
     )
@@ -241,8 +241,8 @@ _TEXT_PARTS = ("text", "output_text")
 
 
 def _structured(text: str) -> tuple[str, str]:
-    found = _object_in(text)
-    caption = found.get("caption") if isinstance(found, dict) else None
+    content = _object_in(text)
+    caption = content.get("caption") if isinstance(content, dict) else None
     if not isinstance(caption, str):
         return "", "bad_answer"
     return caption.strip(), "" if caption.strip() else "empty_answer"
@@ -259,8 +259,8 @@ def _object_in(text: str) -> Any:
     return None
 
 
-def _usage(found: dict[str, Any]) -> tuple[int, int]:
-    usage = found.get("usage")
+def _usage(content: dict[str, Any]) -> tuple[int, int]:
+    usage = content.get("usage")
     if not isinstance(usage, dict):
         return 0, 0
     values = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]

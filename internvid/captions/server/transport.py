@@ -134,8 +134,10 @@ class Transport:
             raise TimeoutError(f"no answer within read_seconds={limits['read']:g}") from error
         except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.ProxyError) as error:
             raise ConnectionLostError(str(error) or type(error).__name__) from error
-        found = {name.decode().lower(): value.decode("latin-1") for name, value in response.headers}
-        return Reply(response.status, found, unpacked(bytes(received), found))
+        headers_by_name = {
+            name.decode().lower(): value.decode("latin-1") for name, value in response.headers
+        }
+        return Reply(response.status, headers_by_name, unpacked(bytes(received), headers_by_name))
 
     @contextlib.asynccontextmanager
     async def _connection(
@@ -222,5 +224,5 @@ def _proxy(url: str) -> httpcore2.Proxy | None:
     parts = urlsplit(url)
     if is_loopback(url) or urllib.request.proxy_bypass(parts.hostname or ""):
         return None
-    found = urllib.request.getproxies().get(parts.scheme)
-    return httpcore2.Proxy(found) if found else None
+    proxy = urllib.request.getproxies().get(parts.scheme)
+    return httpcore2.Proxy(proxy) if proxy else None

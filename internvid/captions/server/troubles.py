@@ -54,7 +54,7 @@ def silent(served: ServedModel, strikes: int, verdict: Verdict | None, limit: in
         limit: how many requests are under way at once now.
     """
     failure = verdict.failure if verdict else "no answer"
-    reason = f" ({verdict.told})" if verdict and verdict.told else ""
+    reason = f" ({verdict.message})" if verdict and verdict.message else ""
     verb = "refused" if failure == "rejected" else "not answered"
     return ServiceError(
         f"the server at {served.base_url} has {verb} {strikes} clips in a row; the last time: "

@@ -188,17 +188,17 @@ def read_hmdb51(
         raise SourceMissingError(f"there is no folder {str(folder)!r} with HMDB51's split files")
     clips, names = [], []
     for path in sorted(folder.iterdir()):
-        found = _HMDB_FILE.fullmatch(path.name)
-        if found is None or int(found[2]) != split:
+        match = _HMDB_FILE.fullmatch(path.name)
+        if match is None or int(match[2]) != split:
             continue
-        names.append(found[1])
+        names.append(match[1])
         for line, row in read_lines(path):
             name, _, mark = row.rpartition(" ")
             if mark not in ("0", "1", "2") or not name.strip():
                 raise invalid(path, line, repr(row), "name.avi 0, 1 or 2")
             if mark == _HMDB_MARK[part]:
                 clip = name.strip()
-                clips.append(LabelledClip(clip, found[1], (f"{found[1]}/{clip}", clip)))
+                clips.append(LabelledClip(clip, match[1], (f"{match[1]}/{clip}", clip)))
     if not names:
         raise SourceMissingError(
             f"folder {str(folder)!r} holds no CLASS_test_split{split}.txt",

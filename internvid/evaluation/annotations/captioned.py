@@ -42,11 +42,11 @@ def read_captioned_json(path: Path) -> CaptionedSet:
 
     Entries of one video make one clip: training lists have a line per caption.
     """
-    found: dict[str, list[str]] = {}
+    texts_by_clip: dict[str, list[str]] = {}
     for place, item in read_list(path):
         video = words(path, place, item, "video")
-        found.setdefault(video, []).extend(texts(path, place, item, "caption"))
-    return _made(found)
+        texts_by_clip.setdefault(video, []).extend(texts(path, place, item, "caption"))
+    return _made(texts_by_clip)
 
 
 @names_its_file
@@ -55,14 +55,14 @@ def read_sentence_csv(path: Path) -> CaptionedSet:
 
     Other usual names of the two are taken where these are missing (`video`, `path`; `caption`).
     """
-    found: dict[str, list[str]] = {}
+    texts_by_clip: dict[str, list[str]] = {}
     _, header = next(read_rows(path), (1, []))
     video, sentence = sentence_columns(header)
     for line, row in read_table(path, [video, sentence]):
         if not row[video] or not row[sentence]:
             raise invalid(path, line, f"{video} or {sentence} is empty")
-        found.setdefault(row[video], []).append(row[sentence])
-    return _made(found)
+        texts_by_clip.setdefault(row[video], []).append(row[sentence])
+    return _made(texts_by_clip)
 
 
 def sentence_columns(header: Sequence[str]) -> tuple[str, str]:
@@ -86,10 +86,10 @@ def read_msrvtt(path: Path, sentences: Path | None = None, *, split: str = "test
         split: of MSRVTT_data.json alone: `train`, `validate` or `test`.
     """
     if path.suffix.lower() == ".json":
-        found = read_json(path)
-        if isinstance(found, list):
+        content = read_json(path)
+        if isinstance(content, list):
             return read_captioned_json(path)
-        return _made(_msrvtt_sentences(path, _msrvtt_ids(path, found, split)))
+        return _made(_msrvtt_sentences(path, _msrvtt_ids(path, content, split)))
     header = read_text(path).partition("\n")[0].strip().split(",")
     if "sentence" in header:
         return read_sentence_csv(path)
@@ -109,8 +109,8 @@ def read_msrvtt_ids(sentences: Path, ids: Sequence[str]) -> CaptionedSet:
     return _made(_msrvtt_sentences(sentences, list(dict.fromkeys(ids))))
 
 
-def _msrvtt_ids(path: Path, found: Any, split: str) -> list[str]:
-    videos = found.get("videos") if isinstance(found, dict) else None
+def _msrvtt_ids(path: Path, content: Any, split: str) -> list[str]:
+    videos = content.get("videos") if isinstance(content, dict) else None
     if not isinstance(videos, list):
         raise invalid(path, "whole", "there is no list 'videos'", "MSRVTT_data.json")
     ids, rows = [], SplitRows(path, split)
@@ -124,8 +124,8 @@ def _msrvtt_ids(path: Path, found: Any, split: str) -> list[str]:
 
 
 def _msrvtt_sentences(path: Path, ids: list[str]) -> dict[str, list[str]]:
-    found = read_json(path)
-    rows = found.get("sentences") if isinstance(found, dict) else None
+    content = read_json(path)
+    rows = content.get("sentences") if isinstance(content, dict) else None
     if not isinstance(rows, list):
         raise invalid(path, "whole", "there is no list 'sentences'", "MSRVTT_data.json")
     captions: dict[str, list[str]] = {name: [] for name in ids}
@@ -149,12 +149,12 @@ def read_lsmdc(path: Path) -> CaptionedSet:
     """
     if path.suffix.lower() == ".json":
         return read_captioned_json(path)
-    found: dict[str, list[str]] = {}
+    texts_by_clip: dict[str, list[str]] = {}
     for line, cells in read_rows(path, "\t"):
         if len(cells) != 6 or not cells[0] or not cells[5]:
             raise invalid(path, line, f"{len(cells)} cells with TABs", "id, 4 times, sentence")
-        found.setdefault(cells[0], []).append(cells[5])
-    return _made(found)
+        texts_by_clip.setdefault(cells[0], []).append(cells[5])
+    return _made(texts_by_clip)
 
 
 @names_its_file
@@ -191,7 +191,10 @@ def choose(path: Path, clips: dict[str, CaptionedClip], ids: Path) -> list[Capti
     return chosen
 
 
-def _made(found: dict[str, list[str]]) -> CaptionedSet:
+def _made(texts_by_clip: dict[str, list[str]]) -> CaptionedSet:
     return CaptionedSet(
-        tuple(CaptionedClip(name, tuple(captions), (name,)) for name, captions in found.items())
+        tuple(
+            CaptionedClip(name, tuple(captions), (name,))
+            for name, captions in texts_by_clip.items()
+        )
     )

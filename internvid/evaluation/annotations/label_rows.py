@@ -93,7 +93,7 @@ def find_mark(lines: Sequence[tuple[int, str]]) -> str:
     if any("\t" in text for _, text in lines):
         return "\t"
     for _, text in lines[:2]:
-        ends = [found.end() for found in _MEDIA_END.finditer(text)]
+        ends = [match.end() for match in _MEDIA_END.finditer(text)]
         if ends and ends[-1] < len(text):
             following = text[ends[-1] :].lstrip()
             return following[0] if following[:1] in (",", ";") else " "
@@ -156,7 +156,7 @@ def _bare(label: str) -> str:
 
 
 def _row(path: Path, line: int, text: str, mark: str, known: Collection[str]) -> LabelRow:
-    ends = [found.end() for found in _MEDIA_END.finditer(text)]
+    ends = [match.end() for match in _MEDIA_END.finditer(text)]
     if mark == " " and not ends:
         return _bare_row(path, line, text, known)
     if ends and mark != ";" and (mark == " " or '"' not in text):
@@ -208,11 +208,11 @@ def _label_of_words(path: Path, line: int, clip: str, rest: str, known: Collecti
 
 def _bare_row(path: Path, line: int, text: str, known: Collection[str]) -> LabelRow:
     """A line parted by blanks whose path has no ending of a media file."""
-    found = _NUMBERED.fullmatch(text)
-    if found and not re.search(r"\s\d+$", found[1]):
-        return LabelRow(line, found[1], found[3])
+    match = _NUMBERED.fullmatch(text)
+    if match and not re.search(r"\s\d+$", match[1]):
+        return LabelRow(line, match[1], match[3])
     words = text.split()
-    if found:
+    if match:
         raise invalid(path, line, f"several numbers behind the path in {text!r}", _FORM)
     for at in range(1, len(words)):
         label = " ".join(words[at:])

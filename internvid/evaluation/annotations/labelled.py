@@ -90,10 +90,10 @@ def _classes_of_lines(path: Path, lines: list[tuple[int, str]]) -> ClassNames:
             pairs = [(int(row[numbered[0]]), name) for row, name in zip(rows, names, strict=True)]
             return _in_order(path, pairs)
         return ClassNames(names)
-    found = [_NUMBER_NAME.fullmatch(line) for _, line in lines]
-    if lines and all(found):
+    matches = [_NUMBER_NAME.fullmatch(line) for _, line in lines]
+    if lines and all(matches):
         return _in_order(
-            path, [(int(each[1]), each[2].strip().strip('"')) for each in found if each]
+            path, [(int(each[1]), each[2].strip().strip('"')) for each in matches if each]
         )
     behind = [_NAME_NUMBER.fullmatch(line) for _, line in lines]
     numbers = sorted(int(each[2]) for each in behind if each)
@@ -103,14 +103,14 @@ def _classes_of_lines(path: Path, lines: list[tuple[int, str]]) -> ClassNames:
 
 
 def _classes_of_json(path: Path) -> ClassNames:
-    found = read_json(path)
-    if isinstance(found, list) and all(isinstance(name, str) for name in found):
-        return ClassNames(found)
-    if isinstance(found, dict) and _is_by_number(found):
-        return _in_order(path, [(int(key), name) for key, name in found.items()])
-    if isinstance(found, dict):
+    content = read_json(path)
+    if isinstance(content, list) and all(isinstance(name, str) for name in content):
+        return ClassNames(content)
+    if isinstance(content, dict) and _is_by_number(content):
+        return _in_order(path, [(int(key), name) for key, name in content.items()])
+    if isinstance(content, dict):
         pairs = []
-        for name, number in found.items():
+        for name, number in content.items():
             if isinstance(number, bool) or not str(number).isdecimal():
                 raise invalid(path, repr(name), f"number {number!r}", "name -> whole number")
             pairs.append((int(number), name.strip('"')))
@@ -118,10 +118,10 @@ def _classes_of_json(path: Path) -> ClassNames:
     raise invalid(path, "whole", "no class list", "a list of names, or name -> number")
 
 
-def _is_by_number(found: dict[str, Any]) -> bool:
-    names = list(found.values())
+def _is_by_number(content: dict[str, Any]) -> bool:
+    names = list(content.values())
     return (
-        all(key.isdecimal() for key in found)
+        all(key.isdecimal() for key in content)
         and all(isinstance(name, str) for name in names)
         and not all(name.isdecimal() for name in names)
     )

@@ -40,25 +40,27 @@ def read_didemo(path: Path, ids: Path | None = None) -> CaptionedSet:
         path: {split}_data.json.
         ids: {split}_list.txt: only those videos, in its order.
     """
-    found: dict[str, list[str]] = {}
+    texts_by_span: dict[str, list[str]] = {}
     for place, item in read_list(path):
         if "description" not in item and "caption" in item:
             return _trimmed(read_captioned_json(path))
         description = words(path, place, item, "description")
         # One video occurs with several extensions; without them the published counts come out.
         video = os.path.splitext(words(path, place, item, "video"))[0]
-        found.setdefault(video, []).append(description)
+        texts_by_span.setdefault(video, []).append(description)
     span = TimeSpan(0.0, DIDEMO_SECONDS)
     clips = {
         name: CaptionedClip(name, tuple(sentences), (name,), span)
-        for name, sentences in found.items()
+        for name, sentences in texts_by_span.items()
     }
     return CaptionedSet(tuple(clips.values() if ids is None else choose(path, clips, ids)))
 
 
-def _trimmed(found: CaptionedSet) -> CaptionedSet:
+def _trimmed(captioned: CaptionedSet) -> CaptionedSet:
     span = TimeSpan(0.0, DIDEMO_SECONDS)
-    return CaptionedSet(tuple(CaptionedClip(c.clip, c.texts, c.names, span) for c in found.clips))
+    return CaptionedSet(
+        tuple(CaptionedClip(c.clip, c.texts, c.names, span) for c in captioned.clips)
+    )
 
 
 @names_its_file

@@ -71,12 +71,12 @@ def read_msvd(
         return _read_msvd_json(path, split)
     if captions is None:
         raise invalid(path, 1, "a list of videos without captions", "raw-captions.pkl as well")
-    found = _captions_by_id(captions)
+    content = _captions_by_id(captions)
     clips = []
     for line, name in read_lines(path):
-        if name not in found:
+        if name not in content:
             raise invalid(path, line, f"{name!r} is not in {captions.name}")
-        clips.append(CaptionedClip(name, _texts(captions, name, found[name]), (name,)))
+        clips.append(CaptionedClip(name, _texts(captions, name, content[name]), (name,)))
     return CaptionedSet(tuple(clips))
 
 

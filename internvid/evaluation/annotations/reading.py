@@ -136,31 +136,31 @@ def read_json(path: Path) -> Any:
 
 def read_list(path: Path) -> list[tuple[str, dict[str, Any]]]:
     """Objects of a JSON list, each with its place (`[3]`); or of JSON lines (.jsonl)."""
-    found = _json_lines(path) if path.suffix.lower() == ".jsonl" else read_json(path)
-    if not isinstance(found, list):
-        raise invalid(path, "whole", f"a JSON {type(found).__name__}", "a JSON list of objects")
-    for at, item in enumerate(found):
+    content = _json_lines(path) if path.suffix.lower() == ".jsonl" else read_json(path)
+    if not isinstance(content, list):
+        raise invalid(path, "whole", f"a JSON {type(content).__name__}", "a JSON list of objects")
+    for at, item in enumerate(content):
         if not isinstance(item, dict):
             raise invalid(path, f"[{at}]", f"a {type(item).__name__}", "an object")
-    return [(f"[{at}]", item) for at, item in enumerate(found)]
+    return [(f"[{at}]", item) for at, item in enumerate(content)]
 
 
 def _json_lines(path: Path) -> list[Any]:
-    found = []
+    objects = []
     for line, text in read_lines(path):
         try:
-            found.append(json.loads(text))
+            objects.append(json.loads(text))
         except json.JSONDecodeError as error:
             raise invalid(path, line, f"no JSON: {error.msg}") from error
-    return found
+    return objects
 
 
 def read_objects(path: Path) -> list[tuple[str, dict[str, Any]]]:
     """Objects inside a JSON object, each with its key."""
-    found = read_json(path)
-    if not isinstance(found, dict) or not all(isinstance(v, dict) for v in found.values()):
+    content = read_json(path)
+    if not isinstance(content, dict) or not all(isinstance(v, dict) for v in content.values()):
         raise invalid(path, "whole", "other JSON", "a JSON object of objects")
-    return list(found.items())
+    return list(content.items())
 
 
 def words(path: Path, place: str, item: Mapping[str, Any], key: str) -> str:
@@ -174,12 +174,12 @@ def words(path: Path, place: str, item: Mapping[str, Any], key: str) -> str:
 def texts(path: Path, place: str, item: Mapping[str, Any], key: str) -> tuple[str, ...]:
     """A text or a list of texts that must be there; empty ones are refused."""
     value = item.get(key)
-    found = [value] if isinstance(value, str) else value
-    if not isinstance(found, list) or not found:
+    listed = [value] if isinstance(value, str) else value
+    if not isinstance(listed, list) or not listed:
         raise invalid(path, place, f"{key!r} is {value!r}", "a text or a list of texts")
-    if not all(isinstance(text, str) and text.strip() for text in found):
+    if not all(isinstance(text, str) and text.strip() for text in listed):
         raise invalid(path, place, f"{key!r} holds an empty text, or none", "texts")
-    return tuple(text.strip() for text in found)
+    return tuple(text.strip() for text in listed)
 
 
 def seconds(path: Path, line: int | str, start: str, end: str) -> TimeSpan:
@@ -189,9 +189,9 @@ def seconds(path: Path, line: int | str, start: str, end: str) -> TimeSpan:
         AnnotationInvalidError: no numbers, or an empty span.
     """
     try:
-        found = TimeSpan(float(start), float(end))
+        span = TimeSpan(float(start), float(end))
     except (ValueError, ConfigInvalidError) as error:
         raise invalid(path, line, f"{start!r} to {end!r}", "seconds, start < end") from error
-    if found.duration_seconds <= 0 or found.start_seconds < 0:
+    if span.duration_seconds <= 0 or span.start_seconds < 0:
         raise invalid(path, line, f"an empty span {start} to {end}", "start < end")
-    return found
+    return span

@@ -101,7 +101,7 @@ class CaptionedSet:
         return _digest([[c.clip, list(c.texts), _plain(c.span)] for c in self.clips])
 
     def as_paragraphs(self) -> CaptionedSet:
-        """The same clips, the texts of each joined into one by spaces."""
+        """Every clip with its texts joined into one by spaces."""
         return CaptionedSet(
             tuple(
                 CaptionedClip(c.clip, (" ".join(t.strip() for t in c.texts),), c.names, c.span)

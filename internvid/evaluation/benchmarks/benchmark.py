@@ -99,15 +99,15 @@ def begin_protocol(
     """Fields of a protocol that every benchmark on files fills alike."""
     about = subject.identity()
     plan = benchmark.views
-    found = [clips[at].clip for at in measured.indices]
+    measured_clips = [clips[at].clip for at in measured.indices]
     words = f"{plan.words}, mean of scores" if plan.views > 1 else plan.words
     return {
         "benchmark": benchmark.name,
         "version": getattr(benchmark, "version", 1),
         "annotations": digest,
         "listed": measured.listed,
-        "found": len(found),
-        "clips": digest_texts(found),
+        "found": len(measured_clips),
+        "clips": digest_texts(measured_clips),
         "frames": plan.frames or about.frames,
         "frame_rule": f"{plan.sampling} of equal intervals" if plan.sampling == "middle"
         else plan.sampling,

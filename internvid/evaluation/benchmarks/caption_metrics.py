@@ -86,7 +86,7 @@ def read_references(path: Path) -> list[Reference]:
     Raises:
         MisuseError: it cannot be read; a column or a number is missing.
     """
-    found: dict[tuple[str, float, float], list[str]] = {}
+    references: dict[tuple[str, float, float], list[str]] = {}
     try:
         with path.open(encoding="utf-8", newline="") as file:
             table = csv.DictReader(file)
@@ -95,10 +95,10 @@ def read_references(path: Path) -> list[Reference]:
                 raise MisuseError(f"{path} has no column {missing[0]!r}; needed: {_COLUMNS}")
             for number, row in enumerate(table, start=2):
                 span = _span(path, number, row)
-                found.setdefault((row["file"], *span), []).append(row["caption"])
+                references.setdefault((row["file"], *span), []).append(row["caption"])
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise MisuseError(f"{path} cannot be read as a table of captions: {error}") from error
-    return [Reference(*span, tuple(texts)) for span, texts in found.items()]
+    return [Reference(*span, tuple(texts)) for span, texts in references.items()]
 
 
 def score_captions(texts: Mapping[str, str], references: Sequence[Reference]) -> CaptionScores:

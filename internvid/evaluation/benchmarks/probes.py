@@ -48,8 +48,8 @@ class LinearProbe:
 
     def scores(self, vectors: npt.NDArray[np.floating[Any]]) -> Floats:
         """float64 [N, C] logits."""
-        found: Floats = vectors.astype(np.float64) @ self.weights.T + self.bias
-        return found
+        scores: Floats = vectors.astype(np.float64) @ self.weights.T + self.bias
+        return scores
 
 
 def fit_probe(vectors: Vectors, labels: Labels, classes: int, strength: float) -> LinearProbe:
@@ -126,7 +126,7 @@ def choose_strength(
 def vote(
     known: Vectors,
     labels: Labels,
-    asked: Vectors,
+    queries: Vectors,
     classes: int,
     *,
     neighbours: int,
@@ -137,7 +137,7 @@ def vote(
     Args:
         known: float32 [N, D].
         labels: [N].
-        asked: float32 [M, D].
+        queries: float32 [M, D].
         classes: C.
         neighbours: how many vote; all there are if fewer.
         temperature: a vote weighs exp(cosine / temperature); None for equal votes.
@@ -150,11 +150,11 @@ def vote(
     """
     if neighbours < 1 or (temperature is not None and temperature <= 0):
         raise ConfigInvalidError(f"neighbours {neighbours}, temperature {temperature}")
-    known, asked = unit(known), unit(asked)
+    known, queries = unit(known), unit(queries)
     count = min(neighbours, len(known))
-    votes = np.zeros((len(asked), classes))
-    for start in range(0, len(asked), _ROWS):
-        cosines = asked[start : start + _ROWS] @ known.T
+    votes = np.zeros((len(queries), classes))
+    for start in range(0, len(queries), _ROWS):
+        cosines = queries[start : start + _ROWS] @ known.T
         nearest = np.argsort(-cosines, axis=1, kind="stable")[:, :count]
         near = np.take_along_axis(cosines, nearest, axis=1).astype(np.float64)
         # Less the nearest: the same ratios, no overflow.
@@ -196,8 +196,8 @@ class _Probe(FileBenchmark):
         train, test = self.read()
         folder: VideoFolder = self.folder()
         known = embed_clips(train.clips, folder, subject, self.views, run)
-        asked = embed_clips(test.clips, folder, subject, self.views, run)
-        return train, test, known, asked
+        queries = embed_clips(test.clips, folder, subject, self.views, run)
+        return train, test, known, queries
 
 
 def _labels(listed: LabelledSet, indices: Sequence[int]) -> Labels:
@@ -237,19 +237,19 @@ class LinearProbing(_Probe):
         """See `Benchmark`; the subject is an `Embedder`."""
         if not self.strengths:
             raise ConfigInvalidError("strengths is empty")
-        train, test, known, asked = self.measure(subject, run)
+        train, test, known, queries = self.measure(subject, run)
         vectors, labels, count = _mean(known), _labels(train, known.indices), len(train.classes)
         run.progress("probe", 0, 1)
         strength = choose_strength(vectors, labels, count, self.strengths)
         probe = fit_probe(vectors, labels, count, strength)
         run.progress("probe", 1, 1)
-        metrics, classes = score_labels(probe.scores(_mean(asked)), test, asked.indices)
-        fields = begin_protocol(self, test.digest, test.clips, asked, subject)
+        metrics, classes = score_labels(probe.scores(_mean(queries)), test, queries.indices)
+        fields = begin_protocol(self, test.digest, test.clips, queries, subject)
         fields["details"] |= {
             **_training(train, known),
             "strengths": list(self.strengths),
         }
-        return finish(metrics | {"strength": strength}, fields, subject, asked, classes)
+        return finish(metrics | {"strength": strength}, fields, subject, queries, classes)
 
 
 @dataclass(frozen=True)
@@ -269,16 +269,16 @@ class NearestNeighbours(_Probe):
 
     def evaluate(self, subject: Embedder, run: Run) -> Result:
         """See `Benchmark`; the subject is an `Embedder`."""
-        train, test, known, asked = self.measure(subject, run)
+        train, test, known, queries = self.measure(subject, run)
         votes = vote(
-            _mean(known), _labels(train, known.indices), _mean(asked), len(train.classes),
+            _mean(known), _labels(train, known.indices), _mean(queries), len(train.classes),
             neighbours=self.neighbours, temperature=self.temperature,
         )  # fmt: skip
-        metrics, classes = score_labels(votes, test, asked.indices)
-        fields = begin_protocol(self, test.digest, test.clips, asked, subject)
+        metrics, classes = score_labels(votes, test, queries.indices)
+        fields = begin_protocol(self, test.digest, test.clips, queries, subject)
         fields["details"] |= {
             **_training(train, known),
             "neighbours": self.neighbours,
             "temperature": self.temperature,
         }
-        return finish(metrics, fields, subject, asked, classes)
+        return finish(metrics, fields, subject, queries, classes)

@@ -291,13 +291,15 @@ class FineTunedRecognition(FileBenchmark):
                 f"of={self.of} is no benchmark of recognition", hint="for example --set of=ssv2"
             )
         self.paths()
-        found: LabelledSet = kind(self.annotations, classes=self.classes, split=self.split).read()
-        if missing := sorted(set(found.classes) - set(known)):
+        labelled: LabelledSet = kind(
+            self.annotations, classes=self.classes, split=self.split
+        ).read()
+        if missing := sorted(set(labelled.classes) - set(known)):
             raise ConfigInvalidError(
                 f"the classifier does not know {missing[0]!r}",
                 hint=f"it was trained on {len(known)} classes, such as {known[0]!r}",
             )
-        return found if self.classes else LabelledSet(found.clips, tuple(known))
+        return labelled if self.classes else LabelledSet(labelled.clips, tuple(known))
 
     def evaluate(self, subject: Classifier, run: Run) -> Result:
         """See `Benchmark`; the subject is a `Classifier`.

@@ -77,7 +77,7 @@ def draw_distinct(
 
 
 def repeat_middle(frames: Frames) -> Frames:
-    """As many frames, all of them the middle one. [T, H, W, 3]."""
+    """The middle frame, repeated as often as there are frames. [T, H, W, 3]."""
     at = len(frames) // 2
     return np.repeat(frames[at : at + 1], len(frames), axis=0)
 
@@ -228,8 +228,8 @@ class SyntheticDirection(_SyntheticBenchmark):
     def measure(self, specs: Sequence[ClipSpec], subject: Embedder, run: Run) -> dict[str, float]:
         """Top-1 of all and of each direction, and with the middle frame repeated."""
         moving, still = self.embed(specs, subject, run)
-        asked = [dataclasses.replace(spec, motion=m) for spec in specs for m in DIRECTIONS]
-        texts = subject.text_vectors(self.texts(asked)).reshape(len(specs), len(DIRECTIONS), -1)
+        variants = [dataclasses.replace(spec, motion=m) for spec in specs for m in DIRECTIONS]
+        texts = subject.text_vectors(self.texts(variants)).reshape(len(specs), len(DIRECTIONS), -1)
         labels = np.array([DIRECTIONS.index(spec.motion) for spec in specs])
         numbers = {}
         for prefix, clips in (("", moving), ("middle_frame_", still)):

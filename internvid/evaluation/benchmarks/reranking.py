@@ -242,9 +242,10 @@ class RerankedRetrieval(ZeroShotRetrieval):
         clean = find_cleaning(self.cleaning)
         measured, tokens = self._encode(listed, matcher, run)
         measured = measured.beside(listed.left_out)
-        found = [listed.clips[at] for at in measured.indices]
+        measured_clips = [listed.clips[at] for at in measured.indices]
         texts, pairs = list_queries(
-            [tuple(clean(text) for text in clip.texts) for clip in found], shared=self.shared_texts
+            [tuple(clean(text) for text in clip.texts) for clip in measured_clips],
+            shared=self.shared_texts,
         )
         vectors = (measured.vectors[:, 0], embed_texts(texts, matcher, run))
         ranked = rank_twice(

@@ -72,9 +72,10 @@ class ZeroShotRetrieval(FileBenchmark):
         clean = find_cleaning(self.cleaning)
         measured = embed_clips(listed.clips, self.folder(), subject, self.views, run)
         measured = measured.beside(listed.left_out)
-        found = [listed.clips[at] for at in measured.indices]
+        measured_clips = [listed.clips[at] for at in measured.indices]
         texts, pairs = list_queries(
-            [tuple(clean(text) for text in clip.texts) for clip in found], shared=self.shared_texts
+            [tuple(clean(text) for text in clip.texts) for clip in measured_clips],
+            shared=self.shared_texts,
         )
         vectors = embed_texts(texts, subject, run)
         # A mean of several unit vectors is shorter where views differ: that is no property of

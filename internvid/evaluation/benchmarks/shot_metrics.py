@@ -15,7 +15,7 @@ from internvid.core.types import Shot
 
 CUT_TOLERANCE_SECONDS = 0.12
 GRADUAL_TOLERANCE_SECONDS = 0.15
-FOUND_KINDS = ("cut", "dissolve", "wipe")
+SCORED_KINDS = ("cut", "dissolve", "wipe")
 IGNORED_KINDS = ("fade", "fade_in", "fade_out", "title_overlay", "ambiguous")
 
 
@@ -84,7 +84,7 @@ def match_marks(boundaries: Sequence[float], marks: Sequence[Mark]) -> dict[int,
 def _fitting(seconds: float, marks: Sequence[Mark]) -> list[int]:
     fitting = []
     for index, mark in enumerate(marks):
-        if mark.kind not in FOUND_KINDS:
+        if mark.kind not in SCORED_KINDS:
             continue
         tolerance = CUT_TOLERANCE_SECONDS if mark.kind == "cut" else GRADUAL_TOLERANCE_SECONDS
         if mark.start_seconds - tolerance <= seconds <= mark.end_seconds + tolerance:
@@ -118,7 +118,7 @@ def score_boundaries(boundaries: Sequence[float], marks: Sequence[Mark]) -> Boun
     for index, seconds in enumerate(boundaries):
         if index not in matched and not _is_ignored(seconds, marks):
             false += 1
-    wanted = sum(mark.kind in FOUND_KINDS for mark in marks)
+    wanted = sum(mark.kind in SCORED_KINDS for mark in marks)
     return BoundaryCounts(len(matched), false, wanted - len(matched))
 
 

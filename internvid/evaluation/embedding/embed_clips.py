@@ -126,7 +126,7 @@ def encode_clips(
     kept: tuple[ViewPlan, int, Shelf],
     run: Run,
 ) -> MeasuredClips:
-    """The same with any function of frames, such as a classifier's scores.
+    """Apply any function of frames to clips, such as a classifier's scores.
 
     Args:
         clips: as listed.
@@ -336,8 +336,8 @@ def embed_texts(texts: Sequence[str], embedder: Embedder, run: Run) -> Vectors:
         run.progress("texts", min(len(kept) * run.team.size, len(fresh)), len(fresh))
     for names, rows in run.team.exchange(kept, shelf.get(kept) if kept else None):
         shelf.remember(names, rows)
-    found: Vectors = shelf.get(keys)
-    return found
+    kept_vectors: Vectors = shelf.get(keys)
+    return kept_vectors
 
 
 def check_vectors(vectors: Vectors, count: int, what: str) -> Vectors:

@@ -56,10 +56,10 @@ class Identity:
 
     def describe(self) -> dict[str, Any]:
         """As plain JSON; what is not set since it came later is left out."""
-        found = dataclasses.asdict(self)
+        described = dataclasses.asdict(self)
         if not self.text_positions:
-            del found["text_positions"]
-        return found
+            del described["text_positions"]
+        return described
 
     @property
     def position_details(self) -> dict[str, str]:
@@ -126,12 +126,12 @@ class ViCLIPEmbedder:
 
     def video_vectors(self, videos: Sequence[Frames]) -> Vectors:
         """See `Embedder`."""
-        found: list[Vectors] = []
+        batches: list[Vectors] = []
         for start in range(0, len(videos), self.batch):
             part = list(videos[start : start + self.batch])
             vectors = self.model.encode_video(part, frames=len(part[0]), batch_size=self.batch)
-            found.append(vectors.cpu().numpy().astype(np.float32))
-        return np.concatenate(found)
+            batches.append(vectors.cpu().numpy().astype(np.float32))
+        return np.concatenate(batches)
 
     def text_vectors(self, texts: Sequence[str]) -> Vectors:
         """See `Embedder`."""

@@ -63,7 +63,7 @@ class ViCLIPClassifier(_Headed):
         """See `Classifier`."""
         import torch
 
-        found: list[Vectors] = []
+        batches: list[Vectors] = []
         for start in range(0, len(videos), self.batch):
             part = list(videos[start : start + self.batch])
             with torch.no_grad():
@@ -71,8 +71,8 @@ class ViCLIPClassifier(_Headed):
                     part, normalize=False, frames=len(part[0]), batch_size=self.batch
                 )
                 logits = self.head(vectors.to(self.head.out.weight.dtype)).float()
-            found.append(logits.cpu().numpy())
-        return np.concatenate(found)
+            batches.append(logits.cpu().numpy())
+        return np.concatenate(batches)
 
 
 @dataclass(frozen=True)
@@ -92,14 +92,14 @@ class MatchingEmbedder(_Headed):
 
         from internvid.models.viclip.heads.matching_head import video_tokens
 
-        found = []
+        batches = []
         for start in range(0, len(videos), self.batch):
             with torch.no_grad():
                 tokens = video_tokens(self.model, videos[start : start + self.batch])
                 dtype = self.head.out.weight.dtype
                 prepared = self.head.prepare_video(tokens.to(dtype))
-            found.append(prepared.float().cpu().numpy().astype(np.float16))
-        return np.concatenate(found)
+            batches.append(prepared.float().cpu().numpy().astype(np.float16))
+        return np.concatenate(batches)
 
     def sentence_tokens(self, texts: Sequence[str]) -> tuple[npt.NDArray[np.float16], Shown]:
         """Tokens of texts, float16 [M, L, W], and which of them are the text's own, [M, L]."""
@@ -109,12 +109,12 @@ class MatchingEmbedder(_Headed):
 
         ids = self.model.tokenizer(list(texts))
         ids = ids[:, : int((ids != 0).any(dim=0).sum())].to(self.model.device)
-        found = []
+        batches = []
         for part in torch.split(ids, _PAIRS):
             with torch.no_grad():
                 tokens = self.model.text_encoder.encode_all(part)[1]
-            found.append(tokens.float().cpu().numpy().astype(np.float16))
-        return np.concatenate(found), shown_tokens(ids).cpu().numpy()
+            batches.append(tokens.float().cpu().numpy().astype(np.float16))
+        return np.concatenate(batches), shown_tokens(ids).cpu().numpy()
 
     def margins(self, texts: npt.NDArray[Any], shown: Shown, clips: npt.NDArray[Any]) -> Vectors:
         """How much more a pair looks like a match than not.
@@ -130,7 +130,7 @@ class MatchingEmbedder(_Headed):
         import torch
 
         device, dtype = self.model.device, self.head.out.weight.dtype
-        found = []
+        batches = []
         for start in range(0, len(texts), _PAIRS):
             rows = slice(start, start + _PAIRS)
             with torch.no_grad():
@@ -139,8 +139,8 @@ class MatchingEmbedder(_Headed):
                     torch.from_numpy(np.array(shown[rows])).to(device),
                     torch.from_numpy(np.array(clips[rows])).to(device, dtype),
                 ).float()
-            found.append((logits[:, 1] - logits[:, 0]).cpu().numpy())
-        return np.concatenate(found)
+            batches.append((logits[:, 1] - logits[:, 0]).cpu().numpy())
+        return np.concatenate(batches)
 
 
 def with_head(model: ViCLIP, folder: Path, name: str, wise_ft: float | None) -> ViCLIPEmbedder:

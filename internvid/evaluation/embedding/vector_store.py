@@ -83,8 +83,8 @@ class Shelf:
 
     def get(self, keys: Sequence[bytes]) -> Rows:
         """The rows of keys that are all there. [N, ...]."""
-        found = [self._places[key] for key in keys]
-        return np.stack([rows[at] for rows, at in found])
+        places = [self._places[key] for key in keys]
+        return np.stack([rows[at] for rows, at in places])
 
     def _remember(self, keys: Sequence[bytes], rows: Rows) -> Rows | None:
         if len(keys) != len(rows):

@@ -129,9 +129,9 @@ class Result:
 
     def describe(self) -> dict[str, Any]:
         """The result as plain JSON."""
-        found = plain(self)
+        content = plain(self)
         described: dict[str, Any] = {
-            **found,
+            **content,
             "format": RESULT_FORMAT,
             "protocol_fingerprint": self.protocol.fingerprint,
         }
@@ -149,20 +149,20 @@ def read_result(path: Path) -> Result:
     if not path.is_file():
         raise SourceMissingError(f"there is no result file {str(path)!r}")
     try:
-        found = json.loads(path.read_text("utf-8"))
-        if found["format"] != RESULT_FORMAT:
-            raise DatasetFormatError(f"{path} is of result format {found['format']!r}")
+        content = json.loads(path.read_text("utf-8"))
+        if content["format"] != RESULT_FORMAT:
+            raise DatasetFormatError(f"{path} is of result format {content['format']!r}")
         result = Result(
-            metrics={str(key): _number(value) for key, value in found["metrics"].items()},
-            protocol=Protocol(**found["protocol"]),
-            model=dict(found["model"]),
-            missing=tuple(MissingClip(**row) for row in found["missing"]),
-            classes={str(key): _number(value) for key, value in found["classes"].items()},
-            runs=dict(found["runs"]),
+            metrics={str(key): _number(value) for key, value in content["metrics"].items()},
+            protocol=Protocol(**content["protocol"]),
+            model=dict(content["model"]),
+            missing=tuple(MissingClip(**row) for row in content["missing"]),
+            classes={str(key): _number(value) for key, value in content["classes"].items()},
+            runs=dict(content["runs"]),
             # Results of 0.1.0 do not have it.
-            texts=dict(found.get("texts", {})),
+            texts=dict(content.get("texts", {})),
         )
-        recorded = found["protocol_fingerprint"]
+        recorded = content["protocol_fingerprint"]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         reason = f"it has no {error}" if isinstance(error, KeyError) else error
         raise DatasetFormatError(

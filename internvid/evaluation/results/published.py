@@ -117,7 +117,7 @@ def _retrieval(*names: str) -> tuple[Column, ...]:
 
 
 def _tuned(benchmark: str, columns: tuple[Column, ...], prefix: str = "") -> tuple[Column, ...]:
-    """The same columns, measured by a benchmark that is told whose files to read."""
+    """Published columns of a benchmark to which the user names the files."""
     return tuple(
         replace(each, benchmark=benchmark, of=each.benchmark, metric=prefix + each.metric)
         for each in columns

@@ -300,11 +300,11 @@ def _split_metrics(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:
     """What the numbers are of -> column -> number; the main ones first."""
     parts: dict[str, dict[str, float]] = {}
     for name in sorted(metrics, key=lambda name: ("middle_frame" in name, name)):
-        found = next(
+        split_at = next(
             (c for c in _LONGEST_FIRST if name == c or name.endswith((f"_{c}", f"/{c}"))), name
         )
-        what = name.removesuffix(found).strip("_/").replace("_", " ").replace("/", ", ")
-        parts.setdefault(what, {})[found] = metrics[name]
+        what = name.removesuffix(split_at).strip("_/").replace("_", " ").replace("/", ", ")
+        parts.setdefault(what, {})[split_at] = metrics[name]
     order = sorted(parts, key=lambda what: ("middle frame" in what, what != "", what))
     return {what: parts[what] for what in order}
 

@@ -36,10 +36,10 @@ def as_list(videos: Any) -> list[Video]:
     Raises:
         ConfigInvalidError: the batch is empty.
     """
-    found = list(videos) if is_batch(videos) else [videos]
-    if not found:
+    clips = list(videos) if is_batch(videos) else [videos]
+    if not clips:
         raise ConfigInvalidError("an empty batch has nothing to encode")
-    return found
+    return clips
 
 
 def load_clip(video: Video, preprocessing: Preprocessing, frames: int | None, usual: int) -> Tensor:
@@ -68,9 +68,9 @@ def load_clip(video: Video, preprocessing: Preprocessing, frames: int | None, us
             wanted = usual if frames is None else frames
             return torch.from_numpy(read_frames(path, wanted, sampling=rule).frames)
         video = _open_image(path)
-    found = check_frames(video)
-    wanted = frames if frames is not None else 1 if len(found) == 1 else usual
-    return found[preprocessing.sample(len(found), wanted)]
+    frames_THWC = check_frames(video)
+    wanted = frames if frames is not None else 1 if len(frames_THWC) == 1 else usual
+    return frames_THWC[preprocessing.sample(len(frames_THWC), wanted)]
 
 
 def check_frames(video: Any) -> Tensor:

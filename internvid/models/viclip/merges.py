@@ -91,29 +91,29 @@ def find_merges(place: str | Path | None = None, folder: Path | None = None) -> 
     """
     if place is not None:
         given = Path(place)
-        found = _inside(given) if given.is_dir() else given
-        if found is None:
+        table_path = _inside(given) if given.is_dir() else given
+        if table_path is None:
             raise SourceMissingError(f"{str(given)!r} holds none of {', '.join(FILE_NAMES)}")
-        return read_merges(found)
+        return read_merges(table_path)
     for path in _candidates(folder):
         return read_merges(path)
     raise SourceMissingError("CLIP's table of byte-pair merges was not found", hint=_hint())
 
 
 def _candidates(folder: Path | None) -> Iterator[Path]:
-    if folder is not None and (found := _inside(folder)):
-        yield found
+    if folder is not None and (path := _inside(folder)):
+        yield path
     if named := os.environ.get(MERGES_VARIABLE):
         yield Path(named)
     for repository in _REPOSITORIES:
         for snapshot in cached_snapshots(repository):
-            if found := _inside(snapshot):
-                yield found
+            if path := _inside(snapshot):
+                yield path
     # find_spec of a top-level name reads no code of the package.
     spec = importlib.util.find_spec("open_clip")
     for place in (spec.submodule_search_locations or ()) if spec else ():
-        if found := _inside(Path(place)):
-            yield found
+        if path := _inside(Path(place)):
+            yield path
 
 
 def _inside(folder: Path) -> Path | None:

@@ -116,12 +116,12 @@ class ViCLIP(nn.Module):
             CheckpointMismatchError: it misses keys, or has others, or other shapes.
             ConfigInvalidError: an option has a value it cannot take.
         """
-        found = read_checkpoint(source).resized(frames, resolution, context)
+        checkpoint = read_checkpoint(source).resized(frames, resolution, context)
         with torch.device("meta"):
-            model = cls(found.config, preprocessing or found.preprocessing or "reference")
-        model.adopt(found)
+            model = cls(checkpoint.config, preprocessing or checkpoint.preprocessing or "reference")
+        model.adopt(checkpoint)
         model.merges_place = merges
-        model.text_positions = found.positions_rule
+        model.text_positions = checkpoint.positions_rule
         place = choose_device(device) if isinstance(device, str) else device
         return model.to(device=place, dtype=dtype).eval()
 
@@ -166,7 +166,7 @@ class ViCLIP(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the video tower's weights."""
+        """Data type of the video tower's weights."""
         return self.vision_encoder.proj.dtype
 
     @property
@@ -269,9 +269,9 @@ class ViCLIP(nn.Module):
                     for item in videos[start : start + batch_size]
                 ]
             )
-        found = torch.stack(rows)
-        found = functional.normalize(found, dim=-1) if normalize else found
-        return found if is_batch(video) else found[0]
+        vectors_BE = torch.stack(rows)
+        vectors_BE = functional.normalize(vectors_BE, dim=-1) if normalize else vectors_BE
+        return vectors_BE if is_batch(video) else vectors_BE[0]
 
     @torch.no_grad()
     def encode_text(
@@ -295,7 +295,7 @@ class ViCLIP(nn.Module):
             ConfigInvalidError: something is not text.
         """
         rows = [texts] if isinstance(texts, str) else list(texts)
-        found = torch.empty(0, self.config.embedding, device=self.device)
+        vectors_BE = torch.empty(0, self.config.embedding, device=self.device)
         if rows:
             tokens = self.tokenizer([clean_text(row) for row in rows] if clean else rows)
             with self._inferring():
@@ -303,9 +303,9 @@ class ViCLIP(nn.Module):
                     self.text_encoder(part.to(self.device)).float()
                     for part in torch.split(tokens, _TEXTS_AT_ONCE)
                 ]
-            found = torch.cat(parts)
-        found = functional.normalize(found, dim=-1) if normalize else found
-        return found[0] if isinstance(texts, str) else found
+            vectors_BE = torch.cat(parts)
+        vectors_BE = functional.normalize(vectors_BE, dim=-1) if normalize else vectors_BE
+        return vectors_BE[0] if isinstance(texts, str) else vectors_BE
 
     def similarity(
         self, video: Video | Sequence[Video] | Tensor, texts: str | Sequence[str] | Tensor

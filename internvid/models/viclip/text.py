@@ -42,7 +42,7 @@ class TextTower(nn.Module):
         return self.ln_final(x_BLW[clip, last]) @ self.text_projection  # type: ignore[no-any-return]
 
     def encode_all(self, tokens_BL: Tensor) -> tuple[Tensor, Tensor]:
-        """The same, with all tokens after the last norm.
+        """Embeddings, and all tokens after the last norm.
 
         Returns:
             [B, E], and [B, L, W].

@@ -82,7 +82,7 @@ class VideoTower(nn.Module):
     def encode_all(
         self, patches_BKP: Tensor, positions_LW: Tensor, kept_BK: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """The same, with all tokens after the last norm.
+        """Embeddings, and all tokens after the last norm.
 
         Returns:
             [B, E], and [B, 1 + K, W] with the class token first.

@@ -11,12 +11,12 @@ from typing import Any
 
 from internvid.core.annotators import set_up
 from internvid.core.errors import BudgetSpentError, InternvidError
-from internvid.core.timings import Ledger, carry_over, collecting
+from internvid.core.timings import Timings, carry_over, collecting
 from internvid.dataset.columns import column_schema_of, staged_files
 from internvid.dataset.layout import Layout, Record
 from internvid.dataset.store import Dataset
 from internvid.pipeline.annotate.column_progress import AnnotateProgress
-from internvid.pipeline.annotate.column_run import ColumnRun, PartTask, Stage, annotate_parts
+from internvid.pipeline.annotate.column_run import AnswerWriter, ColumnRun, PartTask, annotate_parts
 from internvid.pipeline.annotate.jobs import ColumnRequest, column_job, describe, note_column
 from internvid.pipeline.annotate.pick_sets import give_pick_sets
 from internvid.pipeline.annotate.stream import ColumnJob, PartWork, load_part
@@ -95,39 +95,39 @@ def annotate_columns(
     workers: int | None = None,
     progress: AnnotateProgress | None = None,
 ) -> list[ColumnSummary]:
-    """The same for several columns; a span that the picks fall short of is decoded once for all.
+    """Annotate several columns; a span that the picks fall short of is decoded once for all.
 
     Raises:
         InternvidError: as `annotate`.
     """
     layout = dataset.layout if isinstance(dataset, Dataset) else Layout(Path(dataset).absolute())
     executor = LocalExecutor(workers=workers or os.cpu_count() or 1)
-    told = progress or AnnotateProgress()
+    shown = progress or AnnotateProgress()
     layout.read_record()  # a folder that is no dataset stays as it is
     with layout.locked():
         record = layout.read_record()
         jobs = [column_job(layout, record, request) for request in requests]
         surveys = [survey(job) for job in jobs]
-        for job, found in zip(jobs, surveys, strict=True):
-            if found.asked:
-                told.enter(f"loading ({job.column.partition('@')[0]})")
+        for job, surveyed in zip(jobs, surveys, strict=True):
+            if surveyed.asked:
+                shown.enter(f"loading ({job.column.partition('@')[0]})")
                 set_up(job.component)
-        jobs = give_pick_sets(jobs, [found.asked > 0 for found in surveys], executor, told)
+        jobs = give_pick_sets(jobs, [surveyed.asked > 0 for surveyed in surveys], executor, shown)
         summaries = []
-        for job, found in zip(jobs, surveys, strict=True):
+        for job, surveyed in zip(jobs, surveys, strict=True):
             note_column(record, job)
             try:
-                summaries.append(write_column(job, found, executor, told))
+                summaries.append(write_column(job, surveyed, executor, shown))
             except (InternvidError, KeyboardInterrupt) as error:
                 _keep_what_is_done(layout, record, job)
                 if isinstance(error, BudgetSpentError):
-                    raise _told_how_far(error, told) from error
+                    raise _with_progress(error, shown) from error
                 raise
-            if found.asked:
+            if surveyed.asked:
                 describe(record, job)
             point_at(layout, record, job)
             write_run(layout, {"annotate": vars(summaries[-1]), "seconds": summaries[-1].seconds})
-    told.enter("done")
+    shown.enter("done")
     return summaries
 
 
@@ -154,7 +154,7 @@ class Survey:
 
 def survey(job: ColumnJob) -> Survey:
     """Look through the parts of a column, one at a time. Nothing is loaded or written."""
-    asked: dict[str, int] = {}
+    pending: dict[str, int] = {}
     settled = []
     carried = waiting = lasting = 0
     for part in job.parts:
@@ -163,18 +163,18 @@ def survey(job: ColumnJob) -> Survey:
         waiting += work.waiting
         lasting += work.lasting
         if work.pending.num_rows:
-            asked[part] = work.pending.num_rows
+            pending[part] = work.pending.num_rows
         elif (
             work.carried is not None
             or work.ready
             or staged_files(job.layout, job.cut, job.column, part)
         ):
             settled.append(part)
-    return Survey(asked, tuple(settled), carried, waiting, lasting)
+    return Survey(pending, tuple(settled), carried, waiting, lasting)
 
 
 def write_column(
-    job: ColumnJob, found: Survey, executor: Executor, told: AnnotateProgress
+    job: ColumnJob, surveyed: Survey, executor: Executor, progress: AnnotateProgress
 ) -> ColumnSummary:
     """Ask about all that a survey found, and seal every part.
 
@@ -184,38 +184,40 @@ def write_column(
     name = job.column.partition("@")[0]
     verb = "captioning" if job.traits.verb == "caption" else "scoring"
     started = time.monotonic()
-    with collecting() as ledger:
-        told.begin(f"{verb} ({name})", found.asked, ledger)
-        settle = Stage(job)
-        for part in found.settled:
+    with collecting() as timings:
+        progress.begin(f"{verb} ({name})", surveyed.asked, timings)
+        settle = AnswerWriter(job)
+        for part in surveyed.settled:
             work = load_part(job, part)
             settle.seal(work)
-        if job.traits.has_setup and found.asked:
-            ColumnRun(job, list(found.parts), told.reached).run()
-        elif found.asked:
-            _in_workers(job, found, executor, told)
+        if job.traits.has_setup and surveyed.asked:
+            ColumnRun(job, list(surveyed.parts), progress.reached).run()
+        elif surveyed.asked:
+            _in_workers(job, surveyed, executor, progress)
     return ColumnSummary(
         column=name,
         key=job.column,
-        asked=found.asked,
-        answered=told.answered,
-        failed=told.failed,
-        carried=found.carried,
-        waiting=found.waiting,
+        asked=surveyed.asked,
+        answered=progress.answered,
+        failed=progress.failed,
+        carried=surveyed.carried,
+        waiting=surveyed.waiting,
         seconds=round(time.monotonic() - started, 3),
-        stages=_rounded(ledger),
-        counts=dict(sorted(ledger.counts.items())),
-        lasting=found.lasting,
+        stages=_rounded(timings),
+        counts=dict(sorted(timings.counts.items())),
+        lasting=surveyed.lasting,
     )
 
 
-def _rounded(ledger: Ledger) -> dict[str, float]:
-    return {name: round(seconds, 3) for name, seconds in sorted(ledger.seconds.items())}
+def _rounded(timings: Timings) -> dict[str, float]:
+    return {name: round(seconds, 3) for name, seconds in sorted(timings.seconds.items())}
 
 
-def _in_workers(job: ColumnJob, found: Survey, executor: Executor, told: AnnotateProgress) -> None:
-    tasks = [PartTask(job, (part,)) for part in found.parts]
-    for result in executor.map(annotate_parts, tasks, told.reached_in_part):
+def _in_workers(
+    job: ColumnJob, surveyed: Survey, executor: Executor, progress: AnnotateProgress
+) -> None:
+    tasks = [PartTask(job, (part,)) for part in surveyed.parts]
+    for result in executor.map(annotate_parts, tasks, progress.reached_in_part):
         require(result.failure)
         carry_over(result.value)
 
@@ -240,9 +242,9 @@ def point_at(layout: Layout, record: Record, job: ColumnJob) -> None:
     layout.write_record(record)
 
 
-def _told_how_far(error: BudgetSpentError, told: AnnotateProgress) -> BudgetSpentError:
+def _with_progress(error: BudgetSpentError, shown: AnnotateProgress) -> BudgetSpentError:
     return BudgetSpentError(
-        f"{error.message}; {told.answered} of {told.asked} clips were answered, which is kept",
+        f"{error.message}; {shown.answered} of {shown.asked} clips were answered, which is kept",
         hint=error.hint or "the same command with a larger budget goes on where this one stopped",
     )
 

@@ -185,7 +185,7 @@ class _Column:
     language: str
 
     def run(self, scorer: Any) -> ColumnAudit:
-        found = ColumnAudit(self.name, self.key)
+        audited = ColumnAudit(self.name, self.key)
         recipe = self.record.column_recipes.get(self.key, {})
         is_caption = recipe.get("verb", "caption") == "caption"
         shared = shared_in(self.layout, self.record, self.key) if is_caption else frozenset()
@@ -196,23 +196,23 @@ class _Column:
                 continue
             clips = clips_by_id(self.layout, self._cut, part)
             stale = stale_clips(self.layout, self.record, self._cut, self.key, part)
-            found.stale += len(stale & clips.keys())
+            audited.stale += len(stale & clips.keys())
             picks = PartPicks(self.layout, self._scan, part)
             for row in _rows(table):
-                found.rows += 1
-                found.sealed += row.get("seal") is not None
-                found.failed += row["status"] == "failed"
-                found.skipped += row["status"] == "skipped"
+                audited.rows += 1
+                audited.sealed += row.get("seal") is not None
+                audited.failed += row["status"] == "failed"
+                audited.skipped += row["status"] == "skipped"
                 reason = broken_reason(row, clips, picks)
                 if reason:
-                    found.broken.append(Finding(self.name, row["clip_id"], reason, row["value"]))
+                    audited.broken.append(Finding(self.name, row["clip_id"], reason, row["value"]))
                 if is_caption:
-                    self._check_health(row, shared, found)
+                    self._check_health(row, shared, audited)
             is_text = pa.types.is_string(table.schema.field("value").type)
             if scorer is not None and is_caption and is_text:
-                self._compare(table, clips, picks, scorer, (found, sums))
-        sums.put_into(found)
-        return found
+                self._compare(table, clips, picks, scorer, (audited, sums))
+        sums.put_into(audited)
+        return audited
 
     @property
     def _cut(self) -> str:
@@ -225,14 +225,14 @@ class _Column:
         return self.record.scan
 
     def _check_health(
-        self, row: Mapping[str, Any], shared: Collection[str], found: ColumnAudit
+        self, row: Mapping[str, Any], shared: Collection[str], audited: ColumnAudit
     ) -> None:
         if row["status"] != "ok" or not isinstance(row["value"], str):
             return
         for reason in health_of(row["value"], self.language, shared):
-            found.health[reason] += 1
-            if len(found.unhealthy) < MOST_UNHEALTHY:
-                found.unhealthy.append(Finding(self.name, row["clip_id"], reason, row["value"]))
+            audited.health[reason] += 1
+            if len(audited.unhealthy) < MOST_UNHEALTHY:
+                audited.unhealthy.append(Finding(self.name, row["clip_id"], reason, row["value"]))
 
     def _compare(
         self,
@@ -242,7 +242,7 @@ class _Column:
         scorer: Any,
         into: tuple[ColumnAudit, _Sums],
     ) -> None:
-        found, sums = into
+        audited, sums = into
         good = [
             row
             for row in _rows(table)
@@ -268,7 +268,7 @@ class _Column:
                 if score is not None and rest:
                     sums.add(score, rest)
                     gaps[row["clip_id"]] = score - sum(rest) / len(rest)
-            found.suspicious += [
+            audited.suspicious += [
                 Finding(self.name, row["clip_id"], "fits_badly", row["value"])
                 for row in chunk
                 if _is_suspicious(gaps.get(row["clip_id"]), gaps.values())
@@ -286,11 +286,11 @@ class _Sums:
         self.own += score
         self.shuffled += sum(rest) / len(rest)
 
-    def put_into(self, found: ColumnAudit) -> None:
-        found.compared = self.compared
+    def put_into(self, audited: ColumnAudit) -> None:
+        audited.compared = self.compared
         if self.compared:
-            found.own_score = round(self.own / self.compared, 6)
-            found.shuffled_score = round(self.shuffled / self.compared, 6)
+            audited.own_score = round(self.own / self.compared, 6)
+            audited.shuffled_score = round(self.shuffled / self.compared, 6)
 
 
 def _shifts(count: int, seed: int) -> list[int]:
@@ -313,8 +313,8 @@ def _is_suspicious(gap: float | None, gaps: Collection[float]) -> bool:
 
 
 def _scores(scorer: Any, views: Sequence[ClipView], texts: Sequence[str]) -> list[float | None]:
-    asked = [replace(view, text=text) for view, text in zip(views, texts, strict=True)]
-    rows = bind(asked, scorer.score(iter(asked)), scorer)
+    with_text = [replace(view, text=text) for view, text in zip(views, texts, strict=True)]
+    rows = bind(with_text, scorer.score(iter(with_text)), scorer)
     return [row["value"] if row["status"] == "ok" else None for row in rows]
 
 

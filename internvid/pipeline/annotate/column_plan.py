@@ -80,30 +80,30 @@ def plan_columns(dataset: Path, requests: Sequence[ColumnRequest]) -> list[Colum
     return [_plan(job, found) for job, found in zip(jobs, surveys, strict=True)]
 
 
-def _plan(job: ColumnJob, found: Survey) -> ColumnPlan:
+def _plan(job: ColumnJob, surveyed: Survey) -> ColumnPlan:
     started = time.monotonic()
-    if found.asked:
+    if surveyed.asked:
         set_up(job.component)
     loaded = time.monotonic() - started
-    tried = _try(job, found) if found.asked else _Tried()
+    tried = _try(job, surveyed) if surveyed.asked else _Tried()
     each = tried.seconds / max(tried.timed, 1)
-    counts, expected = _counts(tried, found.asked)
+    counts, expected = _counts(tried, surveyed.asked)
     return ColumnPlan(
         column=job.column.partition("@")[0],
         key=job.column,
-        clips=found.asked,
-        carried=found.carried,
-        waiting=found.waiting,
+        clips=surveyed.asked,
+        carried=surveyed.carried,
+        waiting=surveyed.waiting,
         tried=tried.clips,
         failed=tried.failed,
-        lasting=found.lasting,
+        lasting=surveyed.lasting,
         kept=tried.kept,
         setup_seconds=round(loaded, 3),
         seconds_per_clip=round(each, 4),
         stages=_per_clip(tried),
         counts={name: round(count, 3) for name, count in counts.items()},
         expected=expected,
-        expected_seconds=round(loaded + each * found.asked, 1),
+        expected_seconds=round(loaded + each * surveyed.asked, 1),
     )
 
 
@@ -155,21 +155,21 @@ class _Tried:
         return self.counts["cache_hits"] + self.counts["answers_kept"]
 
 
-def _try(job: ColumnJob, found: Survey) -> _Tried:
+def _try(job: ColumnJob, surveyed: Survey) -> _Tried:
     """What a sample costs; the first clips only warm up, which counts but takes no time."""
     with tempfile.TemporaryDirectory() as folder, collecting() as whole:
-        sample, warm = _sample(job, found)
+        sample, warm = _sample(job, surveyed)
         started = time.monotonic()
         with stage("more pictures"):
             sample = tried_pick_set(job, sample, Path(folder))
         decoding = (time.monotonic() - started) / max(len(sample), 1)
         rows = bind(sample[:warm], _verb(job, sample[:warm]), job.component) if warm else []
         views = sample[warm:]
-        with collecting() as ledger:
+        with collecting() as timings:
             started = time.monotonic()
             rows += bind(views, _verb(job, views), job.component)
             spent = time.monotonic() - started
-    stages: dict[str, float] = dict(ledger.seconds)
+    stages: dict[str, float] = dict(timings.seconds)
     if job.pick_set is not None:
         stages["more pictures"] = decoding * len(views)
         spent += decoding * len(views)
@@ -184,9 +184,9 @@ def _verb(job: ColumnJob, views: Sequence[ClipView]) -> Iterator[Annotation]:
     return made
 
 
-def _sample(job: ColumnJob, found: Survey) -> tuple[list[ClipView], int]:
+def _sample(job: ColumnJob, surveyed: Survey) -> tuple[list[ClipView], int]:
     """Clips spread over the first parts that are pending, and how many of them only warm up."""
-    parts = list(found.parts)[:4]
+    parts = list(surveyed.parts)[:4]
     sources = source_paths(job)
     views: list[ClipView] = []
     for part in parts:

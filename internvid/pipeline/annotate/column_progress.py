@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from internvid.core.timings import Ledger
+from internvid.core.timings import Timings
 
 
 @dataclass
@@ -16,7 +16,7 @@ class AnnotateProgress:
     Attributes:
         stage: what is being done now.
         asked: clips of this stage. answered: how many are done. failed: how many of them failed.
-        ledger: what the component reported so far; None before it began.
+        timings: what the component reported so far; None before it began.
     """
 
     changed: Callable[[AnnotateProgress], None] = field(default=lambda _: None, repr=False)
@@ -24,7 +24,7 @@ class AnnotateProgress:
     asked: int = 0
     answered: int = 0
     failed: int = 0
-    ledger: Ledger | None = None
+    timings: Timings | None = None
     _began: float = field(default_factory=time.monotonic)
     _parts: dict[int, tuple[int, int]] = field(default_factory=dict)
 
@@ -32,9 +32,9 @@ class AnnotateProgress:
         """Begin a stage without clips."""
         self.begin(stage, 0, None)
 
-    def begin(self, stage: str, asked: int, ledger: Ledger | None) -> None:
+    def begin(self, stage: str, requested: int, timings: Timings | None) -> None:
         """Begin a stage that goes over so many clips."""
-        self.stage, self.asked, self.ledger = stage, asked, ledger
+        self.stage, self.asked, self.timings = stage, requested, timings
         self.answered = self.failed = 0
         self._began = time.monotonic()
         self._parts = {}
@@ -46,7 +46,7 @@ class AnnotateProgress:
         self.changed(self)
 
     def reached_in_part(self, index: int, counts: tuple[int, int]) -> None:
-        """The same, told by one of several workers about its own part."""
+        """Progress of one of several workers in its own part."""
         self._parts[index] = counts
         answered = sum(done for done, _ in self._parts.values())
         self.reached(answered, sum(failed for _, failed in self._parts.values()))

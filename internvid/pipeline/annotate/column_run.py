@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from internvid.core.contracts import Annotation
 from internvid.core.errors import InternvidError
-from internvid.core.timings import Ledger, collecting, stage
+from internvid.core.timings import Timings, collecting, stage
 from internvid.dataset.columns import staged_files
 from internvid.dataset.generations import latest_rows
 from internvid.dataset.inputs import TEXT_DIGEST, text_digest
@@ -33,14 +33,14 @@ class PartTask:
     parts: tuple[str, ...]
 
 
-def annotate_parts(task: PartTask, report: Any) -> Ledger:
+def annotate_parts(task: PartTask, report: Any) -> Timings:
     """Answer for some parts; returns what was reported meanwhile, of this process.
 
     `report` is told (answered, failed) so far.
     """
-    with collecting() as ledger:
+    with collecting() as timings:
         ColumnRun(task.job, task.parts, lambda answered, failed: report((answered, failed))).run()
-    return ledger
+    return timings
 
 
 @dataclass
@@ -48,12 +48,12 @@ class ColumnRun:
     """One component over some parts, in this process.
 
     Attributes:
-        told: called with how many clips were answered, and how many of them failed.
+        report_counts: called with how many clips were answered, and how many of them failed.
     """
 
     job: ColumnJob
     parts: Sequence[str]
-    told: Callable[[int, int], None] = field(default=lambda answered, failed: None)
+    report_counts: Callable[[int, int], None] = field(default=lambda answered, failed: None)
     answered: int = 0
     failed: int = 0
 
@@ -67,7 +67,7 @@ class ColumnRun:
                 not asked; or what the component itself raises.
         """
         stream = ClipStream(self.job, self.parts)
-        with Stage(self.job) as staged:
+        with AnswerWriter(self.job) as staged:
             for answer in _answers(self.job, stream):
                 work, pick_set = stream.answered(answer.clip_id)
                 self._keep(staged, work, self._row(work, answer, pick_set))
@@ -88,13 +88,13 @@ class ColumnRun:
             row[TEXT_DIGEST] = text_digest(work.texts[answer.clip_id][0])
         return row
 
-    def _keep(self, staged: Stage, work: PartWork, row: dict[str, Any]) -> None:
+    def _keep(self, staged: AnswerWriter, work: PartWork, row: dict[str, Any]) -> None:
         staged.add(work.part, row)
         self.answered += 1
         self.failed += row["status"] == "failed"
-        self.told(self.answered, self.failed)
+        self.report_counts(self.answered, self.failed)
 
-    def _seal_completed(self, stream: ClipStream, staged: Stage) -> None:
+    def _seal_completed(self, stream: ClipStream, staged: AnswerWriter) -> None:
         for work in stream.completed():
             staged.seal(work)
 
@@ -122,7 +122,7 @@ def _answers(job: ColumnJob, stream: ClipStream) -> Iterator[Annotation]:
             close()
 
 
-class Stage:
+class AnswerWriter:
     """Answers on their way: kept in memory for seconds, then in files, then sealed.
 
     A thread of its own writes what has waited long enough, so that a kill loses little even while

@@ -226,12 +226,12 @@ def describe(record: Record, job: ColumnJob) -> None:
 
 def weights_of(component: Any) -> dict[str, str]:
     """Field -> name of each model that a component uses; of a local folder its last name."""
-    found: dict[str, str] = {}
+    names: dict[str, str] = {}
     for each in dataclasses.fields(component):
         value = getattr(component, each.name)
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            found |= {f"{each.name}.{key}": name for key, name in weights_of(value).items()}
+            names |= {f"{each.name}.{key}": name for key, name in weights_of(value).items()}
         elif each.metadata.get("weights") and value:
             is_folder = Path(value).expanduser().exists()
-            found[each.name] = Path(value).name if is_folder else value
-    return found
+            names[each.name] = Path(value).name if is_folder else value
+    return names

@@ -86,7 +86,7 @@ def give_pick_sets(
     jobs: Sequence[ColumnJob],
     active: Sequence[bool],
     executor: Executor,
-    told: AnnotateProgress,
+    progress: AnnotateProgress,
 ) -> list[ColumnJob]:
     """The jobs with the pick set that each is to read; what is missing in it is decoded now.
 
@@ -94,12 +94,12 @@ def give_pick_sets(
         jobs: of one dataset and cut.
         active: which of them have anything to ask.
         executor: decodes, one video a task.
-        told: hears how many videos are decoded.
+        progress: hears how many videos are decoded.
     """
     named = name_pick_sets(jobs, active)
     asking = [job for job in named if job.pick_set is not None]
     if asking and asking[0].pick_set is not None:
-        _complete_set(asking, asking[0].pick_set, executor, told)
+        _complete_set(asking, asking[0].pick_set, executor, progress)
     return named
 
 
@@ -132,7 +132,7 @@ def tried_pick_set(job: ColumnJob, views: Sequence[ClipView], folder: Path) -> l
     if name is None:
         return list(views)
     sources = find_sources_of(job.layout, job.scan, job.parts)
-    found: dict[str, SpanPicks] = {}
+    picks_by_clip: dict[str, SpanPicks] = {}
     names = ["clip_id", "video_id", "start_frame", "end_frame"]
     clips = [
         {"clip_id": view.clip.clip_id, "video_id": view.clip.video_id, **view.row} for view in views
@@ -146,8 +146,8 @@ def tried_pick_set(job: ColumnJob, views: Sequence[ClipView], folder: Path) -> l
             with contextlib.suppress(VideoError):
                 decode_spans(replace(task, stage=stage), lambda _: None)
                 for clip_id, places in span_picks_index([stage]).items():
-                    found[clip_id] = SpanPicks(places, clip_id)
-    return [replace(view, picks=found.get(view.clip.clip_id, view.picks)) for view in views]
+                    picks_by_clip[clip_id] = SpanPicks(places, clip_id)
+    return [replace(view, picks=picks_by_clip.get(view.clip.clip_id, view.picks)) for view in views]
 
 
 def _stored_side(layout: Layout, scan: str) -> int:
@@ -160,45 +160,45 @@ def _stored_side(layout: Layout, scan: str) -> int:
 
 def _covering_set(layout: Layout, scan: str, needs: Needs) -> str:
     """The smallest set there is that covers the needs, or the name of a new one."""
-    found = []
+    covering = []
     folder = layout.span_picks(scan, "0x0", "x").parent.parent
     for path in sorted(folder.glob("*")):
         match = _SET_NAME.fullmatch(path.name)
         if match:
             frames, side = int(match[1]), int(match[2])
             if frames >= needs.frames and side >= needs.short_side:
-                found.append((side, frames, path.name))
-    return min(found)[2] if found else f"{needs.frames}x{needs.short_side}"
+                covering.append((side, frames, path.name))
+    return min(covering)[2] if covering else f"{needs.frames}x{needs.short_side}"
 
 
 def _complete_set(
-    jobs: Sequence[ColumnJob], name: str, executor: Executor, told: AnnotateProgress
+    jobs: Sequence[ColumnJob], name: str, executor: Executor, progress: AnnotateProgress
 ) -> None:
     first = jobs[0]
     sources = find_sources_of(first.layout, first.scan, first.parts)
     parts: dict[str, list[SpansTask]] = {}
     for part in first.parts:
-        clips = _asked_clips(jobs, part)
+        clips = _pending_clips(jobs, part)
         tasks = list(_tasks(first, name, part, clips, sources))
         if tasks:
             parts[part] = tasks
     todo = [task for tasks in parts.values() for task in tasks if not _is_staged(task)]
     if todo:
-        told.begin(f"decoding more pictures ({name})", len(todo), None)
+        progress.begin(f"decoding more pictures ({name})", len(todo), None)
     for done, _ in enumerate(executor.map(decode_spans, todo), start=1):
         # A video that cannot be decoded again keeps the picks it has.
-        told.reached(done, 0)
+        progress.reached(done, 0)
     for part, tasks in parts.items():
         _seal(first, name, part, tasks)
 
 
-def _asked_clips(jobs: Sequence[ColumnJob], part: str) -> list[dict[str, Any]]:
+def _pending_clips(jobs: Sequence[ColumnJob], part: str) -> list[dict[str, Any]]:
     names = ["clip_id", "video_id", "start_frame", "end_frame"]
-    found: dict[str, dict[str, Any]] = {}
+    clips: dict[str, dict[str, Any]] = {}
     for job in jobs:
         for row in load_part(job, part).pending.select(names).to_pylist():
-            found[row["clip_id"]] = row
-    return list(found.values())
+            clips[row["clip_id"]] = row
+    return list(clips.values())
 
 
 def _tasks(
@@ -257,17 +257,17 @@ def _frames_wanted(
     numbers = picks["frame"].to_numpy()
     first, stop = (int(at) for at in np.searchsorted(numbers, [start, end]))
     inside = numbers[first:stop]
-    asked = min(needs.frames, end - start)
+    count = min(needs.frames, end - start)
     sizes = zip(
         picks["width"].to_pylist()[first:stop], picks["height"].to_pylist()[first:stop], strict=True
     )
     wanted_side = min(needs.short_side, video["width"], video["height"])
     is_large = all(min(size) >= wanted_side for size in sizes)
-    if len(inside) >= max(asked, 1) and is_large:
+    if len(inside) >= max(count, 1) and is_large:
         return ()
-    if len(inside) >= max(asked, 1):
+    if len(inside) >= max(count, 1):
         return tuple(int(frame) for frame in inside)  # the same instants, larger
-    return spread_frames(start, end, max(asked, 1))
+    return spread_frames(start, end, max(count, 1))
 
 
 def spread_frames(start: int, end: int, count: int) -> tuple[int, ...]:
@@ -286,23 +286,23 @@ def decode_spans(task: SpansTask, report: Any) -> int:
         raise VideoUnreadableError("it has other bytes now", reason="changing")
     open_spans = {span.clip_id: span for span in task.spans}
     owners = {tick: span.clip_id for span in task.spans for tick in span.ticks}
-    found: dict[int, StoredPicture] = {}
+    pictures: dict[int, StoredPicture] = {}
     whole = 0
     with part_writer(task.stage, SPAN_PICK_SCHEMA) as writer:
         rows: list[dict[str, Any]] = []
         for seeks in (True, False) if task.is_timed else (False,):
             missing = [tick for span in open_spans.values() for tick in span.ticks]
-            wanted = set(missing) - set(found)
+            wanted = set(missing) - set(pictures)
             if not wanted:
                 break
             with open_video(task.path) as opened:
                 for tick, picture in _pictures(opened, task, wanted, seeks=seeks):
                     report(float(tick))
-                    found[tick] = picture
+                    pictures[tick] = picture
                     span = open_spans[owners[tick]]
-                    if not all(each in found for each in span.ticks):
+                    if not all(each in pictures for each in span.ticks):
                         continue
-                    rows.extend(_rows(task, span, found))
+                    rows.extend(_rows(task, span, pictures))
                     del open_spans[span.clip_id]
                     whole += 1
                     if whole % _CLIPS_PER_GROUP == 0:
@@ -314,10 +314,10 @@ def decode_spans(task: SpansTask, report: Any) -> int:
 
 
 def _rows(
-    task: SpansTask, span: WantedSpan, found: dict[int, StoredPicture]
+    task: SpansTask, span: WantedSpan, pictures: dict[int, StoredPicture]
 ) -> Iterator[dict[str, Any]]:
     for frame, tick in zip(span.frames, span.ticks, strict=True):
-        width, height, jpeg = found.pop(tick)
+        width, height, jpeg = pictures.pop(tick)
         yield {
             "video_id": task.video_id,
             "clip_id": span.clip_id,

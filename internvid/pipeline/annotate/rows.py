@@ -79,15 +79,15 @@ def bind(
         InternvidError: an answer for a clip that was not asked, or a second one for the same clip.
     """
     traits = traits_of(component)
-    asked = {view.clip.clip_id for view in views}
-    found: dict[str, dict[str, Any]] = {}
+    expected = {view.clip.clip_id for view in views}
+    rows: dict[str, dict[str, Any]] = {}
     for answer in answers:
-        if answer.clip_id not in asked:
+        if answer.clip_id not in expected:
             raise InternvidError(f"an answer came for clip {answer.clip_id}, which was not asked")
-        if answer.clip_id in found:
+        if answer.clip_id in rows:
             raise InternvidError(f"two answers came for clip {answer.clip_id}")
-        found[answer.clip_id] = answer_row(answer, traits)
-    return [found.get(view.clip.clip_id) or no_answer(view.clip.clip_id, traits) for view in views]
+        rows[answer.clip_id] = answer_row(answer, traits)
+    return [rows.get(view.clip.clip_id) or no_answer(view.clip.clip_id, traits) for view in views]
 
 
 def no_answer(clip_id: str, traits: Traits, pick_set: str = SCAN_PICKS) -> dict[str, Any]:

@@ -67,7 +67,7 @@ class ColumnJob:
 
     @property
     def schema(self) -> pa.Schema:
-        """Of the column's files."""
+        """Arrow schema of the column's files."""
         traits = self.traits
         return column_schema(traits.value_type, traits.extras, reads_text=self.text is not None)
 
@@ -115,14 +115,14 @@ def load_part(job: ColumnJob, part: str) -> PartWork:
     order: list[str] = clips["clip_id"].to_pylist()
     texts = current_texts(job.layout, job.cut, job.read_texts, part)
     work = PartWork(part, order, clips)
-    asked = _unanswered(job, work, texts)
-    work.carried = _carried(job, part, frozenset(asked) - job.redo, texts)
+    pending = _unanswered(job, work, texts)
+    work.carried = _carried(job, part, frozenset(pending) - job.redo, texts)
     if work.carried is not None:
         held = set(work.carried["clip_id"].to_pylist())
-        asked = [clip_id for clip_id in asked if clip_id not in held]
+        pending = [clip_id for clip_id in pending if clip_id not in held]
     if job.text is not None:
-        asked = _with_texts(job, work, asked, texts)
-    work.pending = clips.filter(pc.is_in(clips["clip_id"], pa.array(asked, pa.string())))
+        pending = _with_texts(job, work, pending, texts)
+    work.pending = clips.filter(pc.is_in(clips["clip_id"], pa.array(pending, pa.string())))
     return work
 
 
@@ -152,27 +152,27 @@ def _digest(texts: Mapping[str, TextRow], clip_id: str) -> str:
 
 
 def _with_texts(
-    job: ColumnJob, work: PartWork, asked: Sequence[str], texts: Mapping[str, TextRow]
+    job: ColumnJob, work: PartWork, pending: Sequence[str], texts: Mapping[str, TextRow]
 ) -> list[str]:
-    found = []
-    for clip_id in asked:
+    with_text = []
+    for clip_id in pending:
         row = texts.get(clip_id)
         if row is not None and row.value is not None:
             work.texts[clip_id] = (row.value, row.status)
-            found.append(clip_id)
+            with_text.append(clip_id)
         elif row is not None and row.status == "skipped":
             work.ready.append({**no_text(clip_id, job.traits), TEXT_DIGEST: ""})
         else:
             work.waiting += 1
-    return found
+    return with_text
 
 
 def _carried(
-    job: ColumnJob, part: str, asked: frozenset[str], texts: Mapping[str, TextRow]
+    job: ColumnJob, part: str, pending: frozenset[str], texts: Mapping[str, TextRow]
 ) -> pa.Table | None:
     """Answers about the same spans, and texts, that another cut's column of the same key holds."""
     tables = []
-    wanted = set(asked)
+    wanted = set(pending)
     for cut in sorted(path.name for path in (job.layout.root / "cuts").glob("*")):
         if cut == job.cut or not wanted:
             continue
@@ -266,10 +266,10 @@ class ClipStream(Iterator[ClipView]):
     def completed(self) -> list[PartWork]:
         """Parts that became complete since the last call; they are forgotten."""
         with self._lock:
-            found, self.finished = self.finished, []
-            for work in found:
+            completed, self.finished = self.finished, []
+            for work in completed:
                 self.works.pop(work.part, None)
-            return found
+            return completed
 
     def unanswered(self) -> list[tuple[PartWork, str, str]]:
         """(part, clip_id, pick set) of all that was asked in vain."""
@@ -315,7 +315,7 @@ def source_paths(job: ColumnJob) -> dict[str, Path]:
 
 
 def find_sources_of(layout: Layout, scan: str, parts: Sequence[str]) -> dict[str, Path]:
-    """The same for all videos of a scan."""
+    """Source files of all videos of a scan."""
     rows: list[dict[str, Any]] = []
     for part in parts:
         path = layout.scanned(scan, "videos", part)
@@ -324,11 +324,11 @@ def find_sources_of(layout: Layout, scan: str, parts: Sequence[str]) -> dict[str
             rows += read_part(path, columns=columns).to_pylist()
     # A duplicate's row does not state its size, the first one's does.
     sizes = {row["video_id"]: row["file_bytes"] for row in rows if row["status"] == "ok"}
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     for row in rows:
-        if row["status"] not in ("ok", "duplicate") or row["video_id"] in found:
+        if row["status"] not in ("ok", "duplicate") or row["video_id"] in paths:
             continue
         path, size = uri_to_path(row["uri"]), sizes.get(row["video_id"])
         if path.is_file() and (size is None or path.stat().st_size == size):
-            found[row["video_id"]] = path
-    return found
+            paths[row["video_id"]] = path
+    return paths

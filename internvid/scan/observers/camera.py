@@ -94,7 +94,7 @@ class CameraObserver:
         return dict(decode_columns(self.columns, self.finish_stored()))
 
     def finish_stored(self) -> dict[str, npt.NDArray[Any]]:
-        """The same as they are stored."""
+        """Timeline columns in their stored form."""
         if self._latest is not None and self._ends[-1] < self._count - 1:
             luma, half, seconds = self._latest
             self._enqueue(luma, [0], half, np.asarray([seconds]))

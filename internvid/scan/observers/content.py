@@ -148,7 +148,7 @@ class ContentObserver:
         return self._stored.values()
 
     def finish_stored(self) -> dict[str, npt.NDArray[Any]]:
-        """The same as they are stored."""
+        """Timeline columns in their stored form."""
         return self._stored.stored()
 
 

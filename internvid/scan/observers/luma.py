@@ -69,5 +69,5 @@ class LumaObserver:
         return self._stored.values()
 
     def finish_stored(self) -> dict[str, npt.NDArray[Any]]:
-        """The same as they are stored."""
+        """Timeline columns in their stored form."""
         return self._stored.stored()

@@ -102,7 +102,7 @@ def register(pictures: Float, inside: Masks) -> Motion:
     found = motion + _as_shares(fit.step, pictures)
     left = _tile_misfit(gram, fit.step, pictures.shape[1:])
     rim = rim_share(change_at_rest(smooth, common), (left, gram[_place(3, 3)]), found)
-    return _judged(gram, fit, left, found, rim)
+    return _with_confidence(gram, fit, left, found, rim)
 
 
 def _as_shares(step: Float, pictures: Float) -> Float:
@@ -234,8 +234,8 @@ def _all_products(pictures: Float, smooth: Float, inside: Masks, motion: Float) 
     source, mask = _aligned(pictures[1:], inside, motion)
     portion = max(1, _CACHED_CELLS // (pictures.shape[1] * pictures.shape[2]))
     parts = [slice(at, at + portion) for at in range(0, len(motion), portion)]
-    found = [_tile_products(smooth[:-1][part], source[part], mask[part]) for part in parts]
-    return np.concatenate(found, axis=1)
+    products = [_tile_products(smooth[:-1][part], source[part], mask[part]) for part in parts]
+    return np.concatenate(products, axis=1)
 
 
 def _tile_products(target: Float, source: Float, mask: Float) -> Float:
@@ -365,7 +365,7 @@ def _weighted_median(values: Float, weights: Float) -> Float:
     return np.asarray(np.minimum(median, values.max(axis=1)))
 
 
-def _judged(gram: Float, fit: _Fit, left: Float, motion: Float, rim: Float) -> Motion:
+def _with_confidence(gram: Float, fit: _Fit, left: Float, motion: Float, rim: Float) -> Motion:
     size = (DOWN * 6, ACROSS * 8)
     count = gram[_place(3, 3)]
     vote, texture = _votes(gram)

@@ -18,7 +18,7 @@ FARTHEST = 4.0
 
 
 @dataclass(frozen=True)
-class Judge:
+class Classifier:
     """softmax(tanh((x - mean) / scale @ first + first_bias) @ second + second_bias).
 
     Attributes:
@@ -34,12 +34,12 @@ class Judge:
     second_bias: Float32
 
     @classmethod
-    def from_steps(cls, table: weights.Table) -> Judge:
+    def from_steps(cls, table: weights.Table) -> Classifier:
         """A judge of whole-number steps, as the weight module stores them."""
         arrays = [np.asarray(rows, dtype=np.float32) * np.float32(step) for step, rows in table]
         return cls(*arrays)
 
-    def judge(self, features: Float32) -> Float32:
+    def probabilities(self, features: Float32) -> Float32:
         """Probabilities float32 [C, K] for features [C, F]; class 0 is "no boundary"."""
         inputs = np.clip((features - self.mean) / self.scale, -FARTHEST, FARTHEST)
         logits = np.tanh(inputs @ self.first + self.first_bias) @ self.second + self.second_bias
@@ -49,26 +49,26 @@ class Judge:
 
 
 @dataclass(frozen=True)
-class Judges:
+class Classifiers:
     """The judge of hard cuts and that of gradual transitions."""
 
-    cut: Judge
-    gradual: Judge
+    cut: Classifier
+    gradual: Classifier
 
-    def judge_cuts(self, features: Float32) -> Float32:
+    def classify_cuts(self, features: Float32) -> Float32:
         """Probability [C] that a hard cut is at each candidate."""
         if not len(features):
             return np.zeros(0, np.float32)
-        return self.cut.judge(features)[:, 1]
+        return self.cut.probabilities(features)[:, 1]
 
-    def judge_gradual(self, features: Float32) -> tuple[Float32, Int64]:
+    def classify_gradual(self, features: Float32) -> tuple[Float32, Int64]:
         """Probability [C] of a gradual transition, and its likeliest kind (1, 2 or 3)."""
         if not len(features):
             return np.zeros(0, np.float32), np.zeros(0, np.int64)
-        probabilities = self.gradual.judge(features)
+        probabilities = self.gradual.probabilities(features)
         return 1 - probabilities[:, 0], 1 + probabilities[:, 1:].argmax(axis=1)
 
 
-def load_judges() -> Judges:
+def load_classifiers() -> Classifiers:
     """The judges that are shipped."""
-    return Judges(Judge.from_steps(weights.CUT), Judge.from_steps(weights.GRADUAL))
+    return Classifiers(Classifier.from_steps(weights.CUT), Classifier.from_steps(weights.GRADUAL))

@@ -76,7 +76,7 @@ def _near(window: FrameWindow, frames: Int64) -> list[tuple[Int64, Int64, float]
     """For each frame: indices around it without its own neighbours, all around it, its step."""
     seconds = window.seconds
     last = len(seconds) - 1
-    found = []
+    near = []
     for frame in frames:
         low = min(np.searchsorted(seconds, seconds[frame] - 0.5), frame - 4)
         high = max(np.searchsorted(seconds, seconds[frame] + 0.5, side="right"), frame + 5)
@@ -86,18 +86,18 @@ def _near(window: FrameWindow, frames: Int64) -> list[tuple[Int64, Int64, float]
         step = float(seconds[frame] - seconds[frame - 1])
         reach = np.abs(seconds[every] - seconds[frame]) <= max(NEAR_SECONDS, 3.5 * step)
         others = every[reach & (np.abs(every - frame) > 1)]
-        found.append((others, every[every != frame], step))
-    return found
+        near.append((others, every[every != frame], step))
+    return near
 
 
 def _look_ahead(window: FrameWindow, frames: Int64, direction: int) -> Int64:
     """Frames [C, 6] within `RETURN_SECONDS` after (+1) or before (-1) each frame."""
     offsets = np.linspace(0.0, RETURN_SECONDS, RETURN_LOOKS + 1)[1:]
     seconds = window.seconds[frames][:, None] + direction * offsets[None, :]
-    found = window.frames_at(seconds)
+    places = window.frames_at(seconds)
     minimum = frames[:, None] + direction * np.minimum(np.arange(1, RETURN_LOOKS + 1), 2)[None, :]
-    found = np.maximum(found, minimum) if direction > 0 else np.minimum(found, minimum)
-    looks: Int64 = np.clip(found, 0, len(window.seconds) - 1)
+    places = np.maximum(places, minimum) if direction > 0 else np.minimum(places, minimum)
+    looks: Int64 = np.clip(places, 0, len(window.seconds) - 1)
     return looks
 
 

@@ -18,7 +18,7 @@ from internvid.core.contracts import Planes
 from internvid.core.types import CLOSING_FADE, OPENING_FADE, ColumnSpec
 from internvid.scan.holds import FilledFrames, HoldFiller
 from internvid.scan.timeline_columns import StoredColumns, decode_columns
-from internvid.scan.transitions.classifiers import Judges, load_judges
+from internvid.scan.transitions.classifiers import Classifiers, load_classifiers
 from internvid.scan.transitions.fades import FadeFinder, mark_blank
 from internvid.scan.transitions.gradual import (
     LENGTHS_SECONDS,
@@ -91,7 +91,7 @@ class TransitionObserver:
         ),
     }
 
-    judges: Judges = field(default_factory=load_judges)
+    judges: Classifiers = field(default_factory=load_classifiers)
     _on_candidates: Callable[[str, Float64, Float64, Float32], None] | None = None
     _holds: HoldFiller = field(default_factory=HoldFiller)
     _window: FrameWindow = field(default_factory=FrameWindow)
@@ -125,7 +125,7 @@ class TransitionObserver:
         return decode_columns(self.columns, self.finish_stored())
 
     def finish_stored(self) -> dict[str, npt.NDArray[Any]]:
-        """The same as they are stored."""
+        """Timeline columns in their stored form."""
         ending = self._holds.finish()
         if ending is not None:
             self._window.append(ending)
@@ -135,15 +135,15 @@ class TransitionObserver:
             stored[name] = np.zeros(len(stored["jump"]), self.columns[name].dtype)
         cuts = self._holds.weigh(self._cuts, self.columns["jump"].decode(stored["jump"]))
         self._fill(stored, "cut", cuts)
-        found = [
+        leads = [
             (e.frame, (e.probability, e.length_seconds, e.kind))
             for e in self._choose_gradual()
             if not self._is_opening_or_end(e)
         ]
         fade = KINDS.index("fade")
-        found += [(f.frame, (f.score, f.length_seconds, fade)) for f in self._fades.finish()]
+        leads += [(f.frame, (f.score, f.length_seconds, fade)) for f in self._fades.finish()]
         best: dict[int, tuple[float, float, int]] = {}
-        for frame, values in found:
+        for frame, values in leads:
             if values[0] > best.get(frame, (0.0, 0.0, 0))[0]:
                 best[frame] = values
         fades = self._fades
@@ -195,31 +195,31 @@ class TransitionObserver:
                 return
         if stop <= self._done:
             return
-        self._judge_hard(self._done, stop)
+        self._score_hard_cuts(self._done, stop)
         begin = float(window.seconds[self._done])
         end = np.inf if is_last else float(window.seconds[stop])
-        self._judge_soft(begin, min(end, float(window.seconds[-1]) + 1e-3))
+        self._score_gradual(begin, min(end, float(window.seconds[-1]) + 1e-3))
         oldest = int(np.searchsorted(window.seconds, window.seconds[stop - 1] - CONTEXT_SECONDS))
         old = max(min(oldest, stop - 8), stop - MOST_FRAMES // 2, 0)
         window.drop(old)
         self._done = stop - old
 
-    def _judge_hard(self, start: int, stop: int) -> None:
+    def _score_hard_cuts(self, start: int, stop: int) -> None:
         frames: Int64 = propose_cuts(self._window, start, stop)
         features = measure_cuts(self._window, frames)
         places = self._window.frames[frames]
         if self._on_candidates is not None:
             self._on_candidates("cut", places.astype(np.float64), np.zeros(len(frames)), features)
-        for place, probability in zip(places, self.judges.judge_cuts(features), strict=True):
+        for place, probability in zip(places, self.judges.classify_cuts(features), strict=True):
             if probability >= LEAST_STORED:
                 self._cuts[int(place)] = float(probability)
 
-    def _judge_soft(self, begin_seconds: float, end_seconds: float) -> None:
+    def _score_gradual(self, begin_seconds: float, end_seconds: float) -> None:
         centres, lengths = propose_gradual(self._window, begin_seconds, end_seconds)
         features = measure_gradual(self._window, centres, lengths)
         if self._on_candidates is not None:
             self._on_candidates("gradual", centres, lengths, features)
-        probabilities, kinds = self.judges.judge_gradual(features)
+        probabilities, kinds = self.judges.classify_gradual(features)
         for k in np.flatnonzero(probabilities > LEAST_PROBABILITY):
             middle, length = trace_extent(self._window, float(centres[k]), float(lengths[k]))
             self._gradual.append(

@@ -24,8 +24,8 @@ def _list_models(across: int, length: int) -> tuple[Int64, Int64]:
             covers.append(np.concatenate([first[: length - k], second[:k]]))
             covers.append(np.concatenate([first[k:], second[length - k :]]))
     lines = 2 * length * np.arange(across)[:, None]
-    found = [(np.stack(places)[:, None] + lines) for places in (pushes, covers)]
-    return found[0].reshape(len(pushes), -1), found[1].reshape(len(covers), -1)
+    models = [(np.stack(places)[:, None] + lines) for places in (pushes, covers)]
+    return models[0].reshape(len(pushes), -1), models[1].reshape(len(covers), -1)
 
 
 def measure_slides(inside: Float32, old: Float32, new: Float32) -> list[Float32]:

@@ -30,14 +30,14 @@ def find_box(data: bytes, path: Path4) -> tuple[int, int]:
 
 
 def _boxes(data: bytes, first: int, last: int) -> list[tuple[int, int, str]]:
-    found = []
+    boxes = []
     while first + 8 <= last:
         size, kind = struct.unpack_from(">I4s", data, first)
         if size < 8:
             break
-        found.append((first, size, kind.decode("latin-1")))
+        boxes.append((first, size, kind.decode("latin-1")))
         first += size
-    return found
+    return boxes
 
 
 def body(data: bytes, path: Path4) -> bytes:

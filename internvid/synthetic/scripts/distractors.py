@@ -57,11 +57,11 @@ def _fits(plan: VideoPlan, kind: str, index: int) -> bool:
     if kind == "fade_out":
         return index == last
     if kind == "light_change":
-        quiet = (
+        is_free = (
             plan.shots[index].camera.kind in ("static", "zoom", "pan")
             and plan.shots[index].camera.speed < 0.2
         )
-        return quiet and (index == last or plan.transitions[index] == TransitionPlan("cut"))
+        return is_free and (index == last or plan.transitions[index] == TransitionPlan("cut"))
     return index > 0 or kind != "title"
 
 

@@ -36,7 +36,7 @@ from internvid.training.run.log import LogLine, Progress
 PLAN, RESULT, MERGES, TABLE = "comparison.json", "result.json", "merges.txt", "table.md"
 _TELL_SECONDS = 15.0
 
-Told = Callable[[str], None]
+Notice = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -105,12 +105,12 @@ class Prepared:
 
 
 def run_comparison(
-    asked: Comparison, recipe: TrainRecipe, folder: Path, tell: Told = lambda _: None
+    request: Comparison, recipe: TrainRecipe, folder: Path, tell: Notice = lambda _: None
 ) -> tuple[Outcome, dict[str, Any]]:
     """Trains and measures every variant with every seed; those that are there are kept.
 
     Args:
-        asked: what to compare.
+        request: what to compare.
         recipe: how each is trained; its length, batch and seed are set here.
         folder: of the comparison; new, or of the same one.
         tell: is told of each run.
@@ -124,19 +124,19 @@ def run_comparison(
         TrainingStoppedError: a run cannot go on.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    ready = prepare(asked, recipe, folder, tell)
+    ready = prepare(request, recipe, folder, tell)
     results: dict[str, dict[int, Result]] = {name: {} for name in ready.variants}
-    for seed in asked.seeds:
+    for seed in request.seeds:
         for name in ready.variants:
-            results[name][seed] = _run(asked, ready, name, seed, folder, tell)
-    outcome = Outcome(asked.metric, results)
+            results[name][seed] = _run(request, ready, name, seed, folder, tell)
+    outcome = Outcome(request.metric, results)
     stage = ready.recipe.stages
     record = {
         "format": 1,
-        "compared": asked.kind,
-        "data": asked.data,
+        "compared": request.kind,
+        "data": request.data,
         **outcome.describe(),
-        "seeds": list(asked.seeds),
+        "seeds": list(request.seeds),
         "clips": {name: len(source.table().clip_ids) for name, source in ready.variants.items()},
         "budget": {
             "steps": sum(each.steps for each in stage),
@@ -149,37 +149,37 @@ def run_comparison(
             "clips": len(ready.held.source.clips),
         },
         "recipe": ready.recipe.plain(),
-        "protocol": results[asked.names[0]][asked.seeds[0]].describe()["protocol"],
+        "protocol": results[request.names[0]][request.seeds[0]].describe()["protocol"],
     }
     commit_json(folder / RESULT, record)
     (folder / TABLE).write_text(_markdown(outcome), "utf-8")
     return outcome, record
 
 
-def prepare(asked: Comparison, recipe: TrainRecipe, folder: Path, tell: Told) -> Prepared:
+def prepare(request: Comparison, recipe: TrainRecipe, folder: Path, tell: Notice) -> Prepared:
     """Parts the dataset, and makes one recipe for all.
 
     Raises:
         MisuseError: as in `run_comparison`.
     """
-    columns = asked.names if asked.kind == "captions" else (asked.text,)
+    columns = request.names if request.kind == "captions" else (request.text,)
     whole = {
-        column: open_source(asked.data, recipe, folder / "cache" / f"text-{column}", text=column)
+        column: open_source(request.data, recipe, folder / "cache" / f"text-{column}", text=column)
         for column in columns
     }
-    videos, held = part(whole, asked.held_out, asked.most_clips)
-    if asked.kind == "captions":
+    videos, held = part(whole, request.held_out, request.most_clips)
+    if request.kind == "captions":
         variants = _by_captions(whole, videos)
     else:
         variants = {
             name: _without(
                 open_source(
-                    asked.data, recipe, folder / "cache" / f"subset-{name}", text=asked.text,
+                    request.data, recipe, folder / "cache" / f"subset-{name}", text=request.text,
                     subset=name,
                 ),
                 videos,
             )
-            for name in asked.names
+            for name in request.names
         }  # fmt: skip
     fewest = min(variants, key=lambda name: len(variants[name].clips))
     count = len(variants[fewest].clips)
@@ -188,13 +188,13 @@ def prepare(asked: Comparison, recipe: TrainRecipe, folder: Path, tell: Told) ->
             f"{fewest!r} has {count} clips with captions outside the held-out videos",
             hint="hold out less (--held-out), or compare larger subsets",
         )
-    _check_metric(asked, held.metric_names)
+    _check_metric(request, held.metric_names)
     recipe = _shared_merges(recipe, variants, folder)
     recipe = _adapted(recipe, batch=count)
     # More seeds, or another metric that decides, are asked of the runs that are there.
-    same = dataclasses.asdict(asked) | {"seeds": None, "metric": None}
+    same = dataclasses.asdict(request) | {"seeds": None, "metric": None}
     plan = {"asked": same, "held_out": held.digest}
-    steps = _steps(asked, recipe, variants[fewest], folder, plan, tell)
+    steps = _steps(request, recipe, variants[fewest], folder, plan, tell)
     return Prepared(variants, held, with_budget(recipe, steps))
 
 
@@ -255,12 +255,12 @@ def _adapted(recipe: TrainRecipe, batch: int) -> TrainRecipe:
 
 
 def _steps(
-    asked: Comparison,
+    request: Comparison,
     recipe: TrainRecipe,
     source: ClipSource,
     folder: Path,
     plan: dict[str, Any],
-    tell: Told,
+    tell: Notice,
 ) -> int:
     """The budget in steps, as it is recorded; measured once where seconds were asked for."""
     path = folder / PLAN
@@ -275,41 +275,41 @@ def _steps(
                 "or another -o",
             )
         return int(known["steps"])
-    steps = asked.steps
+    steps = request.steps
     if steps is None:
-        assert asked.seconds is not None
+        assert request.seconds is not None
         tell("measuring how long a step takes")
-        steps = measure_steps(recipe, source, folder / "trial", asked.seconds)
+        steps = measure_steps(recipe, source, folder / "trial", request.seconds)
     commit_json(path, {**plan, "steps": steps})
     return steps
 
 
-def _check_metric(asked: Comparison, known: Sequence[str]) -> None:
+def _check_metric(request: Comparison, known: Sequence[str]) -> None:
     """Refuses what no run will be measured by, before the first one. A benchmark's own metrics are
     known once it has measured.
     """
-    title = asked.metric.rpartition("/")[0]
-    if asked.metric not in known and title not in asked.benchmarks:
+    title = request.metric.rpartition("/")[0]
+    if request.metric not in known and title not in request.benchmarks:
         raise ConfigInvalidError(
-            f"there is no metric {asked.metric!r}; there are: {', '.join(sorted(known))}",
+            f"there is no metric {request.metric!r}; there are: {', '.join(sorted(known))}",
             hint="a benchmark's metric is written BENCHMARK/METRIC",
         )
 
 
 def _run(
-    asked: Comparison, ready: Prepared, name: str, seed: int, folder: Path, tell: Told
+    request: Comparison, ready: Prepared, name: str, seed: int, folder: Path, tell: Notice
 ) -> Result:
     """The result of one variant with one seed; trained and measured if it is not there."""
     place = folder / "runs" / f"{name}-seed{seed}"
     path = place.with_suffix(".json")
     if path.is_file():
-        found = read_result(path)
-        if found.protocol.annotations != ready.held.digest:
+        finished = read_result(path)
+        if finished.protocol.annotations != ready.held.digest:
             raise ProtocolMismatchError(
                 f"{path} was measured on other clips", hint="choose another folder with -o"
             )
         tell(f"{name}, seed {seed}: there already")
-        return found
+        return finished
     tell(f"{name}, seed {seed}: training")
     loop = dataclasses.replace(ready.recipe.loop, seed=seed)
     start = dataclasses.replace(ready.recipe.start, seed=seed)
@@ -324,7 +324,7 @@ def _run(
         )
     subject = ViCLIPEmbedder(ViCLIP.from_pretrained(summary.model), f"{name}-seed{seed}")
     result = ready.held.measure(subject)
-    for title in asked.benchmarks:
+    for title in request.benchmarks:
         other: Result = registry.create("benchmark", title).evaluate(subject, Run())
         more = {f"{title}/{metric}": value for metric, value in other.metrics.items()}
         details = {**result.protocol.details, title: other.protocol.fingerprint}
@@ -334,14 +334,14 @@ def _run(
     return result
 
 
-def _teller(title: str, tell: Told) -> Progress:
+def _teller(title: str, tell: Notice) -> Progress:
     """Says now and then how far a run is."""
-    told_at = time.monotonic()
+    reported_at = time.monotonic()
 
     def progress(line: LogLine) -> None:
-        nonlocal told_at
-        if time.monotonic() - told_at >= _TELL_SECONDS:
-            told_at = time.monotonic()
+        nonlocal reported_at
+        if time.monotonic() - reported_at >= _TELL_SECONDS:
+            reported_at = time.monotonic()
             tell(
                 f"{title}: step {line.step} of {line.total}, loss {line.loss:.2f}, about "
                 f"{line.eta_seconds:.0f} s left"

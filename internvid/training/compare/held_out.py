@@ -43,12 +43,14 @@ class ChosenSource:
     def table(self) -> ClipTable:
         """The chosen clips."""
         every = self.inner.table()
-        alike = every.alike
+        hard_negative_groups = every.hard_negative_groups
         return ClipTable(
             [every.clip_ids[at] for at in self.clips],
             [every.captions[at] for at in self.clips],
             [every.sources[at] for at in self.clips],
-            None if alike is None else [alike[at] for at in self.clips],
+            None
+            if hard_negative_groups is None
+            else [hard_negative_groups[at] for at in self.clips],
         )
 
     def read(self, clip: int, choose: FrameChoice) -> Iterable[FramesArray]:
@@ -112,7 +114,7 @@ class HeldOut:
             MisuseError: none of the clips can be read.
         """
         about = subject.identity()
-        found, clips = self._frames(about.frames)
+        places, clips = self._frames(about.frames)
         vectors = np.concatenate(
             [subject.video_vectors(clips[at : at + _PART]) for at in range(0, len(clips), _PART)]
         )
@@ -120,7 +122,7 @@ class HeldOut:
         queries = {}
         asked: list[str] = []
         for column, every in self.texts.items():
-            texts, pairs = list_queries([(clean_text(every[at]),) for at in found], shared=True)
+            texts, pairs = list_queries([(clean_text(every[at]),) for at in places], shared=True)
             numbers = with_mean_recall(
                 measure_retrieval(VectorSimilarity(vectors, subject.text_vectors(texts)), pairs)
             )
@@ -142,8 +144,8 @@ class HeldOut:
             version=1,
             annotations=self.digest,
             listed=len(table.clip_ids),
-            found=len(found),
-            clips=digest_texts([table.clip_ids[at] for at in found]),
+            found=len(places),
+            clips=digest_texts([table.clip_ids[at] for at in places]),
             frames=about.frames,
             frame_rule="middle of equal intervals of the kept frames",
             preprocessing=about.preprocessing,
@@ -171,23 +173,23 @@ class HeldOut:
 
     def _frames(self, count: int) -> tuple[list[int], list[Frames]]:
         """Places of the clips that can be read, and their frames."""
-        found, clips = [], []
+        places, clips = [], []
         for at in range(len(self.source.clips)):
             try:
                 read = self.source.read(at, lambda n: sample_frames(n, count))
                 clips.append(np.stack(list(read)))
             except VideoError:
                 continue
-            found.append(at)
-        if len(found) < 2:
+            places.append(at)
+        if len(places) < 2:
             raise MisuseError(
-                f"{len(found)} of {len(self.source.clips)} held-out clips can be read"
+                f"{len(places)} of {len(self.source.clips)} held-out clips can be read"
             )
-        return found, clips
+        return places, clips
 
     @property
     def digest(self) -> str:
-        """Of the clips and their texts."""
+        """Digest of the clips and their texts."""
         rows = [self.source.table().clip_ids, {name: list(t) for name, t in self.texts.items()}]
         return hashlib.blake2b(json.dumps(rows).encode(), digest_size=8).hexdigest()
 

@@ -56,7 +56,7 @@ class Outcome:
 
     @property
     def difference(self) -> float:
-        """Of the best two means."""
+        """Difference of the best two means."""
         best, second = self.ranking[:2]
         return abs(self.mean(best) - self.mean(second))
 
@@ -76,25 +76,25 @@ class Outcome:
     def verdict(self) -> str:
         """In words."""
         rough = f"; {self.clips} held-out clips are few, so it is a hint: --held-out takes more"
-        return self._said + (rough if self.clips < _FEW_CLIPS else "")
+        return self._verdict + (rough if self.clips < _FEW_CLIPS else "")
 
     @property
-    def _said(self) -> str:
+    def _verdict(self) -> str:
         best, second = self.ranking[:2]
         if not self.difference:
             return (
                 f"{best} and {second} are level at {self.mean(best):.2f} {self.metric}: no winner"
             )
-        said = f"{best} is ahead of {second} by {self.difference:.2f} {self.metric}"
+        text = f"{best} is ahead of {second} by {self.difference:.2f} {self.metric}"
         if self.is_clear is None:
-            return f"{said}; one seed tells nothing of the spread: add --seeds 0,1,2"
+            return f"{text}; one seed tells nothing of the spread: add --seeds 0,1,2"
         spread = max(self.spread(name) or 0.0 for name in (best, second))
         if self.is_clear:
-            return f"{said}, more than the spread over seeds ({spread:.2f})"
-        return f"{said}, within the spread over seeds ({spread:.2f}): no winner"
+            return f"{text}, more than the spread over seeds ({spread:.2f})"
+        return f"{text}, within the spread over seeds ({spread:.2f}): no winner"
 
     def describe(self) -> dict[str, Any]:
-        """As plain JSON."""
+        """The values as plain JSON."""
         first = next(iter(next(iter(self.results.values())).values()))
         variants = {
             name: {

@@ -31,18 +31,18 @@ class ArraySource:
         clips: each uint8 RGB [T, H, W, 3].
         captions: one a clip.
         sources: label of each clip's source video; each its own where None.
-        alike: what hard neighbours share, if known.
+        hard_negative_groups: what hard neighbours share, if known.
     """
 
     clips: Sequence[FramesArray]
     captions: Sequence[str | None]
     sources: Sequence[str] | None = None
-    alike: Sequence[str] | None = None
+    hard_negative_groups: Sequence[str] | None = None
 
     def table(self) -> ClipTable:
         """All clips."""
         names = [f"clip-{at}" for at in range(len(self.clips))]
-        return ClipTable(names, self.captions, self.sources or names, self.alike)
+        return ClipTable(names, self.captions, self.sources or names, self.hard_negative_groups)
 
     def read(self, clip: int, choose: FrameChoice) -> FramesArray:
         """Frames of one clip."""
@@ -80,10 +80,10 @@ class FileSource:
         Raises:
             VideoError: the file cannot be read, or shows nothing of the span.
         """
-        asked = self.clips[clip]
-        if asked.span is None and asked.path.is_dir():
-            return read_pictures(asked.path, choose, self.short_side)
-        return read_span(asked.path, choose, span=asked.span, short_side=self.short_side).frames
+        wanted = self.clips[clip]
+        if wanted.span is None and wanted.path.is_dir():
+            return read_pictures(wanted.path, choose, self.short_side)
+        return read_span(wanted.path, choose, span=wanted.span, short_side=self.short_side).frames
 
 
 @dataclass(frozen=True)
@@ -171,12 +171,12 @@ class WorldSource:
     def table(self) -> ClipTable:
         """All clips."""
         names = [f"world-{self.seed}-{at}" for at in range(self.count)]
-        alike = [
+        hard_negative_groups = [
             f"{spec.colour} {spec.shape} {spec.size} {spec.tone} "
             f"{spec.camera.kind} {spec.camera.direction}"
             for spec in self.specs
         ]
-        return ClipTable(names, [spec.text() for spec in self.specs], names, alike)
+        return ClipTable(names, [spec.text() for spec in self.specs], names, hard_negative_groups)
 
     def read(self, clip: int, choose: FrameChoice) -> FramesArray:
         """Frames of one clip."""
@@ -196,17 +196,17 @@ class WorldSource:
         return frames
 
     def _files(self, cache: Path) -> tuple[FramesArray, FramesArray]:
-        found = self._state.get("files")
-        if found is None:
+        files = self._state.get("files")
+        if files is None:
             with storage_errors(cache):
                 cache.mkdir(parents=True, exist_ok=True)
             what = f"{self.seed}-{self.count}-{self.frames}x{self.size}-{int(self.held_out)}"
             name = f"world-{what}-{'-'.join(self.cameras)}-{self.paths}"
             shape = (self.count, self.frames, self.size, self.size, 3)
-            found = (_mapped(cache / f"{name}.frames", shape),
+            files = (_mapped(cache / f"{name}.frames", shape),
                      _mapped(cache / f"{name}.done", (self.count,)))  # fmt: skip
-            self._state["files"] = found
-        return found  # type: ignore[return-value]
+            self._state["files"] = files
+        return files  # type: ignore[return-value]
 
     def __getstate__(self) -> dict[str, object]:
         # Mapped files and rendered specs are made again in each worker.

@@ -146,13 +146,13 @@ def _reason(error: Exception) -> str:
 def make_order(plan: SamplePlan, samples: Samples, step: int, flip: str) -> Order:
     """This process's part of a step of a stage."""
     chosen = process_share(plan.samples(step), rank(), world_size())
-    sided = samples.sided[chosen]
+    mentions_direction = samples.mentions_direction[chosen]
     return Order(
         step=step,
         epoch=plan.epoch_of(step),
         samples=chosen,
         clips=samples.clips[chosen],
-        may_flip=[flip == "always" or not bool(each) for each in sided],
+        may_flip=[flip == "always" or not bool(each) for each in mentions_direction],
     )
 
 
@@ -341,7 +341,7 @@ def _by_processes(
     size = 0
     while True:
         try:
-            found = next(loader)
+            batch = next(loader)
         except StopIteration:
             return
         except RuntimeError as error:
@@ -351,10 +351,10 @@ def _by_processes(
                 f"a loader process ended: {error}",
                 hint=f"it was killed, ran out of memory, or {_shared_memory_hint(size, how)}",
             ) from error
-        if isinstance(found, InternvidError):
-            raise found
-        size = _bytes_of(found)
-        yield found
+        if isinstance(batch, InternvidError):
+            raise batch
+        size = _bytes_of(batch)
+        yield batch
 
 
 def _by_threads(reader: BatchReader, orders: Orders, how: LoaderRecipe) -> Iterator[Batch]:

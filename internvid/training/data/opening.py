@@ -13,7 +13,7 @@ from typing import Any
 from internvid.core.errors import ConfigInvalidError, MisuseError, SourceMissingError
 from internvid.core.types import TimeSpan
 from internvid.dataset.frame_shards import INDEX, FrameShards
-from internvid.dataset.store import open as open_dataset
+from internvid.dataset.store import open_dataset
 from internvid.evaluation.annotations.actions import read_labelled
 from internvid.evaluation.annotations.finding import VideoFolder
 from internvid.training.data.clip_columns import MappedTable

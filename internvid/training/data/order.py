@@ -64,7 +64,7 @@ class SamplePlan:
             be; `mask` and `reference` take a plain random order (what the loss does about clips
             of one source is the loss's own rule).
         sources: int64 label of each sample's source video; needed to separate.
-        alike: with `neighbours`: int64 label of what hard neighbours share.
+        hard_negative_groups: with `neighbours`: int64 label of what hard neighbours share.
         texts: with `neighbours`: int64 label of each sample's caption.
         neighbours: batches are made of runs of so many samples with an equal `alike` label and,
             as far as there are any, different captions; 0 for none. Wins over `sampling`.
@@ -77,7 +77,7 @@ class SamplePlan:
     seed: int = 0
     sampling: Sampling = "separate"
     sources: IntArray | None = None
-    alike: IntArray | None = None
+    hard_negative_groups: IntArray | None = None
     texts: IntArray | None = None
     neighbours: int = 0
     neighbour_share: float = 1.0
@@ -92,7 +92,7 @@ class SamplePlan:
             raise ConfigInvalidError(
                 f"sampling is one of separate, mask, reference, not {self.sampling!r}"
             )
-        if self.neighbours < 0 or (self.neighbours and self.alike is None):
+        if self.neighbours < 0 or (self.neighbours and self.hard_negative_groups is None):
             raise ConfigInvalidError(
                 f"neighbours={self.neighbours}: these samples have no label that says who is alike",
                 hint="hard neighbours exist in the synthetic world; set neighbours=0",
@@ -114,11 +114,11 @@ class SamplePlan:
 
     def _order(self, epoch: int) -> IntArray:
         # One epoch is kept: steps come in order.
-        found = self._kept.get(epoch)
-        if found is None:
+        order = self._kept.get(epoch)
+        if order is None:
             self._kept.clear()
-            found = self._kept[epoch] = self._make(epoch)
-        return found
+            order = self._kept[epoch] = self._make(epoch)
+        return order
 
     @functools.cached_property
     def _kept(self) -> dict[int, IntArray]:
@@ -126,9 +126,15 @@ class SamplePlan:
 
     def _make(self, epoch: int) -> IntArray:
         order = shuffled(self.count, self.seed, epoch)
-        if self.neighbours and self.alike is not None:
+        if self.neighbours and self.hard_negative_groups is not None:
             texts = self.texts if self.texts is not None else np.arange(self.count)
-            runs = _runs(order, self.alike, texts, self.neighbours, key_of(self.seed, epoch, 2))
+            runs = _runs(
+                order,
+                self.hard_negative_groups,
+                texts,
+                self.neighbours,
+                key_of(self.seed, epoch, 2),
+            )
             return self._mixed(order, runs, key_of(self.seed, epoch, 4))
         order = order[: self.batches_per_epoch * self.batch]
         if self.sampling != "separate" or self.sources is None or self.batches_per_epoch == 1:
@@ -159,13 +165,15 @@ def _separated(order: IntArray, sources: IntArray, batches: int, key: int) -> In
     return columns[shuffled(batches, key)].reshape(-1)
 
 
-def _runs(order: IntArray, alike: IntArray, texts: IntArray, length: int, key: int) -> IntArray:
+def _runs(
+    order: IntArray, hard_negative_groups: IntArray, texts: IntArray, length: int, key: int
+) -> IntArray:
     """Runs of `length` samples with an equal label, different captions first, in random order."""
     # Rank of a sample among those of its label and caption, in the shuffled order.
-    turn = _rank_within(np.stack([alike[order], texts[order]], axis=1))
-    by_label = np.lexsort((turn, alike[order]))
+    turn = _rank_within(np.stack([hard_negative_groups[order], texts[order]], axis=1))
+    by_label = np.lexsort((turn, hard_negative_groups[order]))
     dealt = order[by_label]
-    place = _rank_within(alike[dealt][:, None])
+    place = _rank_within(hard_negative_groups[dealt][:, None])
     run = np.cumsum(place % length == 0) - 1
     tags = mixed(run.astype(np.uint64) ^ np.uint64(key))
     return dealt[np.lexsort((run, tags))]

@@ -32,7 +32,7 @@ class ClipTable:
         clip_ids: names, for ledgers and logs.
         captions: None where a clip has none.
         sources: which video each is cut from.
-        alike: what hard neighbours share; None where nothing is known.
+        hard_negative_groups: what hard neighbours share; None where nothing is known.
         videos: equal for equal frames, such as one file with several captions; None where every
             clip has its own.
     """
@@ -40,7 +40,7 @@ class ClipTable:
     clip_ids: Sequence[str]
     captions: Sequence[str | None]
     sources: Sequence[str]
-    alike: Sequence[str] | None = None
+    hard_negative_groups: Sequence[str] | None = None
     videos: Sequence[str] | None = None
 
 
@@ -80,9 +80,9 @@ class Samples:
         texts: int64 [S], places in `captions`.
         captions: every caption once, cleaned.
         sources: int64 [S], label of the source video.
-        alike: int64 [S], label of what hard neighbours share, or None.
+        hard_negative_groups: int64 [S], label of what hard neighbours share, or None.
         videos: int64 [S], label of equal frames, or None where all differ.
-        sided: bool [S], captions that name a side: mirroring would make them false.
+        mentions_direction: bool [S], captions that name a side: mirroring would make them false.
         dropped: reason -> how many clips were left out.
     """
 
@@ -91,8 +91,8 @@ class Samples:
     texts: IntArray
     captions: Sequence[str]
     sources: IntArray
-    alike: IntArray | None
-    sided: npt.NDArray[np.bool_]
+    hard_negative_groups: IntArray | None
+    mentions_direction: npt.NDArray[np.bool_]
     dropped: dict[str, int] = field(default_factory=dict)
     videos: IntArray | None = None
 
@@ -120,7 +120,7 @@ def make_samples(
     """
     used: list[pa.Array] = []
     kept: list[IntArray] = []
-    sided: list[npt.NDArray[np.bool_]] = []
+    direction_flags: list[npt.NDArray[np.bool_]] = []
     count = missing = short = 0
     for run in in_runs(table.captions):
         texts = {
@@ -133,7 +133,9 @@ def make_samples(
         short += sum(1 for text in texts.values() if text) - len(places)
         chosen = [texts[at] for at in places]
         used.append(pa.array(chosen, pa.large_string()))
-        sided.append(np.array([mentions_direction(text) for text in chosen], dtype=np.bool_))
+        direction_flags.append(
+            np.array([mentions_direction(text) for text in chosen], dtype=np.bool_)
+        )
         kept.append(np.array(places, dtype=np.int64) + count)
         count += len(run)
     clips = np.concatenate([np.zeros(0, dtype=np.int64), *kept])
@@ -149,9 +151,11 @@ def make_samples(
         texts=numbers,
         captions=names,
         sources=_labels(table.sources, clips),
-        alike=None if table.alike is None else _labels(table.alike, clips),
+        hard_negative_groups=None
+        if table.hard_negative_groups is None
+        else _labels(table.hard_negative_groups, clips),
         videos=None if table.videos is None else _labels(table.videos, clips),
-        sided=np.concatenate(sided),
+        mentions_direction=np.concatenate(direction_flags),
         dropped=dropped,
     )
     # Of millions of captions, what was needed on the way is much more than what stays.

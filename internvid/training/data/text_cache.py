@@ -66,10 +66,10 @@ class TokenTexts:
         missing = texts_B[self._ids[texts_B, 0] == 0]
         if len(missing):
             self._ids[missing] = self.tokenizer([self.captions[at] for at in missing]).numpy()
-        found = self._ids[texts_B].astype(np.int64)
+        ids_BL = self._ids[texts_B].astype(np.int64)
         if self.trims:
-            found = found[:, : int((found != 0).any(axis=0).sum())]
-        return torch.from_numpy(found)
+            ids_BL = ids_BL[:, : int((ids_BL != 0).any(axis=0).sum())]
+        return torch.from_numpy(ids_BL)
 
 
 @dataclass(frozen=True)

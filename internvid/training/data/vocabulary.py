@@ -33,13 +33,13 @@ def learn_merges(captions: Iterable[str], count: int) -> Merges:
     }
     pairs: list[tuple[str, str]] = []
     while len(pairs) < count:
-        found: Counter[tuple[str, str]] = Counter()
+        pair_counts: Counter[tuple[str, str]] = Counter()
         for parts, number in words.items():
             for pair in pairwise(parts):
-                found[pair] += number
-        if not found:
+                pair_counts[pair] += number
+        if not pair_counts:
             break
-        best = min(found, key=lambda pair: (-found[pair], pair))
+        best = min(pair_counts, key=lambda pair: (-pair_counts[pair], pair))
         pairs.append(best)
         words = {_merged(parts, best): number for parts, number in words.items()}
     return Merges(tuple(pairs), "learned of the captions")

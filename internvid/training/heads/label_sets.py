@@ -111,14 +111,14 @@ def inherit_rows(known: ActionHead, head: ActionHead) -> int:
     """
     places = {current_label(name): at for at, name in enumerate(known.classes)}
     head.norm.load_state_dict(known.norm.state_dict())
-    found = 0
+    inherited = 0
     for at, name in enumerate(head.classes):
         place = places.get(current_label(name))
         if place is not None:
             head.out.weight[at] = known.out.weight[place]
             head.out.bias[at] = known.out.bias[place]
-            found += 1
-    return found
+            inherited += 1
+    return inherited
 
 
 def merge_training_lists(

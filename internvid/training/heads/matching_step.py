@@ -21,7 +21,7 @@ from internvid.training.data.loader import Batch
 from internvid.training.heads.open_heads import MatchingRecipe, head_of
 from internvid.training.loss import EMPTY, LOWEST_TEMPERATURE, ContrastiveLoss
 from internvid.training.run.distributed import all_sum
-from internvid.training.run.sharding import quiet
+from internvid.training.run.sharding import no_sync
 from internvid.training.step import Stepper, accumulate_gradients
 
 
@@ -112,7 +112,7 @@ class MatchingStepper(Stepper):
         def encode(part: int) -> tuple[Tensor, Tensor]:
             rows = self.rows(len(patches), part)
             self.seed(batch.step, part)
-            with torch.autocast(towers.device.type, torch.bfloat16, enabled=towers.half):
+            with torch.autocast(towers.device.type, torch.bfloat16, enabled=towers.bf16):
                 video, video_tokens = towers.video(
                     patches[rows], None if kept is None else kept[rows]
                 )
@@ -136,9 +136,9 @@ class MatchingStepper(Stepper):
                     torch.stack([here, other_video], 1),
                 ]
             )
-            assert towers.shared_head is not None
-            with torch.autocast(towers.device.type, torch.bfloat16, enabled=towers.half):
-                logits = towers.shared_head(
+            assert towers.wrapped_head is not None
+            with torch.autocast(towers.device.type, torch.bfloat16, enabled=towers.bf16):
+                logits = towers.wrapped_head(
                     text_tokens, shown_tokens(ids[rows]), video_tokens, pairs
                 )
             each = matching_loss(logits, wanted.loss)
@@ -150,6 +150,6 @@ class MatchingStepper(Stepper):
                 video, text, temperature, sources_B, labels_B, clips_B
             ),
             self.parts,
-            quiet(towers.trained),
+            no_sync(towers.trained),
             matching,
         )

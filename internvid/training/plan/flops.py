@@ -58,7 +58,7 @@ class StepCost:
 
 
 def step_cost(
-    config: ViCLIPConfig, mask_ratio: float, *, freeze_text: bool, half: bool
+    config: ViCLIPConfig, mask_ratio: float, *, freeze_text: bool, bf16: bool
 ) -> StepCost:
     """The cost of training on one clip.
 
@@ -66,7 +66,7 @@ def step_cost(
         config: shapes.
         mask_ratio: share of patches not embedded.
         freeze_text: whether text embeddings are read from a cache.
-        half: whether activations are of 16 bits.
+        bf16: whether activations are of 16 bits.
     """
     width, layers = config.vision_width, config.vision_layers
     kept = kept_count(config.tokens, mask_ratio)
@@ -75,10 +75,10 @@ def step_cost(
         0.0 if freeze_text else tower_flops(config.context, config.text_width, config.text_layers)
     )
     again = min(config.checkpointed_blocks, layers)
-    per_value = _BLOCK_BYTES[half]
+    per_value = _BLOCK_BYTES[bf16]
     blocks = max(0, layers - 1 - again) * per_value + again * _BOUNDARY_BYTES
-    last = 0.0 if again == layers else _LAST_BYTES[half]
-    activations = (kept + 1) * width * (_EMBEDDING_BYTES[half] + blocks + last)
+    last = 0.0 if again == layers else _LAST_BYTES[bf16]
+    activations = (kept + 1) * width * (_EMBEDDING_BYTES[bf16] + blocks + last)
     if not freeze_text:
         activations += config.context * config.text_width * config.text_layers * per_value
     video_parameters, text_parameters = parameter_counts(config)

@@ -169,7 +169,7 @@ class Forecast:
 
     @property
     def hours(self) -> float:
-        """Of the whole run."""
+        """Hours of the whole run."""
         return sum(stage.hours for stage in self.stages)
 
 

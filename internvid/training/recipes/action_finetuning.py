@@ -29,7 +29,7 @@ from internvid.training.recipes.recipe import (
     StartRecipe,
 )
 from internvid.training.run.distributed import all_sum, rank, world_size
-from internvid.training.run.sharding import quiet
+from internvid.training.run.sharding import no_sync
 from internvid.training.step import Stepper
 from internvid.training.views.views import ViewRecipe
 
@@ -57,15 +57,15 @@ class ActionStepper(Stepper):
             mixed = self._mixed(wanted, batch.step, part, held_B[rows])
             self.seed(batch.step, part)
             with (
-                torch.autocast(towers.device.type, torch.bfloat16, enabled=towers.half),
-                quiet(towers.trained)() if part < self.parts - 1 else _nothing(),
+                torch.autocast(towers.device.type, torch.bfloat16, enabled=towers.bf16),
+                no_sync(towers.trained)() if part < self.parts - 1 else _nothing(),
             ):
                 video = towers.video(
                     mixed(patches[rows].float()) if wanted.mixup else patches[rows],
                     None if kept is None else kept[rows],
                 )
-                assert towers.shared_head is not None
-                logits_BC = towers.shared_head(video).float()
+                assert towers.wrapped_head is not None
+                logits_BC = towers.wrapped_head(video).float()
                 targets = smoothed(labels_B[rows], logits_BC.shape[1], wanted.smoothing)
                 each = -(mixed(targets) * logits_BC.log_softmax(1)).sum(1)
                 loss = (each * held_B[rows]).sum() / everyone
@@ -117,7 +117,7 @@ def labelled_source(
     clips = []
     for clip in listed.clips:
         answers = (each.find(clip.names) for each in videos)
-        path = next((found for found in answers if isinstance(found, Path)), None)
+        path = next((answer for answer in answers if isinstance(answer, Path)), None)
         if path is not None:
             clips.append(FileClip(path, clip.label, clip.span, clip.clip))
     if not clips:

@@ -342,6 +342,6 @@ class TrainRecipe:
         return fingerprint(self)
 
     def plain(self) -> dict[str, Any]:
-        """As JSON."""
-        found: dict[str, Any] = plain(self)
-        return found
+        """The recipe as plain JSON."""
+        recipe: dict[str, Any] = plain(self)
+        return recipe

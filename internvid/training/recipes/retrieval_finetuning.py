@@ -70,15 +70,15 @@ def viclip_retrieval(dataset: str = "msrvtt") -> FineTuneRecipe:
         raise ConfigInvalidError(
             f"no settings for retrieval on {dataset!r}; there are: {', '.join(SETTINGS)}"
         )
-    found = SETTINGS[dataset]
+    settings = SETTINGS[dataset]
     config = replace(
-        CONFIGS["l14"], frames=FRAMES, context=found.context, drop_path=found.drop_path
+        CONFIGS["l14"], frames=FRAMES, context=settings.context, drop_path=settings.drop_path
     )
     stage = Stage(
         "tune",
         mask_ratio=0.0,
-        peak_lr=found.peak_lr,
-        epochs=found.epochs,
+        peak_lr=settings.peak_lr,
+        epochs=settings.epochs,
         warmup_epochs=1,
         batch=256,
     )
@@ -89,7 +89,7 @@ def viclip_retrieval(dataset: str = "msrvtt") -> FineTuneRecipe:
         data=DataRecipe(
             view=ViewRecipe(flip="unsided"),
             loader=LoaderRecipe(workers=8),
-            text_mode=found.text_mode,
+            text_mode=settings.text_mode,
         ),
         # One video with twenty captions is right for each of them, as in the reference.
         loss=ContrastiveLoss(same_source="share_clip"),
@@ -100,20 +100,20 @@ def viclip_retrieval(dataset: str = "msrvtt") -> FineTuneRecipe:
 
 
 def viclip_retrieval_lsmdc() -> FineTuneRecipe:
-    """The same with LSMDC's values."""
+    """Retrieval fine-tuning with LSMDC's values."""
     return replace(viclip_retrieval("lsmdc"), name="viclip_retrieval_lsmdc")
 
 
 def viclip_retrieval_didemo() -> FineTuneRecipe:
-    """The same with DiDeMo's values, for paragraphs."""
+    """Retrieval fine-tuning with DiDeMo's values, for paragraphs."""
     return replace(viclip_retrieval("didemo"), name="viclip_retrieval_didemo")
 
 
 def viclip_retrieval_msvd() -> FineTuneRecipe:
-    """The same with MSVD's values."""
+    """Retrieval fine-tuning with MSVD's values."""
     return replace(viclip_retrieval("msvd"), name="viclip_retrieval_msvd")
 
 
 def viclip_retrieval_activitynet() -> FineTuneRecipe:
-    """The same with ActivityNet's values, for paragraphs."""
+    """Retrieval fine-tuning with ActivityNet's values, for paragraphs."""
     return replace(viclip_retrieval("activitynet"), name="viclip_retrieval_activitynet")

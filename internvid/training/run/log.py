@@ -14,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from internvid.core.errors import ComponentUnknownError
 from internvid.core.system.imports import import_named
-from internvid.training.run.resilient_log import PatientFile
+from internvid.training.run.resilient_log import ResilientLog
 
 CSV = "log.csv"
 _FIELDS = (
@@ -90,7 +90,7 @@ class CsvWriter:
             with path.open(newline="", encoding="utf-8", errors="replace") as file:
                 rows = [row for row in csv.DictReader(file) if _is_kept(row, step)]
         head = dict(zip(_FIELDS, _FIELDS, strict=True))
-        self._file = PatientFile(path, b"".join(self._line(row) for row in [head, *rows]))
+        self._file = ResilientLog(path, b"".join(self._line(row) for row in [head, *rows]))
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:
         """One row; validation has other names and stands in the other writers."""
@@ -116,7 +116,7 @@ class TensorBoardWriter:
     """
 
     def __init__(self, folder: Path, step: int) -> None:
-        self._file: PatientFile | None = None
+        self._file: ResilientLog | None = None
         try:
             self._events = importlib.import_module("tensorboard.compat.proto.event_pb2")
             self._records = importlib.import_module("tensorboard.summary.writer.record_writer")
@@ -125,7 +125,7 @@ class TensorBoardWriter:
         events, place = self._events, folder / "tensorboard"
         place.mkdir(exist_ok=True)
         name = f"events.out.tfevents.{time.time_ns() // 1000}.{os.getpid()}"
-        self._file = PatientFile(place / name)
+        self._file = ResilientLog(place / name)
         self._add(file_version="brain.Event:2")
         # Numbers of later steps, from a run that was killed, are not shown.
         started = events.SessionLog(status=events.SessionLog.START)
@@ -137,8 +137,10 @@ class TensorBoardWriter:
             return
         kind = importlib.import_module("tensorboard.compat.proto.summary_pb2").Summary
         numbers = {name: value for name, value in values.items() if isinstance(value, (int, float))}
-        found = [kind.Value(tag=name, simple_value=value) for name, value in numbers.items()]
-        self._add(summary=kind(value=found), step=step)
+        summary_values = [
+            kind.Value(tag=name, simple_value=value) for name, value in numbers.items()
+        ]
+        self._add(summary=kind(value=summary_values), step=step)
 
     def close(self) -> None:
         """Close the file."""
@@ -178,13 +180,13 @@ def find_writer(name: str) -> Callable[[Path, int], MetricWriter]:
         return WRITERS[name]
     module, _, attribute = name.partition(":")
     try:
-        found: Callable[[Path, int], MetricWriter] = getattr(import_named(module), attribute)
+        writer: Callable[[Path, int], MetricWriter] = getattr(import_named(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise ComponentUnknownError(
             f"there is no writer {name!r}; known: {', '.join(sorted(WRITERS))}",
             hint='an external one is named "module:Class"',
         ) from error
-    return found
+    return writer
 
 
 def values_of(line: LogLine) -> dict[str, Any]:

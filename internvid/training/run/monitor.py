@@ -19,7 +19,7 @@ from internvid.training.run.distributed import rank
 from internvid.training.run.log import LogLine, MetricWriter, Progress, values_of
 from internvid.training.run.meter import Reading, Window
 from internvid.training.run.run_checkpoint import Position
-from internvid.training.run.skipped_log import Ledger
+from internvid.training.run.skipped_log import SkippedLog
 from internvid.training.schedule import learning_rate
 
 _FEW_SKIPPED = 10
@@ -78,7 +78,7 @@ class Watch:
     def _cost(self, stage: PlannedStage) -> float:
         """Training FLOPs of one clip."""
         ratio = stage.stage.mask_ratio
-        return step_cost(self.config, ratio, freeze_text=self.frozen_text, half=False).train
+        return step_cost(self.config, ratio, freeze_text=self.frozen_text, bf16=False).train
 
     def _flops_left(self, position: Position) -> float:
         left, first = 0.0, 0
@@ -94,7 +94,12 @@ class Watch:
             writer.close()
 
     def check(
-        self, window: Window, reading: Reading, position: Position, samples: Samples, ledger: Ledger
+        self,
+        window: Window,
+        reading: Reading,
+        position: Position,
+        samples: Samples,
+        skipped_log: SkippedLog,
     ) -> None:
         """Stops a run whose loss is no number, or whose clips cannot be read.
 
@@ -102,17 +107,17 @@ class Watch:
             TrainingStoppedError: with the file that lists the clips.
         """
         if not all(math.isfinite(loss) for loss in reading.losses):
-            self._stop(window, reading, position, samples, ledger.path.parent)
+            self._stop(window, reading, position, samples, skipped_log.path.parent)
         if position.skipped == position.shown:
             raise TrainingStoppedError(
                 f"not one of the {position.shown} clips shown could be read",
-                hint=f"the reasons are in {ledger.path}",
+                hint=f"the reasons are in {skipped_log.path}",
             )
         if position.skipped > max(_FEW_SKIPPED, self.skip_share * position.shown):
             raise TrainingStoppedError(
                 f"{position.skipped} of {position.shown} clips shown could not be read, more than "
                 f"data.skip_share {self.skip_share:g} allows",
-                hint=f"the reasons are in {ledger.path}; another data.skip_share is another run",
+                hint=f"the reasons are in {skipped_log.path}; another data.skip_share is another run",
             )
 
     def _stop(

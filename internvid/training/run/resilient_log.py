@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 
-class PatientFile:
+class ResilientLog:
     """Appends to a file after its new beginning; whole additions only.
 
     A log must not end a run that could still write its next checkpoint, and a checkpoint that

@@ -89,8 +89,8 @@ class Checkpoints:
 
     def newest(self) -> Path | None:
         """The one to go on from."""
-        found = self.all()
-        return found[-1] if found else None
+        steps = self.all()
+        return steps[-1] if steps else None
 
     def best(self) -> tuple[Path, float] | None:
         """The one that validated best, and its value."""
@@ -272,14 +272,14 @@ def _fitting(path: Path) -> Iterator[None]:
 
 def _read(path: Path) -> dict[str, Tensor]:
     try:
-        found: dict[str, Tensor] = safetensors().load_file(path)
+        tensors: dict[str, Tensor] = safetensors().load_file(path)
     except Exception as error:
         # The library has errors of its own, and each means the same.
         raise CheckpointFormatError(
             f"{path} is damaged: {error}",
             hint=f"remove {path.parent} to go on from the checkpoint before it",
         ) from error
-    return found
+    return tensors
 
 
 def _flush(folder: Path) -> None:

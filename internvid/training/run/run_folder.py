@@ -201,18 +201,18 @@ def _differences(known: Any, mine: Any, path: str = "") -> list[str]:
     """Fields that make another run, as `--set` names them; settings may differ."""
     if dataclasses.is_dataclass(mine) and isinstance(known, dict):
         return [
-            found
+            difference
             for field in dataclasses.fields(mine)
             if not field.metadata.get("setting")
-            for found in _differences(
+            for difference in _differences(
                 known.get(field.name), getattr(mine, field.name), f"{path}.{field.name}".strip(".")
             )
         ]
     if isinstance(mine, tuple) and isinstance(known, list) and len(known) == len(mine):
         return [
-            found
+            difference
             for at, (theirs, each) in enumerate(zip(known, mine, strict=True))
-            for found in _differences(theirs, each, f"{path}.{getattr(each, 'name', at)}")
+            for difference in _differences(theirs, each, f"{path}.{getattr(each, 'name', at)}")
         ]
     here = plain(mine)
     return [] if known == here else [f"{path} ({known} there, {here} here)"]

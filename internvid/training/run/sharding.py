@@ -15,10 +15,10 @@ from internvid.core.errors import ConfigInvalidError
 from internvid.models.viclip.blocks import ResidualBlock
 from internvid.training.run.distributed import world_size
 
-Quiet = Callable[[], AbstractContextManager[None]]
+NoSync = Callable[[], AbstractContextManager[None]]
 
 
-def share_tower(tower: nn.Module, sharding: str, device: torch.device) -> nn.Module:
+def wrap_distributed(tower: nn.Module, sharding: str, device: torch.device) -> nn.Module:
     """A tower whose gradients are means over the processes after each backward pass.
 
     Args:
@@ -58,7 +58,7 @@ def shards_on_cpu() -> bool:
     return hasattr(torch.cpu.current_stream(), "record_event")
 
 
-def quiet(towers: Sequence[nn.Module]) -> Quiet:
+def no_sync(towers: Sequence[nn.Module]) -> NoSync:
     """A context in which their gradients are added up but not exchanged."""
     if world_size() == 1:
         return nullcontext
@@ -67,14 +67,14 @@ def quiet(towers: Sequence[nn.Module]) -> Quiet:
     def context() -> Iterator[None]:
         with ExitStack() as stack:
             for tower in towers:
-                stack.enter_context(_quiet(tower))
+                stack.enter_context(_no_sync(tower))
             yield
 
     return context
 
 
 @contextmanager
-def _quiet(tower: nn.Module) -> Iterator[None]:
+def _no_sync(tower: nn.Module) -> Iterator[None]:
     if isinstance(tower, DistributedDataParallel):
         with tower.no_sync():
             yield

@@ -11,7 +11,7 @@ from internvid.training.data.samples import Samples
 from internvid.training.run.distributed import rank
 
 
-class Ledger:
+class SkippedLog:
     """`skipped-RANK.jsonl` of a run.
 
     Args:

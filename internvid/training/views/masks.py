@@ -1,4 +1,4 @@
-"""Which patches of a clip are kept: all alike, or more of those that show something.
+"""Which patches of a clip are kept: all hard_negative_groups, or more of those that show something.
 
 A uniform draw spends most of a small budget on flat, still ground. The other one gives every patch
 a weight from its own pixels and draws without replacement by these weights: an exponential race

@@ -6,7 +6,7 @@ import re
 
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _ENDINGS = (
-    "s|y|ies|ie|ish|er|ers|most|wards?|wardly|hand|handed|hander|handers|side|sided|"
+    "s|y|ies|ie|ish|er|ers|most|wards?|wardly|hand|handed|hander|handers|side|mentions_direction|"
     "foot|footed|footer|footers|wing|winger|wingers|field"
 )
 # Parted where words are: class names write `turn_left`, `turnLeft`, `left-most`.

@@ -209,8 +209,8 @@ def _patches(
     columns_K = place_K % across
     if mirrored:
         columns_K = across - 1 - columns_K
-    found_KL = lines[frame_K, place_K // across, :, columns_K]
-    found_KPPC = found_KL.view(np.uint8).reshape(-1, patch, patch, 3)
+    kept_KL = lines[frame_K, place_K // across, :, columns_K]
+    kept_KPPC = kept_KL.view(np.uint8).reshape(-1, patch, patch, 3)
     if mirrored:
-        found_KPPC = found_KPPC[:, :, ::-1]
-    return found_KPPC.transpose(0, 3, 1, 2).reshape(-1, patch * line)
+        kept_KPPC = kept_KPPC[:, :, ::-1]
+    return kept_KPPC.transpose(0, 3, 1, 2).reshape(-1, patch * line)

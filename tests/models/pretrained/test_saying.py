@@ -10,7 +10,7 @@ import pytest
 
 from internvid.core.errors import ConfigInvalidError
 from internvid.core.timings import collecting
-from internvid.models.generated_texts import Said, clean, without_prompt
+from internvid.models.generated_texts import Generated, clean, without_prompt
 from internvid.models.image_to_text import ImageToText
 from internvid.models.pretrained import Checkpoint, release
 from internvid.models.text_to_text import TextToText, _buckets
@@ -107,16 +107,16 @@ def test_batches_are_of_like_length_and_bounded() -> None:
 
 
 def test_work_is_counted(tiny_models: TinyModels) -> None:
-    with collecting() as ledger:
+    with collecting() as timings:
         ImageToText(Checkpoint(tiny_models["blip2"]), 10).describe([picture(0), picture(1)])
-    assert ledger.counts["frames"] == 2
-    assert ledger.counts["tokens"] > 0
-    assert ledger.seconds["model"] > 0
+    assert timings.counts["frames"] == 2
+    assert timings.counts["tokens"] > 0
+    assert timings.seconds["model"] > 0
 
 
 def test_texts_are_cleaned() -> None:
     assert clean(" a\n\tdog\x00\u200b \ud800runs ") == "a dog\u200b runs"
-    assert without_prompt([Said("A photo of a dog"), Said("a cat")], "a photo  of") == [
-        Said("a dog"),
-        Said("a cat"),
+    assert without_prompt([Generated("A photo of a dog"), Generated("a cat")], "a photo  of") == [
+        Generated("a dog"),
+        Generated("a cat"),
     ]

@@ -155,8 +155,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         return _read_safetensors(path)
     if path.stat().st_size == 0:
         raise CheckpointFormatError(f"{path.name} is empty (0 bytes)")
-    found, fetch = read_pickled(path)
-    stored = _state_of(found)
+    content, fetch = read_pickled(path)
+    stored = _state_of(content)
     return {
         key: value.read(fetch) for key, value in stored.items() if isinstance(value, StoredTensor)
     }
@@ -176,14 +176,14 @@ def check_fit(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> No
         if key in state and state[key].shape != expected[key].shape
     ]
     groups = {"missing": missing, "unexpected": unexpected, "misshapen": misshapen}
-    told = [
+    problems = [
         f"{len(keys)} {what}: {', '.join(keys[:_SHOWN])}{', ...' if len(keys) > _SHOWN else ''}"
         for what, keys in groups.items()
         if keys
     ]
-    if told:
+    if problems:
         raise CheckpointMismatchError(
-            f"the weights do not fit this ViCLIP; {'; '.join(told)}",
+            f"the weights do not fit this ViCLIP; {'; '.join(problems)}",
             hint="docs/viclip.md lists the keys and shapes of both published sizes",
         )
 
@@ -219,25 +219,25 @@ def _known_heads(described: Mapping[str, Any]) -> dict[str, int]:
     return heads
 
 
-def _state_of(found: Any) -> Mapping[str, Any]:
+def _state_of(content: Any) -> Mapping[str, Any]:
     """The state dict in what a file holds: itself, or under one of the usual names."""
-    if isinstance(found, Inert) and (attributes := flatten_attributes(found)):
+    if isinstance(content, Inert) and (attributes := flatten_attributes(content)):
         return attributes
-    if isinstance(found, Mapping) and not isinstance(found, Inert):
+    if isinstance(content, Mapping) and not isinstance(content, Inert):
         for name in _STATES:
-            if isinstance(found.get(name), Mapping) and found[name]:
-                return found[name]  # type: ignore[no-any-return]
-        return found
+            if isinstance(content.get(name), Mapping) and content[name]:
+                return content[name]  # type: ignore[no-any-return]
+        return content
     raise CheckpointFormatError(
-        f"the file holds {_what(found)}, not a dict of weights",
+        f"the file holds {_what(content)}, not a dict of weights",
         hint="save model.state_dict()",
     )
 
 
-def _what(found: Any) -> str:
-    if isinstance(found, Inert):
+def _what(content: Any) -> str:
+    if isinstance(content, Inert):
         return "an object of a class that is not imported here"
-    return f"a {type(found).__name__}"
+    return f"a {type(content).__name__}"
 
 
 def _tensors(state: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -327,16 +327,16 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        found = json.loads(path.read_text("utf-8"))
+        content = json.loads(path.read_text("utf-8"))
     except ValueError as error:
         raise CheckpointFormatError(f"{path.name} is not JSON: {error}") from error
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise CheckpointFormatError(f"{path.name} is damaged: it holds no object of settings")
-    return found
+    return content
 
 
 def _object(described: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = described.get(name)
-    if not isinstance(found, Mapping):
+    value = described.get(name)
+    if not isinstance(value, Mapping):
         raise ConfigInvalidError(f"{CONFIG_FILE} has no object {name!r}")
-    return found
+    return value

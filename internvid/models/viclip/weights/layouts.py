@@ -101,8 +101,8 @@ def text_positions(state: Mapping[str, Tensor]) -> Tensor | None:
         "text_model.embeddings.position_embedding.weight",
     )
     bare = {_unwrapped(key): value for key, value in state.items()}
-    found = (bare[name] for name in names if name in bare)
-    return next((table for table in found if table.ndim == 2), None)
+    tables = (bare[name] for name in names if name in bare)
+    return next((table for table in tables if table.ndim == 2), None)
 
 
 def read_shapes(

@@ -229,11 +229,11 @@ def _read_legacy(path: Path, file: BinaryIO) -> tuple[Any, Callable[[Storage], T
         raise CheckpointFormatError(f"{path.name} was not written by torch.save")
     _load(path, file)
     _load(path, file)
-    found = _load(path, file)
+    content = _load(path, file)
     keys = _load(path, file)
     starts: dict[str, int] = {}
     lengths: dict[str, int] = {}
-    sizes = {storage.key: storage.dtype.itemsize for storage in _storages(found)}
+    sizes = {storage.key: storage.dtype.itemsize for storage in _storages(content)}
     for key in keys:
         count = int.from_bytes(file.read(8), "little")
         starts[str(key)], lengths[str(key)] = file.tell(), count
@@ -255,29 +255,29 @@ def _read_legacy(path: Path, file: BinaryIO) -> tuple[Any, Callable[[Storage], T
             data = bytearray(again.read(size))
         return torch.frombuffer(data, dtype=storage.dtype) if data else torch.empty(0)
 
-    return found, fetch
+    return content, fetch
 
 
 def _storages(value: Any) -> list[Storage]:
-    found: list[Storage] = []
+    storages: list[Storage] = []
     waiting, seen = [value], set[int]()
     while waiting:
         item = waiting.pop()
         if isinstance(item, StoredTensor):
-            found.append(item.storage)
+            storages.append(item.storage)
         elif isinstance(item, (dict, list, tuple)) and id(item) not in seen:
             seen.add(id(item))
             waiting += item.values() if isinstance(item, dict) else item
             waiting += vars(item).values() if isinstance(item, Inert) else ()
-    return found
+    return storages
 
 
 def flatten_attributes(value: Any, prefix: str = "") -> dict[str, StoredTensor]:
     """The tensors of a TorchScript object and of the objects in it, by dotted name."""
-    found: dict[str, StoredTensor] = {}
+    tensors: dict[str, StoredTensor] = {}
     for name, item in vars(value).items():
         if isinstance(item, StoredTensor):
-            found[prefix + name] = item
+            tensors[prefix + name] = item
         elif isinstance(item, Inert):
-            found |= flatten_attributes(item, f"{prefix}{name}.")
-    return found
+            tensors |= flatten_attributes(item, f"{prefix}{name}.")
+    return tensors
