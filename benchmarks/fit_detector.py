@@ -1,4 +1,4 @@
-"""Fits the judges of `internvid.scan.transitions.classifiers` on mixed footage and says how well they do.
+"""Fits `internvid.scan.transitions.classifiers` on mixed footage and says how well they do.
 
     python -m benchmarks.fit_detector --media FOLDER --worlds 900 [--write]
 

@@ -2,9 +2,7 @@
 
 import sys
 
-from internvid.core.system.imports import leave_current_folder
-
-INTERRUPTED = 130
+from internvid.cli.exits import say_interrupted
 
 
 def run() -> None:
@@ -17,9 +15,3 @@ def run() -> None:
     except KeyboardInterrupt:
         sys.exit(say_interrupted())
     sys.exit(main())
-
-
-def say_interrupted() -> int:
-    """Answer Ctrl-C; the exit code."""
-    print("interrupted; run the same command again to go on", file=sys.stderr)
-    return INTERRUPTED

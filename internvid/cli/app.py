@@ -10,28 +10,10 @@ from typing import Annotated, Optional
 
 import typer
 
-from internvid._version import __version__
-from internvid.cli import (
-    INTERRUPTED,
-    annotate_verbs,
-    compare_verbs,
-    repair_verbs,
-    say_interrupted,
-    search_verbs,
-    train_verbs,
-)
-from internvid.cli.options import (
-    Context,
-    DatasetPath,
-    Device,
-    Json,
-    Moved,
-    Preprocessing,
-    Subset,
-    Types,
-    VideoPath,
-    Workers,
-)
+from internvid import __version__
+from internvid.cli import annotate_verbs, compare_verbs, search_verbs, train_verbs
+from internvid.cli.exits import INTERRUPTED, say_interrupted
+from internvid.cli.options import DatasetPath, Device, Json, Subset, VideoPath, Workers
 from internvid.core.errors import InternvidError, MisuseError
 
 app = typer.Typer(

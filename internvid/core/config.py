@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from internvid.core.errors import ConfigInvalidError
+from internvid.core.moved import recorded_name
 from internvid.core.weights import weights_identity
 
 
@@ -117,7 +118,7 @@ def identity(component: Any) -> dict[str, Any]:
         else:
             fields[field.name] = plain(value)
     return {
-        "component": f"{kind.__module__}:{kind.__qualname__}",
+        "component": recorded_name(kind),
         "version": getattr(kind, "version", 1),
         "fields": fields,
     }

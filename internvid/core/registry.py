@@ -18,6 +18,8 @@ from typing import Any
 from internvid.core.assignments import settings_of, with_values
 from internvid.core.errors import ComponentUnknownError, ConfigInvalidError
 from internvid.core.system.imports import import_named
+from internvid.core.imports import import_named
+from internvid.core.moved import current_module
 
 COMPONENTS: dict[str, dict[str, str]] = {
     "observer": {
@@ -217,7 +219,7 @@ def _entry_points(kind: str) -> Iterable[metadata.EntryPoint]:
 def _load(kind: str, target: str) -> type[Any]:
     module_name, _, attribute = target.partition(":")
     try:
-        component = getattr(import_named(module_name), attribute)
+        found = getattr(importlib.import_module(current_module(module_name)), attribute)
     except ModuleNotFoundError as error:
         raise ComponentUnknownError(
             f"{kind} {target!r} cannot be imported: {error}",

@@ -34,7 +34,9 @@ _RATE = 8
 
 @dataclass(frozen=True)
 class FramesExporter:
-    """Shards `shard-000000.tar` of `<clip_id>.mp4`, and `index.parquet` (see dataset/frame_shards.py).
+    """Shards `shard-000000.tar` of `<clip_id>.mp4`, and `index.parquet`.
+
+    The layout is described in `internvid.dataset.frame_shards`.
 
     Attributes:
         clips_per_shard: how many clips a shard takes.

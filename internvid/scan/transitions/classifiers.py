@@ -1,7 +1,7 @@
-"""Two small judges that turn the features of a candidate into probabilities.
+"""Two small classifiers that turn the features of a candidate into probabilities.
 
-Each is a network with one hidden layer; its numbers stand in `internvid.scan.transitions.coefficients`, made
-by `benchmarks/fit_detector.py`.
+Each is a network with one hidden layer; its numbers stand in
+`internvid.scan.transitions.coefficients`, made by `benchmarks/fit_detector.py`.
 """
 
 from __future__ import annotations

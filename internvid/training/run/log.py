@@ -15,6 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 from internvid.core.errors import ComponentUnknownError
 from internvid.core.system.imports import import_named
 from internvid.training.run.resilient_log import ResilientLog
+from internvid.core.moved import current_module
 
 CSV = "log.csv"
 _FIELDS = (
@@ -180,7 +181,9 @@ def find_writer(name: str) -> Callable[[Path, int], MetricWriter]:
         return WRITERS[name]
     module, _, attribute = name.partition(":")
     try:
-        writer: Callable[[Path, int], MetricWriter] = getattr(import_named(module), attribute)
+        found: Callable[[Path, int], MetricWriter] = getattr(
+            importlib.import_module(current_module(module)), attribute
+        )
     except (ImportError, AttributeError, ValueError) as error:
         raise ComponentUnknownError(
             f"there is no writer {name!r}; known: {', '.join(sorted(WRITERS))}",

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from internvid.core.errors import ConfigInvalidError, OutputExistsError, StorageError
 from internvid.core.system.temporary import new_temporary
+from internvid.core.temporary import new_temporary
+from internvid.models.viclip.config import ViCLIPConfig
+from internvid.models.viclip.preprocess import Preprocessing
+from internvid.models.viclip.tokenizer import Tokenizer
 from internvid.models.viclip.weights.checkpoint import (
     CONFIG_FILE,
     FORMAT,
@@ -20,14 +24,34 @@ from internvid.models.viclip.weights.checkpoint import (
 )
 from internvid.models.viclip.weights.layouts import HEAD_CHANNELS
 
-if TYPE_CHECKING:
-    from internvid.models.viclip.model import ViCLIP
-
 MERGES_FILE = "merges.txt"
 VERSION = 1
 
 
-def save_folder(model: ViCLIP, folder: Path) -> None:
+class SavableModel(Protocol):
+    """What is read of a `ViCLIP` to write it.
+
+    Attributes:
+        config: the shapes of its towers.
+        preprocessing: how frames become its pixels.
+        merges_fingerprint: of its tokenizer's table; empty where it has none.
+    """
+
+    config: ViCLIPConfig
+    preprocessing: Preprocessing
+    merges_fingerprint: str
+
+    @property
+    def loaded_tokenizer(self) -> Tokenizer | None:
+        """Its tokenizer, if one was opened."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Its parameters by name."""
+        ...
+
+
+def save_folder(model: SavableModel, folder: Path) -> None:
     """Write weights, config and, where the tokenizer is known, its merges.
 
     Files are complete or not there: each is written beside its place and then moved.
@@ -61,7 +85,7 @@ def save_folder(model: ViCLIP, folder: Path) -> None:
         ) from error
 
 
-def export_public(model: ViCLIP, path: Path) -> None:
+def export_public(model: SavableModel, path: Path) -> None:
     """Write `{"model": state dict}` with torch.save, float32, as the public release does.
 
     Raises:
@@ -89,7 +113,7 @@ def export_public(model: ViCLIP, path: Path) -> None:
         raise StorageError(f"{str(path)!r} cannot be written: {error}") from error
 
 
-def _state(model: ViCLIP) -> dict[str, Tensor]:
+def _state(model: SavableModel) -> dict[str, Tensor]:
     return {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
 
 

@@ -1,0 +1,13 @@
+"""How a command ends other than by finishing."""
+
+from __future__ import annotations
+
+import sys
+
+INTERRUPTED = 130
+
+
+def say_interrupted() -> int:
+    """Answer Ctrl-C; the exit code."""
+    print("interrupted; run the same command again to go on", file=sys.stderr)
+    return INTERRUPTED
