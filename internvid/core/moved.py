@@ -14,6 +14,8 @@ _ROOT = "internvid."
 # Module today -> module in the release that first recorded it, both below `internvid`.
 _RECORDED = MappingProxyType(
     {
+        "pipeline.recipe_validation": "pipeline.rehearsal",
+        "core.timings": "core.ledger",
         "browse.column_facts": "browse.columns",
         "browse.subset_facts": "browse.subsets",
         "browse.text_facts": "browse.texts",
@@ -145,16 +147,24 @@ _RECORDED = MappingProxyType(
         "train.run.training_plan": "train.planning",
     }
 )
+# Class today -> class in that release, where its name changed as well.
+_RENAMED = MappingProxyType(
+    {
+        "scan.transitions.classifiers:Classifier": "scan.judges:Judge",
+        "scan.transitions.classifiers:Classifiers": "scan.judges:Judges",
+    }
+)
 _CURRENT = MappingProxyType({recorded: current for current, recorded in _RECORDED.items()})
 
 
 def recorded_name(kind: type) -> str:
     """`module:Class` under which a class is recorded, unchanged since it was first released."""
-    module = kind.__module__
-    if module.startswith(_ROOT):
-        below = module.removeprefix(_ROOT)
-        module = _ROOT + _RECORDED.get(below, below)
-    return f"{module}:{kind.__qualname__}"
+    name = f"{kind.__module__}:{kind.__qualname__}"
+    if not name.startswith(_ROOT):
+        return name
+    below = name.removeprefix(_ROOT)
+    module, _, qualname = below.partition(":")
+    return _ROOT + _RENAMED.get(below, f"{_RECORDED.get(module, module)}:{qualname}")
 
 
 def current_module(module: str) -> str:
