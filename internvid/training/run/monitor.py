@@ -117,7 +117,8 @@ class Watch:
             raise TrainingStoppedError(
                 f"{position.skipped} of {position.shown} clips shown could not be read, more than "
                 f"data.skip_share {self.skip_share:g} allows",
-                hint=f"the reasons are in {skipped_log.path}; another data.skip_share is another run",
+                hint=f"the reasons are in {skipped_log.path}; "
+                "another data.skip_share is another run",
             )
 
     def _stop(
