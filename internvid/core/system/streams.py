@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -38,7 +39,9 @@ def prepared(
         waiting: deque[tuple[T, Future[U]]] = deque()
         try:
             for item in items:
-                waiting.append((item, pool.submit(prepare, item)))
+                # A thread reports to the timings of whoever asked for its work.
+                context = copy_context()
+                waiting.append((item, pool.submit(context.run, prepare, item)))
                 if len(waiting) >= ahead:
                     first, made = waiting.popleft()
                     yield first, made.result()

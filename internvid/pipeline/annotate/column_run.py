@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -137,7 +138,10 @@ class AnswerWriter:
         self._lock = threading.RLock()
         self._end = threading.Event()
         self._trouble: BaseException | None = None
-        self._thread = threading.Thread(target=self._watch, name="stage", daemon=True)
+        # It reports to the timings of the run that it writes for.
+        self._thread = threading.Thread(
+            target=copy_context().run, args=(self._watch,), name="answers", daemon=True
+        )
 
     def __enter__(self) -> Self:
         self._thread.start()
