@@ -13,6 +13,7 @@ from internvid.dataset.parts import storage_errors
 from internvid.models.viclip.heads.classifier_head import ActionHead
 from internvid.models.viclip.heads.matching_head import MatchingHead
 from internvid.models.viclip.heads.saved_heads import has_head, load_head, save_head
+from internvid.models.viclip.heads.saved_heads import save_head
 from internvid.models.viclip.model import ViCLIP
 from internvid.training.clip_validation import ClipValidation
 from internvid.training.data.loader import BatchReader, Orders, batches, check_shared_memory
@@ -341,7 +342,7 @@ class _Run:
             head_state = {} if head is None else whole_state(head)
             if rank() == 0:
                 save_model(self.towers.model, state, self.folder / MODEL)
-                if isinstance(head, (MatchingHead, ActionHead)):
+                if head is not None:
                     save_head(head, head_state, self.folder / MODEL)
                 self._blend(self.recipe.finish.wise_ft)
         wait_for_all()

@@ -13,6 +13,7 @@ from internvid.core.errors import ConfigInvalidError
 from internvid.models.devices import choose_device, choose_dtype
 from internvid.models.viclip.blocks import ResidualBlock
 from internvid.models.viclip.config import ViCLIPConfig
+from internvid.models.viclip.heads.base import Head
 from internvid.models.viclip.initialise import initialise_sincos
 from internvid.models.viclip.merges import find_merges
 from internvid.models.viclip.model import ViCLIP
@@ -23,8 +24,6 @@ from internvid.training.data.samples import LEAST_WORDS, ClipSource, Samples, ma
 from internvid.training.data.text_cache import CachedTexts, Texts, TokenTexts, cache_texts
 from internvid.training.data.vocabulary import learn_merges
 from internvid.training.heads.open_heads import (
-    ActionRecipe,
-    MatchingRecipe,
     extend_context,
     head_of,
     least_part,
@@ -103,7 +102,7 @@ class Towers:
     texts: Texts
     device: torch.device
     bf16: bool
-    head: nn.Module | None = None
+    head: Head | None = None
     wrapped_head: nn.Module | None = None
 
     @property
@@ -352,7 +351,7 @@ def make_towers(recipe: TrainRecipe, model: ViCLIP, samples: Samples, cache: Pat
     device = find_device(recipe)
     model.to(device)
     wanted = head_of(recipe)
-    if isinstance(wanted, ActionRecipe) and wanted.frozen:
+    if wanted is not None and wanted.freezes_video:
         model.vision_encoder.requires_grad_(requires_grad=False).eval()
     frozen = recipe.start.freeze_text
     texts: Texts
@@ -365,13 +364,14 @@ def make_towers(recipe: TrainRecipe, model: ViCLIP, samples: Samples, cache: Pat
         assert isinstance(texts, CachedTexts)
     else:
         texts = TokenTexts(samples.captions, model.tokenizer, trims=device.type == "cpu")
-    matches = isinstance(wanted, MatchingRecipe)
-    video = (PatchTokens if matches else PatchTower)(
+    patches = PatchTower(
         model.vision_encoder, model.preprocessing, model.config.frames, model.config.grid
-    ).to(device)
+    )
+    with_tokens = wanted is not None and wanted.reads_tokens
+    video = (PatchTokens(patches) if with_tokens else patches).to(device)
     if recipe.loop.compile:
         video.compile()
-    text = TextTokens(model.text_encoder) if matches else model.text_encoder
+    text = TextTokens(model.text_encoder) if with_tokens else model.text_encoder
     head = make_head(recipe, model, samples.captions)
     head = None if head is None else head.to(device).train()
     sharding = recipe.loop.sharding

@@ -59,14 +59,20 @@ class PatchTower(nn.Module):
         return pixels_BKP, self.tower.positions(self.frames, self.grid, self.grid)
 
 
-class PatchTokens(PatchTower):
-    """The same, with the tokens that a matching head looks at."""
+class PatchTokens(nn.Module):
+    """A video tower that is fed bytes of the kept patches and gives its tokens too.
 
-    def forward(  # type: ignore[override]
-        self, patches_BKP: Tensor, kept_BK: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        """Embeddings [B, E] and tokens [B, 1 + K, W] of clips."""
-        return self.tower.encode_all(*self.prepared(patches_BKP), kept_BK)
+    Args:
+        patches: prepares the bytes, and holds the tower whose parameters are used.
+    """
+
+    def __init__(self, patches: PatchTower) -> None:
+        super().__init__()
+        self.patches = patches
+
+    def forward(self, patches_BKP: Tensor, kept_BK: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Embeddings [B, E] and tokens [B, 1 + K, W]; inputs as `PatchTower` takes them."""
+        return self.patches.tower.encode_all(*self.patches.prepared(patches_BKP), kept_BK)
 
 
 class TextTokens(nn.Module):

@@ -22,6 +22,7 @@ from internvid.evaluation.embedding.embedders import (
 
 if TYPE_CHECKING:
     from internvid.models.viclip import ViCLIP
+    from internvid.models.viclip.heads.base import Head
     from internvid.models.viclip.heads.classifier_head import ActionHead
     from internvid.models.viclip.heads.matching_head import MatchingHead
 
@@ -37,7 +38,7 @@ class _Headed(ViCLIPEmbedder):
         head: on the model's device, in evaluation mode.
     """
 
-    head: Any = None
+    head: Head = dataclasses.field(kw_only=True)
 
     def identity(self) -> Identity:
         """See `Embedder`; the head's weights count too."""
@@ -45,7 +46,7 @@ class _Headed(ViCLIPEmbedder):
         return dataclasses.replace(
             super().identity(),
             weights=digest_state(self.model.state_dict() | state),
-            head=str(self.head.describe()["kind"]),
+            head=self.head.kind,
         )
 
 
@@ -134,7 +135,7 @@ class MatchingEmbedder(_Headed):
         for start in range(0, len(texts), _PAIRS):
             rows = slice(start, start + _PAIRS)
             with torch.no_grad():
-                logits = self.head.judge(
+                logits = self.head.match_logits(
                     torch.from_numpy(np.array(texts[rows])).to(device, dtype),
                     torch.from_numpy(np.array(shown[rows])).to(device),
                     torch.from_numpy(np.array(clips[rows])).to(device, dtype),
@@ -156,6 +157,7 @@ def with_head(model: ViCLIP, folder: Path, name: str, wise_ft: float | None) -> 
         CheckpointError: the head is damaged or does not fit.
     """
     from internvid.models.viclip.heads.classifier_head import ActionHead
+    from internvid.models.viclip.heads.matching_head import MatchingHead
     from internvid.models.viclip.heads.saved_heads import has_head, load_head
 
     if not folder.is_dir() or not has_head(folder):
@@ -163,7 +165,9 @@ def with_head(model: ViCLIP, folder: Path, name: str, wise_ft: float | None) -> 
     head = load_head(folder, model.config).to(model.device, model.dtype)
     if isinstance(head, ActionHead):
         return ViCLIPClassifier(model, name, wise_ft, head=head)
-    return MatchingEmbedder(model, name, wise_ft, head=head)
+    if isinstance(head, MatchingHead):
+        return MatchingEmbedder(model, name, wise_ft, head=head)
+    return ViCLIPEmbedder(model, name, wise_ft)  # a head that no benchmark asks for
 
 
 def need_matcher(subject: Any) -> MatchingEmbedder:

@@ -23,6 +23,7 @@ from internvid.training.loss import EMPTY, LOWEST_TEMPERATURE, ContrastiveLoss
 from internvid.training.run.distributed import all_sum
 from internvid.training.run.sharding import no_sync
 from internvid.training.step import Stepper, accumulate_gradients
+from internvid.training.heads.open_heads import MatchingRecipe, head_as
 
 
 def matching_loss(logits_P2: Tensor, rule: str) -> Tensor:
@@ -99,8 +100,7 @@ class MatchingStepper(Stepper):
 
     def add_gradients(self, batch: Batch) -> Tensor:
         """See `Stepper`."""
-        wanted = head_of(self.recipe)
-        assert isinstance(wanted, MatchingRecipe)
+        wanted = head_as(self.recipe, MatchingRecipe)
         towers, temperature = self.towers, self.towers.model.temp
         sources_B, labels_B, ids = self.labels(batch)
         clips_B = self.equal_clips(batch)

@@ -7,11 +7,17 @@ from internvid.training.heads.open_heads import ActionRecipe, MatchingRecipe, he
 from internvid.training.recipes.action_finetuning import ActionStepper
 from internvid.training.recipes.recipe import TrainRecipe
 from internvid.training.step import Stepper
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from internvid.training.heads.open_heads import ActionRecipe, HeadRecipe, MatchingRecipe, head_of
+
+_STEPPERS: Mapping[type[HeadRecipe], type[Stepper]] = MappingProxyType(
+    {MatchingRecipe: MatchingStepper, ActionRecipe: ActionStepper}
+)
 
 
 def find_stepper(recipe: TrainRecipe) -> type[Stepper]:
     """The step of a recipe, by its head."""
     head = head_of(recipe)
-    if isinstance(head, MatchingRecipe):
-        return MatchingStepper
-    return ActionStepper if isinstance(head, ActionRecipe) else Stepper
+    return Stepper if head is None else _STEPPERS[type(head)]

@@ -20,6 +20,7 @@ from internvid.training.data.file_list import FileClip
 from internvid.training.data.loader import Batch, LoaderRecipe
 from internvid.training.data.order import key_of
 from internvid.training.heads.open_heads import ActionRecipe, FineTuneRecipe, head_of
+from internvid.training.heads.open_heads import ActionRecipe, FineTuneRecipe, head_as
 from internvid.training.loss import EMPTY
 from internvid.training.recipes.recipe import (
     DataRecipe,
@@ -43,8 +44,7 @@ class ActionStepper(Stepper):
 
     def add_gradients(self, batch: Batch) -> Tensor:
         """See `Stepper`."""
-        wanted = head_of(self.recipe)
-        assert isinstance(wanted, ActionRecipe)
+        wanted = head_as(self.recipe, ActionRecipe)
         towers = self.towers
         held_B = (batch.samples != EMPTY).to(towers.device)
         classes = self.samples.texts[batch.samples.clamp(min=0).numpy()]

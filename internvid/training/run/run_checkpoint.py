@@ -21,8 +21,7 @@ from torch import Tensor, nn
 
 from internvid.core.errors import CheckpointFormatError, StorageError
 from internvid.dataset.parts import commit_json, discard, storage_errors, sync_folder
-from internvid.models.viclip.heads.classifier_head import ActionHead
-from internvid.models.viclip.heads.matching_head import MatchingHead
+from internvid.models.viclip.heads.base import Head
 from internvid.models.viclip.heads.saved_heads import WEIGHTS as HEAD
 from internvid.models.viclip.heads.saved_heads import save_head
 from internvid.models.viclip.model import ViCLIP
@@ -135,7 +134,7 @@ def save_checkpoint(
     position: Position,
     recipe: TrainRecipe,
     facts: Mapping[str, Any],
-    head: nn.Module | None = None,
+    head: Head | None = None,
 ) -> Path:
     """Write one, whole or not at all. Every process must call it; the first one writes.
 
@@ -162,7 +161,7 @@ def save_checkpoint(
             try:
                 discard(temporary)
                 save_model(model, weights, temporary)
-                if isinstance(head, (MatchingHead, ActionHead)):
+                if head is not None:
                     save_head(head, head_weights, temporary)
                 save_tensors(moments, temporary / OPTIMISER)
                 commit_json(temporary / RECIPE, recipe.plain())

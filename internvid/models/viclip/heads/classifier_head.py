@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor, nn
 
 from internvid.core.errors import ConfigInvalidError
 from internvid.models.viclip.config import ViCLIPConfig
+from internvid.models.viclip.heads.base import Head
 from internvid.models.viclip.products import Linear
 
-KIND = "action"
 _DEVIATION = 0.01
 
 
-class ActionHead(nn.Module):
+class ActionHead(Head):
     """One linear layer over the normalised video embedding.
 
     Args:
@@ -25,6 +25,8 @@ class ActionHead(nn.Module):
     Raises:
         ConfigInvalidError: fewer than two classes, or one twice.
     """
+
+    kind = "action"
 
     def __init__(self, config: ViCLIPConfig, classes: Sequence[str]) -> None:
         super().__init__()
@@ -40,12 +42,12 @@ class ActionHead(nn.Module):
             nn.init.zeros_(self.out.bias)
 
     def describe(self) -> dict[str, Any]:
-        """What `load_head` needs to make it again."""
-        return {"kind": KIND, "classes": list(self.classes)}
+        """See `Head`."""
+        return {"kind": self.kind, "classes": list(self.classes)}
 
     @classmethod
-    def from_mapping(cls, config: ViCLIPConfig, described: Mapping[str, Any]) -> ActionHead:
-        """The head of a JSON object, with fresh weights."""
+    def from_mapping(cls, config: ViCLIPConfig, described: Mapping[str, Any]) -> Self:
+        """See `Head`."""
         return cls(config, tuple(map(str, described["classes"])))
 
     def forward(self, video_BE: Tensor) -> Tensor:

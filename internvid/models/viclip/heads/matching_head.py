@@ -8,7 +8,7 @@ the end mark's token is read by one linear layer.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -16,12 +16,12 @@ from torch.nn import functional
 
 from internvid.models.viclip.blocks import Attention, Mlp
 from internvid.models.viclip.config import ViCLIPConfig
+from internvid.models.viclip.heads.base import Head
 from internvid.models.viclip.inputs import load_clip, stack_clips
 from internvid.models.viclip.masking import patchify
 from internvid.models.viclip.model import ViCLIP
 from internvid.models.viclip.products import Linear
 
-KIND = "matching"
 _DEVIATION = 0.02
 
 
@@ -69,13 +69,15 @@ class _Fusion(nn.Module):
         return mixed.unflatten(-1, (parts, self.heads, -1)).permute(2, 0, 3, 1, 4)  # type: ignore[no-untyped-call, no-any-return]
 
 
-class MatchingHead(nn.Module):
+class MatchingHead(Head):
     """Text tokens that attend to video tokens; two logits at the end mark.
 
     Args:
         config: of the towers; the head has the text tower's width and heads.
         layers: of fusion.
     """
+
+    kind = "matching"
 
     def __init__(self, config: ViCLIPConfig, layers: int = 2) -> None:
         super().__init__()
@@ -100,12 +102,12 @@ class MatchingHead(nn.Module):
         nn.init.normal_(self.out.weight, std=_DEVIATION)
 
     def describe(self) -> dict[str, Any]:
-        """What `load_head` needs to make it again."""
-        return {"kind": KIND, "layers": self.layers}
+        """See `Head`."""
+        return {"kind": self.kind, "layers": self.layers}
 
     @classmethod
-    def from_mapping(cls, config: ViCLIPConfig, described: Mapping[str, Any]) -> MatchingHead:
-        """The head of a JSON object, with fresh weights."""
+    def from_mapping(cls, config: ViCLIPConfig, described: Mapping[str, Any]) -> Self:
+        """See `Head`."""
         return cls(config, int(described["layers"]))
 
     def prepare_video(self, tokens_BKV: Tensor) -> Tensor:
@@ -115,7 +117,7 @@ class MatchingHead(nn.Module):
     def forward(
         self, text_BLW: Tensor, shown_BL: Tensor, video_CKV: Tensor, pairs_P2: Tensor
     ) -> Tensor:
-        """Judges pairs of a batch of texts and a batch of videos.
+        """Match logits of pairs out of a batch of texts and a batch of videos.
 
         Args:
             text_BLW: the text tower's last tokens.
@@ -129,12 +131,12 @@ class MatchingHead(nn.Module):
         video = self.prepare_video(video_CKV)
         texts, videos = pairs_P2.unbind(1)
         # Backwards, index_select adds whole rows; indexing would sort single places.
-        return self.judge(
+        return self.match_logits(
             text_BLW.index_select(0, texts), shown_BL[texts], video.index_select(0, videos)
         )
 
-    def judge(self, text_BLW: Tensor, shown_BL: Tensor, video_BKW: Tensor) -> Tensor:
-        """The same of texts beside prepared video tokens, pair by pair. [B, 2]."""
+    def match_logits(self, text_BLW: Tensor, shown_BL: Tensor, video_BKW: Tensor) -> Tensor:
+        """Logits [B, 2] (no match, match) of texts and prepared video tokens, pair by pair."""
         x_BLW = self.text_in(text_BLW)
         for block in self.blocks:
             x_BLW = block(x_BLW, shown_BL, video_BKW)

@@ -5,24 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeAlias
+from types import MappingProxyType
 
 from torch import Tensor
 
 from internvid.core.errors import CheckpointFormatError
 from internvid.models.viclip.config import ViCLIPConfig
-from internvid.models.viclip.heads.classifier_head import KIND as ACTION
+from internvid.models.viclip.heads.base import Head
 from internvid.models.viclip.heads.classifier_head import ActionHead
-from internvid.models.viclip.heads.matching_head import KIND as MATCHING
 from internvid.models.viclip.heads.matching_head import MatchingHead
 from internvid.models.viclip.weights.checkpoint import check_fit, read_weights, save_tensors
 
-Head: TypeAlias = MatchingHead | ActionHead
 WEIGHTS, ABOUT = "head.safetensors", "head.json"
-_KINDS: dict[str, type[MatchingHead | ActionHead]] = {
-    MATCHING: MatchingHead,
-    ACTION: ActionHead,
-}
+_KINDS: Mapping[str, type[Head]] = MappingProxyType(
+    {head.kind: head for head in (MatchingHead, ActionHead)}
+)
 
 
 def save_head(head: Head, state: Mapping[str, Tensor], folder: Path) -> None:
