@@ -18,12 +18,11 @@ from torch.nn import functional
 
 from internvid.models.viclip.heads.matching_head import shown_tokens
 from internvid.training.data.loader import Batch
-from internvid.training.heads.open_heads import MatchingRecipe, head_of
+from internvid.training.heads.open_heads import MatchingRecipe, head_as
 from internvid.training.loss import EMPTY, LOWEST_TEMPERATURE, ContrastiveLoss
 from internvid.training.run.distributed import all_sum
 from internvid.training.run.sharding import no_sync
 from internvid.training.step import Stepper, accumulate_gradients
-from internvid.training.heads.open_heads import MatchingRecipe, head_as
 
 
 def matching_loss(logits_P2: Tensor, rule: str) -> Tensor:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from internvid.training.heads.matching_step import MatchingStepper
-from internvid.training.heads.open_heads import ActionRecipe, MatchingRecipe, head_of
-from internvid.training.recipes.action_finetuning import ActionStepper
-from internvid.training.recipes.recipe import TrainRecipe
-from internvid.training.step import Stepper
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from internvid.training.heads.matching_step import MatchingStepper
 from internvid.training.heads.open_heads import ActionRecipe, HeadRecipe, MatchingRecipe, head_of
+from internvid.training.recipes.action_finetuning import ActionStepper
+from internvid.training.recipes.recipe import TrainRecipe
+from internvid.training.step import Stepper
 
 _STEPPERS: Mapping[type[HeadRecipe], type[Stepper]] = MappingProxyType(
     {MatchingRecipe: MatchingStepper, ActionRecipe: ActionStepper}

@@ -16,6 +16,7 @@ from internvid.core.errors import ComponentUnknownError
 from internvid.core.system.imports import import_named
 from internvid.training.run.resilient_log import ResilientLog
 from internvid.core.moved import current_module
+from internvid.training.run.resilient_log import ResilientLog
 
 CSV = "log.csv"
 _FIELDS = (
