@@ -15,7 +15,7 @@ import internvid
 from tests.docs.manual import PACKAGE, PAGES, ROOT, page, rows, sections
 
 SOURCES = sorted(PACKAGE.rglob("*.py"))
-LONGEST_FILE, LONGEST_FUNCTION = 400, 60
+LONGEST_FILE, LONGEST_FUNCTION = 450, 60
 # Folders of the machine a text was written on.
 _MACHINE_PATH = re.compile(r"(?<![\w.~])/(?:work|tmp|home|root|Users|mnt|scratch)\b/?")
 
