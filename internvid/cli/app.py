@@ -13,7 +13,16 @@ import typer
 from internvid import __version__
 from internvid.cli import annotate_verbs, compare_verbs, search_verbs, train_verbs
 from internvid.cli.exits import INTERRUPTED, say_interrupted
-from internvid.cli.options import DatasetPath, Device, Json, Subset, VideoPath, Workers
+from internvid.cli.options import (
+    Context,
+    DatasetPath,
+    Device,
+    Json,
+    Preprocessing,
+    Subset,
+    VideoPath,
+    Workers,
+)
 from internvid.core.errors import InternvidError, MisuseError
 
 app = typer.Typer(

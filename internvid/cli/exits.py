@@ -1,7 +1,5 @@
 """How a command ends other than by finishing."""
 
-from __future__ import annotations
-
 import sys
 
 INTERRUPTED = 130

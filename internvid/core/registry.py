@@ -219,7 +219,7 @@ def _entry_points(kind: str) -> Iterable[metadata.EntryPoint]:
 def _load(kind: str, target: str) -> type[Any]:
     module_name, _, attribute = target.partition(":")
     try:
-        found = getattr(importlib.import_module(current_module(module_name)), attribute)
+        component = getattr(import_named(current_module(module_name)), attribute)
     except ModuleNotFoundError as error:
         raise ComponentUnknownError(
             f"{kind} {target!r} cannot be imported: {error}",

@@ -182,7 +182,7 @@ def find_writer(name: str) -> Callable[[Path, int], MetricWriter]:
         return WRITERS[name]
     module, _, attribute = name.partition(":")
     try:
-        found: Callable[[Path, int], MetricWriter] = getattr(
+        writer: Callable[[Path, int], MetricWriter] = getattr(
             importlib.import_module(current_module(module)), attribute
         )
     except (ImportError, AttributeError, ValueError) as error:
