@@ -11,47 +11,115 @@ from internvid._version import __version__
 # Python has not loaded by then.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from internvid import recipes
+    from internvid.api.annotations import audit, caption, classify, embed, score
+    from internvid.api.components import list_components, make_component
+    from internvid.api.datasets import demo, describe, show_clip, status, write_report
+    from internvid.api.evaluation import evaluate
+    from internvid.api.searching import search
+    from internvid.api.subsets import publish, select
+    from internvid.api.training import compare, plan_training, train
+    from internvid.core.errors import InternvidError
+    from internvid.core.types import Clip, FrameBatch, Shot, Timeline, TimeSpan
+    from internvid.curate.selectors import Random, Where
+    from internvid.dataset.store import Dataset, open_dataset
+    from internvid.dataset.store import open_dataset as open
+    from internvid.models.viclip import ViCLIP
+    from internvid.pipeline.annotate.annotate import annotate
+    from internvid.recipes import build
+    from internvid.shots.detect import detect_shots
+    from internvid.training.data.clip_dataset import ClipDataset
 
+# Public name -> where it is, `module:name` where it has another name there.
 _EXPORTS = {
     "Clip": "internvid.core.types",
+    "ClipDataset": "internvid.training.data.clip_dataset",
     "Dataset": "internvid.dataset.store",
     "FrameBatch": "internvid.core.types",
     "InternvidError": "internvid.core.errors",
+    "Random": "internvid.curate.selectors",
     "Shot": "internvid.core.types",
     "TimeSpan": "internvid.core.types",
     "Timeline": "internvid.core.types",
     "ViCLIP": "internvid.models.viclip",
+    "Where": "internvid.curate.selectors",
+    "annotate": "internvid.pipeline.annotate.annotate",
+    "audit": "internvid.api.annotations",
     "build": "internvid.recipes",
+    "caption": "internvid.api.annotations",
+    "classify": "internvid.api.annotations",
+    "compare": "internvid.api.training",
+    "demo": "internvid.api.datasets",
+    "describe": "internvid.api.datasets",
     "detect_shots": "internvid.shots.detect",
-    "open": "internvid.dataset.store",
-    "select": "internvid.curate.select",
+    "embed": "internvid.api.annotations",
+    "evaluate": "internvid.api.evaluation",
+    "list_components": "internvid.api.components",
+    "make_component": "internvid.api.components",
+    "open": "internvid.dataset.store:open_dataset",
+    "open_dataset": "internvid.dataset.store",
+    "plan_training": "internvid.api.training",
+    "publish": "internvid.api.subsets",
+    "score": "internvid.api.annotations",
+    "search": "internvid.api.searching",
+    "select": "internvid.api.subsets",
+    "show_clip": "internvid.api.datasets",
+    "status": "internvid.api.datasets",
+    "train": "internvid.api.training",
+    "write_report": "internvid.api.datasets",
 }
 
 __all__ = [
     "Clip",
+    "ClipDataset",
     "Dataset",
     "FrameBatch",
     "InternvidError",
+    "Random",
     "Shot",
     "TimeSpan",
     "Timeline",
     "ViCLIP",
+    "Where",
     "__version__",
+    "annotate",
+    "audit",
     "build",
+    "caption",
+    "classify",
+    "compare",
+    "demo",
+    "describe",
     "detect_shots",
+    "embed",
+    "evaluate",
+    "list_components",
+    "make_component",
     "open",
+    "open_dataset",
+    "plan_training",
+    "publish",
     "recipes",
+    "score",
+    "search",
     "select",
+    "show_clip",
+    "status",
+    "train",
+    "write_report",
 ]
 
 
-def __getattr__(name: str) -> "Any":
-    if name == "recipes":
-        return importlib.import_module("internvid.recipes")
-    if name not in _EXPORTS:
-        raise AttributeError(f"module 'internvid' has no attribute {name!r}")
-    return getattr(importlib.import_module(_EXPORTS[name]), name)
+# Hidden from type checkers, which would let every misspelt name through.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        if name == "recipes":
+            return importlib.import_module("internvid.recipes")
+        if name not in _EXPORTS:
+            raise AttributeError(f"module 'internvid' has no attribute {name!r}")
+        module, _, other = _EXPORTS[name].partition(":")
+        return getattr(importlib.import_module(module), other or name)
 
 
 def __dir__() -> list[str]:

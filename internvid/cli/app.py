@@ -10,7 +10,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from internvid import __version__
+from internvid._version import __version__
 from internvid.cli import annotate_verbs, compare_verbs, search_verbs, train_verbs
 from internvid.cli.exits import INTERRUPTED, say_interrupted
 from internvid.cli.options import (

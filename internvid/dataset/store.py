@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,16 +14,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from internvid.core.errors import DatasetFormatError, MisuseError
-from internvid.core.system.shell import command
-from internvid.dataset.column_views import column_statements, quoted_name
-from internvid.dataset.current import CURRENT_VIDEOS, ONE_OF_EACH_VIDEO
-from internvid.dataset.duckdb_connection import (
+from internvid.core.hub import HubTarget, upload_folder
+from internvid.core.shell import command
+from internvid.core.types import Clip, TimeSpan
+from internvid.dataset.columns import column_schema_of, extras_of
+from internvid.dataset.connection import (
+    column_view,
     create_views,
     open_connection,
     open_locked,
     quoted,
     refuse_all_but_select,
 )
+from internvid.dataset.current import CURRENT_VIDEOS, ONE_OF_EACH_VIDEO
+from internvid.dataset.hub_folder import write_hub_folder
 from internvid.dataset.layout import Layout, Record
 from internvid.dataset.names import NAME
 from internvid.dataset.parts import checked_ids, refuse_damaged
@@ -60,6 +65,24 @@ class Dataset:
         sources = sum(part["sources"] for part in self.record.parts)
         cut = self.record.cut or "not built yet"
         return f"Dataset({str(self.root)!r}, {sources} sources, {cut})"
+
+    def __len__(self) -> int:
+        """How many kept clips there are."""
+        with self.reading():
+            ((count,),) = self.sql("select count(*) from clips").fetchall()
+        return int(count)
+
+    def __iter__(self) -> Iterator[Clip]:
+        """The kept clips, in video and time order; read as one goes through them."""
+        with self.reading():
+            relation = self.sql(
+                "select clip_id, video_id, start_seconds, end_seconds, start_pts, end_pts "
+                "from clips order by video_id, start_pts"
+            )
+            for batch in relation.to_arrow_reader(1024):
+                for row in batch.to_pylist():
+                    span = TimeSpan(row.pop("start_seconds"), row.pop("end_seconds"))
+                    yield Clip(span=span, **row)
 
     @property
     def root(self) -> Path:
@@ -307,6 +330,31 @@ class Dataset:
             ).fetchall()
         yield from rows
 
+    def push_to_hub(
+        self, repo_id: str, subset: str | None = None, *, private: bool = False, **options: Any
+    ) -> str:
+        """Upload the kept clips with all their columns to a Hugging Face dataset repository.
+
+        Videos, picks and the paths of local files are not uploaded.
+
+        Args:
+            repo_id: `owner/name`; made if it does not exist.
+            subset: only its clips.
+            private: whether a repository that is made is private.
+            options: `revision`, `token`, `message`, `endpoint` of `internvid.core.hub.HubTarget`.
+
+        Returns:
+            The address of the commit.
+
+        Raises:
+            MisuseError: there is not one clip, or no such subset.
+            ServiceError: no network, no permission, or the hub refuses.
+        """
+        target = HubTarget(repo_id, private, **options)
+        with tempfile.TemporaryDirectory() as folder, self.reading():
+            write_hub_folder(self.clips_relation(subset), Path(folder), repo_id)
+            return upload_folder(Path(folder), "dataset", target)
+
     def _view_statements(self) -> dict[str, str]:
         scan, cut = self.record.scan, self.record.cut
         if scan is None or cut is None:
@@ -350,8 +398,8 @@ class Dataset:
         )
 
 
-def open(path: str | os.PathLike[str]) -> Dataset:
-    """The dataset in a folder.
+def open_dataset(path: str | os.PathLike[str]) -> Dataset:
+    """Open the dataset in a folder for reading; `internvid.open` is this function.
 
     Raises:
         DatasetFormatError: there is none, or one this program cannot read.

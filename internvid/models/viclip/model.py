@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from internvid.core.errors import CheckpointMismatchError, ConfigInvalidError
+from internvid.core.hub import HubTarget, upload_folder
 from internvid.models.devices import choose_device
 from internvid.models.templates import ACTION_TEMPLATES, clean_text, fill_templates
 from internvid.models.viclip.config import ViCLIPConfig, find_config
@@ -149,6 +151,24 @@ class ViCLIP(nn.Module):
             StorageError: it cannot be written.
         """
         save_folder(self, Path(folder))
+
+    def push_to_hub(self, repo_id: str, *, private: bool = False, **options: Any) -> str:
+        """Upload what `save_pretrained` writes to a Hugging Face model repository.
+
+        Args:
+            repo_id: `owner/name`; made if it does not exist. `from_pretrained` then takes it.
+            private: whether a repository that is made is private.
+            options: `revision`, `token`, `message`, `endpoint` of `internvid.core.hub.HubTarget`.
+
+        Returns:
+            The address of the commit.
+
+        Raises:
+            ServiceError: no network, no permission, or the hub refuses.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_pretrained(folder)
+            return upload_folder(Path(folder), "model", HubTarget(repo_id, private, **options))
 
     def export_public(self, path: str | Path) -> None:
         """Write a `.pth` as the public release has them: `{"model": state dict}`, float32.

@@ -1,0 +1,130 @@
+"""Datasets: make one, look at it, report on it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from internvid.dataset.store import Dataset, open_dataset
+
+if TYPE_CHECKING:
+    from internvid.pipeline.build import BuildSummary
+    from internvid.pipeline.progress import BuildProgress
+
+DatasetLike = Dataset | str | os.PathLike[str]
+"""A dataset, or the folder of one."""
+
+
+def as_dataset(dataset: DatasetLike) -> Dataset:
+    """A dataset as it is, or the one in a folder.
+
+    Raises:
+        DatasetFormatError: the folder holds none, or one this program cannot read.
+    """
+    return dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
+
+
+def as_folder(dataset: DatasetLike) -> Path:
+    """The folder of a dataset."""
+    return dataset.root if isinstance(dataset, Dataset) else Path(dataset)
+
+
+def demo(
+    folder: str | os.PathLike[str],
+    *,
+    seed: int = 0,
+    workers: int | None = None,
+    progress: BuildProgress | None = None,
+) -> BuildSummary:
+    """Render a small synthetic world into `folder/videos` and build `folder/dataset` of it.
+
+    Args:
+        folder: is made if it does not exist.
+        seed: another seed renders another world.
+        workers: processes; all cores when None.
+        progress: shows the build.
+
+    Raises:
+        InternvidError: see `build`.
+    """
+    from internvid import recipes
+    from internvid.synthetic.world import render_demo
+
+    videos = Path(folder) / "videos"
+    render_demo(videos, seed=seed)
+    return recipes.build(videos, Path(folder) / "dataset", workers=workers, progress=progress)
+
+
+def status(dataset: DatasetLike) -> dict[str, Any]:
+    """What is done, what is pending, what failed and why.
+
+    Returns:
+        `videos` (counts by status), `clips`, `rejected`, `failures` (rows), `columns`, `subsets`
+        and the current `scan` and `cut`, as `internvid status --json` prints them.
+
+    Raises:
+        DatasetFormatError: there is no dataset.
+    """
+    from internvid.pipeline.status import read_status
+
+    return read_status(as_folder(dataset))
+
+
+def describe(dataset: DatasetLike, subset: str | None = None) -> dict[str, Any]:
+    """Counts, hours, lengths and the distribution of every column.
+
+    Args:
+        dataset: to look at.
+        subset: only its clips.
+
+    Returns:
+        `videos`, `clips`, `hours`, `funnel`, `numbers`, `words`, `columns` and `recipe`, as
+        `internvid describe --json` prints them.
+
+    Raises:
+        DatasetFormatError: there is no dataset, or it is damaged.
+        MisuseError: there is no such subset.
+    """
+    from internvid.curate.statistics import describe as describe_clips
+    from internvid.dataset.columns import column_progress
+
+    opened = as_dataset(dataset)
+    facts = describe_clips(opened, subset)
+    cut = opened.record.cut
+    facts["columns"] = column_progress(opened.layout, opened.record, cut) if cut else []
+    facts["recipe"] = opened.record.cuts.get(cut or "", {}).get("settings", [])
+    return facts
+
+
+def show_clip(dataset: DatasetLike, clip_id: str) -> dict[str, Any]:
+    """Everything known about one clip: every column, its source, when its picks are shown.
+
+    Args:
+        dataset: that holds it.
+        clip_id: whole, or a unique beginning.
+
+    Raises:
+        MisuseError: no clip, or several, begin like that.
+    """
+    opened = as_dataset(dataset)
+    row = opened.clip(clip_id)
+    uri, metadata = opened.source_of(row["video_id"])
+    picks = [round(seconds, 3) for seconds, _ in opened.jpegs(row["clip_id"])]
+    return {"uri": uri, "metadata": metadata, **row, "picks": picks}
+
+
+def write_report(dataset: DatasetLike, output: str | os.PathLike[str] | None = None) -> Path:
+    """Write one HTML file about a dataset that opens offline; returns where it is.
+
+    Args:
+        dataset: to report on.
+        output: the file; `report.html` in the dataset's folder when None.
+
+    Raises:
+        OutputExistsError: the path holds something that is not a report.
+    """
+    from internvid.browse.report import write_report as write_page
+
+    opened = as_dataset(dataset)
+    return write_page(opened, Path(output) if output is not None else opened.root / "report.html")

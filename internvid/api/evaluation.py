@@ -1,0 +1,95 @@
+"""Measure a model on a benchmark."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from internvid.api.components import make_component
+from internvid.core.errors import ConfigInvalidError
+
+if TYPE_CHECKING:
+    from internvid.evaluation.benchmarks.benchmark import Benchmark
+    from internvid.evaluation.results.protocol import Result
+
+
+def evaluate(
+    model: str,
+    benchmark: str | Benchmark,
+    *,
+    videos: str | os.PathLike[str] | None = None,
+    annotations: Sequence[str | os.PathLike[str]] = (),
+    protocol: str | None = None,
+    settings: Sequence[str] = (),
+    store: str | os.PathLike[str] | None = None,
+    device: str = "auto",
+    preprocessing: str = "",
+    context: int | None = None,
+    workers: int = 2,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Result:
+    """Measure a model on a benchmark: numbers with everything that decided them.
+
+    Args:
+        model: a training run, a folder or file of weights, a hub name, `clip:NAME`,
+            `frames:MODEL`, `fake` or `module:function`.
+        benchmark: a name (see `list_components("benchmark")`), `"module:Class"` or an instance.
+        videos: the folder of its videos.
+        annotations: its annotation files.
+        protocol: for recognition: `reference` or `clip`.
+        settings: fields of the benchmark as `"field=value"`.
+        store: a folder that keeps vectors between runs; None keeps none.
+        device: `auto`, `cpu`, `cuda` ...
+        preprocessing: how frames become pixels; empty for the model's own.
+        context: tokens per text, for paragraphs; None for the model's own.
+        workers: processes that read files; with 0 this one does.
+        progress: called with the stage, how much of it is done, and of how much.
+
+    Raises:
+        ConfigInvalidError: a setting that the benchmark has no use for.
+        InternvidError: the model or the benchmark's files cannot be read.
+    """
+    from internvid.evaluation.embedding.embed_clips import Run, be_silent
+    from internvid.evaluation.embedding.loading import load_subject
+    from internvid.evaluation.embedding.vector_store import EmbeddingStore
+
+    made = make_benchmark(
+        benchmark, videos=videos, annotations=annotations, protocol=protocol, settings=settings
+    )
+    subject = load_subject(model, preprocessing=preprocessing, context=context, device=device)
+    folder = Path(store) if store is not None else None
+    run = Run(EmbeddingStore(folder), progress or be_silent, workers)
+    result: Result = made.evaluate(subject, run)
+    return result
+
+
+def make_benchmark(
+    benchmark: str | Benchmark,
+    *,
+    videos: str | os.PathLike[str] | None = None,
+    annotations: Sequence[str | os.PathLike[str]] = (),
+    protocol: str | None = None,
+    settings: Sequence[str] = (),
+) -> Any:
+    """A benchmark by its name, with its files and fields set.
+
+    Args:
+        benchmark: see `evaluate`; so are the other arguments.
+
+    Raises:
+        ConfigInvalidError: a setting that the benchmark has no use for.
+    """
+    made = make_component("benchmark", benchmark)
+    given = {
+        "videos": str(videos) if videos else None,
+        "annotations": tuple(str(path) for path in annotations) or None,
+        "protocol": protocol,
+    }
+    wanted = {name: value for name, value in given.items() if value is not None}
+    known = {field.name for field in dataclasses.fields(made)}
+    if unknown := sorted(set(wanted) - known):
+        raise ConfigInvalidError(f"{benchmark} has no use for --{unknown[0]}")
+    return make_component("benchmark", dataclasses.replace(made, **wanted), settings)

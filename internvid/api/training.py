@@ -1,0 +1,240 @@
+"""Train a ViCLIP, plan a training run, and compare what was trained on different data."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from internvid.core.assignments import with_values
+from internvid.core.errors import MisuseError, OutputExistsError
+
+if TYPE_CHECKING:
+    from internvid.training.compare.compare import Comparison
+    from internvid.training.compare.outcome import Outcome
+    from internvid.training.data.samples import ClipSource
+    from internvid.training.loop import TrainSummary
+    from internvid.training.prepare import Validate
+    from internvid.training.recipes.recipe import TrainRecipe
+    from internvid.training.run.log import LogLine
+    from internvid.training.run.training_plan import Forecast
+
+PathLike = str | os.PathLike[str]
+
+
+def train(
+    recipe: str | TrainRecipe,
+    data: PathLike | Sequence[PathLike],
+    output: PathLike,
+    *,
+    videos: Sequence[PathLike] = (),
+    held_out: Sequence[PathLike] = (),
+    subset: str | None = None,
+    text: str = "measured",
+    resume: bool = True,
+    settings: Sequence[str] = (),
+    progress: Callable[[LogLine], None] | None = None,
+    notice: Callable[[str], None] | None = None,
+) -> TrainSummary:
+    """Train a ViCLIP, or go on where the folder's newest checkpoint stands.
+
+    The same call works alone and under `torchrun`.
+
+    Args:
+        recipe: a name (`viclip_tiny`, `viclip_b16`, `viclip_l14`, ...) or a recipe.
+        data: a dataset, frame shards, a list of files, or `world`, `world:SEED`; with `videos`,
+            one or more labelled lists (Kinetics, Something-Something, ...).
+        output: the run's folder; new, empty, or of a run with the same recipe and clips.
+        videos: folders of the videos of labelled lists.
+        held_out: test lists whose videos are not trained on.
+        subset: only clips of this subset of a dataset.
+        text: the column of captions.
+        resume: go on where the folder's run stands; else a folder with a run is refused.
+        settings: fields of the recipe as `"path=value"`.
+        progress: called with each reading of the loss.
+        notice: called with sentences for people, such as how many listed clips are not there.
+
+    Raises:
+        MisuseError: nothing to train on, another run's folder, a recipe that cannot be.
+        TrainingStoppedError: the loss is no number, or too many clips cannot be read.
+        StorageError: a checkpoint cannot be written; those before it are whole.
+    """
+    from internvid.training import loop
+    from internvid.training.prepare import find_device
+    from internvid.training.run.distributed import process_group
+    from internvid.training.run.run_folder import CACHE, RUN, check_folder, check_free
+
+    made, folder, names = make_recipe(recipe, settings), Path(output), _names(data)
+    check_folder(folder)
+    if not resume and (folder / RUN).exists():
+        raise OutputExistsError(
+            f"{folder} holds a run already",
+            hint="leave --no-resume out to go on with it, or choose another folder",
+        )
+    with process_group(find_device(made)):
+        check_free(folder)
+        source = open_clips(
+            made, names, folder / CACHE,
+            videos=videos, held_out=held_out, subset=subset, text=text, notice=notice,
+        )  # fmt: skip
+        return loop.train(
+            made,
+            source,
+            folder,
+            validate=world_validation(made, names[0]),
+            progress=progress,
+            **({} if notice is None else {"notice": notice}),
+        )
+
+
+def plan_training(
+    recipe: str | TrainRecipe,
+    data: PathLike | Sequence[PathLike],
+    *,
+    videos: Sequence[PathLike] = (),
+    held_out: Sequence[PathLike] = (),
+    subset: str | None = None,
+    text: str = "measured",
+    settings: Sequence[str] = (),
+    device: str | None = None,
+    devices: int | None = None,
+    device_memory: float | None = None,
+    notice: Callable[[str], None] | None = None,
+) -> Forecast:
+    """FLOPs, memory, hours and the bottleneck of a training run, which is not started.
+
+    Args:
+        recipe: see `train`; so are `data`, `videos`, `held_out`, `subset`, `text`, `settings`.
+        device: hardware to plan for, such as `h100`; what is here when None.
+        devices: how many of them; `WORLD_SIZE`, else 1, when None.
+        device_memory: gigabytes of each; those of the device when None.
+        notice: called with sentences for people.
+
+    Raises:
+        MisuseError: nothing to train on, a recipe that cannot be, an unknown device.
+    """
+    from internvid.training.prepare import choose_samples, plan_stages
+    from internvid.training.run.training_plan import find_target, forecast
+    from internvid.training.trial import choose_threads, cpu_threads
+
+    made, names = make_recipe(recipe, settings), _names(data)
+    processes = devices or int(os.environ.get("WORLD_SIZE", "1"))
+    target = find_target(made, processes, device=device, memory_gigabytes=device_memory)
+    with tempfile.TemporaryDirectory() as cache:
+        source = open_clips(
+            made, names, Path(cache),
+            videos=videos, held_out=held_out, subset=subset, text=text, notice=notice,
+        )  # fmt: skip
+        samples = choose_samples(made, source)
+        planned = plan_stages(made, samples, target.hardware)
+        threads = 0 if target.device is None else choose_threads(made, planned, target.device)
+        with cpu_threads(threads):
+            return forecast(made, source, samples, planned, target)
+
+
+def compare(
+    comparison: Comparison,
+    output: PathLike,
+    *,
+    recipe: str | TrainRecipe = "viclip_tiny",
+    settings: Sequence[str] = (),
+    notice: Callable[[str], None] | None = None,
+) -> tuple[Outcome, dict[str, Any]]:
+    """Train one model on each of several subsets or captions, and say which is the better one.
+
+    Args:
+        comparison: what is compared, and how.
+        output: where runs and results go; a comparison that was stopped goes on there.
+        recipe: of every run.
+        settings: fields of the recipe as `"path=value"`.
+        notice: called with what is under way.
+
+    Returns:
+        The outcome, and the record that `result.json` holds.
+
+    Raises:
+        MisuseError: fewer than two variants, an unknown metric, another comparison's folder.
+    """
+    from internvid.training.compare.compare import run_comparison
+
+    made = make_recipe(recipe, settings)
+    return run_comparison(comparison, made, Path(output), notice or (lambda _: None))
+
+
+def make_recipe(recipe: str | TrainRecipe, settings: Sequence[str] = ()) -> TrainRecipe:
+    """A training recipe by its name, or one that is given, with its fields set.
+
+    Raises:
+        ComponentUnknownError: there is no recipe of that name.
+        ConfigInvalidError: a field that it lacks, or a value that it cannot take.
+    """
+    from internvid.training.recipes import pretraining
+
+    chosen = pretraining.get(recipe) if isinstance(recipe, str) else recipe
+    changed: TrainRecipe = with_values(chosen, list(settings))
+    return changed
+
+
+def open_clips(
+    recipe: TrainRecipe,
+    data: Sequence[str],
+    cache: Path,
+    *,
+    videos: Sequence[PathLike] = (),
+    held_out: Sequence[PathLike] = (),
+    subset: str | None = None,
+    text: str = "measured",
+    notice: Callable[[str], None] | None = None,
+) -> ClipSource:
+    """The clips that a run trains on.
+
+    Args:
+        recipe: says how large the synthetic world is, and what the model takes.
+        data: see `train`; so are `videos`, `held_out`, `subset`, `text`.
+        cache: a folder for what is copied or rendered once.
+        notice: called on the first process with how many listed clips are not there.
+
+    Raises:
+        InternvidError: nothing there, no such column or subset, a bad list.
+    """
+    from internvid.training.data.opening import open_labelled, open_source
+
+    if not videos:
+        if len(data) > 1 or held_out:
+            raise MisuseError(
+                "several --data and --held-out are for labelled lists",
+                hint="name the folder of their videos with --videos",
+            )
+        return open_source(data[0], recipe, cache, text=text, subset=subset)
+    if subset is not None:
+        raise MisuseError("labelled lists have no subsets", hint="leave --subset out")
+    source, missing = open_labelled(
+        [Path(name) for name in data], [Path(each) for each in videos], [Path(e) for e in held_out]
+    )
+    if missing and notice is not None and int(os.environ.get("RANK", "0")) == 0:
+        notice(f"{missing} of {missing + len(source.clips)} listed clips are not there")
+    return source
+
+
+def world_validation(recipe: TrainRecipe, data: str) -> Validate | None:
+    """What measures models of the synthetic world on its held-out combinations; else None.
+
+    Args:
+        recipe: says how many clips are held out.
+        data: what is trained on.
+    """
+    world = recipe.data.world
+    if data.partition(":")[0] != "world" or not world.validation:
+        return None
+    from internvid.training.validation import WorldValidation
+
+    return WorldValidation(
+        world.validation, world.cameras, world.paths, clean=recipe.data.clean_captions
+    )
+
+
+def _names(data: PathLike | Sequence[PathLike]) -> list[str]:
+    several = [data] if isinstance(data, (str, os.PathLike)) else list(data)
+    return [os.fspath(each) for each in several]
