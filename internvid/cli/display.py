@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from internvid.cli.output import say
+from internvid.cli.output import duration, say
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.live import Live
+
+    from internvid.pipeline.annotate.column_progress import AnnotateProgress
 
 _LINE_SECONDS = 10.0
 
@@ -48,3 +50,29 @@ class PlainLines:
         self._stage, self._last = stage, now
         numbers = line()
         say(f"{stage}: {numbers}" if numbers else stage)
+
+
+@contextlib.contextmanager
+def shown_progress() -> Iterator[AnnotateProgress]:
+    """Shows an annotate pass live on a terminal, as plain lines elsewhere."""
+    from internvid.pipeline.annotate.column_progress import AnnotateProgress
+
+    lines = PlainLines()
+    progress = AnnotateProgress(
+        changed=lambda state: lines.tell(state.stage, lambda: _numbers(state))
+    )
+    with live(lambda: f"{progress.stage}: {_numbers(progress)}"):
+        yield progress
+
+
+def _numbers(state: AnnotateProgress) -> str:
+    if not state.asked:
+        return ""
+    parts = [f"{state.answered}/{state.asked}", f"{state.clips_per_second:.2f} a second"]
+    if state.failed:
+        parts.append(f"failed {state.failed}")
+    counts = dict(state.timings.counts) if state.timings is not None else {}
+    parts += [f"{name} {count}" for name, count in sorted(counts.items())]
+    if state.remaining_seconds is not None:
+        parts.append(f"about {duration(state.remaining_seconds)} left")
+    return ", ".join(parts)

@@ -7,20 +7,31 @@ from typing import Annotated, Optional
 
 import typer
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
-DatasetPath = Annotated[Path, typer.Argument(metavar="DATASET", help="A dataset folder.")]
-VideoPath = Annotated[Path, typer.Argument(metavar="VIDEO", help="One video file.")]
-Subset = Annotated[Optional[str], typer.Option(help="Only this subset.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+DatasetPath = Annotated[Path, typer.Argument(metavar="DATASET", help="The dataset folder.")]
+VideoPath = Annotated[Path, typer.Argument(metavar="VIDEO", help="A video file.")]
+Subset = Annotated[Optional[str], typer.Option(help="Use only the clips of this subset.")]
 Workers = Annotated[
-    Optional[int], typer.Option("--workers", min=1, help="Processes; default: all cores.")
+    Optional[int],
+    typer.Option("--workers", min=1, help="Number of worker processes; default: one per core."),
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda ...")]
+Settings = Annotated[
+    Optional[list[str]],
+    typer.Option(
+        "--set",
+        metavar="PATH=VALUE",
+        help="Change one setting; may be repeated. internvid list shows what can be set.",
+    ),
+]
+Device = Annotated[str, typer.Option(help="Device of the model: auto, cpu, cuda, cuda:1, mps.")]
 Context = Annotated[
     Optional[int],
-    typer.Option(min=3, help="Tokens per text, for paragraphs; default: the model's own."),
+    typer.Option(
+        min=3, help="Tokens read of each text, e.g. for paragraphs; default: the model's own."
+    ),
 ]
 Preprocessing = Annotated[
-    str, typer.Option(help="How frames become pixels; default: the model's own.")
+    str, typer.Option(help="How frames are resized and normalised; default: the model's own.")
 ]
 Types = Annotated[
     Optional[list[str]],

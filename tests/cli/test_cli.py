@@ -237,7 +237,7 @@ def test_what_a_command_did_not_expect_is_told_in_two_lines(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("internvid.cli.looking.run_status", fail)
+    monkeypatch.setattr("internvid.pipeline.status.read_status", fail)
     code, _, err = spoken(capsys, "status", "data")
     assert code == 1
     assert says in err

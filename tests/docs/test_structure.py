@@ -17,6 +17,11 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 # A file name that stands in several rooms, and the one thing that it means in all of them.
 SHARED_NAMES = {
+    "annotate": "writing a column of captions or scores: the pass, and its commands",
+    "audit": "checking stored texts: the pass, and its command",
+    "build": "making a dataset: the pass, and its command",
+    "compare": "comparing what was trained on different data: the runs, and the command",
+    "publish": "writing an export: the pass, and its command",
     "audio": "the loudness of the sound track: measured in the scan, summed up for a clip",
     "camera": "how the camera moves: measured in the scan, summed up for a clip",
     "colours": "the named colours, and their shares in a clip",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from internvid.cli.app import main
-from internvid.cli.training import describe_line
+from internvid.cli.commands.train import describe_line
 from internvid.core.errors import ConfigInvalidError, MisuseError, SourceMissingError
 from internvid.dataset.store import Dataset
 from internvid.publishing.frames import FramesExporter

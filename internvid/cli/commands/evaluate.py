@@ -1,111 +1,118 @@
-"""evaluate: a model on a benchmark, or results as a page. Under torchrun, on many devices."""
+"""evaluate: a model on a benchmark, or results as a page."""
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
+import typer
+
+from internvid.cli.options import Context, Device, Json, Preprocessing, Settings
 from internvid.cli.output import duration, put, put_json, say, table
 from internvid.core import registry
-from internvid.core.assignments import with_values
-from internvid.core.errors import ConfigInvalidError, DatasetFormatError, MisuseError
-from internvid.dataset.parts import refuse_foreign, refuse_unwritable
+from internvid.core.errors import DatasetFormatError, MisuseError
 
 if TYPE_CHECKING:
     from internvid.evaluation.results.protocol import Protocol, Result
-    from internvid.evaluation.team import Team
 
 _EVERY_SECONDS = 5.0
 _SHOWN_MISSING = 10
 
 
-@dataclass(frozen=True)
-class EvaluateRequest:
-    """The arguments of `internvid evaluate`."""
-
-    subjects: tuple[str, ...]
-    benchmark: str | None = None
-    videos: Path | None = None
-    annotations: tuple[Path, ...] = ()
-    protocol: str | None = None
-    output: Path | None = None
-    store: Path | None = None
-    device: str = "auto"
-    preprocessing: str = ""
-    context: int | None = None
-    workers: int = 2
-    assignments: tuple[str, ...] = ()
-    page: bool = False
-    as_json: bool = False
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command(rich_help_panel="Train")(evaluate)
 
 
-def run_evaluate(request: EvaluateRequest) -> None:
-    """`internvid evaluate`."""
-    if request.page:
-        _write_page(request)
+def evaluate(
+    subjects: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL",
+            help="A training run, a folder or file of weights, a hub name, clip:NAME, "
+            "frames:MODEL, fake or module:function; with --page, result files.",
+        ),
+    ],
+    benchmark: Annotated[
+        Optional[str], typer.Option(help="Name of the benchmark; see: internvid list benchmarks.")
+    ] = None,
+    videos: Annotated[
+        Optional[Path], typer.Option(help="Folder of the benchmark's videos.")
+    ] = None,
+    annotations: Annotated[
+        Optional[list[Path]],
+        typer.Option(help="Annotation file of the benchmark; repeat it where there are two."),
+    ] = None,
+    protocol: Annotated[
+        Optional[str], typer.Option(help="Protocol of zero-shot recognition: reference, or clip.")
+    ] = None,
+    output: Annotated[
+        Optional[Path],
+        typer.Option("--output", "-o", help="JSON file of the result, or HTML file of the page."),
+    ] = None,
+    store: Annotated[
+        Optional[Path],
+        typer.Option(help="Folder that keeps embeddings; default: embeddings/ beside OUTPUT."),
+    ] = None,
+    device: Device = "auto",
+    preprocessing: Preprocessing = "",
+    context: Context = None,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Processes that decode videos; 0 for none but this one.")
+    ] = 2,
+    assignments: Settings = None,
+    page: Annotated[
+        bool, typer.Option("--page", help="Combine result files into one HTML page.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Measure a model on a benchmark; every number is printed with its protocol."""
+    from internvid.api.evaluation import evaluate as measure
+    from internvid.api.evaluation import make_benchmark
+    from internvid.dataset.parts import refuse_foreign, refuse_unwritable
+
+    if page:
+        _write_page(subjects, output, as_json=as_json)
         return
-    if len(request.subjects) != 1 or request.benchmark is None:
+    if len(subjects) != 1 or benchmark is None:
         raise MisuseError(
             "one model and one benchmark are measured at a time",
             hint="internvid evaluate MODEL --benchmark NAME; see: internvid list benchmarks",
         )
-    benchmark = make_benchmark(request)
-    if request.output is not None:
-        # Before hours are spent.
-        refuse_foreign(request.output, _is_result, "a result of internvid evaluate", "result.json")
-        refuse_unwritable(request.output)
-    from internvid.evaluation.team import joined
-
-    with joined() as team:
-        result, seconds = _measure(benchmark, request, team)
-        if team.rank == 0 and request.output is not None:
-            result.write(request.output)
-    if team.rank == 0:
-        _put_result(result, seconds, request)
-
-
-def make_benchmark(request: EvaluateRequest) -> Any:
-    """The benchmark of a request: named, then changed by its options.
-
-    Raises:
-        ConfigInvalidError: an option that the benchmark has no use for.
-    """
-    benchmark = registry.create("benchmark", request.benchmark or "")
-    given = {
-        "videos": str(request.videos) if request.videos else None,
-        "annotations": tuple(str(path) for path in request.annotations) or None,
-        "protocol": request.protocol,
-    }
-    wanted = {name: value for name, value in given.items() if value is not None}
-    known = {field.name for field in dataclasses.fields(benchmark)}
-    if unknown := sorted(set(wanted) - known):
-        raise ConfigInvalidError(f"{request.benchmark} has no use for --{unknown[0]}")
-    return with_values(dataclasses.replace(benchmark, **wanted), request.assignments)
-
-
-def _measure(benchmark: Any, request: EvaluateRequest, team: Team) -> tuple[Result, float]:
-    from internvid.evaluation.embedding.embed_clips import Run, be_silent
-    from internvid.evaluation.embedding.loading import load_subject
-    from internvid.evaluation.embedding.vector_store import EmbeddingStore
-
-    folder = request.store
-    if folder is None and request.output is not None and hasattr(benchmark, "videos"):
-        folder = request.output.parent / "embeddings"
-    subject = load_subject(
-        request.subjects[0],
-        preprocessing=request.preprocessing,
-        context=request.context,
-        device=request.device,
+    made = make_benchmark(
+        benchmark,
+        videos=videos,
+        annotations=annotations or (),
+        protocol=protocol,
+        settings=assignments or (),
     )
+    if output is not None:
+        # Before hours are spent.
+        refuse_foreign(output, _is_result, "a result of internvid evaluate", "result.json")
+        refuse_unwritable(output)
+        if store is None and hasattr(made, "videos"):
+            store = output.parent / "embeddings"
     started = time.monotonic()
-    progress = Ticker() if team.rank == 0 else be_silent
-    run = Run(EmbeddingStore(folder), progress, request.workers, team=team)
-    return benchmark.evaluate(subject, run), time.monotonic() - started
+    result = measure(
+        subjects[0],
+        made,
+        store=store,
+        device=device,
+        preprocessing=preprocessing,
+        context=context,
+        workers=workers,
+        progress=Ticker(),
+    )
+    seconds = time.monotonic() - started
+    if output is not None:
+        result.write(output)
+    if as_json:
+        put_json(result.describe())
+        return
+    _put_result(result, seconds, output, registry.find("benchmark", benchmark))
 
 
 class Ticker:
@@ -134,10 +141,7 @@ class Ticker:
             say(text)
 
 
-def _put_result(result: Result, seconds: float, request: EvaluateRequest) -> None:
-    if request.as_json:
-        put_json(result.describe())
-        return
+def _put_result(result: Result, seconds: float, output: Path | None, kind: Any) -> None:
     protocol = result.protocol
     put(f"model      {result.model.get('name')} ({result.model.get('weights')})")
     put(f"benchmark  {protocol.benchmark}, protocol {protocol.fingerprint}")
@@ -147,8 +151,8 @@ def _put_result(result: Result, seconds: float, request: EvaluateRequest) -> Non
         put(f"texts      {_texts(result)}")
     rows = [{"metric": key, "value": round(value, 3)} for key, value in result.metrics.items()]
     put(table(rows))
-    if request.output is not None:
-        put(f"result     {request.output}")
+    if output is not None:
+        put(f"result     {output}")
     put(f"took       {duration(seconds)}")
     if result.missing:
         count, shown = len(result.missing), result.missing[:_SHOWN_MISSING]
@@ -163,7 +167,7 @@ def _put_result(result: Result, seconds: float, request: EvaluateRequest) -> Non
             f"\nnote: {result.texts['cut']:,} of {result.texts['texts']:,} texts are longer than "
             f"{_limit(protocol)}, and were cut; --context N reads N tokens"
         )
-    for note in _unusual(registry.find("benchmark", request.benchmark or ""), protocol):
+    for note in _unusual(kind, protocol):
         say(f"\nnote: {note}")
 
 
@@ -204,19 +208,20 @@ def _unusual(kind: Any, protocol: Protocol) -> Iterator[str]:
     class_count = protocol.details.get("classes")
     if classes and class_count != classes:
         yield (
-            f"{class_count} classes were asked for and the set has {classes}: fewer are easier; "
+            f"{class_count} classes were named and the set has {classes}: fewer are easier; "
             "--set classes=FILE names all"
         )
 
 
-def _write_page(request: EvaluateRequest) -> None:
+def _write_page(results: list[str], output: Path | None, *, as_json: bool) -> None:
+    from internvid.dataset.parts import refuse_foreign
     from internvid.evaluation.results.results_page import write_page
 
-    if request.output is None:
+    if output is None:
         raise MisuseError("a page needs a place", hint="add -o page.html")
-    refuse_foreign(request.output, _is_page, "a page of internvid evaluate", "page.html")
-    page = write_page([Path(name) for name in request.subjects], request.output)
-    if request.as_json:
+    refuse_foreign(output, _is_page, "a page of internvid evaluate", "page.html")
+    page = write_page([Path(name) for name in results], output)
+    if as_json:
         put_json({"page": page})
     else:
         put(str(page))

@@ -1,15 +1,13 @@
-"""audit: what does not belong to its clip, and what cannot be trusted."""
+"""audit: which stored texts do not belong to their clip, and which cannot be trusted."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from internvid.cli.options import DatasetPath, Json, Settings
 from internvid.cli.output import put, put_json, say, table
-from internvid.core import registry
 from internvid.core.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -18,40 +16,51 @@ if TYPE_CHECKING:
 _VALUE_WIDTH = 60
 
 
-@dataclass(frozen=True)
-class AuditOptions:
-    """The arguments of `internvid audit`."""
-
-    dataset: Path
-    columns: tuple[str, ...] = ()
-    scorer: str | None = None
-    language: str = "en"
-    assignments: tuple[str, ...] = ()
-    limit: int = 50
-    as_json: bool = False
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command(rich_help_panel="Annotate")(audit)
 
 
-def run_audit(options: AuditOptions) -> None:
-    """`internvid audit`. Ends with exit code 1 where a binding is broken."""
-    from internvid.captions.checks.check import can_tell_language
-    from internvid.pipeline.annotate.audit import audit
+def audit(
+    dataset: DatasetPath,
+    column: Annotated[
+        Optional[list[str]],
+        typer.Option(help="Column to check; may be repeated; default: all columns."),
+    ] = None,
+    scorer: Annotated[
+        Optional[str],
+        typer.Option(help="Scorer that compares each caption with captions of other clips."),
+    ] = None,
+    language: Annotated[
+        str, typer.Option(help="Language that captions should be in; empty for any.")
+    ] = "en",
+    assignments: Settings = None,
+    limit: Annotated[
+        int, typer.Option(min=1, help="Number of clips to list at most for each problem.")
+    ] = 50,
+    as_json: Json = False,
+) -> None:
+    """Check stored captions and scores: does each belong to its clip, and is it well formed?
 
-    if options.assignments and options.scorer is None:
+    Exit code 1 if some do not belong to their clips.
+    """
+    from internvid.api.annotations import audit as audit_columns
+    from internvid.captions.check import can_tell_language
+
+    if assignments and scorer is None:
         raise MisuseError("--set changes a field of the scorer, and none is named")
-    scorer = None
-    if options.scorer is not None:
-        scorer = registry.create("scorer", options.scorer, options.assignments)
-    language = options.language
     if language and not can_tell_language():
         say("languages are not checked: the package py3langid is not installed")
         language = ""
-    audited = audit(options.dataset, options.columns, scorer, language)
-    if options.as_json:
-        put_json([_plain(column, options.limit) for column in audited])
+    audited = audit_columns(
+        dataset, column or (), scorer=scorer, language=language, settings=assignments or ()
+    )
+    if as_json:
+        put_json([_plain(one, limit) for one in audited])
     else:
-        for column in audited:
-            _put(column, options.limit)
-    if any(column.broken for column in audited):
+        for one in audited:
+            _put(one, limit)
+    if any(one.broken for one in audited):
         say("some answers do not belong to their clips; make them again under another name")
         raise typer.Exit(1)
 

@@ -1,29 +1,77 @@
-"""caption, score and embed: the live display around the annotate pass, and one video at a time."""
+"""caption, score and embed: let models annotate the clips of a dataset, or of one video."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
-from internvid.cli.display import PlainLines, live
-from internvid.cli.model_options import with_model
-from internvid.cli.output import duration, instant_text, put, put_json
+import typer
+
+from internvid.api.components import make_component
+from internvid.cli.display import shown_progress
+from internvid.cli.options import DatasetPath, Json, Settings, Subset, Workers
+from internvid.cli.output import duration, put, put_json
 from internvid.core import registry
 from internvid.core.errors import ConfigInvalidError, MisuseError
 
 if TYPE_CHECKING:
     from internvid.pipeline.annotate.annotate import ColumnRequest, ColumnSummary
     from internvid.pipeline.annotate.column_plan import ColumnPlan
-    from internvid.pipeline.annotate.column_progress import AnnotateProgress
-_FOR_PLANS = ("answers_kept", "cached_tokens", "kept_tokens")
+
+PANEL = "Annotate"
+
+Target = Annotated[
+    Path, typer.Argument(metavar="TARGET", help="A dataset folder, or one video file.")
+]
+Names = Annotated[
+    Optional[list[str]],
+    typer.Option(
+        "--as", metavar="COLUMN", help="Name of the new column; default: the component's name."
+    ),
+]
+Model = Annotated[
+    Optional[str],
+    typer.Option(
+        metavar="NAME_OR_FOLDER",
+        help="Model to use: a hub name or folder; with --server, the name the server gives it.",
+    ),
+]
+Server = Annotated[
+    Optional[str],
+    typer.Option(
+        metavar="URL",
+        help="OpenAI-compatible server that runs the model, e.g. http://127.0.0.1:8000/v1.",
+    ),
+]
+Plan = Annotated[
+    bool,
+    typer.Option("--plan", help="Try a few clips and estimate time and cost; store nothing."),
+]
+Retry = Annotated[
+    bool,
+    typer.Option("--retry", help="Also try clips again whose failure would happen again."),
+]
+Requests = Annotated[
+    int,
+    typer.Option("--max-requests", min=0, help="Most requests to send to servers; 0: no limit."),
+]
+Tokens = Annotated[
+    int, typer.Option("--max-tokens", min=0, help="Most tokens to spend on servers; 0: no limit.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    for verb in (caption, score, embed):
+        app.command(rich_help_panel=PANEL)(verb)
 
 
 @dataclass(frozen=True)
 class AnnotateOptions:
-    """The arguments of `internvid caption` and `internvid score`."""
+    """The arguments of `internvid caption`, `score` and `embed`."""
 
     target: Path
     kind: str
@@ -36,16 +84,138 @@ class AnnotateOptions:
     model: str | None = None
     server: str | None = None
     redo: tuple[str, ...] = ()
-    plan: bool = False
     retry: bool = False
+    plan: bool = False
     max_requests: int = 0
     max_tokens: int = 0
     workers: int | None = None
     as_json: bool = False
 
 
-def run_annotate(options: AnnotateOptions) -> None:
-    """`internvid caption`, `internvid score`, `internvid embed`."""
+def caption(
+    target: Target,
+    captioner: Annotated[
+        list[str],
+        typer.Option(help="Captioner to use; may be repeated. See: internvid list captioners."),
+    ],
+    model: Model = None,
+    server: Server = None,
+    names: Names = None,
+    subset: Subset = None,
+    text: Annotated[
+        Optional[str],
+        typer.Option(help="Text column to read, for captioners that rewrite texts."),
+    ] = None,
+    redo: Annotated[
+        Optional[str],
+        typer.Option(
+            metavar="REASONS",
+            help="Caption clips again whose text has one of these problems, "
+            "e.g. looping,refused,broken; internvid audit finds them.",
+        ),
+    ] = None,
+    assignments: Settings = None,
+    retry: Retry = False,
+    plan: Plan = False,
+    max_requests: Requests = 0,
+    max_tokens: Tokens = 0,
+    workers: Workers = None,
+    as_json: Json = False,
+) -> None:
+    """Caption each kept clip; a rerun does only clips that have no caption yet, or that failed."""
+    _run(
+        AnnotateOptions(
+            target=target,
+            kind="captioner",
+            components=tuple(captioner),
+            names=tuple(names or ()),
+            subset=subset,
+            text=text,
+            redo=tuple(reason.strip() for reason in (redo or "").split(",") if reason.strip()),
+            assignments=tuple(assignments or ()),
+            model=model,
+            server=server,
+            retry=retry,
+            plan=plan,
+            max_requests=max_requests,
+            max_tokens=max_tokens,
+            workers=workers,
+            as_json=as_json,
+        )
+    )
+
+
+def score(
+    target: Target,
+    words: Annotated[
+        Optional[str],
+        typer.Argument(metavar="[TEXT]", help="With one video: text to compare its clips with."),
+    ] = None,
+    scorer: Annotated[
+        Optional[list[str]],
+        typer.Option(help="Scorer to use; may be repeated. See: internvid list scorers."),
+    ] = None,
+    text: Annotated[
+        Optional[str], typer.Option(help="Text column to score, for scorers that read texts.")
+    ] = None,
+    model: Model = None,
+    server: Server = None,
+    names: Names = None,
+    subset: Subset = None,
+    assignments: Settings = None,
+    retry: Retry = False,
+    plan: Plan = False,
+    workers: Workers = None,
+    as_json: Json = False,
+) -> None:
+    """Score each kept clip: text similarity, aesthetics, safety, language, transcript and more."""
+    _run(
+        AnnotateOptions(
+            target=target,
+            kind="scorer",
+            components=tuple(scorer or ()),
+            names=tuple(names or ()),
+            subset=subset,
+            text=text,
+            words=words,
+            assignments=tuple(assignments or ()),
+            model=model,
+            server=server,
+            retry=retry,
+            plan=plan,
+            workers=workers,
+            as_json=as_json,
+        )
+    )
+
+
+def embed(
+    dataset: DatasetPath,
+    model: Annotated[str, typer.Option(help="A ViCLIP checkpoint, or a CLIP or SigLIP model.")],
+    name: Annotated[
+        str, typer.Option("--as", metavar="COLUMN", help="Name of the new column.")
+    ] = "embedding",
+    subset: Subset = None,
+    assignments: Settings = None,
+    plan: Plan = False,
+    as_json: Json = False,
+) -> None:
+    """Embed each kept clip as a vector, for search, deduplication and training."""
+    _run(
+        AnnotateOptions(
+            target=dataset,
+            kind="scorer",
+            components=("embedding",),
+            names=(name,),
+            subset=subset,
+            assignments=(f"model={model}", *(assignments or ())),
+            plan=plan,
+            as_json=as_json,
+        )
+    )
+
+
+def _run(options: AnnotateOptions) -> None:
     requests = make_requests(options)
     if options.target.is_file():
         _run_video(options, requests)
@@ -85,13 +255,12 @@ def make_requests(options: AnnotateOptions) -> list[ColumnRequest]:
         )
     made = []
     for at, name in enumerate(options.components):
-        component = registry.create(options.kind, name)
-        component = with_model(component, name, options.model, options.server, _own(options, name))
+        component = make_component(
+            options.kind, name, _own(options, name), model=options.model, server=options.server
+        )
         default = name.rpartition(":")[2]
         column = options.names[at] if at < len(options.names) else default
-        text = _text_of(options, component)
-        request = ColumnRequest(column, component, options.subset, text, options.redo)
-        made.append(replace(request, retry=options.retry))
+        made.append(ColumnRequest(column, component, options.subset, _text_of(options, component)))
     return made
 
 
@@ -165,12 +334,8 @@ def _put_summary(summary: ColumnSummary) -> None:
         counted.append(f"{summary.carried} carried over")
     if summary.waiting:
         counted.append(f"{summary.waiting} wait for their text")
-    if summary.lasting:
-        counted.append(
-            f"{summary.lasting} failed before for a reason that lasts (--retry asks again)"
-        )
     put(f"{summary.column}: {', '.join(counted)}, {duration(summary.seconds)} ({summary.key})")
-    parts = _shown_counts(summary.counts)
+    parts = [f"{name} {count}" for name, count in summary.counts.items()]
     parts += [f"{name} {seconds:.1f} s" for name, seconds in summary.stages.items()]
     if parts:
         put("    " + ", ".join(parts))
@@ -190,16 +355,14 @@ def _run_plan(options: AnnotateOptions, requests: list[ColumnRequest]) -> None:
 def _put_plan(plan: ColumnPlan) -> None:
     put(f"column            {plan.key}")
     waiting = f", {plan.waiting} wait for their text" if plan.waiting else ""
-    waiting += f", {plan.lasting} wait for --retry" if plan.lasting else ""
     put(f"clips             {plan.clips} to ask about, {plan.carried} carried over{waiting}")
-    kept = f"; {plan.kept} answers are kept for the run" if plan.kept else ""
-    put(f"tried on          {plan.tried} clips, {plan.failed} failed{kept}")
+    put(f"tried on          {plan.tried} clips, {plan.failed} failed")
     put(f"loading           {duration(plan.setup_seconds)}")
     put(f"a clip            {plan.seconds_per_clip:.3f} s")
     for name, seconds in plan.stages.items():
         put(f"    {name:<14}{seconds:.4f} s")
     for name, count in plan.counts.items():
-        put(f"    {name:<14}{count:g} (still to come: {plan.expected[name]})")
+        put(f"    {name:<14}{count:g} (all: {plan.expected[name]})")
     put(f"expected          {duration(plan.expected_seconds)}")
 
 
@@ -207,11 +370,8 @@ def _run_video(options: AnnotateOptions, requests: list[ColumnRequest]) -> None:
     from internvid import recipes
     from internvid.pipeline.single import annotate_video
 
-    if options.retry:
-        raise MisuseError("--retry is for a dataset; one video is asked about whole")
-    wrong = {"--subset": options.subset, "--text": options.text, "--redo": options.redo}
-    for name, value in wrong.items():
-        if value:
+    for name, value in (("--subset", options.subset), ("--text", options.text)):
+        if value is not None:
             raise MisuseError(f"{name} is for a dataset, and {options.target} is a file")
     if options.plan:
         raise MisuseError("--plan is for a dataset; one video is just done")
@@ -223,7 +383,7 @@ def _run_video(options: AnnotateOptions, requests: list[ColumnRequest]) -> None:
         put_json({"video": options.target, "clips": [_plain(row, components) for row in rows]})
         return
     for row in rows:
-        put(f"{instant_text(row['start_seconds'])}-{instant_text(row['end_seconds'])} s")
+        put(f"{row['start_seconds']:.3f}-{row['end_seconds']:.3f} s")
         for name in components:
             put(f"    {name}: {_spelled(row[name])}")
 
@@ -242,34 +402,3 @@ def _spelled(answer: dict[str, Any]) -> str:
     if answer["status"] != "ok":
         return f"({answer['status']}: {answer['reason']})"
     return f"{value:.4f}" if isinstance(value, float) else str(value)
-
-
-@contextlib.contextmanager
-def shown_progress() -> Iterator[AnnotateProgress]:
-    """Shows an annotate pass live on a terminal, as plain lines elsewhere."""
-    from internvid.pipeline.annotate.column_progress import AnnotateProgress
-
-    lines = PlainLines()
-    progress = AnnotateProgress(
-        changed=lambda state: lines.tell(state.stage, lambda: _numbers(state))
-    )
-    with live(lambda: f"{progress.stage}: {_numbers(progress)}"):
-        yield progress
-
-
-def _shown_counts(counts: Mapping[str, int]) -> list[str]:
-    """What was counted, without what only plans reckon with."""
-    return [f"{name} {count}" for name, count in sorted(counts.items()) if name not in _FOR_PLANS]
-
-
-def _numbers(state: AnnotateProgress) -> str:
-    if not state.asked:
-        return ""
-    parts = [f"{state.answered}/{state.asked}", f"{state.clips_per_second:.2f} a second"]
-    if state.failed:
-        parts.append(f"failed {state.failed}")
-    counts = dict(state.timings.counts) if state.timings is not None else {}
-    parts += _shown_counts(counts)
-    if state.remaining_seconds is not None:
-        parts.append(f"about {duration(state.remaining_seconds)} left")
-    return ", ".join(parts)

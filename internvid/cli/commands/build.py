@@ -1,0 +1,273 @@
+"""build, demo and status: make a dataset, continue one, see how far it is."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from internvid.cli.display import PlainLines, live
+from internvid.cli.options import DatasetPath, Json, Settings, Workers
+from internvid.cli.output import TRY_AGAIN, duration, put, put_json, say, table
+from internvid.core.errors import ConfigInvalidError
+from internvid.core.shell import command
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from internvid.pipeline.build import BuildSummary
+    from internvid.pipeline.progress import BuildProgress
+    from internvid.pipeline.recipe import Recipe
+
+PANEL = "Build"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    for verb in (demo, build, status):
+        app.command(rich_help_panel=PANEL)(verb)
+
+
+def demo(
+    folder: Annotated[
+        Path, typer.Argument(help="Folder for the rendered videos and the dataset.")
+    ] = Path("demo"),
+    seed: Annotated[int, typer.Option(help="Random seed of the rendered videos.")] = 0,
+    workers: Workers = None,
+    as_json: Json = False,
+) -> None:
+    """Render a few synthetic videos, build a dataset from them and write its report."""
+    from internvid import api
+
+    say(f"rendering the synthetic world (seed {seed}) into {folder / 'videos'}")
+    with _shown_progress() as progress:
+        summary = api.datasets.demo(folder, seed=seed, workers=workers, progress=progress)
+    _put_summary(summary, api.datasets.write_report(summary.dataset), as_json=as_json)
+
+
+def build(
+    videos: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="VIDEOS...",
+            help="Video files, folders, glob patterns, or tables with a uri column.",
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DATASET", help="The dataset folder.")
+    ],
+    recipe: Annotated[
+        str, typer.Option(help="Named settings: default, or internvid (those of the paper).")
+    ] = "default",
+    detector: Annotated[
+        Optional[str], typer.Option(help="Shot detector; see: internvid list detectors.")
+    ] = None,
+    scan: Annotated[
+        Optional[str],
+        typer.Option(help="full, or fast: leave out frames that no other frame refers to."),
+    ] = None,
+    workers: Workers = None,
+    assignments: Settings = None,
+    types: Annotated[
+        Optional[list[str]],
+        typer.Option(
+            "--type",
+            metavar="COLUMN=TYPE",
+            help="Type of a metadata column of a table of sources, e.g. views=bigint.",
+        ),
+    ] = None,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Also try sources again that failed before.")
+    ] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Estimate time and disk space; build nothing.")
+    ] = False,
+    report: Annotated[bool, typer.Option(help="Write DATASET/report.html at the end.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Build a dataset from videos, or continue one: only what is new or changed is done."""
+    from internvid import recipes
+    from internvid.api.datasets import write_report
+
+    chosen = _recipe_of(recipe, detector, scan, assignments or ())
+    if plan:
+        _put_plan(videos, chosen, workers, as_json=as_json)
+        return
+    with _shown_progress() as progress:
+        summary = recipes.build(
+            list(videos),
+            output,
+            chosen,
+            workers=workers,
+            retry=retry,
+            types=_types(types or ()),
+            progress=progress,
+        )
+    page = write_report(summary.dataset) if report else None
+    _put_summary(summary, page, as_json=as_json)
+
+
+def status(dataset: DatasetPath, as_json: Json = False) -> None:
+    """Show what is done, what is left to do, and what failed and why."""
+    from internvid.api.datasets import status as read_status
+
+    facts = read_status(dataset)
+    if as_json:
+        put_json(facts)
+        return
+    put(f"dataset   {facts['dataset']}")
+    counts = facts["videos"]
+    staged = f" ({facts['staged']} of them scanned)" if facts["staged"] else ""
+    put("videos    " + ", ".join(f"{counts[key]} {key}" for key in counts) + staged)
+    uncut = f"; {facts['uncut']} videos not cut yet" if facts["uncut"] else ""
+    put(f"clips     {facts['clips']} kept, {facts['rejected']} rejected{uncut}")
+    put(f"cut       {facts['cut'] or 'none yet'}" + _others(facts["other_cuts"]))
+    if facts["columns"]:
+        put(f"columns   {', '.join(map(column_line, facts['columns']))}")
+    if facts["subsets"]:
+        put(f"subsets   {', '.join(map(_subset_line, facts['subsets']))}")
+    if facts["set_aside"]:
+        put("\nset aside of tables")
+        put(table(_aside_rows(facts["set_aside"])))
+    if facts["failures"]:
+        put("\nfailed")
+        put(table(facts["failures"], ["reason", "error", "uri"]))
+        say(f"\n{TRY_AGAIN}")
+
+
+def column_line(column: dict[str, Any]) -> str:
+    """A column of captions or scores, with how many clips have what."""
+    states = ("ok", "skipped", "failed", "pending", "stale")
+    parts = [f"{column[key]} {key}" for key in states if column.get(key)]
+    return f"{column['column']} ({', '.join(parts) or 'no clips'})"
+
+
+def _recipe_of(
+    name: str, detector: str | None, scan: str | None, assignments: Sequence[str]
+) -> Recipe:
+    """The named recipe, changed by the options."""
+    from internvid import recipes
+    from internvid.core.assignments import with_values
+
+    chosen = []
+    if scan is not None:
+        if scan not in ("full", "fast"):
+            raise ConfigInvalidError(f"--scan is full or fast, not {scan!r}")
+        chosen.append(f"scan.mode={scan}")
+    if detector is not None:
+        chosen.append(f"cut.detector={detector}")
+    changed: Recipe = with_values(recipes.get(name), [*chosen, *assignments])
+    return changed
+
+
+def _types(pairs: Sequence[str]) -> dict[str, str]:
+    """Column -> type, of `COLUMN=TYPE`."""
+    found = {}
+    for pair in pairs:
+        column, equals, kind = pair.rpartition("=")
+        if not equals or not column:
+            raise ConfigInvalidError(
+                f"{pair!r} is not COLUMN=TYPE", hint="for example --type views=bigint"
+            )
+        found[column] = kind
+    return found
+
+
+def _put_plan(videos: Sequence[str], recipe: Recipe, workers: int | None, *, as_json: bool) -> None:
+    """Print expected time and bytes; nothing is written."""
+    from internvid.pipeline.forecast import forecast
+
+    cost = forecast(videos, recipe, workers or os.cpu_count() or 1)
+    settings = recipe.settings()
+    if as_json:
+        put_json({**vars(cost), "recipe": settings})
+        return
+    put(f"sources               {cost.sources} ({cost.unreadable} of {cost.probed} probed "
+        "cannot be opened)")  # fmt: skip
+    put(f"video                 {cost.video_hours:.2f} hours (estimated)")
+    put(f"measured on           {cost.measured_seconds:.0f} s of {cost.measured_sources} sources")
+    put(f"CPU per video hour    {duration(cost.cpu_seconds_per_hour)}")
+    put(f"disk per video hour   {cost.bytes_per_hour / 1e6:.1f} MB")
+    put(f"expected time         {duration(cost.expected_seconds)} with {cost.workers} workers")
+    put(f"expected size         {cost.expected_bytes / 1e6:.1f} MB")
+    put("\nrecipe")
+    put("\n".join(f"--set {one['setting']}={one['value']}" for one in settings))
+
+
+def _aside_rows(tables: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The lines that are named of each table, and how many more there are."""
+    rows = []
+    for one in tables:
+        rows += [{**each, "table": one["table"]} for each in one["first"]]
+        more = one["rows"] + one["values"] - len(one["first"])
+        if more > 0:
+            rows.append({"line": None, "reason": f"and {more} more", "table": one["table"]})
+    return rows
+
+
+def _subset_line(one: dict[str, Any]) -> str:
+    clips = "?" if one["clips"] is None else one["clips"]
+    return f"{one['subset']} ({clips} clips" + (
+        ")" if one["is_current"] else f" of {one['cut'] or 'an unknown cut'})"
+    )
+
+
+def _others(cuts: list[str]) -> str:
+    return f" (also: {', '.join(cuts)})" if cuts else ""
+
+
+def _put_summary(summary: BuildSummary, page: Path | None, *, as_json: bool) -> None:
+    for note in summary.notes:
+        say(f"note: {note}")
+    if as_json:
+        put_json({**vars(summary), "report": page})
+        return
+    put(f"dataset   {summary.dataset}")
+    put(f"videos    {summary.videos} ok, {summary.failures} failed, "
+        f"{summary.duplicates} duplicate, {summary.scanned} scanned now")  # fmt: skip
+    put(f"clips     {summary.clips} kept, {summary.rejected} rejected")
+    if page is not None:
+        put(f"report    {page}")
+    put(f"took      {duration(summary.seconds)}")
+    if summary.failures:
+        say(f"\nwhy sources failed: {command('status', summary.dataset)}\n{TRY_AGAIN}")
+
+
+@contextlib.contextmanager
+def _shown_progress() -> Iterator[BuildProgress]:
+    """Shows a build live on a terminal, as plain lines elsewhere."""
+    from internvid.pipeline.progress import BuildProgress
+
+    lines = PlainLines()
+    progress = BuildProgress(changed=lambda state: lines.tell(state.stage, lambda: _numbers(state)))
+    with live(lambda: _render(progress)):
+        yield progress
+
+
+def _render(state: BuildProgress) -> RenderableType:
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, 2))
+    bar = ProgressBar(total=1.0, completed=state.share_done, width=30)
+    grid.add_row(state.stage, bar, _numbers(state))
+    return grid
+
+
+def _numbers(state: BuildProgress) -> str:
+    if not state.videos_total:
+        return ""
+    parts = [f"videos {state.videos_done}/{state.videos_total}"]
+    if state.failures:
+        parts.append(f"failed {state.failures}")
+    if state.clips:
+        parts.append(f"clips {state.clips}")
+    if state.video_seconds:
+        parts.append(f"{state.hours_per_hour:.1f} video hours/hour")
+    if state.remaining_seconds is not None:
+        parts.append(f"about {duration(state.remaining_seconds)} left")
+    return ", ".join(parts)

@@ -1,0 +1,211 @@
+"""shots, describe, list, show and report: look at a video or at a dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from internvid.cli.commands.build import column_line
+from internvid.cli.options import DatasetPath, Json, Settings, Subset, VideoPath
+from internvid.cli.output import put, put_json, say, table
+from internvid.core import registry
+from internvid.core.assignments import spell
+from internvid.core.errors import MisuseError
+
+if TYPE_CHECKING:
+    from internvid.api.components import ComponentInfo
+    from internvid.dataset.store import Dataset
+
+PANEL = "Look"
+# The database counts rows in 64 bits.
+_MOST_ROWS = 2**63 - 1
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    for name, verb in (
+        ("shots", shots),
+        ("describe", describe),
+        ("list", list_),
+        ("show", show),
+        ("report", report),
+    ):
+        app.command(name, rich_help_panel=PANEL)(verb)
+
+
+def shots(
+    video: VideoPath,
+    detector: Annotated[
+        str, typer.Option(help="Shot detector; see: internvid list detectors.")
+    ] = "default",
+    assignments: Settings = None,
+    as_json: Json = False,
+) -> None:
+    """Detect the shots of one video: times, transitions and scores. Needs no dataset."""
+    from internvid.api.components import make_component
+    from internvid.shots.detect import detect_shots
+
+    component = make_component("detector", detector, assignments or ())
+    rows = [
+        {
+            "start_seconds": round(shot.span.start_seconds, 6),
+            "end_seconds": round(shot.span.end_seconds, 6),
+            "transition": shot.transition,
+            "score": round(shot.score, 4),
+            "transition_seconds": round(shot.transition_seconds, 4),
+        }
+        for shot in detect_shots(video, component)
+    ]
+    if not as_json:
+        put(table(rows))
+        return
+    # Programs rely on exactly these four.
+    fixed = ("start_seconds", "end_seconds", "transition", "score")
+    put_json({"video": str(video), "shots": [{key: row[key] for key in fixed} for row in rows]})
+
+
+def describe(dataset: DatasetPath, subset: Subset = None, as_json: Json = False) -> None:
+    """Summarise a dataset: counts, hours, clip lengths and the distribution of each column."""
+    from internvid.api.datasets import as_dataset
+    from internvid.api.datasets import describe as describe_dataset
+
+    opened = as_dataset(dataset)
+    facts = describe_dataset(opened, subset)
+    note_subset(opened, subset)
+    if as_json:
+        put_json(facts)
+        return
+    put(f"{facts['clips']} clips of {facts['videos']} videos, {facts['hours']:.3f} hours")
+    for column in facts["columns"]:
+        put(column_line(column))
+    for title in ("funnel", "numbers", "words"):
+        if facts[title]:
+            put(f"\n{title}")
+            put(table(facts[title]))
+    if facts["recipe"]:
+        put("\nrecipe")
+        put("\n".join(f"--set {one['setting']}={one['value']}" for one in facts["recipe"]))
+
+
+def list_(
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="A dataset, to list its clips; or a kind of component: detectors, captioners, "
+            "scorers, selectors, exporters, benchmarks, recipes, ..."
+        ),
+    ],
+    subset: Subset = None,
+    limit: Annotated[int, typer.Option(min=1, help="Number of clips to list at most.")] = 50,
+    rejected: Annotated[
+        bool, typer.Option("--rejected", help="List clips that the filters rejected, too.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """List the clips of a dataset, or the components of a kind with their settings."""
+    from internvid.api.components import known_kinds, list_components
+
+    kind = what.removesuffix("s")
+    # A folder may bear the name of a kind without being a dataset.
+    is_dataset = (Path(what) / "dataset.json").exists()
+    if kind in known_kinds() and not is_dataset:
+        _put_components(list_components(kind), as_json=as_json)
+        return
+    if not Path(what).exists():
+        kinds = ", ".join([*(f"{kind}s" for kind in registry.KINDS), "recipes"])
+        raise MisuseError(f"{what!r} is no dataset and no kind of component; kinds: {kinds}")
+    _list_clips(Path(what), subset, limit, rejected=rejected, as_json=as_json)
+
+
+def _list_clips(
+    dataset: Path, subset: str | None, limit: int, *, rejected: bool, as_json: bool
+) -> None:
+    from internvid.dataset.store import SOURCE_COLUMNS, open_dataset
+
+    opened = open_dataset(dataset)
+    with opened.reading():
+        relation = opened.clips_relation(
+            subset, rejected=rejected, limit=min(limit, _MOST_ROWS), of_video=SOURCE_COLUMNS
+        )
+        # A column of that name goes first.
+        rows = [
+            {"uri": uri, "metadata": metadata, **row}
+            for row, uri, metadata in opened.rows_with_source(relation)
+        ]
+    note_subset(opened, subset)
+    if as_json:
+        put_json(rows)
+        return
+    columns = ["clip_id", "start_seconds", "end_seconds", "transition", "camera_move", "measured"]
+    columns += [*(["reason"] if rejected else []), "uri"]
+    for row in rows:
+        row["clip_id"] = row["clip_id"][:12]
+    put(table(rows, [name for name in columns if not rows or name in rows[0]]))
+
+
+def note_subset(opened: Dataset, subset: str | None) -> None:
+    """Say on stderr that a subset belongs to another cut, where it does."""
+    note = None if subset is None else opened.subset_note(subset)
+    if note:
+        say(f"note: {note}")
+
+
+def _put_components(components: list[ComponentInfo], *, as_json: bool) -> None:
+    if as_json:
+        rows = [{key: value for key, value in vars(each).items() if value is not None}
+                for each in components]  # fmt: skip
+        put_json(rows)
+        return
+    for each in components:
+        needs = "".join(f"  [internvid[{extra}]]" for extra in each.installs or ())
+        put(f"{each.name}{needs}\n    {each.does}")
+        for field, default in each.fields.items():
+            put(f"    --set {field}={spell(default)}")
+
+
+def show(
+    dataset: DatasetPath,
+    clip_id: Annotated[
+        str, typer.Argument(metavar="CLIP_ID", help="A clip id, or its first digits.")
+    ],
+    pictures: Annotated[
+        Optional[Path], typer.Option(help="Folder to write the clip's stored frames into.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show every column of one clip, its source and its captions."""
+    from internvid.dataset.parts import commit_bytes
+    from internvid.dataset.store import open_dataset
+
+    opened = open_dataset(dataset)
+    row = opened.clip(clip_id)
+    uri, metadata = opened.source_of(row["video_id"])
+    stored = list(opened.jpegs(row["clip_id"]))
+    row["picks"] = [round(seconds, 3) for seconds, _ in stored]
+    if pictures is not None:
+        for seconds, jpeg in stored:
+            commit_bytes(pictures / f"{row['clip_id'][:12]}_{seconds:09.3f}.jpg", jpeg)
+    if as_json:
+        put_json({"uri": uri, "metadata": metadata, **row})
+        return
+    shown = {"uri": uri, **row, **{f"metadata.{key}": value for key, value in metadata.items()}}
+    put(table([{"column": key, "value": str(value)} for key, value in shown.items()]))
+
+
+def report(
+    dataset: DatasetPath,
+    output: Annotated[
+        Optional[Path], typer.Argument(help="The HTML file; default: DATASET/report.html.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a report of a dataset as one HTML file that opens offline."""
+    from internvid.api.datasets import write_report
+
+    page = write_report(dataset, output)
+    if as_json:
+        put_json({"report": page})
+    else:
+        put(str(page))

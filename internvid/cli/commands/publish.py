@@ -1,0 +1,66 @@
+"""publish: write clips in a public format."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from internvid.cli.commands.look import note_subset
+from internvid.cli.display import shown_progress
+from internvid.cli.options import DatasetPath, Json, Settings, Subset
+from internvid.cli.output import put, put_json, say
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command(rich_help_panel="Publish")(publish)
+
+
+def publish(
+    dataset: DatasetPath,
+    folder: Annotated[
+        Path, typer.Argument(help="Folder to write; a new one, or an export that was interrupted.")
+    ],
+    subset: Subset = None,
+    exporter: Annotated[
+        str, typer.Option(help="Output format; see: internvid list exporters.")
+    ] = "webdataset",
+    assignments: Settings = None,
+    as_json: Json = False,
+) -> None:
+    """Cut the clips out of their videos and write them, with captions and a manifest."""
+    from internvid.api.datasets import as_dataset
+    from internvid.api.subsets import publish as write_export
+
+    opened = as_dataset(dataset)
+    with shown_progress() as shown:
+
+        def report(done: int, total: int) -> None:
+            if not done:
+                shown.begin("writing clips", total, None)
+            shown.reached(done, 0)
+
+        manifest = write_export(
+            opened,
+            folder,
+            subset=subset,
+            exporter=exporter,
+            settings=assignments or (),
+            progress=report,
+        )
+    note_subset(opened, subset)
+    missing = manifest.get("missing")
+    if as_json:
+        put_json({"folder": folder, **manifest})
+    else:
+        put(f"{manifest['clips']} clips in {len(manifest['files'])} files: {folder}")
+    if missing:
+        reasons = Counter(row["reason"] for row in missing).most_common()
+        why = ", ".join(f"{count} {reason}" for reason, count in reasons)
+        say(f"{len(missing)} clips could not be written ({why}); see {folder}/manifest.json")
+    if missing and not manifest["clips"]:
+        say(f"no clip could be written: {missing[0]['reason']}; the videos must be where they were")
+        raise typer.Exit(1)
