@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from internvid import recipes
     from internvid.api.annotations import audit, caption, classify, embed, score
     from internvid.api.components import list_components, make_component
-    from internvid.api.datasets import demo, describe, show_clip, status, write_report
+    from internvid.api.datasets import demo, describe, repair, show_clip, status, write_report
     from internvid.api.evaluation import evaluate
     from internvid.api.searching import search
     from internvid.api.subsets import publish, select
@@ -60,6 +60,7 @@ _EXPORTS = {
     "open_dataset": "internvid.dataset.store",
     "plan_training": "internvid.api.training",
     "publish": "internvid.api.subsets",
+    "repair": "internvid.api.datasets",
     "score": "internvid.api.annotations",
     "search": "internvid.api.searching",
     "select": "internvid.api.subsets",
@@ -100,6 +101,7 @@ __all__ = [
     "plan_training",
     "publish",
     "recipes",
+    "repair",
     "score",
     "search",
     "select",

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from internvid.core.types import instant
 from internvid.dataset.store import Dataset, open_dataset
 
 if TYPE_CHECKING:
     from internvid.pipeline.build import BuildSummary
     from internvid.pipeline.progress import BuildProgress
+    from internvid.pipeline.repair import Repair
 
 DatasetLike = Dataset | str | os.PathLike[str]
 """A dataset, or the folder of one."""
@@ -110,7 +114,7 @@ def show_clip(dataset: DatasetLike, clip_id: str) -> dict[str, Any]:
     opened = as_dataset(dataset)
     row = opened.clip(clip_id)
     uri, metadata = opened.source_of(row["video_id"])
-    picks = [round(seconds, 3) for seconds, _ in opened.jpegs(row["clip_id"])]
+    picks = [instant(seconds) for seconds, _ in opened.jpegs(row["clip_id"])]
     return {"uri": uri, "metadata": metadata, **row, "picks": picks}
 
 
@@ -128,3 +132,27 @@ def write_report(dataset: DatasetLike, output: str | os.PathLike[str] | None = N
 
     opened = as_dataset(dataset)
     return write_page(opened, Path(output) if output is not None else opened.root / "report.html")
+
+
+def repair(dataset: str | os.PathLike[str], *, moved: Sequence[str] = ()) -> Repair:
+    """Rebuild a lost or damaged `dataset.json` from the parts, and name the place of moved videos.
+
+    Args:
+        dataset: the folder.
+        moved: `OLD=NEW` of files and folders of videos that lie elsewhere now.
+
+    Raises:
+        DatasetFormatError: nothing in the folder says what it was.
+        DatasetBusyError: another process is writing there.
+    """
+    from internvid import recipes
+    from internvid.dataset.layout import Layout
+    from internvid.dataset.remap import remap
+    from internvid.pipeline.repair import repair as repair_record
+
+    done = repair_record(Path(dataset), [make() for make in recipes.RECIPES.values()])
+    if not moved:
+        return done
+    layout = Layout(Path(dataset).absolute())
+    with layout.locked():
+        return replace(done, notes=(*done.notes, remap(layout, moved)))

@@ -33,6 +33,8 @@ def evaluate(
 ) -> Result:
     """Measure a model on a benchmark: numbers with everything that decided them.
 
+    Under `torchrun` the processes share the work, and each returns the same result.
+
     Args:
         model: a training run, a folder or file of weights, a hub name, `clip:NAME`,
             `frames:MODEL`, `fake` or `module:function`.
@@ -55,14 +57,18 @@ def evaluate(
     from internvid.evaluation.embedding.embed_clips import Run, be_silent
     from internvid.evaluation.embedding.loading import load_subject
     from internvid.evaluation.embedding.vector_store import EmbeddingStore
+    from internvid.evaluation.team import joined
 
     made = make_benchmark(
         benchmark, videos=videos, annotations=annotations, protocol=protocol, settings=settings
     )
-    subject = load_subject(model, preprocessing=preprocessing, context=context, device=device)
     folder = Path(store) if store is not None else None
-    run = Run(EmbeddingStore(folder), progress or be_silent, workers)
-    result: Result = made.evaluate(subject, run)
+    with joined() as team:
+        subject = load_subject(model, preprocessing=preprocessing, context=context, device=device)
+        shown = be_silent if team.rank or progress is None else progress
+        result: Result = made.evaluate(
+            subject, Run(EmbeddingStore(folder), shown, workers, team=team)
+        )
     return result
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from internvid.api.datasets import DatasetLike, as_dataset
 from internvid.core.errors import MisuseError
+from internvid.core.types import instant
 
 if TYPE_CHECKING:
     from internvid.dataset.store import Dataset
@@ -117,8 +118,8 @@ def describe_hits(dataset: Dataset, hits: list[Hit]) -> list[dict[str, Any]]:
             {
                 "score": round(hit.score, 4),
                 "clip_id": hit.clip_id,
-                "start_seconds": round(start, 3),
-                "end_seconds": round(end, 3),
+                "start_seconds": instant(start),
+                "end_seconds": instant(end),
                 "uri": first or any_of,
                 **dict(zip(texts, words, strict=True)),
             }

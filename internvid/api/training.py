@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from internvid.training.run.training_plan import Forecast
 
 PathLike = str | os.PathLike[str]
+_VALIDATION = Path("cache", "validation")
+# A plan reads a few clips; packing the pictures of all would take as long as the start of a run.
+_PLANNED_VIDEOS = 16
 
 
 def train(
@@ -31,6 +34,7 @@ def train(
     *,
     videos: Sequence[PathLike] = (),
     held_out: Sequence[PathLike] = (),
+    validation: PathLike | None = None,
     subset: str | None = None,
     text: str = "measured",
     resume: bool = True,
@@ -45,10 +49,12 @@ def train(
     Args:
         recipe: a name (`viclip_tiny`, `viclip_b16`, `viclip_l14`, ...) or a recipe.
         data: a dataset, frame shards, a list of files, or `world`, `world:SEED`; with `videos`,
-            one or more labelled lists (Kinetics, Something-Something, ...).
+            one or more annotation files (Kinetics, MSR-VTT, ...).
         output: the run's folder; new, empty, or of a run with the same recipe and clips.
         videos: folders of the videos of labelled lists.
         held_out: test lists whose videos are not trained on.
+        validation: clips, in any form that `data` takes, that the model is measured on while it
+            trains; `data.validation.share` of the recipe keeps some of `data` for that instead.
         subset: only clips of this subset of a dataset.
         text: the column of captions.
         resume: go on where the folder's run stands; else a folder with a run is refused.
@@ -75,15 +81,15 @@ def train(
         )
     with process_group(find_device(made)):
         check_free(folder)
+        options: dict[str, Any] = {"videos": videos, "text": text, "notice": notice}
         source = open_clips(
-            made, names, folder / CACHE,
-            videos=videos, held_out=held_out, subset=subset, text=text, notice=notice,
-        )  # fmt: skip
+            made, names, folder / CACHE, held_out=held_out, subset=subset, **options
+        )
         return loop.train(
             made,
             source,
             folder,
-            validate=world_validation(made, names[0]),
+            validate=_validation(made, source, names[0], folder, validation, options),
             progress=progress,
             **({} if notice is None else {"notice": notice}),
         )
@@ -126,6 +132,7 @@ def plan_training(
         source = open_clips(
             made, names, Path(cache),
             videos=videos, held_out=held_out, subset=subset, text=text, notice=notice,
+            most_videos=_PLANNED_VIDEOS,
         )  # fmt: skip
         samples = choose_samples(made, source)
         planned = plan_stages(made, samples, target.hardware)
@@ -187,6 +194,7 @@ def open_clips(
     subset: str | None = None,
     text: str = "measured",
     notice: Callable[[str], None] | None = None,
+    most_videos: int | None = None,
 ) -> ClipSource:
     """The clips that a run trains on.
 
@@ -195,27 +203,56 @@ def open_clips(
         data: see `train`; so are `videos`, `held_out`, `subset`, `text`.
         cache: a folder for what is copied or rendered once.
         notice: called on the first process with how many listed clips are not there.
+        most_videos: pack the pictures of so many videos of a dataset at most; for plans.
 
     Raises:
         InternvidError: nothing there, no such column or subset, a bad list.
     """
-    from internvid.training.data.opening import open_labelled, open_source
+    from internvid.training.data.opening import open_source
+    from internvid.training.text_lists import open_listed
 
     if not videos:
         if len(data) > 1 or held_out:
             raise MisuseError(
-                "several --data and --held-out are for labelled lists",
+                "several --data and --held-out are for annotation files",
                 hint="name the folder of their videos with --videos",
             )
-        return open_source(data[0], recipe, cache, text=text, subset=subset)
+        return open_source(
+            data[0], recipe, cache, text=text, subset=subset, most_videos=most_videos
+        )
     if subset is not None:
-        raise MisuseError("labelled lists have no subsets", hint="leave --subset out")
-    source, missing = open_labelled(
-        [Path(name) for name in data], [Path(each) for each in videos], [Path(e) for e in held_out]
-    )
-    if missing and notice is not None and int(os.environ.get("RANK", "0")) == 0:
-        notice(f"{missing} of {missing + len(source.clips)} listed clips are not there")
-    return source
+        raise MisuseError("annotation files have no subsets", hint="leave --subset out")
+    lists, folders, tests = ([Path(each) for each in some] for some in (data, videos, held_out))
+    opened = open_listed(recipe, lists, folders, tests, cache)
+    if opened.missing and notice is not None and int(os.environ.get("RANK", "0")) == 0:
+        notice(f"{opened.missing} of {opened.listed} listed clips are not there or have no text")
+    return opened.source
+
+
+def _validation(
+    recipe: TrainRecipe,
+    source: ClipSource,
+    data: str,
+    folder: Path,
+    other: PathLike | None,
+    options: dict[str, Any],
+) -> Validate | None:
+    """What the model is measured on: other clips, held-out ones, or combinations of the world."""
+    from internvid.training.clip_validation import held_out_rows, make_validation
+
+    share = recipe.data.validation.share
+    if other is not None:
+        if share:
+            raise MisuseError(
+                f"--validate {other} and data.validation.share {share:g} are two ways to say what "
+                "to validate on",
+                hint="leave one of them out",
+            )
+        clips = open_clips(recipe, [os.fspath(other)], folder / _VALIDATION, **options)
+        return make_validation(recipe, clips)
+    if share:
+        return make_validation(recipe, source, held_out_rows(source.table(), share))
+    return world_validation(recipe, data)
 
 
 def world_validation(recipe: TrainRecipe, data: str) -> Validate | None:

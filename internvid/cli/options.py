@@ -36,10 +36,12 @@ Preprocessing = Annotated[
 Types = Annotated[
     Optional[list[str]],
     typer.Option(
-        "--type", metavar="COLUMN=TYPE", help="Of a column of a table, e.g. views=bigint."
+        "--type",
+        metavar="COLUMN=TYPE",
+        help="Type of a metadata column of a table of sources, e.g. views=bigint.",
     ),
 ]
 Moved = Annotated[
     Optional[list[str]],
-    typer.Option("--remap", metavar="OLD=NEW", help="Sources at OLD were moved to NEW."),
+    typer.Option("--remap", metavar="OLD=NEW", help="Videos that were at OLD are now at NEW."),
 ]

@@ -10,10 +10,7 @@ from pathlib import Path
 import torch
 
 from internvid.dataset.parts import storage_errors
-from internvid.models.viclip.heads.classifier_head import ActionHead
-from internvid.models.viclip.heads.matching_head import MatchingHead
 from internvid.models.viclip.heads.saved_heads import has_head, load_head, save_head
-from internvid.models.viclip.heads.saved_heads import save_head
 from internvid.models.viclip.model import ViCLIP
 from internvid.training.clip_validation import ClipValidation
 from internvid.training.data.loader import BatchReader, Orders, batches, check_shared_memory

@@ -26,6 +26,7 @@ FUNCTIONS = {
     "evaluate": "evaluate",
     "list": "list_components",
     "publish": "publish",
+    "repair": "repair",
     "report": "write_report",
     "score": "score",
     "search": "search",

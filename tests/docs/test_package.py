@@ -30,7 +30,7 @@ def test_no_file_is_too_long() -> None:
 
 
 def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """Lines of a function's statements: its signature and docstring are for reading, not for work."""
+    """Lines of a function's statements; its signature and docstring are read apart."""
     statements = function.body[1:] if ast.get_docstring(function) else function.body
     return (function.end_lineno or 0) - statements[0].lineno + 1 if statements else 0
 

@@ -13,7 +13,7 @@ import typer
 from internvid.api.components import make_component
 from internvid.cli.display import shown_progress
 from internvid.cli.options import DatasetPath, Json, Settings, Subset, Workers
-from internvid.cli.output import duration, put, put_json
+from internvid.cli.output import duration, instant_text, put, put_json
 from internvid.core import registry
 from internvid.core.errors import ConfigInvalidError, MisuseError
 
@@ -383,7 +383,7 @@ def _run_video(options: AnnotateOptions, requests: list[ColumnRequest]) -> None:
         put_json({"video": options.target, "clips": [_plain(row, components) for row in rows]})
         return
     for row in rows:
-        put(f"{row['start_seconds']:.3f}-{row['end_seconds']:.3f} s")
+        put(f"{instant_text(row['start_seconds'])}-{instant_text(row['end_seconds'])} s")
         for name in components:
             put(f"    {name}: {_spelled(row[name])}")
 

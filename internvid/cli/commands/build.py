@@ -1,4 +1,4 @@
-"""build, demo and status: make a dataset, continue one, see how far it is."""
+"""build, demo, status and repair: make a dataset, continue one, see how far it is, mend it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from internvid.cli.display import PlainLines, live
-from internvid.cli.options import DatasetPath, Json, Settings, Workers
+from internvid.cli.options import DatasetPath, Json, Moved, Settings, Types, Workers
 from internvid.cli.output import TRY_AGAIN, duration, put, put_json, say, table
 from internvid.core.errors import ConfigInvalidError
 from internvid.core.shell import command
@@ -28,7 +28,7 @@ PANEL = "Build"
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    for verb in (demo, build, status):
+    for verb in (demo, build, status, repair):
         app.command(rich_help_panel=PANEL)(verb)
 
 
@@ -72,14 +72,8 @@ def build(
     ] = None,
     workers: Workers = None,
     assignments: Settings = None,
-    types: Annotated[
-        Optional[list[str]],
-        typer.Option(
-            "--type",
-            metavar="COLUMN=TYPE",
-            help="Type of a metadata column of a table of sources, e.g. views=bigint.",
-        ),
-    ] = None,
+    types: Types = None,
+    moved: Moved = None,
     retry: Annotated[
         bool, typer.Option("--retry", help="Also try sources again that failed before.")
     ] = False,
@@ -105,6 +99,7 @@ def build(
             workers=workers,
             retry=retry,
             types=_types(types or ()),
+            moved=moved or (),
             progress=progress,
         )
     page = write_report(summary.dataset) if report else None
@@ -137,6 +132,22 @@ def status(dataset: DatasetPath, as_json: Json = False) -> None:
         put("\nfailed")
         put(table(facts["failures"], ["reason", "error", "uri"]))
         say(f"\n{TRY_AGAIN}")
+
+
+def repair(dataset: DatasetPath, moved: Moved = None, as_json: Json = False) -> None:
+    """Rebuild a lost or damaged dataset.json from the dataset's parts, and remap moved videos."""
+    from internvid.api.datasets import repair as repair_dataset
+
+    done = repair_dataset(dataset, moved=moved or ())
+    for note in done.notes:
+        say(f"note: {note}")
+    if as_json:
+        put_json({"dataset": dataset, **vars(done)})
+        return
+    put("dataset.json is whole" if done.intact else "dataset.json was made anew")
+    put(f"parts     {done.parts}")
+    put(f"cut       {done.cut or 'none yet'}")
+    put(f"columns   {', '.join(done.columns) or 'none'}")
 
 
 def column_line(column: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from internvid.cli.options import Json, Settings, VideoPath
-from internvid.cli.output import put, put_json
+from internvid.cli.output import instant_text, put, put_json
 from internvid.core.errors import ConfigInvalidError
 
 
@@ -43,7 +43,8 @@ def classify(
         return
     for row in rows:
         best = ", ".join(f"{label} {chance:.3f}" for label, chance in row["labels"].items())
-        put(f"{row['start_seconds']:.3f}-{row['end_seconds']:.3f} s  {best or row['reason']}")
+        when = "-".join(instant_text(row[edge]) for edge in ("start_seconds", "end_seconds"))
+        put(f"{when} s  {best or row['reason']}")
 
 
 def read_labels(text: str) -> list[str]:

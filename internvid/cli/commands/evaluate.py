@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -107,6 +108,8 @@ def evaluate(
         progress=Ticker(),
     )
     seconds = time.monotonic() - started
+    if int(os.environ.get("RANK", "0")):
+        return  # one of the processes that torchrun started speaks for all
     if output is not None:
         result.write(output)
     if as_json:

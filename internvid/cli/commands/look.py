@@ -13,6 +13,7 @@ from internvid.cli.output import put, put_json, say, table
 from internvid.core import registry
 from internvid.core.assignments import spell
 from internvid.core.errors import MisuseError
+from internvid.core.types import instant
 
 if TYPE_CHECKING:
     from internvid.api.components import ComponentInfo
@@ -50,8 +51,8 @@ def shots(
     component = make_component("detector", detector, assignments or ())
     rows = [
         {
-            "start_seconds": round(shot.span.start_seconds, 6),
-            "end_seconds": round(shot.span.end_seconds, 6),
+            "start_seconds": instant(shot.span.start_seconds, 6),
+            "end_seconds": instant(shot.span.end_seconds, 6),
             "transition": shot.transition,
             "score": round(shot.score, 4),
             "transition_seconds": round(shot.transition_seconds, 4),
@@ -134,6 +135,11 @@ def _list_clips(
             {"uri": uri, "metadata": metadata, **row}
             for row, uri, metadata in opened.rows_with_source(relation)
         ]
+        if len(rows) == limit:
+            every = opened.clips_relation(subset, rejected=rejected).aggregate("count(*)")
+            ((total,),) = every.fetchall()
+            if total > limit:
+                say(f"{limit} of {total:,} clips; others with --limit {total}")
     note_subset(opened, subset)
     if as_json:
         put_json(rows)
@@ -183,10 +189,10 @@ def show(
     row = opened.clip(clip_id)
     uri, metadata = opened.source_of(row["video_id"])
     stored = list(opened.jpegs(row["clip_id"]))
-    row["picks"] = [round(seconds, 3) for seconds, _ in stored]
+    row["picks"] = [instant(seconds) for seconds, _ in stored]
     if pictures is not None:
         for seconds, jpeg in stored:
-            commit_bytes(pictures / f"{row['clip_id'][:12]}_{seconds:09.3f}.jpg", jpeg)
+            commit_bytes(pictures / f"{row['clip_id'][:12]}_{instant(seconds):09.3f}.jpg", jpeg)
     if as_json:
         put_json({"uri": uri, "metadata": metadata, **row})
         return

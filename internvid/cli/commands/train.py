@@ -62,6 +62,14 @@ def train(
             metavar="LIST", help="Annotation file of a test set; its videos are left out."
         ),
     ] = None,
+    validation: Annotated[
+        Optional[str],
+        typer.Option(
+            "--validate",
+            metavar="DATA",
+            help="Clips to measure the model on while it trains; see data.validation.share.",
+        ),
+    ] = None,
     subset: Annotated[
         Optional[str], typer.Option(help="Use only the clips of this subset.")
     ] = None,
@@ -120,7 +128,9 @@ def train(
         return
     _refuse_plan_options(hardware)
     with _shown_progress() as show:
-        summary = training.train(recipe, data, output, resume=resume, progress=show, **clips)
+        summary = training.train(
+            recipe, data, output, validation=validation, resume=resume, progress=show, **clips
+        )
     if is_first:
         _put_summary(summary, as_json=as_json)
 
