@@ -85,7 +85,7 @@ def build(
         types: column of a table of sources -> SQL type of its values: bigint, double, boolean,
             date, timestamp or varchar.
         moved: `OLD=NEW` of files and folders that lie elsewhere than the dataset says.
-        progress: told about everything that happens.
+        progress: called with everything that happens.
 
     Returns:
         Counts, and where the tables lie.

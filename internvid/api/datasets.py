@@ -147,7 +147,7 @@ def repair(dataset: str | os.PathLike[str], *, moved: Sequence[str] = ()) -> Rep
     """
     from internvid import recipes
     from internvid.dataset.layout import Layout
-    from internvid.dataset.remap import remap
+    from internvid.dataset.sources.remap import remap
     from internvid.pipeline.repair import repair as repair_record
 
     done = repair_record(Path(dataset), [make() for make in recipes.RECIPES.values()])

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from internvid.training.compare.outcome import Outcome
     from internvid.training.data.samples import ClipSource
     from internvid.training.loop import TrainSummary
+    from internvid.training.plan.training_plan import Forecast
     from internvid.training.prepare import Validate
     from internvid.training.recipes.recipe import TrainRecipe
     from internvid.training.run.log import LogLine
-    from internvid.training.run.training_plan import Forecast
 
 PathLike = str | os.PathLike[str]
 _VALIDATION = Path("cache", "validation")
@@ -121,9 +121,9 @@ def plan_training(
     Raises:
         MisuseError: nothing to train on, a recipe that cannot be, an unknown device.
     """
+    from internvid.training.plan.training_plan import find_target, forecast
+    from internvid.training.plan.trial import choose_threads, cpu_threads
     from internvid.training.prepare import choose_samples, plan_stages
-    from internvid.training.run.training_plan import find_target, forecast
-    from internvid.training.trial import choose_threads, cpu_threads
 
     made, names = make_recipe(recipe, settings), _names(data)
     processes = devices or int(os.environ.get("WORLD_SIZE", "1"))
@@ -209,7 +209,7 @@ def open_clips(
         InternvidError: nothing there, no such column or subset, a bad list.
     """
     from internvid.training.data.opening import open_source
-    from internvid.training.text_lists import open_listed
+    from internvid.training.data.text_lists import open_listed
 
     if not videos:
         if len(data) > 1 or held_out:

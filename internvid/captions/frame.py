@@ -43,13 +43,13 @@ class FrameCaptioner:
 
     Attributes:
         prompt: words before the answer (BLIP, BLIP-2, GIT) or the question (chat models; where it
-            is empty, they are asked for one sentence).
+            is empty, they are prompted for one sentence).
         maximum_tokens: most tokens of an answer; one that is not finished then is `truncated`.
         maximum_words: an answer of more words is `too_long`.
         beams: beams of the search, without sampling; 1 is greedy.
         cleaning: what is taken away around the caption.
         local: the model on this machine.
-        served: a served one, which is asked instead where it is named.
+        served: a served one, which is used instead where it is named.
     """
 
     version: ClassVar[int] = 2

@@ -1,4 +1,4 @@
-"""Several questions about one clip, asked singly and put together again."""
+"""Several questions about one clip, sent singly and put together again."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def by_clip(
 
     Args:
         clips: read as far ahead as the describer reads; each with a picture or more, each once.
-        words: said with every picture.
+        words: sent with every picture.
         describe: a stream of single pictures to answers, in any order.
     """
     waiting: dict[str, _Open] = {}
@@ -74,7 +74,7 @@ def failure_of(answers: Sequence[Answer]) -> str:
     """Why the lines of a clip cannot be used; empty where they can.
 
     A picture without a line for a reason that lies with the picture leaves the others standing. One
-    that failed for want of a server does not: the clip is asked about again, whole.
+    that failed for want of a server does not: the clip is given again, whole.
     """
     for answer in answers:
         if answer.failure in TRANSIENT:

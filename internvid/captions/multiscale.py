@@ -77,7 +77,7 @@ class MultiscaleCaptioner:
     def _fusions(
         self, clips: Iterable[ClipView], pending: PendingRequests, form: str
     ) -> Iterator[Request]:
-        """What the language model is asked, for each clip that has a line or a coarse caption."""
+        """Prompts of the language model, for each clip that has a line or a coarse caption."""
         words = self.fine.words()
         for pictures, answers in by_clip(self._seen(clips, pending), words, self.fine.describe):
             coarse: Answer = pictures.notes["coarse"]

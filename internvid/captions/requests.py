@@ -1,7 +1,7 @@
 """One question about one clip, its answer, and how the two stay together.
 
 A `Request` is made from the very picks that the model will be shown, with its origin, before
-anything is asked. It travels with the question through threads, batches and retries, and comes
+anything is requested. It travels with the question through threads, batches and retries, and comes
 back beside the answer; nothing is ever matched by position in a list of clips.
 """
 
@@ -45,7 +45,7 @@ def lasting_reasons(*, is_greedy: bool) -> frozenset[str]:
     """Reasons of failures that a rerun would only pay for again.
 
     Args:
-        is_greedy: whether all models that are asked would say the same again; those on this
+        is_greedy: whether all models that are requested would say the same again; those on this
             machine would.
     """
     return frozenset({*LASTING, *(LASTING_IF_GREEDY if is_greedy else ())})
@@ -74,7 +74,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model said, or the reason it said nothing.
+    """What a model answered, or the reason there is no answer.
 
     Attributes:
         text: in one line; empty where there is a failure.
@@ -154,7 +154,7 @@ class PendingRequests:
     def requests(
         self, views: Any, make: Callable[[ClipView], Request | Annotation]
     ) -> Iterator[Request]:
-        """Requests for the views, as they are asked for."""
+        """Requests for the views, as they are requested."""
         for view in views:
             made = make(view)
             if isinstance(made, Annotation):

@@ -1,4 +1,4 @@
-"""What can be said of a clip with confidence, from its measured columns alone."""
+"""What can be stated of a clip with confidence, from its measured columns alone."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Certainty:
         main_share: share of the picture from which a colour is what the scene mostly is.
         colour_share: smallest share of a colour that is named at all; smaller areas are often
             the shades between two names.
-        loud_dbfs, quiet_dbfs: mean loudness from or up to which sound is loud or quiet.
+        loud_dbfs, quiet_dbfs: mean loudness from or up to which sound is loud or low.
         busy_levels: `object_motion_mean` from which much moves.
         steady_light: largest `brightness_range` at which the light is one and the same.
         bar_share: least share of the picture under bars that are mentioned.
@@ -56,7 +56,7 @@ class Statements:
         colours: names, largest first; empty if none is clear.
         mostly: whether those colours together fill most of the picture.
         movement: "much", of things before a camera that stays still.
-        sound: none, quiet or loud.
+        sound: none, low or loud.
         bars: "above and below", "on both sides" or "all around".
         flickers: whether the light flickers.
     """

@@ -51,7 +51,7 @@ class Fuser:
         maximum_words: a sentence of more words is `too_long`.
         cleaning: what is taken away around the sentence.
         local: the model on this machine.
-        served: a served one, which is asked instead where it is named.
+        served: a served one, which is used instead where it is named.
     """
 
     template: str = ""

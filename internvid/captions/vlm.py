@@ -44,12 +44,12 @@ class VlmCaptioner:
         frames: so many frames; clips with fewer picks give what they have.
         short_side: pixels of the shorter side that the frames should have; 0 for what the scan
             kept. Larger ones are decoded again.
-        prompt: what is asked.
+        prompt: the question.
         maximum_tokens: most tokens of an answer.
         maximum_words: an answer of more words is `too_long`.
         cleaning: what is taken away around the description.
         local: the model on this machine, with a chat template (Qwen2-VL, Qwen2.5-VL, SmolVLM ...).
-        served: a served one, which is asked instead where it is named.
+        served: a served one, which is used instead where it is named.
     """
 
     version: ClassVar[int] = 2

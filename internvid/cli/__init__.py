@@ -3,7 +3,7 @@
 import sys
 
 from internvid.cli.exits import say_interrupted
-from internvid.core.imports import leave_current_folder
+from internvid.core.system.imports import leave_current_folder
 
 
 def run() -> None:

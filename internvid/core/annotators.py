@@ -12,7 +12,7 @@ Optional class attributes and methods of such a component:
   contains, and what a `ClipView` carries.
 - `needs` (attribute or property): a `Needs`.
 - `lasting` (attribute or property): reasons of failures that the same question gets again, because
-  they lie with the clip. Such clips wait for `--retry`; other failures are asked about again by
+  they lie with the clip. Such clips wait for `--retry`; other failures are given again by
   every run. Default: none.
 - `setup()`: imports, loads and checks everything, once, before the first clip; raises an
   InternvidError that says what is missing. A component that has it is run in one process, which

@@ -34,13 +34,13 @@ class _Assignment:
 def with_values(config: T, assignments: Sequence[str]) -> T:
     """A copy of a dataclass with `dotted.path=value` assignments applied, all of them together.
 
-    Each object is made once, of all that is said of it, so values that depend on one another may
+    Each object is made once, of all assignments to it, so values that depend on one another may
     come in any order. Of one path the last counts. What a field holds as a whole (`detector=`,
     `filters=`) is settled before what is inside it.
 
     Members of a list or mapping that has `Members` go by their names: `filters.still.maximum=1`
     changes a field of one, `filters.still=none` takes it out, `filters=still,black` names all
-    that there shall be. `stages.*.batch=16` is said of every member but those told otherwise by
+    that there shall be. `stages.*.batch=16` applies to every member but those set otherwise by
     name.
 
     Raises:
@@ -113,7 +113,7 @@ def _split(
 
 
 def _refusal(config: Any, assignments: Sequence[_Assignment], error: Exception) -> MisuseError:
-    """The error of an object that refuses its values, told of the assignments at fault.
+    """The error of an object that refuses its values, naming the assignments at fault.
 
     At fault is each without which there would not be this error.
     """
@@ -210,7 +210,7 @@ def _refuse_contradiction(
 def _new_member(
     name: str, wanted: Sequence[str], given: Sequence[_Assignment], members: Members
 ) -> Any:
-    """A member that is not there yet: a known one that is asked for, or one that begins here."""
+    """A member that is not there yet: a known one that is requested, or one that begins here."""
     begun = next(filter(None, (members.begin(name, one.path) for one in given)), None)
     if name in wanted:
         try:

@@ -1,7 +1,8 @@
 """Proof that an answer belongs to its clip: digests of what it was made from.
 
-`origin_of` is called before a model is asked, with the picks it will be shown. The origin travels
-with the request. What is stored beside the value (`seal_of`) covers the clip's id, the picks'
+`origin_of` is called before a model is prompted, with the picks it will be shown. The origin
+travels with the request. What is stored beside the value (`seal_of`) covers the clip's id, the
+picks'
 bytes, the prompt and the value: whoever moves a text to another row, or the text alone, breaks it.
 """
 

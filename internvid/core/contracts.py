@@ -105,7 +105,7 @@ class Signal(Protocol):
     """Measures one span of a timeline: typed columns of the clips table.
 
     `columns` maps column name -> Arrow type name; `measure` returns a value (or None, where
-    nothing can be said) for each of them.
+    nothing can be stated) for each of them.
     """
 
     version: ClassVar[int]
@@ -120,7 +120,7 @@ class Signal(Protocol):
 class RelatingSignal(Signal, Protocol):
     """A signal whose columns also depend on a clip's neighbours: an optional part of the contract.
 
-    `relate` is asked once a video, after every clip of it was measured and before any is judged.
+    `relate` is called once a video, after every clip of it was measured and before any is filtered.
     It is given the rows of all clips (identity, span and the columns of this and earlier signals),
     kept or not, in time order, and the video's picks; it returns for each row the columns of its
     own that change, in the same order.
@@ -154,7 +154,7 @@ class ClipView:
         clip: identity and span.
         row: the clip's measured columns (signals) by name.
         picks: stored frames inside the span, in time order, read when they are used. More and
-            larger ones than the scan kept, where the component's `needs` asked for them.
+            larger ones than the scan kept, where the component's `needs` asks for them.
         text: the clip's text, for components that read one (`reads` names "text"); else None.
         source: the file the clip is cut from, for components that read it (`reads` names
             "source"); None where it is gone.
@@ -176,7 +176,7 @@ class ClipView:
 class Origin:
     """What one answer was made from: enough to prove later that it belongs to its clip.
 
-    Made by `internvid.core.binding.origin_of` before the model is asked, from the very picks
+    Made by `internvid.core.binding.origin_of` before the model is prompted, from the very picks
     that it is shown, and carried beside the request to the answer.
 
     Attributes:
@@ -245,7 +245,7 @@ class Captioner(Protocol):
 class Scorer(Protocol):
     """Gives each clip a number, a vector or another value. Streams as a captioner does.
 
-    One that judges a text together with the clip declares that it reads "text" and finds it in
+    One that scores a text together with the clip declares that it reads "text" and finds it in
     `ClipView.text`.
     """
 

@@ -9,7 +9,7 @@ InternvidError                 anything this package refuses or fails at
 │   ├── SourceMissingError     an input names nothing that exists
 │   ├── AnnotationInvalidError a benchmark's annotation file is not of its format
 │   └── ProtocolMismatchError  two numbers were not measured the same way
-├── DatasetError               a dataset folder cannot be used as asked
+├── DatasetError               a dataset folder cannot be used as requested
 │   ├── DatasetBusyError       another process is writing to it
 │   └── DatasetFormatError     its format is newer, damaged or foreign
 ├── StorageError               the disk is full or refuses us
@@ -80,7 +80,7 @@ class ProtocolMismatchError(MisuseError):
 
 
 class DatasetError(InternvidError):
-    """A dataset folder cannot be used as asked."""
+    """A dataset folder cannot be used as requested."""
 
 
 class DatasetBusyError(DatasetError):

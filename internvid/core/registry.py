@@ -1,7 +1,7 @@
 """Finds components by name: ours, an installed package's, or `"my_module:MyScorer"`.
 
 A component is a dataclass in one file; this table is the only place that lists ours. Nothing
-is imported until a component is asked for. Packages add theirs through entry points of the
+is imported until a component is requested. Packages add theirs through entry points of the
 group `internvid.<kind>` (for example `internvid.scorer`).
 """
 
@@ -17,9 +17,8 @@ from typing import Any
 
 from internvid.core.assignments import settings_of, with_values
 from internvid.core.errors import ComponentUnknownError, ConfigInvalidError
-from internvid.core.system.imports import import_named
-from internvid.core.imports import import_named
 from internvid.core.moved import current_module
+from internvid.core.system.imports import import_named
 
 COMPONENTS: dict[str, dict[str, str]] = {
     "observer": {

@@ -3,7 +3,7 @@
 Components and loaders write `with stage("model"):` and `count("tokens", n)` around their work;
 plans, progress and benchmarks read the sums. Which timings are collected belongs to the context of
 the caller, not to the process: two runs in two threads do not mix, and a thread that works for a
-run is started in a copy of its context (see `internvid.core.streams.prepared`).
+run is started in a copy of its context (see `internvid.core.system.streams.prepared`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Selectors: which clips a subset takes, as ids with reasons.
 
 A selector gets the kept clips with every column joined, as a DuckDB relation, and returns a
-relation (clip_id, reason). If it asks for a column that they lack, it is asked once more with the
+relation (clip_id, reason). If it asks for a column that they lack, it is called once more with the
 columns of their videos beside them. Nothing is loaded into Python, so a selection scales with
 DuckDB.
 """

@@ -57,7 +57,7 @@ def staged_files(layout: Layout, cut: str, column: str, part: str) -> list[Path]
 
 
 def is_text_column(layout: Layout, record: Record, cut: str, key: str) -> bool:
-    """Whether a column holds texts; told by its record, else by its first file."""
+    """Whether a column holds texts; recognised by its record, else by its first file."""
     known = record.column_recipes.get(key, {})
     if isinstance(known, Mapping) and "value_type" in known:
         return bool(known["value_type"] == "string")

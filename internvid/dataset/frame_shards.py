@@ -107,12 +107,12 @@ class FrameShards:
     def read(
         self, clip: int, choose: Callable[[int], Sequence[int]]
     ) -> Iterator[npt.NDArray[np.uint8]]:
-        """Chosen frames of one clip, each GOP decoded when its first one is asked for.
+        """Chosen frames of one clip, each GOP decoded when its first one is requested.
 
         Args:
             clip: its row in the index.
             choose: given the number of frames there are, which are wanted: ascending, repeats
-                allowed. Asked once.
+                allowed. Called once.
 
         Returns:
             uint8 RGB [H, W, 3] for each; one named several times is one object.

@@ -3,7 +3,7 @@
 A column that reads a text column remembers whose text it read: by the text column's key, and with
 each row by a digest of the very text. Where either differs from what is there now, the answer is
 stale: it is shown as such and joined to no clip, and the command that made it asks again. A row
-that was written before digests existed is judged by the key alone.
+that was written before digests existed is classified by the key alone.
 """
 
 from __future__ import annotations

@@ -15,18 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 from internvid.core.errors import DatasetFormatError, MisuseError
 from internvid.core.hub import HubTarget, upload_folder
-from internvid.core.shell import command
+from internvid.core.system.shell import command
 from internvid.core.types import Clip, TimeSpan
-from internvid.dataset.columns import column_schema_of, extras_of
-from internvid.dataset.connection import (
-    column_view,
+from internvid.dataset.current import CURRENT_VIDEOS, ONE_OF_EACH_VIDEO
+from internvid.dataset.duckdb_connection import (
     create_views,
     open_connection,
     open_locked,
     quoted,
     refuse_all_but_select,
 )
-from internvid.dataset.current import CURRENT_VIDEOS, ONE_OF_EACH_VIDEO
 from internvid.dataset.hub_folder import write_hub_folder
 from internvid.dataset.layout import Layout, Record
 from internvid.dataset.names import NAME

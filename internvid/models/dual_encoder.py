@@ -238,7 +238,7 @@ def open_encoder(checkpoint: Checkpoint) -> ClipEncoder:
 
 
 def is_viclip(name: str) -> bool:
-    """Whether a name stands for ViCLIP weights, told without loading anything."""
+    """Whether a name stands for ViCLIP weights, determined without loading anything."""
     path = find_weights(name)
     if path is None:
         return "viclip" in name.lower()

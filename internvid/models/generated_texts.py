@@ -1,4 +1,4 @@
-"""What a text model said, and how token sequences become texts."""
+"""What a text model generated, and how token sequences become texts."""
 
 from __future__ import annotations
 

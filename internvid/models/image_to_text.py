@@ -24,7 +24,7 @@ class ImageToText:
     """One loaded image-to-text model. Deterministic: greedy, or beams without sampling.
 
     BLIP, BLIP-2 and GIT take a prompt as the beginning of their answer; encoder-decoders without
-    one (ViT-GPT2) refuse it; models with a chat template are asked it as a question.
+    one (ViT-GPT2) refuse it; models with a chat template are prompted with it as a question.
 
     Attributes:
         checkpoint: which model.
@@ -54,7 +54,7 @@ class ImageToText:
         return loaded
 
     def words(self, prompt: str = "") -> str:
-        """What is really said to the model beside the picture."""
+        """What is really sent to the model beside the picture."""
         return prompt or (CHAT_PROMPT if has_chat(self.open()) else "")
 
     def describe(self, images: Sequence[Image.Image], prompt: str = "") -> list[Generated]:

@@ -1,6 +1,6 @@
 """Loads other people's models, by name: a local folder, or the Hugging Face hub's cache.
 
-Nothing is imported before it is asked for. A model is loaded once a process and shared by all
+Nothing is imported before it is requested. A model is loaded once a process and shared by all
 components that name the same weights, device and dtype. Code that comes with a model is never run
 unless the user says so; weights are safetensors, or pickles read with `weights_only`.
 """
@@ -158,7 +158,7 @@ def release() -> None:
 
 
 def import_transformers() -> Any:
-    """The transformers package, told to keep quiet.
+    """The transformers package, without its progress bars and warnings.
 
     Raises:
         DependencyMissingError: it or torch is not installed.
@@ -286,7 +286,7 @@ def _steady(model: Any) -> Any:
 
 
 def _files_of(path: Path, kind: Kind) -> tuple[Path, dict[str, Any]]:
-    """The folder of a model's files, and what `from_pretrained` must be told to read them.
+    """The folder of a model's files, and what `from_pretrained` must be recognised to read them.
 
     Raises:
         WeightsMissingError: they are not there, or incomplete.

@@ -28,7 +28,7 @@ class Pair:
 def load_processor(
     transformers: Any, folder: Path, config: Any, parts: str, options: Mapping[str, Any]
 ) -> Any:
-    """The processor of a model, or the part of it that is asked for.
+    """The processor of a model, or the part of it that is requested.
 
     Args:
         transformers: the package.

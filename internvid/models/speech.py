@@ -30,7 +30,7 @@ class Hearing:
 
     Attributes:
         vad: look for voices first (Silero VAD, part of faster-whisper); a recogniser that is given
-            music or silence writes sentences that nobody said.
+            music or silence writes sentences that nobody spoke.
         vad_threshold: probability of a voice, 0 to 1, from which sound is speech.
         minimum_speech_seconds: shorter stretches of voices are passed over.
         minimum_silence_seconds: shorter pauses belong to the speech around them.
@@ -63,7 +63,7 @@ class Hearing:
 
 @dataclass(frozen=True)
 class SpokenWord:
-    """A word and when it is said, in seconds from the start of the sound."""
+    """A word and when it is spoken, in seconds from the start of the sound."""
 
     start_seconds: float
     end_seconds: float
@@ -72,11 +72,11 @@ class SpokenWord:
 
 @dataclass(frozen=True)
 class SpokenLine:
-    """Words and when they are said, in seconds from the start of the sound.
+    """Words and when they are spoken, in seconds from the start of the sound.
 
     Attributes:
         words: each with its times; empty where the recogniser does not tell them (transformers).
-        no_speech: probability that nobody speaks; None where it is not told.
+        no_speech: probability that nobody speaks; None where it is not known.
     """
 
     start_seconds: float
@@ -144,7 +144,7 @@ class SpeechRecogniser:
             )
 
     def listen(self, sound: Sound) -> list[SpokenLine]:
-        """What is said, in the order of time.
+        """What is spoken, in the order of time.
 
         Args:
             sound: float32 [N], mono, 16,000 a second, -1 to 1.

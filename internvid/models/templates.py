@@ -36,7 +36,7 @@ def clean_text(text: str) -> str:
     """The reference's `pre_text`: lower case, without punctuation, blanks squeezed.
 
     The reference applies it to training captions, retrieval texts and prompts; encoding leaves
-    texts as they are unless this is asked for.
+    texts as they are unless this is requested.
     """
     bare = _PARTING.sub(" ", _DROPPED.sub("", text.lower())).replace("<person>", "person")
     return _BLANKS.sub(" ", bare).rstrip("\n").strip(" ")

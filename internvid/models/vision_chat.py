@@ -81,7 +81,7 @@ class VisionChat:
 
 
 def has_chat(loaded: Pretrained) -> bool:
-    """Whether a model is asked through a chat template."""
+    """Whether a model is prompted through a chat template."""
     return bool(getattr(loaded.processor, "chat_template", None))
 
 

@@ -84,7 +84,7 @@ def build(
         types: column of a table of sources -> SQL type of its values (bigint, double, boolean,
             date, timestamp, varchar); texts are read so.
         moved: `OLD=NEW` of files and folders that lie elsewhere than the dataset says.
-        progress: told about everything that happens.
+        progress: called with everything that happens.
 
     Raises:
         InternvidError: misuse, a busy dataset, a full disk. A bad source is no error: it

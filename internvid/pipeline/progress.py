@@ -56,7 +56,7 @@ class BuildProgress:
 
     @property
     def remaining_seconds(self) -> float | None:
-        """Wall time still to go at the present speed, or None when it cannot be told."""
+        """Wall time still to go at the present speed, or None when it cannot be determined."""
         share = self.share_done
         if share <= 0.01 or share >= 1:
             return None

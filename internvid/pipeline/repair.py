@@ -92,7 +92,7 @@ def _told(record: Record, notes: tuple[str, ...], *, intact: bool) -> Repair:
 
 
 class _Finder:
-    """Finds out entry by entry what the record said."""
+    """Finds out entry by entry what the record stated."""
 
     def __init__(self, layout: Layout, known: Sequence[Recipe]) -> None:
         self.layout, self.known = layout, known

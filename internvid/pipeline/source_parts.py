@@ -122,7 +122,7 @@ def _notes(renewed: int, moved: int) -> Iterator[str]:
 
 
 class _RecordedSource(NamedTuple):
-    """The latest record of a source: where it lies, and what was said of it."""
+    """The latest record of a source: where it lies, and what was recorded of it."""
 
     part: str
     source_id: str | None

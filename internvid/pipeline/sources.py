@@ -53,7 +53,7 @@ class Sources:
 
 
 def size_of(uri: str) -> int:
-    """Bytes of a source, 0 where it cannot be told."""
+    """Bytes of a source, 0 where it cannot be determined."""
     try:
         return uri_to_path(uri).stat().st_size
     except (OSError, ConfigInvalidError):

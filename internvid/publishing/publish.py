@@ -42,7 +42,7 @@ def publish(
 ) -> dict[str, Any]:
     """Write clips in a public format, with a manifest that says where they came from.
 
-    An export that was interrupted goes on when the same one is asked for again: shards that are
+    An export that was interrupted goes on when the same one is requested again: shards that are
     there are not written anew, and the end is the same to the byte.
 
     Args:
@@ -50,7 +50,7 @@ def publish(
         folder: new, empty, or of such an export; the manifest, written last, says it is whole.
         exporter: the format.
         subset: only its clips; every kept clip when None.
-        progress: is told how many clips are done, and of how many.
+        progress: is called with how many clips are done, and of how many.
 
     Raises:
         OutputExistsError: the folder holds something else.

@@ -1,6 +1,6 @@
 """Tar shards that a rerun does not write again.
 
-A shard holds a fixed run of the clips asked for, so that what is in it does not depend on how
+A shard holds a fixed run of the clips requested, so that what is in it does not depend on how
 others turned out. What was found out while it was written lies in a note beside it until the
 export is whole; the note counts only for the very same clips and columns.
 """

@@ -59,7 +59,7 @@ class Sources:
         )
 
     def changed_since(self) -> bool:
-        """Whether a file that `check` gave since this was asked last is another one now."""
+        """Whether a file that `check` gave since this was last called is another one now."""
         used, self._used = self._used, {}
         changed = [path for path, stamp in used.items() if self._stamp(path) != stamp]
         self._changes.update(changed)

@@ -115,7 +115,7 @@ def plain(text: str) -> str:
 
 
 def fold(cues: Sequence[Cue]) -> list[Line]:
-    """Lines of entries; what stays on the screen from one entry to the next is said once.
+    """Lines of entries; what stays on the screen from one entry to the next appears once.
 
     Automatic captions roll: each entry repeats rows, or the beginning of a row, of the one that
     it replaces. An entry that comes after a pause repeats nothing, whatever it says.

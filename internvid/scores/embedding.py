@@ -46,7 +46,7 @@ class EmbeddingScorer:
 
     @property
     def needs(self) -> Needs:
-        """More pictures, where they are asked for."""
+        """More pictures, where they are requested."""
         return Needs(self.frames if self.more_frames else 0)
 
     def setup(self) -> None:

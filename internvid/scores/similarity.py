@@ -52,7 +52,7 @@ class SimilarityScorer:
 
     @property
     def needs(self) -> Needs:
-        """More pictures, where they are asked for."""
+        """More pictures, where they are requested."""
         return Needs(self.frames if self.more_frames else 0)
 
     def setup(self) -> None:

@@ -58,7 +58,7 @@ def subtitles_beside(video: Path, language: str = "") -> Subtitles | None:
         None where there is no such file, or none that holds a line.
 
     Raises:
-        EncodingUnknownError: there is one, but in no encoding that can be told.
+        EncodingUnknownError: there is one, but in no encoding that can be determined.
     """
     unknown: EncodingUnknownError | None = None
     for path, spoken in _candidates(video, language):
@@ -138,7 +138,7 @@ def subtitles_inside(video: Path, language: str = "") -> Subtitles | None:
         None where it has no such stream, or cannot be read.
 
     Raises:
-        EncodingUnknownError: it has one, but in no encoding that can be told.
+        EncodingUnknownError: it has one, but in no encoding that can be determined.
     """
     wanted = language_code(language) or language.lower()
     try:

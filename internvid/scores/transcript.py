@@ -1,4 +1,4 @@
-"""What is said in a clip: subtitles beside or inside the file, or speech recognition."""
+"""What is spoken in a clip: subtitles beside or inside the file, or speech recognition."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class TranscriptScorer:
         """Load the model, if one is named.
 
         Raises:
-            InternvidError: weights or packages are missing; or speech is asked for without a model.
+            InternvidError: weights or packages are missing; or speech is requested without a model.
         """
         recogniser = self._recogniser()
         if recogniser is not None:
@@ -128,7 +128,7 @@ class _Listener:
     has_heard: bool = False
 
     def listen(self, sound: Any, video_id: str) -> list[SpokenLine] | None:
-        """What is said, or None where the model fails.
+        """What is spoken, or None where the model fails.
 
         Raises:
             InternvidError: it failed on several videos, and never did anything else.
@@ -217,7 +217,8 @@ class _Video:
         return _joined(view, lines, extras)
 
     def _listen(self, span: TimeSpan, listener: _Listener) -> list[SpokenLine] | None:
-        """What is said in the windows that the span touches, each heard once; None where one fails.
+        """What is spoken in the windows that the span touches, each heard once; None where one
+        fails.
 
         Raises:
             VideoError: the sound cannot be read.

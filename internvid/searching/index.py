@@ -27,7 +27,7 @@ _SEED = 42
 
 @dataclass(frozen=True)
 class IndexOptions:
-    """How an index is made and asked.
+    """How an index is made and queried.
 
     Attributes:
         groups: how many centres; 0: four times the square root of the number of vectors.
@@ -67,7 +67,7 @@ class VectorIndex:
         Args:
             store: the vectors.
             options: how.
-            progress: told the stage ("training", "adding") and its share, 0 to 1.
+            progress: called with the stage ("training", "adding") and its share, 0 to 1.
 
         Raises:
             DependencyMissingError: faiss is not installed.

@@ -39,14 +39,15 @@ class ClipSearch:
     """Search over one column of vectors of a dataset.
 
     The vectors are gathered into `search/<column>@<fingerprint>/` of the dataset when they are
-    first asked for, and again when the column has new answers; they can be deleted at any time.
+    first requested, and again when the column has new answers; they can be deleted at any time.
 
     Attributes:
         dataset: what is searched.
         column: name of a column of vectors (see `internvid embed`).
         model: the model that made it, where the column's record cannot say (a local folder).
         device: where the model runs.
-        progress: told what is being prepared ("gathering", "training", "adding") and its share.
+        progress: called with what is being prepared ("gathering", "training", "adding") and its
+            share.
     """
 
     dataset: Dataset
@@ -91,7 +92,7 @@ class ClipSearch:
 
         Raises:
             ConfigInvalidError: the vector has another width than the column's.
-            DependencyMissingError: an index was asked for and faiss is not installed.
+            DependencyMissingError: an index was requested and faiss is not installed.
         """
         query = np.asarray(vector, np.float32)[None]
         if subset is not None:

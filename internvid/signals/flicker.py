@@ -1,4 +1,4 @@
-"""Light that jumps back and forth, told from pictures whose contents rush past."""
+"""Light that jumps back and forth, distinguished from pictures whose contents rush past."""
 
 from __future__ import annotations
 

@@ -29,5 +29,5 @@ class HashSignal:
 
 
 def hash_distance(first: str, second: str) -> int:
-    """In how many of 64 bits two hashes differ: up to about 8 the pictures look alike."""
+    """In how many of 64 bits two hashes differ: up to about 8 the pictures look similar."""
     return (int(first, 16) ^ int(second, 16)).bit_count()

@@ -21,8 +21,8 @@ from internvid.core.errors import MisuseError, VideoError
 from internvid.evaluation.benchmarks.retrieval import list_queries
 from internvid.evaluation.metrics import VectorSimilarity, measure_retrieval
 from internvid.models.templates import clean_text
-from internvid.models.viclip.heads.classifier_head import ActionHead
 from internvid.models.viclip.heads.base import Head
+from internvid.models.viclip.heads.classifier_head import ActionHead
 from internvid.models.viclip.model import ViCLIP
 from internvid.models.viclip.preprocess import sample_frames
 from internvid.training.compare.held_out import choose_held_out, with_mean_recall

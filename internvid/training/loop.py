@@ -119,7 +119,7 @@ def train(
         source: the clips.
         folder: of the run; new, empty, or of a run with the same recipe and clips.
         validate: measures a model at the end of each stage and every `loop.validate_steps`.
-        progress: is told each reading of the loss.
+        progress: is called with each reading of the loss.
         notice: receives messages: what is chosen for the machine, what changes on the way, and
             what validation measured.
 

@@ -227,7 +227,7 @@ def _check_fits(stages: Sequence[Stage], samples: Samples) -> None:
 
 
 def _for_stages(wrong: Sequence[Stage], stages: Sequence[Stage], value: str) -> str:
-    """The options that mend some stages: one if it may be said of all."""
+    """The options that mend some stages: one if it may be set for all."""
     if len(wrong) > 1 and len(wrong) == len(stages):
         return f"--set 'stages.*.{value}'"
     return " ".join(f"--set stages.{stage.name}.{value}" for stage in wrong)

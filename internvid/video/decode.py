@@ -96,7 +96,7 @@ class VideoPass:
     report: DecodeReport = field(default_factory=DecodeReport)
 
     def read(self) -> Iterator[Picture | Between | AudioFrame]:
-        """Displayed frames in order, and audio frames between them where asked for.
+        """Displayed frames in order, and audio frames between them where requested.
 
         Damaged packets are counted and passed over, as players do.
 

@@ -62,7 +62,7 @@ class SpanReader:
     A span is sought where every frame has its own time in the stream. What was read then counts
     only if it begins at the span's first frame and holds as many as the scan saw. Everything else
     is read as the scan read it, from the start of the source or from where the span before ended,
-    and told by number.
+    and identified by number.
 
     Attributes:
         path: the source.
@@ -259,7 +259,7 @@ def read_chosen(
     Args:
         reader: of the source.
         span: which frames there are.
-        choose: given how many these are, which are wanted: ascending, repeats allowed. Asked once.
+        choose: given how many these are, which are wanted: ascending, repeats allowed. Called once.
         short_side: pixels of the shorter side; None, or a smaller source, keeps the size.
 
     Returns:

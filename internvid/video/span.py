@@ -91,7 +91,7 @@ class _Plan:
 
 @dataclass
 class _Chosen:
-    """The answer of `choose`, which is asked once though a source may be read twice."""
+    """The answer of `choose`, which is called once though a source may be read twice."""
 
     choose: Choose
     numbers: Sequence[int] | None = None

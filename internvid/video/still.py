@@ -1,4 +1,4 @@
-"""Tells pictures from videos by their first bytes: FFmpeg reads both alike."""
+"""Tells pictures from videos by their first bytes: FFmpeg reads both in one way."""
 
 from __future__ import annotations
 

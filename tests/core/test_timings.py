@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import threading
 
-from internvid.core.streams import prepared
+from internvid.core.system.streams import prepared
 from internvid.core.timings import Timings, carry_over, collecting, count, stage
 
 

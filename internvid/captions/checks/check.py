@@ -1,10 +1,10 @@
 """The health of a text: reasons to distrust it that need no picture.
 
 `check_text` is what audits and captioners share. Its rules look for the ways in which captioning
-models are known to fail: nothing said, one phrase over and over, a refusal instead of a caption,
+models are known to fail: no words, one phrase over and over, a refusal instead of a caption,
 far too much, another language, and what chat models write around an answer (the names of
-`internvid.captions.checks.cleaning`). `unsupported_words` compares a fused sentence with the lines that
-it was made from.
+`internvid.captions.checks.cleaning`). `unsupported_words` compares a fused sentence with the lines
+that it was made from.
 """
 
 from __future__ import annotations
@@ -86,22 +86,22 @@ def check_text(
         maximum_words: more words than that are too many.
 
     Raises:
-        DependencyMissingError: a language is asked for and `py3langid` is not installed (see
+        DependencyMissingError: a language is requested and `py3langid` is not installed (see
             `can_tell_language`).
     """
     if text is None or not _WORD.search(text):
         return ["empty"]
-    found = []
+    problems = []
     if is_too_long(text, maximum_words):
-        found.append("too_long")
+        problems.append("too_long")
     if is_looping(text):
-        found.append("looping")
+        problems.append("looping")
     if is_refusing(text):
-        found.append("refusing")
+        problems.append("refusing")
     if language and language_probability(text, language) < _LEAST_PROBABILITY:
-        found.append("wrong_language")
+        problems.append("wrong_language")
     around = {name for window in _windows(text) for name in leftovers(window)}
-    return [*found, *(name for name in STEPS if name in around)]
+    return [*problems, *(name for name in STEPS if name in around)]
 
 
 def is_too_long(text: str, maximum_words: int) -> bool:
@@ -130,7 +130,7 @@ def can_tell_language() -> bool:
 
 
 def check_language(language: str) -> None:
-    """Refuses what is no language that texts can be told to be in.
+    """Refuses what is no language that texts can be recognised to be in.
 
     Raises:
         ConfigInvalidError: no code of a known language.
@@ -167,7 +167,7 @@ def unsupported_words(text: str, lines: Iterable[str]) -> list[str]:
 
     Args:
         text: the fused sentence.
-        lines: what was said of single frames.
+        lines: what describes single frames.
     """
     supported = {_stem(word) for line in lines for word in _words(line)}
     claims = dict.fromkeys(word for word in _words(text) if word not in _FUNCTION_WORDS)
@@ -175,8 +175,8 @@ def unsupported_words(text: str, lines: Iterable[str]) -> list[str]:
 
 
 def _words(text: str) -> list[str]:
-    found = (word.lower().replace("’", "'") for word in _WORD.findall(text))
-    return [part for word in found for part in word.removesuffix("'s").split("-") if part]
+    words = (word.lower().replace("’", "'") for word in _WORD.findall(text))
+    return [part for word in words for part in word.removesuffix("'s").split("-") if part]
 
 
 def _stem(word: str) -> str:

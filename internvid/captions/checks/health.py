@@ -18,8 +18,8 @@ HEALTHY = "ok"
 class HealthScorer:
     """`ok`, or the reasons to distrust a text, joined by ", ".
 
-    The reasons are those of `internvid.captions.checks.check`; the extra `reasons` has them as a list,
-    empty for a healthy text.
+    The reasons are those of `internvid.captions.checks.check`; the extra `reasons` has them as a
+    list, empty for a healthy text.
 
     Attributes:
         language: two-letter code that texts should be in; empty leaves it unchecked.

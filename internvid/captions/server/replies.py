@@ -53,7 +53,7 @@ class Verdict:
             would be the same for every clip).
         text: the answer.
         failure: reason to store if this was the last try.
-        message: what the server said, for messages; may hold anything a server can send.
+        message: what the server answered, for messages; may hold anything a server can send.
         wait_seconds: how long the server asks us to wait.
         prompt_tokens, completion_tokens: what the server counted.
         adaptation: a key of `ADAPTATIONS`.

@@ -183,7 +183,7 @@ class Transport:
 
 
 def unpacked(body: bytes, headers: Mapping[str, str]) -> bytes:
-    """A body without the compression that some proxies apply though none was asked for.
+    """A body without the compression that some proxies apply though none was requested.
 
     Raises:
         ConnectionLostError: it is cut off, larger than any answer, or packed in another way.

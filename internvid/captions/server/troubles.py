@@ -1,4 +1,4 @@
-"""What users are told about a server that cannot be used, with the setting that may help."""
+"""What users are recognised about a server that cannot be used, with the setting that may help."""
 
 from __future__ import annotations
 

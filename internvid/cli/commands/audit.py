@@ -45,7 +45,7 @@ def audit(
     Exit code 1 if some do not belong to their clips.
     """
     from internvid.api.annotations import audit as audit_columns
-    from internvid.captions.check import can_tell_language
+    from internvid.captions.checks.check import can_tell_language
 
     if assignments and scorer is None:
         raise MisuseError("--set changes a field of the scorer, and none is named")

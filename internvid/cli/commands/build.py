@@ -14,7 +14,7 @@ from internvid.cli.display import PlainLines, live
 from internvid.cli.options import DatasetPath, Json, Moved, Settings, Types, Workers
 from internvid.cli.output import TRY_AGAIN, duration, put, put_json, say, table
 from internvid.core.errors import ConfigInvalidError
-from internvid.core.shell import command
+from internvid.core.system.shell import command
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from internvid.training.loop import TrainSummary
+    from internvid.training.plan.training_plan import Forecast
     from internvid.training.run.log import LogLine
-    from internvid.training.run.training_plan import Forecast
 
 
 def register(app: typer.Typer) -> None:

@@ -50,8 +50,8 @@ def is_left_over(path: Path, now: float) -> bool:
         path: the file.
         now: the clock of its file system, seconds.
     """
-    found = _NAME.search(path.name)
-    if found is not None and found["place"] == _place() and not _is_alive(int(found["pid"])):
+    match = _NAME.search(path.name)
+    if match is not None and match["place"] == _place() and not _is_alive(int(match["pid"])):
         return True
     try:
         return now - path.stat().st_mtime > DAY_SECONDS

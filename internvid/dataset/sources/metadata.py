@@ -33,14 +33,14 @@ def kinds_of(table: pa.Table) -> dict[str, str]:
 
 def join_kinds(first: Mapping[str, str], second: Mapping[str, str]) -> dict[str, str]:
     """The types that hold the values of both; text where they conflict. Sorted by name."""
-    found = dict(first)
+    joined = dict(first)
     for name, kind in second.items():
-        known = found.get(name, UNKNOWN)
+        known = joined.get(name, UNKNOWN)
         if UNKNOWN in (known, kind) or known == kind:
-            found[name] = kind if known == UNKNOWN else known
+            joined[name] = kind if known == UNKNOWN else known
         else:
-            found[name] = _WIDER.get(frozenset({known, kind}), "VARCHAR")
-    return dict(sorted(found.items()))
+            joined[name] = _WIDER.get(frozenset({known, kind}), "VARCHAR")
+    return dict(sorted(joined.items()))
 
 
 def column_names(keys: Iterable[str], taken: Collection[str]) -> dict[str, str]:
@@ -51,15 +51,15 @@ def column_names(keys: Iterable[str], taken: Collection[str]) -> dict[str, str]:
         taken: names that are columns already; a key of that name, or without one, gets `meta_`
             before it.
     """
-    found: dict[str, str] = {}
+    names: dict[str, str] = {}
     used = {"", *(name.lower() for name in taken)}
     for key in sorted(keys):
         name = key
         while name.lower() in used:
             name = f"meta_{name}"
         used.add(name.lower())
-        found[key] = name
-    return found
+        names[key] = name
+    return names
 
 
 def expressions(kinds: Mapping[str, str], taken: Collection[str]) -> Iterator[tuple[str, str]]:

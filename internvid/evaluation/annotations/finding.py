@@ -27,7 +27,7 @@ class VideoFolder:
         folder: the folder.
         paths: every name a file answers to -> the files that do. Names of YouTube videos
             differ by case alone, so case counts.
-        unpacked: the same of folders that hold pictures; asked where no file has the name.
+        unpacked: the same of folders that hold pictures; used where no file has the name.
     """
 
     folder: Path

@@ -96,7 +96,7 @@ def begin_protocol(
     measured: MeasuredClips,
     subject: Identified,
 ) -> dict[str, Any]:
-    """Fields of a protocol that every benchmark on files fills alike."""
+    """Fields of a protocol that every benchmark on files fills in one way."""
     about = subject.identity()
     plan = benchmark.views
     measured_clips = [clips[at].clip for at in measured.indices]

@@ -2,7 +2,7 @@
 
 The scorers are those of pycocoevalcap (the COCO caption evaluation), which need no Java; its
 tokenizer does, so words are split here: lower case, marks dropped. That differs from published
-figures by little, and alike for all captioners. CIDEr weighs words by how rare they are among the
+figures by little, and equally for all captioners. CIDEr weighs words by how rare they are among the
 references of the same table, so figures of different tables cannot be compared.
 """
 

@@ -218,7 +218,7 @@ class SyntheticRetrieval(_SyntheticBenchmark):
 class SyntheticDirection(_SyntheticBenchmark):
     """Which way a rendered thing moves: four sentences that differ in the direction alone.
 
-    Each clip is asked with its own colour, shape, size and background, and only the direction
+    Each clip is compared with its own colour, shape, size and background, and only the direction
     exchanged. Chance is 25 %.
     """
 

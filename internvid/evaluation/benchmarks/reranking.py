@@ -4,9 +4,9 @@ Numbers that were re-ranked have names of their own (`reranked_...`) and benchma
 so that they stand in no column of plain ones. 128 candidates are UMT's (paper §7.3).
 
 A head that was trained against wrong partners drawn by the first stage's own chances learns what
-that stage leaves to be said: among the candidates of a query its logit is, but for a constant, the
-logarithm of (chance of a match / chance of being drawn). So the two are added (`first_stage` 1);
-UMT and ALBEF take the head's alone (0).
+that stage leaves to be decided: among the candidates of a query its logit is, but for a constant,
+the logarithm of (chance of a match / chance of being drawn). So the two are added (`first_stage`
+1); UMT and ALBEF take the head's alone (0).
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def rerank(
         plain: [videos, texts], the first stage.
         texts: as the model takes them.
         clips: places of videos -> their tokens, see `MatchingEmbedder.clip_tokens`.
-        matcher: judges pairs.
+        matcher: scores pairs.
         top: candidates of a query, at least 1.
         first_stage: weight of the first stage's logits beside the head's.
         team: the processes that share the queries.

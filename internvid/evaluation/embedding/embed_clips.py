@@ -42,7 +42,7 @@ class Run:
 
     Attributes:
         store: where vectors are kept.
-        progress: told (stage, done, total).
+        progress: called with (stage, done, total).
         workers: processes that read files; with 0 this one reads them, one after another.
         part_clips: clips embedded and kept together.
         team: the processes that share the work.

@@ -167,7 +167,7 @@ class DualEncoderEmbedder:
         encoder: the model.
         name: for people.
         weights: digest of its files.
-        frames: taken of a clip where nothing else is said; the paper's 8.
+        frames: taken of a clip where nothing else is set; the paper's 8.
     """
 
     encoder: DualEncoder

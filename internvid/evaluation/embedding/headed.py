@@ -1,4 +1,4 @@
-"""Models with a head beside the towers: a classifier, and an embedder that can judge pairs."""
+"""Models with a head beside the towers: a classifier, and an embedder that can score pairs."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class ViCLIPClassifier(_Headed):
 
 @dataclass(frozen=True)
 class MatchingEmbedder(_Headed):
-    """An embedder whose matching head judges pairs of a text and a clip."""
+    """An embedder whose matching head scores pairs of a text and a clip."""
 
     head: MatchingHead = dataclasses.field(kw_only=True)
 
@@ -171,7 +171,7 @@ def with_head(model: ViCLIP, folder: Path, name: str, wise_ft: float | None) -> 
 
 
 def need_matcher(subject: Any) -> MatchingEmbedder:
-    """The subject, if it can judge pairs.
+    """The subject, if it can score pairs.
 
     Raises:
         ConfigInvalidError: it has no matching head.

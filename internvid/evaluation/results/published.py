@@ -1,7 +1,7 @@
 """What the paper reports, number by number, to stand beside ours.
 
 Source: Wang et al., InternVid, arXiv 2307.06942v2 (ICLR 2024), and the README of its repository
-where a table says so. Tables are cited by what they are of. What the paper leaves open is said in
+where a table says so. Tables are cited by what they are of. What the paper leaves open is stated in
 `OPEN_QUESTIONS`: no number of ours is of the same protocol for certain.
 """
 

@@ -81,7 +81,7 @@ class ColumnHead:
 
     Attributes:
         column: what it holds.
-        marks: protocols of ours; more than one is said aloud.
+        marks: protocols of ours; more than one is stated.
     """
 
     column: Column

@@ -54,7 +54,7 @@ def _initialise_blocks(transformer: Transformer) -> None:
 
 @torch.no_grad()
 def initialise_sincos(video: VideoTower, text: TextTower) -> None:
-    """Draw both towers so that place and time are told apart from the first step on.
+    """Draw both towers so that place and time are distinguished from the first step on.
 
     What moves where is a product of place and time. With tables near zero its gradient is of
     second order at the start, and direction stays at chance for long; with sines and cosines of

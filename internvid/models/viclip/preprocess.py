@@ -226,11 +226,11 @@ def sample_frames(available: int, wanted: int, sampling: str = "middle") -> list
 
     Args:
         available: frames there are, at least 1.
-        wanted: frames asked for, at least 1.
+        wanted: frames requested, at least 1.
         sampling: `middle` or `stride`.
 
     Raises:
-        ConfigInvalidError: there is no frame, or none is asked for.
+        ConfigInvalidError: there is no frame, or none is requested.
     """
     if available < 1 or wanted < 1:
         raise ConfigInvalidError(f"cannot take {wanted} of {available} frames")

@@ -32,7 +32,7 @@ class ColumnSummary:
 
     Attributes:
         column: its name. key: `name@fingerprint`.
-        asked: clips that the component was asked about. answered: how many it answered.
+        asked: clips that the component was given. answered: how many it answered.
         failed: answers that failed; the next run asks again.
         carried: answers that were there for equal spans of another cut.
         waiting: clips whose text is not there yet, or stale.
@@ -77,7 +77,7 @@ def annotate(
         text: the text column to read, for components that read one.
         retry: also ask about clips that failed for a reason that lasts (the component's `lasting`).
         workers: processes for components that load no model; all cores when None.
-        progress: told about everything that happens.
+        progress: called with everything that happens.
 
     Raises:
         MisuseError: no such subset or column, a name that is taken, a text where none is read.
@@ -137,7 +137,7 @@ class Survey:
 
     Attributes:
         parts: those with clips to ask about, and how many in each.
-        settled: parts in which nothing is asked but rows are ready to be written.
+        settled: parts in which nothing is pending but rows are ready to be written.
     """
 
     parts: Mapping[str, int]

@@ -161,7 +161,7 @@ def health_of(text: str, language: str, shared: Collection[str]) -> list[str]:
 def shared_in(layout: Layout, record: Record, key: str) -> frozenset[str]:
     """Texts that many clips of a column share; none where they are made of measured facts alone.
 
-    Equal measurements are said in equal words: there it means nothing.
+    Equal measurements are stated in equal words: there it means nothing.
     """
     if record.column_recipes.get(key, {}).get("reads") == ["row"]:
         return frozenset()

@@ -1,7 +1,7 @@
 """What an annotate pass would cost: the component is tried on a few clips.
 
 Nothing is written to the dataset. What a served model answered stays in the client's cache, and is
-what the run would have asked: the same pictures with the same words.
+what the run would have requested: the same pictures with the same words.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class ColumnPlan:
         clips: clips to ask about. carried: answers that are there for equal spans of another cut.
         waiting: clips whose text is not there yet.
         tried: clips that the component was tried on. failed: how many of them failed.
-        lasting: clips that failed before for a reason that lasts and are not asked about.
+        lasting: clips that failed before for a reason that lasts and are not requested about.
         kept: questions of the trial that the cache of answers knows now; the run pays for none.
         setup_seconds: loading. seconds_per_clip: wall time, pictures decoded again included.
         stages: seconds for each clip by stage, over all threads.
@@ -65,9 +65,9 @@ class ColumnPlan:
 
 
 def plan_columns(dataset: Path, requests: Sequence[ColumnRequest]) -> list[ColumnPlan]:
-    """Try each component on a few of the clips it would be asked about.
+    """Try each component on a few of the clips it would be given.
 
-    Served models are really asked about these clips, with the pictures that the run will show.
+    Served models really answer about these clips, with the pictures that the run will show.
 
     Raises:
         InternvidError: as the run itself would.
@@ -111,7 +111,7 @@ def _counts(tried: _Tried, clips: int) -> tuple[dict[str, float], dict[str, int]
     """(what a clip costs, what the run will cost) by what was counted in the trial.
 
     A question that the cache answers would have been a request with its tokens. What the trial was
-    told and what the cache held before, the run need not ask.
+    recognised and what the cache held before, the run need not ask.
     """
     plain = {name: tried.counts[name] for name in sorted(tried.counts) if name not in _OF_CACHE}
     free: dict[str, int] = {"requests": tried.kept, "tokens": 0}

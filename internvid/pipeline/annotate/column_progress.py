@@ -63,7 +63,7 @@ class AnnotateProgress:
 
     @property
     def remaining_seconds(self) -> float | None:
-        """Wall time still to go at that speed, or None where it cannot be told."""
+        """Wall time still to go at that speed, or None where it cannot be determined."""
         if not 0 < self.answered < self.asked:
             return None
         return self.elapsed_seconds * (self.asked - self.answered) / self.answered

@@ -37,7 +37,7 @@ class PartTask:
 def annotate_parts(task: PartTask, report: Any) -> Timings:
     """Answer for some parts; returns what was reported meanwhile, of this process.
 
-    `report` is told (answered, failed) so far.
+    `report` is called with (answered, failed) so far.
     """
     with collecting() as timings:
         ColumnRun(task.job, task.parts, lambda answered, failed: report((answered, failed))).run()
@@ -65,7 +65,7 @@ class ColumnRun:
 
         Raises:
             InternvidError: the component gave two answers for a clip, or one for a clip that was
-                not asked; or what the component itself raises.
+                not requested; or what the component itself raises.
         """
         stream = ClipStream(self.job, self.parts)
         with AnswerWriter(self.job) as staged:
@@ -101,7 +101,7 @@ class ColumnRun:
 
 
 def _silence(clip_id: str) -> Annotation:
-    """What is kept of a clip that the component said nothing about."""
+    """What is kept of a clip that the component answered nothing about."""
     return Annotation(clip_id, None, "failed", "no_answer")
 
 

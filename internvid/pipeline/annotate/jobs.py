@@ -39,8 +39,8 @@ class ColumnRequest:
         subset: only this subset's clips; every kept clip when None.
         text: name of the text column it reads; None where it reads none, or where there is
             only one.
-        redo: clips with answers that are bad in one of these ways are asked again, past any cache
-            (see `internvid.pipeline.annotate.redo`).
+        redo: clips with answers that are bad in one of these ways are requested again, past any
+            cache (see `internvid.pipeline.annotate.redo`).
         retry: also ask about clips that failed for a reason that lasts.
     """
 
@@ -63,7 +63,7 @@ def column_job(
         fixed_text: the caller gives the text itself; no text column is looked for.
 
     Raises:
-        MisuseError: it cannot be done as asked.
+        MisuseError: it cannot be done as requested.
         DatasetFormatError: the dataset has no finished build.
     """
     if record.scan is None or record.cut is None:

@@ -1,4 +1,4 @@
-"""Which answered clips are asked again: those whose text is bad in a way that somebody names."""
+"""Which answered clips are requested again: those whose text is bad in a way that somebody names."""
 
 from __future__ import annotations
 

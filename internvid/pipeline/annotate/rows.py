@@ -76,7 +76,8 @@ def bind(
     """One row per clip of a short list, in its order, matched by clip_id alone.
 
     Raises:
-        InternvidError: an answer for a clip that was not asked, or a second one for the same clip.
+        InternvidError: an answer for a clip that was not requested, or a second one for the same
+            clip.
     """
     traits = traits_of(component)
     expected = {view.clip.clip_id for view in views}
@@ -91,7 +92,7 @@ def bind(
 
 
 def no_answer(clip_id: str, traits: Traits, pick_set: str = SCAN_PICKS) -> dict[str, Any]:
-    """The row of a clip whose component said nothing about it: failed, `no_answer`."""
+    """The row of a clip whose component answered nothing about it: failed, `no_answer`."""
     return answer_row(Annotation(clip_id, None, "failed", "no_answer"), traits, pick_set)
 
 

@@ -1,4 +1,4 @@
-"""What a component is asked: the clips that still need an answer, as one stream of views."""
+"""What a component is given: the clips that still need an answer, as one stream of views."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ class ColumnJob:
         only: clip ids of a subset, or None for every kept clip.
         text: `name@fingerprint` of the text column that the component reads, if it does.
         pick_set: name of the pick set that it is shown where that holds the clip.
-        gone: videos that no source is any more; nothing is asked about their clips.
+        gone: videos that no source is any more; their clips are left out.
         read_texts: `text`, the text column that it was made from itself, and so on; empty where one
             of these was made again, so that what was made of it is stale.
         retry: also ask about clips that failed for a reason that lasts.
-        redo: clips that are asked although they have an answer.
+        redo: clips that are requested although they have an answer.
     """
 
     layout: Layout
@@ -74,17 +74,17 @@ class ColumnJob:
 
 @dataclass
 class PartWork:
-    """One part of one column: what is known, what is asked, what was answered.
+    """One part of one column: what is known, what is requested, what was answered.
 
     Attributes:
         order: every kept clip of the part, in the order of its rows.
         pending: rows of the clips table to ask about, in order.
         carried: rows of equal spans under other cuts.
         ready: rows that need no asking.
-        waiting: clips that cannot be asked yet because their text is missing, or stale.
-        lasting: clips that failed for a reason that lasts and are not asked about again.
+        waiting: clips that cannot be annotated yet because their text is missing, or stale.
+        lasting: clips that failed for a reason that lasts and are not requested about again.
         texts: clip_id -> (text, status of its row).
-        open: clip_id -> pick set, of clips that were asked and not answered yet.
+        open: clip_id -> pick set, of clips that were requested and not answered yet.
         is_read: whether all pending clips were handed out.
     """
 
@@ -101,7 +101,7 @@ class PartWork:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every clip that can be asked was answered."""
+        """Whether every clip that can be annotated was answered."""
         return self.is_read and not self.open
 
 
@@ -246,7 +246,7 @@ class ClipStream(Iterator[ClipView]):
         """The part and pick set of a clip that is open; it is open no more.
 
         Raises:
-            InternvidError: it was not asked, or was answered before.
+            InternvidError: it was not requested, or was answered before.
         """
         with self._lock:
             work = self._owners.pop(clip_id, None)
@@ -272,7 +272,7 @@ class ClipStream(Iterator[ClipView]):
             return completed
 
     def unanswered(self) -> list[tuple[PartWork, str, str]]:
-        """(part, clip_id, pick set) of all that was asked in vain."""
+        """(part, clip_id, pick set) of all that was requested in vain."""
         with self._lock:
             return [
                 (work, clip_id, pick_set)

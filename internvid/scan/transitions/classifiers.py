@@ -35,7 +35,7 @@ class Classifier:
 
     @classmethod
     def from_steps(cls, table: weights.Table) -> Classifier:
-        """A judge of whole-number steps, as the weight module stores them."""
+        """A classifier of whole-number steps, as the weight module stores them."""
         arrays = [np.asarray(rows, dtype=np.float32) * np.float32(step) for step, rows in table]
         return cls(*arrays)
 
@@ -50,7 +50,7 @@ class Classifier:
 
 @dataclass(frozen=True)
 class Classifiers:
-    """The judge of hard cuts and that of gradual transitions."""
+    """The classifier of hard cuts and that of gradual transitions."""
 
     cut: Classifier
     gradual: Classifier
@@ -70,5 +70,5 @@ class Classifiers:
 
 
 def load_classifiers() -> Classifiers:
-    """The judges that are shipped."""
+    """The classifiers that are shipped."""
     return Classifiers(Classifier.from_steps(weights.CUT), Classifier.from_steps(weights.GRADUAL))

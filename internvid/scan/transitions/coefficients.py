@@ -1,5 +1,5 @@
 # ruff: noqa: E501
-"""Numbers of the judges: (step, whole steps); see `benchmarks/fit_detector.py`."""
+"""Numbers of the classifiers: (step, whole steps); see `benchmarks/fit_detector.py`."""
 
 Row = tuple[float, list[int] | list[list[int]]]
 Table = tuple[Row, Row, Row, Row, Row, Row]

@@ -34,7 +34,7 @@ def measure_detail(window: FrameWindow, frames: Frames) -> list[Float32]:
 def measure_surplus(
     window: FrameWindow, frames: Frames, old: Float32, new: Float32
 ) -> list[Float32]:
-    """How alike the details of the ends are, and the detail between beyond that of a mix.
+    """How similar the details of the ends are, and the detail between beyond that of a mix.
 
     Half of each picture keeps sqrt((a^2 + b^2 + 2 h a b) / 4) of details a and b that correlate
     by h. Unlike pictures lose three tenths of their contrast, a pan or a zoom loses none.

@@ -1,4 +1,4 @@
-"""How alike two small pictures are, in ways that forgive motion, light or neither.
+"""How similar two small pictures are, in ways that forgive motion, light or neither.
 
 Every function takes pairs in bulk and returns one number a pair, so that a handful of
 candidates costs a few numpy calls.
@@ -25,14 +25,14 @@ def measure_distance(one: Float32, other: Float32) -> Float32:
 
 
 def weigh_cells(thumbs: Float32) -> Float32:
-    """Thumbs with chroma scaled so that a plain dot product counts the three planes alike."""
+    """Thumbs with chroma scaled so that a plain dot product counts the three planes equally."""
     weighed = thumbs.copy()
     weighed[..., LUMA_CELLS:] *= np.float32(np.sqrt(CHROMA_WEIGHT))
     return weighed
 
 
 def correlate(one: Float32, other: Float32, floor: float = 2.0) -> Float32:
-    """Correlation of the last axis; `floor` (variance) makes two flat pictures alike."""
+    """Correlation of the last axis; `floor` (variance) makes two flat pictures equal."""
     a = one - one.mean(axis=-1, keepdims=True)
     b = other - other.mean(axis=-1, keepdims=True)
     cross = (a * b).mean(axis=-1) + floor

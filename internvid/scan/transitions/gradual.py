@@ -1,8 +1,9 @@
 """Evidence for gradual transitions: dissolves, fades through a colour, wipes and slides.
 
 A window of length L around an instant holds a transition if its ends differ, the way between
-them is short and straight, and what lies outside is quiet. Each window is measured on samples
-at the same relative places whatever its length and the frame rate, so one judge reads them all.
+them is short and straight, and what lies outside is still. Each window is measured on samples
+at the same relative places whatever its length and the frame rate, so one classifier reads them
+all.
 """
 
 from __future__ import annotations
@@ -364,7 +365,7 @@ def trace_extent(window: FrameWindow, centre: float, length: float) -> tuple[flo
     """Middle and whole length (seconds) of the transition that a window has caught.
 
     A window fits only roughly. The time at which a tenth and nine tenths of the way are done
-    says more, for mixes and for wipes alike.
+    says more, for mixes and for wipes too.
     """
     start, stop = window.frames_at(np.array([centre - 0.75 * length, centre + 0.75 * length]))
     frames = np.arange(start, max(stop, start + 1) + 1)

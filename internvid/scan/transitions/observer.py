@@ -70,7 +70,7 @@ class TransitionObserver:
     Attributes:
         judges: what turns features into probabilities.
         _on_candidates: called with (name, frames or centres, lengths, features) of every
-            candidate measured; for fitting the judges, None otherwise.
+            candidate measured; for fitting the classifiers, None otherwise.
     """
 
     version: ClassVar[int] = 3
@@ -176,7 +176,7 @@ class TransitionObserver:
         return all(event.is_blank) or opens or (event.is_blank[1] and last < event.after)
 
     def _advance(self, *, is_last: bool) -> None:
-        """Judge the frames whose surroundings are complete, then forget old pictures."""
+        """Classify the frames whose surroundings are complete, then forget old pictures."""
         window = self._window
         count = len(window.seconds)
         if not count:

@@ -76,7 +76,7 @@ def bar_position(picture: FrameArray) -> int:
 def write_reel(
     path: Path, pictures: list[FrameArray], how: VideoFormat | None = None, *, audible: bool = False
 ) -> bytes:
-    """Encode a reel (H.264 unless told otherwise) and return the bytes of the file."""
+    """Encode a reel (H.264 unless stated otherwise) and return the bytes of the file."""
     height, width = pictures[0].shape[:2]
     voice = (
         samples(SoundTruth("tone", -20.0, 440.0), round(len(pictures) / FPS * SAMPLE_RATE), 0)

@@ -113,7 +113,7 @@ def run_comparison(
         request: what to compare.
         recipe: how each is trained; its length, batch and seed are set here.
         folder: of the comparison; new, or of the same one.
-        tell: is told of each run.
+        tell: is called with each run.
 
     Returns:
         What it came to, and the record that is written as `result.json`.
@@ -262,7 +262,7 @@ def _steps(
     plan: dict[str, Any],
     tell: Notice,
 ) -> int:
-    """The budget in steps, as it is recorded; measured once where seconds were asked for."""
+    """The budget in steps, as it is recorded; measured once where seconds were requested."""
     path = folder / PLAN
     known = json.loads(path.read_text("utf-8")) if path.is_file() else None
     # Through JSON, so that tuples compare as lists.

@@ -37,7 +37,7 @@ _GIGA = 1e9
 
 @dataclass(frozen=True)
 class Order:
-    """What a reader is asked for: this process's part of one step.
+    """What a reader is given: this process's part of one step.
 
     Attributes:
         step: of the stage.
@@ -158,7 +158,7 @@ def make_order(plan: SamplePlan, samples: Samples, step: int, flip: str) -> Orde
 
 @dataclass(frozen=True)
 class Orders:
-    """The orders of a stage's steps, made when they are asked for.
+    """The orders of a stage's steps, made when they are requested.
 
     Attributes:
         plan: which samples stand in which batch.

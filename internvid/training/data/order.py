@@ -214,7 +214,7 @@ def random_frames(rng: np.random.Generator, available: int, wanted: int) -> list
     Args:
         rng: one number of it is used per frame, however many there are.
         available: frames there are, at least 1.
-        wanted: frames asked for.
+        wanted: frames requested.
     """
     draws = rng.random(wanted)
     if available < wanted:

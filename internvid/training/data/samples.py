@@ -29,7 +29,7 @@ class ClipTable:
     """One entry a clip of a source of clips; all of equal length.
 
     Attributes:
-        clip_ids: names, for ledgers and logs.
+        clip_ids: names, for logs.
         captions: None where a clip has none.
         sources: which video each is cut from.
         hard_negative_groups: what hard neighbours share; None where nothing is known.
@@ -57,7 +57,7 @@ class ClipSource(Protocol):
 
         Args:
             clip: its place in the table.
-            choose: asked once, with the number of frames there are.
+            choose: called once, with the number of frames there are.
 
         Returns:
             uint8 RGB [H, W, 3] of equal size, one for each frame that `choose` named: an array

@@ -61,7 +61,7 @@ class PickSource:
         return self.clips
 
     def read(self, clip: int, choose: FrameChoice) -> Iterator[FramesArray]:
-        """Frames of one clip, each decoded when it is asked for.
+        """Frames of one clip, each decoded when it is requested.
 
         Raises:
             VideoUnreadableError: no picks, or damaged ones.

@@ -126,7 +126,7 @@ def merge_training_lists(
 ) -> LabelledSet:
     """One training list of several: merged names, each video once, none of a test list's.
 
-    A video that several lists label is taken from the first; videos are told apart by the id in
+    A video that several lists label is taken from the first; videos are distinguished by the id in
     front of `_STARTSECOND_ENDSECOND`, as Kinetics writes it.
 
     Args:

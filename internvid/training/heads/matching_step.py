@@ -1,7 +1,7 @@
 """Video-text matching in a step: hard negatives of the batch, and the loss of the head.
 
 For each pair two wrong ones are made: its text with another clip, its clip with another text. The
-others are drawn by similarity, the more alike the likelier (ALBEF, arXiv 2107.07651, and UMT).
+others are drawn by similarity, the more similar the likelier (ALBEF, arXiv 2107.07651, and UMT).
 
 The head will order candidates of one query, so it learns to order them: a right pair's logit
 against those of its two wrong ones. The usual loss, match or not for each pair alone, has it learn

@@ -19,9 +19,6 @@ from internvid.training.data.clip_sources import FileSource
 from internvid.training.data.file_list import FileClip
 from internvid.training.data.loader import Batch, LoaderRecipe
 from internvid.training.data.order import key_of
-from internvid.training.heads.open_heads import ActionRecipe, FineTuneRecipe, head_of
-from internvid.training.data.views import ViewRecipe
-from internvid.training.file_list import FileClip
 from internvid.training.heads.open_heads import ActionRecipe, FineTuneRecipe, head_as
 from internvid.training.loss import EMPTY
 from internvid.training.recipes.recipe import (

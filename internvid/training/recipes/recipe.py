@@ -60,7 +60,7 @@ class StartRecipe:
 
 @dataclass(frozen=True)
 class WorldRecipe:
-    """The synthetic world to train on, where that is asked for.
+    """The synthetic world to train on, where that is requested.
 
     Attributes:
         count: clips.

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from internvid.core.errors import ComponentUnknownError
-from internvid.core.system.imports import import_named
-from internvid.training.run.resilient_log import ResilientLog
 from internvid.core.moved import current_module
 from internvid.training.run.resilient_log import ResilientLog
 

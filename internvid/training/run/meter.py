@@ -34,7 +34,7 @@ class TimedBatches:
             yield batch
 
     def take_waited(self) -> float:
-        """Seconds waited since this was last asked."""
+        """Seconds waited since this was last called."""
         waited, self._waited_seconds = self._waited_seconds, 0.0
         return waited
 

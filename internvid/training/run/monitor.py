@@ -36,7 +36,7 @@ class Watch:
         frozen_text: whether text embeddings come from a cache.
         peak: FLOP per second of all processes, measured.
         skip_share: of the clips shown, that may be unreadable.
-        progress: is told each line.
+        progress: is called with each line.
         writers: get the numbers of each line.
     """
 

@@ -137,7 +137,7 @@ class FrameClock:
     follows where the frames before it ended.
 
     Attributes:
-        report: is told of each frame: how many, where they end, how many times were rebuilt.
+        report: is called with each frame: how many, where they end, how many times were rebuilt.
         time_base: seconds per tick of the stream.
         fps: frame rate the header claims, 0 when unknown.
         container: FFmpeg's name.
@@ -215,12 +215,12 @@ class FrameClock:
 
     def finish(self) -> list[tuple[VideoFrame, int]]:
         """Frames still kept back, with their ticks; the report then states the end."""
-        found = self._settle(is_last=True) if self._held else []
+        settled = self._settle(is_last=True) if self._held else []
         if self._recent and self.report.frames:
             self._set_end_of_packets()
         else:
             self._set_end()
-        return found
+        return settled
 
     def _own(self, frame: VideoFrame) -> _Time | None:
         """The time that the frame carries, in the run of the clock that its packet belongs to."""
@@ -248,15 +248,15 @@ class FrameClock:
         held, self._held = self._held, []
         self._is_decoding_order = goes_back
         self._losses += not goes_back
-        found = []
+        settled = []
         for frame, own in held:
             time: _Time | None = own
             if goes_back:
                 time = self._next(own)
             else:
                 self._forget(own)
-            found.append((frame, self._stamp(frame, time, own)))
-        return found
+            settled.append((frame, self._stamp(frame, time, own)))
+        return settled
 
     def _stamp(self, frame: VideoFrame, time: _Time | None, own: _Time | None) -> int:
         """Ticks of a frame that is shown at `time`; None is one frame after the last."""

@@ -45,7 +45,7 @@ class PacketTimes:
         time_base: seconds per tick.
         is_complete: whether each packet states one and the clock never starts again, so that the
             n-th frame shown has the n-th time.
-        obstacle: why frames cannot be told by these times; None where they can.
+        obstacle: why frames cannot be identified by these times; None where they can.
     """
 
     pts: npt.NDArray[np.int64] = field(repr=False)

@@ -1,1 +1,1 @@
-"""Heads beside the towers: a classifier over actions, and a judge of pairs."""
+"""Heads beside the towers: a classifier over actions, and a scorer of pairs."""

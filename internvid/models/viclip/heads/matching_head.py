@@ -1,4 +1,4 @@
-"""Whether a text and a video belong together, judged by letting their tokens meet.
+"""Whether a text and a video belong together, scored by letting their tokens meet.
 
 The paper names the loss (video-text matching, §7.3) and not the head; this one is ours, see
 `docs/design/0014-fine-tuning.md`. Text tokens look at video tokens, then at one another, twice;

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from internvid.core.errors import ConfigInvalidError, OutputExistsError, StorageError
 from internvid.core.system.temporary import new_temporary
-from internvid.core.temporary import new_temporary
 from internvid.models.viclip.config import ViCLIPConfig
 from internvid.models.viclip.preprocess import Preprocessing
 from internvid.models.viclip.tokenizer import Tokenizer
