@@ -12,7 +12,7 @@ from internvid._version import __version__
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from internvid import recipes
-    from internvid.api.annotations import audit, caption, classify, embed, score
+    from internvid.api.annotations import audit, caption, classify, drop_column, embed, score
     from internvid.api.components import list_components, make_component
     from internvid.api.datasets import demo, describe, repair, show_clip, status, write_report
     from internvid.api.evaluation import evaluate
@@ -52,6 +52,7 @@ _EXPORTS = {
     "demo": "internvid.api.datasets",
     "describe": "internvid.api.datasets",
     "detect_shots": "internvid.shots.detect",
+    "drop_column": "internvid.api.annotations",
     "embed": "internvid.api.annotations",
     "evaluate": "internvid.api.evaluation",
     "list_components": "internvid.api.components",
@@ -92,6 +93,7 @@ __all__ = [
     "demo",
     "describe",
     "detect_shots",
+    "drop_column",
     "embed",
     "evaluate",
     "list_components",

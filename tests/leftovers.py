@@ -10,7 +10,8 @@ from pathlib import Path
 def leftover(path: Path) -> Path:
     """The temporary file of a process of this machine that ended while it wrote `path`."""
     code = (
-        "import sys; from pathlib import Path; from internvid.core.system.temporary import new_temporary; "
+        "import sys; from pathlib import Path; "
+        "from internvid.core.system.temporary import new_temporary; "
         "print(new_temporary(Path(sys.argv[1])))"
     )
     done = subprocess.run(

@@ -12,6 +12,7 @@ from internvid.api.datasets import DatasetLike, as_folder
 
 if TYPE_CHECKING:
     from internvid.core.contracts import Captioner, Scorer
+    from internvid.dataset.drop import Dropped
     from internvid.pipeline.annotate.annotate import ColumnSummary
     from internvid.pipeline.annotate.audit import ColumnAudit
     from internvid.pipeline.annotate.column_progress import AnnotateProgress
@@ -25,6 +26,9 @@ def caption(
     model: str | None = None,
     server: str | None = None,
     subset: str | None = None,
+    text: str | None = None,
+    redo: Sequence[str] = (),
+    retry: bool = False,
     settings: Sequence[str] = (),
     workers: int | None = None,
     progress: AnnotateProgress | None = None,
@@ -38,6 +42,9 @@ def caption(
         model: folder or hub name of its model; with a server, the name that it knows.
         server: address of an OpenAI-compatible server.
         subset: only its clips.
+        text: the text column to read, for captioners that rewrite texts.
+        redo: reasons, such as `looping` or `broken`, for which clips are captioned again.
+        retry: also clips that failed for a reason that lasts.
         settings: fields as `"field=value"`.
         workers: processes, for captioners that load no model.
         progress: shows how far the pass is.
@@ -46,17 +53,14 @@ def caption(
         InternvidError: misuse, missing weights, a server that does not answer. What was answered
             is kept.
     """
-    from internvid.pipeline.annotate.annotate import annotate
+    from internvid.pipeline.annotate.annotate import annotate_columns
+    from internvid.pipeline.annotate.jobs import ColumnRequest
 
     made = make_component("captioner", captioner, settings, model=model, server=server)
-    return annotate(
-        as_folder(dataset),
-        made,
-        name or _column_name(captioner),
-        subset=subset,
-        workers=workers,
-        progress=progress,
-    )
+    column = name or _column_name(captioner)
+    request = ColumnRequest(column, made, subset, text, redo=tuple(redo), retry=retry)
+    (summary,) = annotate_columns(as_folder(dataset), [request], workers=workers, progress=progress)
+    return summary
 
 
 def score(
@@ -68,6 +72,7 @@ def score(
     model: str | None = None,
     server: str | None = None,
     subset: str | None = None,
+    retry: bool = False,
     settings: Sequence[str] = (),
     workers: int | None = None,
     progress: AnnotateProgress | None = None,
@@ -82,6 +87,7 @@ def score(
         model: folder or hub name of its model; with a server, the name that it knows.
         server: address of an OpenAI-compatible server.
         subset: only its clips.
+        retry: also clips that failed for a reason that lasts.
         settings: fields as `"field=value"`.
         workers: processes, for scorers that load no model.
         progress: shows how far the pass is.
@@ -98,6 +104,7 @@ def score(
         name or _column_name(scorer),
         subset=subset,
         text=text,
+        retry=retry,
         workers=workers,
         progress=progress,
     )
@@ -195,6 +202,22 @@ def audit(
 
     made = None if scorer is None else make_component("scorer", scorer, settings)
     return audit_columns(as_folder(dataset), columns, made, language)
+
+
+def drop_column(dataset: DatasetLike, column: str, *, force: bool = False) -> Dropped:
+    """Remove a column under every cut; killed at any moment, the same call ends it.
+
+    Args:
+        dataset: that has the column.
+        column: a name, for the column that it means now; or `name@fingerprint`.
+        force: also where columns or subsets were made from it; such columns are stale then.
+
+    Raises:
+        MisuseError: no such column, or others were made from it.
+    """
+    from internvid.dataset.drop import drop_column as drop
+
+    return drop(as_folder(dataset), column, force=force)
 
 
 def _column_name(component: object) -> str:

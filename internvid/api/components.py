@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from internvid.core import registry
 from internvid.core.assignments import settings_of, with_values
-from internvid.core.errors import MisuseError
+from internvid.core.errors import MisuseError, ServiceError
 
 # What an assignment can give; fitted numbers and callbacks are for code.
 _ASSIGNABLE = (str, int, float, bool, tuple, type(None))
@@ -66,6 +66,7 @@ def make_component(
     *,
     model: str | None = None,
     server: str | None = None,
+    notice: Callable[[str], None] | None = None,
 ) -> Any:
     """A component by its name, or one that is given, with its model and its fields set.
 
@@ -73,8 +74,10 @@ def make_component(
         kind: see `list_components`.
         component: a name, `"module:Class"`, or an instance.
         settings: assignments as `--set` takes them: `"field=value"`.
-        model: folder or hub name of its one model; with a server, the name that it knows.
+        model: folder or hub name of its one model; with a server, the name that it knows; None
+            for the only one that the server lists.
         server: address of an OpenAI-compatible server; None for a model on this machine.
+        notice: called with a sentence where a server's only model is taken.
 
     Raises:
         ComponentUnknownError: nothing of that name.
@@ -83,11 +86,16 @@ def make_component(
     """
     made = registry.create(kind, component) if isinstance(component, str) else component
     name = component if isinstance(component, str) else type(component).__name__
-    return with_model(made, name, model, server, settings)
+    return with_model(made, name, model, server, settings, notice)
 
 
 def with_model(
-    component: Any, name: str, model: str | None, server: str | None, assignments: Iterable[str]
+    component: Any,
+    name: str,
+    model: str | None,
+    server: str | None,
+    assignments: Iterable[str],
+    notice: Callable[[str], None] | None = None,
 ) -> Any:
     """The component with its model named, then with the other assignments.
 
@@ -97,6 +105,7 @@ def with_model(
         model: folder or hub name; with a server, the name that it knows.
         server: address of a served model; None for a model on this machine.
         assignments: of `--set`.
+        notice: called with a sentence where a server's only model is taken.
 
     Raises:
         MisuseError: the component has no model, or several; or `--set` names another one.
@@ -117,11 +126,36 @@ def with_model(
             option = "--server" if path.endswith("base_url") else "--model"
             raise MisuseError(f"{option} names another model than --set does", hint="use one")
     if server is not None and not _value(made, f"{served}model"):
-        raise MisuseError(
-            "--server needs the name by which the server knows its model",
-            hint="add --model NAME",
-        )
+        return _with_its_model(made, served, notice)
     return made
+
+
+def _with_its_model(component: Any, served: str, notice: Callable[[str], None] | None) -> Any:
+    """The component with the only model that its server has.
+
+    Raises:
+        MisuseError: it has several, or does not say.
+    """
+    from internvid.captions.server.chat import listed_models
+    from internvid.captions.server.troubles import listed
+
+    address = _value(component, f"{served}base_url")
+    try:
+        names = listed_models(_value(component, served.rstrip(".")))
+    except ServiceError as error:
+        raise MisuseError(
+            f"--server needs the name by which the server knows its model: {error.message}",
+            hint="add --model NAME",
+        ) from error
+    if len(names) != 1:
+        raise MisuseError(
+            f"--server needs the name by which the server knows its model; {address} lists "
+            f"{listed(names) or 'none'}",
+            hint=f"add --model {names[0]}" if names else "add --model NAME",
+        )
+    if notice is not None:
+        notice(f"model: {names[0]}, the only one that {address} lists")
+    return with_values(component, [f"{served}model={names[0]}"])
 
 
 def _list_recipes() -> list[ComponentInfo]:

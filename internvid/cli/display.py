@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from internvid.cli.output import duration, say
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from internvid.pipeline.annotate.column_progress import AnnotateProgress
 
 _LINE_SECONDS = 10.0
+_FOR_PLANS = ("answers_kept", "cached_tokens", "kept_tokens")
 
 
 def live(
@@ -65,6 +66,11 @@ def shown_progress() -> Iterator[AnnotateProgress]:
         yield progress
 
 
+def shown_counts(counts: Mapping[str, int]) -> list[str]:
+    """What was counted, without what only plans reckon with."""
+    return [f"{name} {count}" for name, count in sorted(counts.items()) if name not in _FOR_PLANS]
+
+
 def _numbers(state: AnnotateProgress) -> str:
     if not state.asked:
         return ""
@@ -72,7 +78,7 @@ def _numbers(state: AnnotateProgress) -> str:
     if state.failed:
         parts.append(f"failed {state.failed}")
     counts = dict(state.timings.counts) if state.timings is not None else {}
-    parts += [f"{name} {count}" for name, count in sorted(counts.items())]
+    parts += shown_counts(counts)
     if state.remaining_seconds is not None:
         parts.append(f"about {duration(state.remaining_seconds)} left")
     return ", ".join(parts)

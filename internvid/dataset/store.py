@@ -17,6 +17,7 @@ from internvid.core.errors import DatasetFormatError, MisuseError
 from internvid.core.hub import HubTarget, upload_folder
 from internvid.core.system.shell import command
 from internvid.core.types import Clip, TimeSpan
+from internvid.dataset.column_views import column_statements, quoted_name
 from internvid.dataset.current import CURRENT_VIDEOS, ONE_OF_EACH_VIDEO
 from internvid.dataset.duckdb_connection import (
     create_views,

@@ -1,4 +1,4 @@
-"""Whether the rim of the picture moves with what moves inside: how a camera is distinguished from a body."""
+"""Whether the rim of the picture moves with what moves inside: a camera, or a body."""
 
 from __future__ import annotations
 

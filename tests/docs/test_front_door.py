@@ -22,6 +22,7 @@ FUNCTIONS = {
     "compare": "compare",
     "demo": "demo",
     "describe": "describe",
+    "drop": "drop_column",
     "embed": "embed",
     "evaluate": "evaluate",
     "list": "list_components",

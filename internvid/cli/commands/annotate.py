@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from internvid.api.components import make_component
-from internvid.cli.display import shown_progress
+from internvid.cli.display import shown_counts, shown_progress
 from internvid.cli.options import DatasetPath, Json, Settings, Subset, Workers
-from internvid.cli.output import duration, instant_text, put, put_json
+from internvid.cli.output import duration, instant_text, put, put_json, say
 from internvid.core import registry
 from internvid.core.errors import ConfigInvalidError, MisuseError
 
@@ -243,24 +243,38 @@ def make_requests(options: AnnotateOptions) -> list[ColumnRequest]:
 
     known = ", ".join(registry.names(options.kind))
     if not options.components:
-        raise MisuseError(
-            f"name what is to be asked: --{options.kind} NAME", hint=f"known: {known}"
-        )
+        raise MisuseError(f"name a {options.kind}: --{options.kind} NAME", hint=f"known: {known}")
     if len(options.names) > len(options.components):
-        raise MisuseError(f"--as names {len(options.names)} columns, asked are fewer")
+        raise MisuseError(
+            f"--as names {len(options.names)} columns, and there are fewer {options.kind}s"
+        )
     if len(options.components) > 1 and not (options.model is None and options.server is None):
         raise MisuseError(
-            f"--model and --server are for one {options.kind}, asked are {len(options.components)}",
+            f"--model and --server are for one {options.kind}, not {len(options.components)}",
             hint=f"name each: --set {options.components[0]}.FIELD=MODEL",
         )
     made = []
     for at, name in enumerate(options.components):
         component = make_component(
-            options.kind, name, _own(options, name), model=options.model, server=options.server
+            options.kind,
+            name,
+            _own(options, name),
+            model=options.model,
+            server=options.server,
+            notice=say,
         )
         default = name.rpartition(":")[2]
         column = options.names[at] if at < len(options.names) else default
-        made.append(ColumnRequest(column, component, options.subset, _text_of(options, component)))
+        made.append(
+            ColumnRequest(
+                column,
+                component,
+                options.subset,
+                _text_of(options, component),
+                redo=options.redo,
+                retry=options.retry,
+            )
+        )
     return made
 
 
@@ -327,15 +341,17 @@ def _put_reasons(target: Path, summary: ColumnSummary) -> None:
 
 
 def _put_summary(summary: ColumnSummary) -> None:
-    counted = [f"{summary.answered} of {summary.asked} clips asked"]
+    counted = [f"{summary.answered} of {summary.asked} clips answered"]
     if summary.failed:
         counted.append(f"{summary.failed} failed")
     if summary.carried:
         counted.append(f"{summary.carried} carried over")
     if summary.waiting:
         counted.append(f"{summary.waiting} wait for their text")
+    if summary.lasting:
+        counted.append(f"{summary.lasting} failed before for a reason that lasts (see --retry)")
     put(f"{summary.column}: {', '.join(counted)}, {duration(summary.seconds)} ({summary.key})")
-    parts = [f"{name} {count}" for name, count in summary.counts.items()]
+    parts = shown_counts(summary.counts)
     parts += [f"{name} {seconds:.1f} s" for name, seconds in summary.stages.items()]
     if parts:
         put("    " + ", ".join(parts))
@@ -355,14 +371,16 @@ def _run_plan(options: AnnotateOptions, requests: list[ColumnRequest]) -> None:
 def _put_plan(plan: ColumnPlan) -> None:
     put(f"column            {plan.key}")
     waiting = f", {plan.waiting} wait for their text" if plan.waiting else ""
-    put(f"clips             {plan.clips} to ask about, {plan.carried} carried over{waiting}")
-    put(f"tried on          {plan.tried} clips, {plan.failed} failed")
+    waiting += f", {plan.lasting} wait for --retry" if plan.lasting else ""
+    put(f"clips             {plan.clips} to annotate, {plan.carried} carried over{waiting}")
+    kept = f"; {plan.kept} answers are kept for the run" if plan.kept else ""
+    put(f"tried on          {plan.tried} clips, {plan.failed} failed{kept}")
     put(f"loading           {duration(plan.setup_seconds)}")
     put(f"a clip            {plan.seconds_per_clip:.3f} s")
     for name, seconds in plan.stages.items():
         put(f"    {name:<14}{seconds:.4f} s")
     for name, count in plan.counts.items():
-        put(f"    {name:<14}{count:g} (all: {plan.expected[name]})")
+        put(f"    {name:<14}{count:g} (still to come: {plan.expected[name]})")
     put(f"expected          {duration(plan.expected_seconds)}")
 
 
@@ -370,8 +388,14 @@ def _run_video(options: AnnotateOptions, requests: list[ColumnRequest]) -> None:
     from internvid import recipes
     from internvid.pipeline.single import annotate_video
 
-    for name, value in (("--subset", options.subset), ("--text", options.text)):
-        if value is not None:
+    wrong = {
+        "--subset": options.subset,
+        "--text": options.text,
+        "--redo": options.redo,
+        "--retry": options.retry,
+    }
+    for name, value in wrong.items():
+        if value:
             raise MisuseError(f"{name} is for a dataset, and {options.target} is a file")
     if options.plan:
         raise MisuseError("--plan is for a dataset; one video is just done")

@@ -1,4 +1,4 @@
-"""Which answered clips are requested again: those whose text is bad in a way that somebody names."""
+"""Which answered clips are annotated again: those whose text is bad in a way that is named."""
 
 from __future__ import annotations
 
