@@ -12,7 +12,7 @@ from internvid.api.datasets import DatasetLike, as_folder
 
 if TYPE_CHECKING:
     from internvid.core.contracts import Captioner, Scorer
-    from internvid.dataset.drop import Dropped
+    from internvid.dataset.answers.dropping import Dropped
     from internvid.pipeline.annotate.annotate import ColumnSummary
     from internvid.pipeline.annotate.audit import ColumnAudit
     from internvid.pipeline.annotate.column_progress import AnnotateProgress
@@ -215,7 +215,7 @@ def drop_column(dataset: DatasetLike, column: str, *, force: bool = False) -> Dr
     Raises:
         MisuseError: no such column, or others were made from it.
     """
-    from internvid.dataset.drop import drop_column as drop
+    from internvid.dataset.answers.dropping import drop_column as drop
 
     return drop(as_folder(dataset), column, force=force)
 

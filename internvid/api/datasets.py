@@ -91,7 +91,7 @@ def describe(dataset: DatasetLike, subset: str | None = None) -> dict[str, Any]:
         MisuseError: there is no such subset.
     """
     from internvid.curate.statistics import describe as describe_clips
-    from internvid.dataset.columns import column_progress
+    from internvid.dataset.answers.columns import column_progress
 
     opened = as_dataset(dataset)
     facts = describe_clips(opened, subset)

@@ -90,7 +90,7 @@ def is_file(path: Path) -> bool:
 
 def describe_hits(dataset: Dataset, hits: list[Hit]) -> list[dict[str, Any]]:
     """Spans, sources and texts of the clips that a search returned, in its order."""
-    from internvid.dataset.columns import is_text_column
+    from internvid.dataset.answers.columns import is_text_column
 
     record = dataset.record
     columns = record.columns.get(record.cut or "", {})

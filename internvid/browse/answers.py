@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from internvid.dataset.columns import column_progress, reasons_of
+from internvid.dataset.answers.columns import column_progress, reasons_of
 from internvid.dataset.store import Dataset
 
 MOST_REASONS = 8

@@ -14,6 +14,7 @@ _ROOT = "internvid."
 # Module today -> module in the release that first recorded it, both below `internvid`.
 _RECORDED = MappingProxyType(
     {
+        "dataset.answers.columns": "dataset.columns",
         "browse.column_facts": "browse.columns",
         "browse.subset_facts": "browse.subsets",
         "browse.text_facts": "browse.texts",

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from internvid.core.errors import DatasetFormatError, MisuseError
-from internvid.core.hub import HubTarget, upload_folder
+from internvid.core.hub_upload import HubTarget, upload_folder
 from internvid.core.system.shell import command
 from internvid.core.types import Clip, TimeSpan
-from internvid.dataset.column_views import column_statements, quoted_name
+from internvid.dataset.answers.column_views import column_statements, quoted_name
 from internvid.dataset.current import CURRENT_VIDEOS, ONE_OF_EACH_VIDEO
 from internvid.dataset.duckdb_connection import (
     create_views,
@@ -340,7 +340,7 @@ class Dataset:
             repo_id: `owner/name`; made if it does not exist.
             subset: only its clips.
             private: whether a repository that is made is private.
-            options: `revision`, `token`, `message`, `endpoint` of `internvid.core.hub.HubTarget`.
+            options: `revision`, `token`, `message`, `endpoint` of `HubTarget`.
 
         Returns:
             The address of the commit.

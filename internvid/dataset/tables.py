@@ -154,7 +154,8 @@ def column_schema(
     Args:
         value_type: "string", "double", "bool" or "vector" (float32 of one length).
         extras: the component's further columns, which stand after `reason`; name -> type name.
-        reads_text: its rows remember the text that they were made from (`dataset/inputs.py`).
+        reads_text: its rows remember the text that they were made from, see
+            `internvid.dataset.answers.column_inputs`.
     """
     value = pa.list_(pa.float32()) if value_type == "vector" else ARROW_TYPES[value_type]
     return pa.schema(

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from internvid.core.config import identity
 from internvid.core.errors import DatasetFormatError
-from internvid.dataset.columns import extras_of
+from internvid.dataset.answers.columns import extras_of
 from internvid.dataset.layout import (
     FORMAT_VERSION,
     SOURCES_PER_PART,
@@ -74,7 +74,7 @@ def repair(dataset: Path, known: Sequence[Recipe] = ()) -> Repair:
         )
     with layout.locked():
         try:
-            return _told(layout.read_record(), (), intact=True)
+            return _repaired(layout.read_record(), (), intact=True)
         except DatasetFormatError:
             if _is_of_another_version(layout):
                 raise
@@ -83,10 +83,10 @@ def repair(dataset: Path, known: Sequence[Recipe] = ()) -> Repair:
         if layout.record_path.exists():
             os.replace(layout.record_path, layout.root / DAMAGED)
         layout.write_record(record)
-    return _told(record, tuple(finder.notes), intact=False)
+    return _repaired(record, tuple(finder.notes), intact=False)
 
 
-def _told(record: Record, notes: tuple[str, ...], *, intact: bool) -> Repair:
+def _repaired(record: Record, notes: tuple[str, ...], *, intact: bool) -> Repair:
     columns = tuple(sorted(record.columns.get(record.cut or "", {})))
     return Repair(intact, len(record.parts), record.scan, record.cut, columns, notes)
 
@@ -124,7 +124,7 @@ class _Finder:
         elif record.cut is not None:
             record.scan = self._current("scan", scans)
         for cut in cuts:
-            columns, recipes = self._kept_columns(cut) or self._found_columns(cut)
+            columns, recipes = self._kept_columns(cut) or self._stored_columns(cut)
             if columns:
                 record.columns[cut] = columns
                 record.column_recipes |= recipes
@@ -169,9 +169,9 @@ class _Finder:
 
     def _current(self, what: str, found: Sequence[str]) -> str | None:
         """The latest one that a run says it made, or else the only one, or the newest."""
-        told = [run[what] for run in self.runs if run.get(what) in found]
-        if told or len(found) < 2:
-            return told[-1] if told else next(iter(found), None)
+        recorded = [run[what] for run in self.runs if run.get(what) in found]
+        if recorded or len(found) < 2:
+            return recorded[-1] if recorded else next(iter(found), None)
         newest = max(found, key=lambda name: _newest(self.layout.root / f"{what}s" / name))
         self.notes.append(f"no run says which {what} is the current one: {newest} is the newest")
         return newest
@@ -204,7 +204,7 @@ class _Finder:
         entries = {"columns": {cut: kept["columns"]}, "column_recipes": kept["column_recipes"]}
         return None if foreign_entry(entries) else (kept["columns"], kept["column_recipes"])
 
-    def _found_columns(self, cut: str) -> tuple[dict[str, str], dict[str, Any]]:
+    def _stored_columns(self, cut: str) -> tuple[dict[str, str], dict[str, Any]]:
         """Name -> key of the columns that have answers, of several of one name the newest."""
         keys: dict[str, list[str]] = defaultdict(list)
         for folder in sorted(self.layout.root.glob(f"cuts/{cut}/columns/*")):

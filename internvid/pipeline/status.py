@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from internvid.dataset.columns import column_progress
+from internvid.dataset.answers.columns import column_progress
 from internvid.dataset.current import count_clips, gone_videos
 from internvid.dataset.layout import Layout
 from internvid.dataset.parts import read_part

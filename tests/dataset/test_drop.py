@@ -15,7 +15,7 @@ import internvid
 from internvid.core.errors import BudgetSpentError, DatasetFormatError, MisuseError
 from internvid.curate.select import select
 from internvid.curate.selectors import Where
-from internvid.dataset.drop import drop_column
+from internvid.dataset.answers.dropping import drop_column
 from internvid.dataset.layout import Layout
 from internvid.pipeline.annotate.annotate import annotate
 from internvid.pipeline.status import read_status

@@ -160,7 +160,7 @@ def test_timeline_columns_are_described() -> None:
         assert float(Fraction(scale)) == spec.scale, name
 
 
-OPENING = [f"video/{name}.py" for name in ("probe", "still", "decode", "report")]
+OPENING = [f"video/{name}.py" for name in ("probe", "still", "decode", "timing/decode_report")]
 
 
 def test_reasons_of_failed_sources_are_described() -> None:

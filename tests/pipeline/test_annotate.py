@@ -193,7 +193,7 @@ def test_values_that_cannot_be_stored_fail_with_a_reason(data: Path) -> None:
 
 
 def _reasons(data: Path, name: str) -> list[dict[str, Any]]:
-    from internvid.dataset.columns import reasons_of
+    from internvid.dataset.answers.columns import reasons_of
 
     dataset = internvid.open(data)
     cut = dataset.record.cut or ""

@@ -119,8 +119,8 @@ def report(budgets: tuple[Budget, ...]) -> str:
     """What was used of the budget that is nearest to its limit, in words."""
     used = next((each for each in budgets if each.max_tokens or each.max_requests), budgets[-1])
     with used.changed:
-        told = [
+        spent = [
             f"{used.requests:} requests" + (f" of {used.max_requests:}" * bool(used.max_requests)),
             f"{used.tokens:} tokens" + (f" of {used.max_tokens:}" * bool(used.max_tokens)),
         ]
-    return ", ".join(told)
+    return ", ".join(spent)

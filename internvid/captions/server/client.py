@@ -234,10 +234,10 @@ class ChatClient:
             job.verdict = await self._answered(job)
         except TimeoutError:
             seconds = self._served.total_seconds
-            said = f"no answer within total_seconds={seconds:g}"
+            reason = f"no answer within total_seconds={seconds:g}"
             if job.verdict is not None and job.verdict.message:
-                said += f"; before that: {job.verdict.message}"
-            job.verdict = Verdict("fail", failure="timed_out", message=said)
+                reason += f"; before that: {job.verdict.message}"
+            job.verdict = Verdict("fail", failure="timed_out", message=reason)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001

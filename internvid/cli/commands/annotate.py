@@ -330,7 +330,7 @@ def _run_dataset(options: AnnotateOptions, requests: list[ColumnRequest]) -> Non
 
 def _put_reasons(target: Path, summary: ColumnSummary) -> None:
     """Why clips have no answer, over all runs of that column."""
-    from internvid.dataset.columns import reasons_of
+    from internvid.dataset.answers.columns import reasons_of
     from internvid.dataset.layout import Layout
 
     layout = Layout(target.absolute())

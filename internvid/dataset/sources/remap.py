@@ -107,7 +107,7 @@ def _replace(path: Path, moves: Mapping[str, str]) -> None:
 
 
 def _replace_videos(paths: Sequence[Path], moves: Mapping[str, str]) -> None:
-    """The same in the parts of `videos`, whose rows name each other.
+    """Renames in the parts of `videos`, whose rows name each other.
 
     A build that met a file at its new place called it a duplicate of the one at the old: now both
     are one, and the row says what was scanned.

@@ -91,7 +91,7 @@ class MeasuredClips:
     listed: int
 
     def beside(self, left_out: Sequence[tuple[str, str]]) -> MeasuredClips:
-        """The same clips, with what the files name and no clip could be made of as missing."""
+        """Clips, with what the files name and no clip could be made of as missing."""
         more = tuple(MissingClip(name, reason) for name, reason in left_out)
         return replace(self, missing=self.missing + more)
 

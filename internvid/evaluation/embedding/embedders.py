@@ -55,7 +55,7 @@ class Identity:
     text_positions: str = ""
 
     def describe(self) -> dict[str, Any]:
-        """As plain JSON; what is not set since it came later is left out."""
+        """The identity as plain JSON; what is not set since it came later is left out."""
         described = dataclasses.asdict(self)
         if not self.text_positions:
             del described["text_positions"]

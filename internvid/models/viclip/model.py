@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from internvid.core.errors import CheckpointMismatchError, ConfigInvalidError
-from internvid.core.hub import HubTarget, upload_folder
+from internvid.core.hub_upload import HubTarget, upload_folder
 from internvid.models.devices import choose_device
 from internvid.models.templates import ACTION_TEMPLATES, clean_text, fill_templates
 from internvid.models.viclip.config import ViCLIPConfig, find_config
@@ -158,7 +158,7 @@ class ViCLIP(nn.Module):
         Args:
             repo_id: `owner/name`; made if it does not exist. `from_pretrained` then takes it.
             private: whether a repository that is made is private.
-            options: `revision`, `token`, `message`, `endpoint` of `internvid.core.hub.HubTarget`.
+            options: `revision`, `token`, `message`, `endpoint` of `HubTarget`.
 
         Returns:
             The address of the commit.

@@ -12,7 +12,7 @@ from typing import Any
 from internvid.core.annotators import set_up
 from internvid.core.errors import BudgetSpentError, InternvidError
 from internvid.core.timings import Timings, carry_over, collecting
-from internvid.dataset.columns import column_schema_of, staged_files
+from internvid.dataset.answers.columns import column_schema_of, staged_files
 from internvid.dataset.layout import Layout, Record
 from internvid.dataset.store import Dataset
 from internvid.pipeline.annotate.column_progress import AnnotateProgress

@@ -23,9 +23,9 @@ from internvid.core.annotators import set_up, traits_of
 from internvid.core.binding import origin_of, seal
 from internvid.core.contracts import ClipView, Pick
 from internvid.core.errors import DatasetFormatError, MisuseError
-from internvid.dataset.columns import texts_of
-from internvid.dataset.generations import latest_rows
-from internvid.dataset.inputs import stale_clips
+from internvid.dataset.answers.column_inputs import stale_clips
+from internvid.dataset.answers.columns import texts_of
+from internvid.dataset.answers.generations import latest_rows
 from internvid.dataset.layout import Layout, Record
 from internvid.dataset.parts import read_part
 from internvid.dataset.picks import SCAN_PICKS, SpanPicks, StoredPicks, span_picks_index

@@ -14,9 +14,9 @@ import pyarrow as pa
 from internvid.core.contracts import Annotation
 from internvid.core.errors import InternvidError
 from internvid.core.timings import Timings, collecting, stage
-from internvid.dataset.columns import staged_files
-from internvid.dataset.generations import latest_rows
-from internvid.dataset.inputs import TEXT_DIGEST, text_digest
+from internvid.dataset.answers.column_inputs import TEXT_DIGEST, text_digest
+from internvid.dataset.answers.columns import staged_files
+from internvid.dataset.answers.generations import latest_rows
 from internvid.dataset.parts import commit_table, discard, read_part, rows_to_table
 from internvid.pipeline.annotate.rows import answer_row
 from internvid.pipeline.annotate.stream import ClipStream, ColumnJob, PartWork

@@ -16,15 +16,15 @@ from internvid.core.errors import (
     WeightsMissingError,
 )
 from internvid.core.registry import create
-from internvid.dataset.columns import is_text_column
+from internvid.dataset.answers.column_inputs import IS_STALE, text_chain
+from internvid.dataset.answers.columns import is_text_column
 from internvid.dataset.current import gone_videos
-from internvid.dataset.inputs import IS_STALE, text_chain
 from internvid.dataset.layout import Layout, Record
 from internvid.dataset.names import NAME
 from internvid.dataset.parts import read_part, read_part_schema
 from internvid.dataset.store import Dataset
 from internvid.dataset.tables import ANNOTATION_KEYS
-from internvid.pipeline.annotate.redo import asked_anew, clips_to_redo
+from internvid.pipeline.annotate.redo import clips_to_redo, with_fresh_answers
 from internvid.pipeline.annotate.stream import ColumnJob
 from internvid.pipeline.recipe import ColumnInputs, column_key
 
@@ -86,7 +86,7 @@ def column_job(
     redo: frozenset[str] = frozenset()
     if request.redo:
         redo = clips_to_redo(layout, record, key, request.redo)
-        component = asked_anew(component)
+        component = with_fresh_answers(component)
     job = ColumnJob(
         layout, record.scan, record.cut, key, component, parts, only, text,
         gone=gone,

@@ -10,8 +10,8 @@ from internvid.captions.checks.check import REASONS, can_tell_language
 from internvid.captions.requests import FAILURES
 from internvid.captions.server.config import ServedModel
 from internvid.core.errors import MisuseError
-from internvid.dataset.columns import staged_files
-from internvid.dataset.generations import latest_rows
+from internvid.dataset.answers.columns import staged_files
+from internvid.dataset.answers.generations import latest_rows
 from internvid.dataset.layout import Layout, Record
 from internvid.pipeline.annotate.audit import (
     PartPicks,
@@ -98,7 +98,7 @@ def _reasons(row: Mapping[str, Any], language: str, shared: Collection[str]) -> 
     return set(health_of(row["value"], language, shared))
 
 
-def asked_anew(component: Any) -> Any:
+def with_fresh_answers(component: Any) -> Any:
     """The component with served models that do not read kept answers; nothing else changes."""
     changes: dict[str, Any] = {}
     for field in dataclasses.fields(component):
@@ -106,5 +106,5 @@ def asked_anew(component: Any) -> Any:
         if isinstance(value, ServedModel):
             changes[field.name] = dataclasses.replace(value, cache="")
         elif field.init and dataclasses.is_dataclass(value) and not isinstance(value, type):
-            changes[field.name] = asked_anew(value)
+            changes[field.name] = with_fresh_answers(value)
     return dataclasses.replace(component, **changes) if changes else component

@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 from internvid.core.annotators import Traits, traits_of
 from internvid.core.contracts import ClipView, Pick
 from internvid.core.errors import InternvidError
-from internvid.dataset.columns import outcomes, staged_files
+from internvid.dataset.answers.column_inputs import TEXT_DIGEST, TextRow, current_texts, text_digest
+from internvid.dataset.answers.columns import outcomes, staged_files
+from internvid.dataset.answers.generations import latest_rows
 from internvid.dataset.current import current_clips
-from internvid.dataset.generations import latest_rows
-from internvid.dataset.inputs import TEXT_DIGEST, TextRow, current_texts, text_digest
 from internvid.dataset.layout import Layout
 from internvid.dataset.parts import read_part
 from internvid.dataset.picks import SCAN_PICKS, SpanPicks, StoredPicks, span_picks_index

@@ -204,7 +204,7 @@ def _is_there(folder: Path, what: dict[str, Any]) -> bool:
 
 
 def _read_places(folder: Path) -> tuple[IntArray, IntArray]:
-    """Of each clip its first picture and how many there are; where each picture begins. Mapped."""
+    """First picture and number of pictures of each clip, and where each begins; mapped arrays."""
     found = []
     path = folder / PLACES
     with path.open("rb") as file:

@@ -212,7 +212,7 @@ def forecast(
 
 
 def _flops(each: PlannedStage) -> float:
-    """Of a clip: a step, what is recomputed, and with parts the forward pass that comes first."""
+    """FLOPs of a clip: a step, what is recomputed, and with parts the forward pass before it."""
     cost = each.cost
     first = cost.vision + cost.text if each.parts > 1 else 0.0
     return cost.train + cost.recomputed + first

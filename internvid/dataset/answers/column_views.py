@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from internvid.dataset.columns import column_schema_of, extras_of
+from internvid.dataset.answers.column_inputs import IS_STALE, TEXT_DIGEST, stale_columns, text_chain
+from internvid.dataset.answers.columns import column_schema_of, extras_of
 from internvid.dataset.duckdb_connection import column_view
-from internvid.dataset.inputs import IS_STALE, TEXT_DIGEST, stale_columns, text_chain
 from internvid.dataset.layout import Layout, Record
 
 

@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from internvid.dataset.generations import latest_rows
+from internvid.dataset.answers.generations import latest_rows
 from internvid.dataset.layout import Layout, Record
 
 TEXT_DIGEST = "text_digest"

@@ -8,9 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from internvid.dataset.answers.column_inputs import TEXT_DIGEST, stale_clips
+from internvid.dataset.answers.generations import latest_rows
 from internvid.dataset.current import current_clips, gone_videos
-from internvid.dataset.generations import latest_rows
-from internvid.dataset.inputs import TEXT_DIGEST, stale_clips
 from internvid.dataset.layout import Layout, Record
 from internvid.dataset.parts import read_part_schema
 from internvid.dataset.tables import ANNOTATION_KEYS

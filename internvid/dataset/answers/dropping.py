@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from internvid.core.errors import MisuseError
-from internvid.dataset.inputs import text_chain
+from internvid.dataset.answers.column_inputs import text_chain
 from internvid.dataset.layout import Layout, Record
 from internvid.dataset.parts import discard, reading_part, storage_errors
 from internvid.dataset.subset_files import subset_facts, subset_names
