@@ -13,16 +13,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from internvid.core.errors import ConfigInvalidError
+from internvid.evaluation.benchmarks.choosing import MSRVTTChoice, MultipleChoice
+from internvid.evaluation.benchmarks.multilabel import (
+    FineTunedCharades,
+    ZeroShotCharades,
+    average_precisions,
+)
 from internvid.evaluation.benchmarks.retrieval import (
     ActivityNet,
     CharadesSTA,
     YouCook2,
     ZeroShotRetrieval,
 )
-from internvid.evaluation.choosing import MSRVTTChoice, MultipleChoice
 from internvid.evaluation.embedding.embed_clips import Run
 from internvid.evaluation.embedding.embedders import Frames, Identity, Vectors
-from internvid.evaluation.multilabel import FineTunedCharades, ZeroShotCharades, average_precisions
 from tests.evaluation.colours import COLOURS, ColourEmbedder, change, film
 
 
