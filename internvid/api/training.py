@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from internvid.core.assignments import with_values
 from internvid.core.errors import MisuseError, OutputExistsError
+from internvid.core.system.launched import is_first_process
 
 if TYPE_CHECKING:
     from internvid.training.compare.compare import Comparison
@@ -224,7 +225,7 @@ def open_clips(
         raise MisuseError("annotation files have no subsets", hint="leave --subset out")
     lists, folders, tests = ([Path(each) for each in some] for some in (data, videos, held_out))
     opened = open_listed(recipe, lists, folders, tests, cache)
-    if opened.missing and notice is not None and int(os.environ.get("RANK", "0")) == 0:
+    if opened.missing and notice is not None and is_first_process():
         notice(f"{opened.missing} of {opened.listed} listed clips are not there or have no text")
     return opened.source
 
