@@ -31,10 +31,10 @@ from internvid.training.heads.open_heads import FineTuneRecipe, MatchingRecipe
 from internvid.training.loop import train
 from internvid.training.recipes import pretraining as recipes
 from internvid.training.recipes.recipe import (
-    Stage,
     DataRecipe,
     LoopRecipe,
     ModelRecipe,
+    Stage,
     StartRecipe,
 )
 from internvid.training.views.views import ViewRecipe
