@@ -1,15 +1,18 @@
-"""Streams of items: cut into batches, and prepared ahead by threads."""
+"""Streams of items: cut into batches, prepared ahead by threads; values that threads share."""
 
 from __future__ import annotations
 
+import functools
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
-from typing import TypeVar
+from typing import TypeVar, TypeVarTuple
 
 T = TypeVar("T")
 U = TypeVar("U")
+Key = TypeVarTuple("Key")
 
 
 def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -51,3 +54,26 @@ def prepared(
         finally:
             for _, made in waiting:
                 made.cancel()
+
+
+def cached_for_threads(most: int) -> Callable[[Callable[[*Key], T]], Callable[[*Key], T]]:
+    """A function whose last results are kept; of threads that want the same one, one computes it.
+
+    `functools.lru_cache` alone lets each of them compute it. Calls of one function wait for one
+    another.
+
+    Args:
+        most: results kept, those used last. Arguments are hashable, and given by place.
+    """
+
+    def decorate(function: Callable[[*Key], T]) -> Callable[[*Key], T]:
+        cached, lock = functools.lru_cache(maxsize=most)(function), threading.Lock()
+
+        @functools.wraps(function)
+        def call(*arguments: *Key) -> T:
+            with lock:
+                return cached(*arguments)
+
+        return call
+
+    return decorate
