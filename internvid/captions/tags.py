@@ -25,13 +25,13 @@ from internvid.captions.requests import (
     checked_answer,
     lasting_reasons,
     picks_per_second,
-    spread,
 )
 from internvid.captions.server.chat import check_served
 from internvid.captions.server.config import ServedModel
 from internvid.core.config import file_field
 from internvid.core.contracts import Annotation, ClipView
 from internvid.core.errors import ConfigInvalidError
+from internvid.core.sequences import spread
 from internvid.core.system.imports import import_named
 
 if TYPE_CHECKING:

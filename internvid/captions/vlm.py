@@ -90,7 +90,7 @@ class VlmCaptioner:
         pending = PendingRequests()
 
         def question(view: ClipView) -> Request | Annotation:
-            picks = spread_in_time(view, self.frames)
+            picks = nearest_to_middles(view, self.frames)
             if not picks:
                 return Annotation(view.clip.clip_id, None, "failed", "no_picks")
             return ask_about(view.clip.clip_id, picks, self.prompt)
@@ -116,7 +116,7 @@ class VlmCaptioner:
         return VisionChat(self.local.checkpoint(), self.maximum_tokens, is_video=True)
 
 
-def spread_in_time(view: ClipView, frames: int) -> list[Pick]:
+def nearest_to_middles(view: ClipView, frames: int) -> list[Pick]:
     """For each of so many equal stretches of the clip the pick nearest to its middle, each once."""
     picks = list(view.picks)
     if len(picks) <= frames:

@@ -9,7 +9,8 @@ from typing import ClassVar
 from internvid.core.config import file_field, setting, weights_field
 from internvid.core.contracts import Annotation, ClipView
 from internvid.core.errors import ConfigInvalidError
-from internvid.scores.pictures import Shown, answers, spread
+from internvid.core.sequences import spread
+from internvid.scores.pictures import Shown, answers
 from internvid.scores.similarity import CLIP_L14, check_sizes, encoder_of
 
 

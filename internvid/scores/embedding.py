@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 from internvid.core.config import setting, weights_field
 from internvid.core.contracts import Annotation, ClipView, Needs
-from internvid.scores.pictures import Shown, answers, spread
+from internvid.core.sequences import spread
+from internvid.scores.pictures import Shown, answers
 from internvid.scores.similarity import check_sizes, encoder_of
 
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, ClassVar
 from internvid.core.config import setting, weights_field
 from internvid.core.contracts import Annotation, ClipView
 from internvid.core.errors import DependencyMissingError
+from internvid.core.sequences import spread
 from internvid.models.onnx_classifier import (
     OPEN_NSFW,
     OnnxClassifier,
     installed_open_nsfw,
     is_onnx,
 )
-from internvid.scores.pictures import Shown, answers, spread
+from internvid.scores.pictures import Shown, answers
 from internvid.scores.similarity import check_sizes
 
 if TYPE_CHECKING:

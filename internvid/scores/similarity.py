@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 from internvid.core.config import setting, weights_field
 from internvid.core.contracts import Annotation, ClipView, Needs, Pick
 from internvid.core.errors import ConfigInvalidError
-from internvid.scores.pictures import PictureScorer, Shown, answers, spread
+from internvid.core.sequences import spread
+from internvid.scores.pictures import PictureScorer, Shown, answers
 
 if TYPE_CHECKING:
     from internvid.models.dual_encoder import ClipEncoder

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from internvid.core.config import setting, weights_field
 from internvid.core.contracts import Annotation, ClipView
 from internvid.core.errors import ConfigInvalidError, InternvidError, VideoError
+from internvid.core.system.streams import MODEL_ERRORS
 from internvid.core.types import TimeSpan
 from internvid.models.speech import Hearing
 from internvid.scores.cues import Line
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 SOURCES = ("auto", "subtitles", "speech")
 WINDOW_SECONDS = 30.0
-# What CTranslate2, torch and transformers raise for a sound that a model cannot take.
-_MODEL_ERRORS = (RuntimeError, ValueError, IndexError, TypeError, AttributeError, KeyError)
 # Failures without one success that show that the model itself is at fault, not a video.
 _MOST_FAILURES, _MOST_VIDEOS = 8, 3
 
@@ -135,7 +134,7 @@ class _Listener:
         """
         try:
             lines = self.recogniser.listen(sound)
-        except _MODEL_ERRORS as error:
+        except MODEL_ERRORS as error:
             self.failures += 1
             self.failed_videos.add(video_id)
             is_hopeless = self.failures >= _MOST_FAILURES
