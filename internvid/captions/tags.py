@@ -7,7 +7,7 @@ labels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -28,6 +28,7 @@ from internvid.captions.requests import (
 )
 from internvid.captions.server.chat import check_served
 from internvid.captions.server.config import ServedModel
+from internvid.core.annotators import bare_paths
 from internvid.core.config import file_field
 from internvid.core.contracts import Annotation, ClipView
 from internvid.core.errors import ConfigInvalidError
@@ -68,6 +69,7 @@ class TagsCaptioner:
     """
 
     version: ClassVar[int] = 2
+    other_paths: ClassVar[Mapping[str, tuple[str, ...]]] = bare_paths("local")
     extras: ClassVar[dict[str, str]] = {"lines": "list<string>"}
     per_second: float = 1.0
     most_pictures: int = 32

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from internvid.core.annotators import NESTED_PATHS
 from internvid.core.config import setting, weights_field
 from internvid.core.contracts import Annotation, ClipView
 from internvid.core.errors import DependencyMissingError
@@ -16,8 +17,8 @@ from internvid.models.onnx_classifier import (
     installed_open_nsfw,
     is_onnx,
 )
+from internvid.scores.local_model import check_sizes, checkpoint_of
 from internvid.scores.pictures import Shown, answers
-from internvid.scores.similarity import check_sizes
 
 if TYPE_CHECKING:
     from internvid.models.classifier import ImageClassifier
@@ -40,6 +41,7 @@ class SafetyScorer:
     """
 
     version: ClassVar[int] = 1
+    other_paths: ClassVar[Mapping[str, tuple[str, ...]]] = NESTED_PATHS
     model: str = weights_field("Falconsai/nsfw_image_detection")
     unsafe: tuple[str, ...] = ("nsfw",)
     frames: int = 4
@@ -83,8 +85,5 @@ class SafetyScorer:
         if is_onnx(self.model):
             return OnnxClassifier(self.model, self.device)
         from internvid.models.classifier import ImageClassifier
-        from internvid.models.pretrained import Checkpoint
 
-        return ImageClassifier(
-            Checkpoint(self.model, self.device, self.dtype, download=self.download)
-        )
+        return ImageClassifier(checkpoint_of(self))
