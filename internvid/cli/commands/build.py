@@ -41,12 +41,13 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Render a few synthetic videos, build a dataset from them and write its report."""
-    from internvid import api
+    from internvid.api.datasets import demo as make_demo
+    from internvid.api.datasets import write_report
 
     say(f"rendering the synthetic world (seed {seed}) into {folder / 'videos'}")
     with _shown_progress() as progress:
-        summary = api.datasets.demo(folder, seed=seed, workers=workers, progress=progress)
-    _put_summary(summary, api.datasets.write_report(summary.dataset), as_json=as_json)
+        summary = make_demo(folder, seed=seed, workers=workers, progress=progress)
+    _put_summary(summary, write_report(summary.dataset), as_json=as_json)
 
 
 def build(

@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,9 +17,8 @@ from internvid.dataset.store import Dataset, open_dataset
 from internvid.training.data.stored_picks import PickSource, pack_picks
 
 
-@dataclass(frozen=True)
-class ClipItem:
-    """One clip as `ClipDataset` gives it.
+class ClipItem(NamedTuple):
+    """One clip as `ClipDataset` gives it; a `DataLoader` makes a `ClipItem` of a whole batch.
 
     Attributes:
         clip_id: which clip.
@@ -38,6 +36,9 @@ class ClipDataset(torch.utils.data.Dataset[ClipItem]):
 
     Frames are the dataset's picks (small JPEG pictures, about two a second), so no video is
     opened. They are packed once into a folder from which worker processes read at random.
+
+    PyTorch's `DataLoader` puts the items together where each has a text. For clips without one,
+    give it a `collate_fn`, or choose a subset `where "measured is not null"`.
 
     Args:
         dataset: a dataset, or the folder of one.
