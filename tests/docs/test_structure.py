@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -105,33 +105,3 @@ def test_no_component_is_looked_up_to_dodge_an_import() -> None:
         and all(isinstance(argument.value, str) for argument in call.args)  # type: ignore[attr-defined]
     ]
     assert [place for place in dodges if "jpegs" not in place] == []
-
-
-def unimported(tree: ast.Module, modules: Collection[str]) -> list[str]:
-    """Modules reached as attributes of their package, which works only once they are imported.
-
-    A type checker lets `from internvid import api; api.datasets.demo()` through.
-    """
-    packages = {
-        alias.asname or alias.name: f"{node.module}.{alias.name}"
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-        if f"{node.module}.{alias.name}" in modules
-    }
-    reached = {
-        f"{packages[node.value.id]}.{node.attr}"
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute)
-        and isinstance(node.value, ast.Name)
-        and node.value.id in packages
-    }
-    return sorted(reached & set(modules))
-
-
-def test_no_module_is_reached_before_it_is_imported() -> None:
-    modules = {module_of(path) for path in SOURCES}
-    for path in SOURCES:
-        assert unimported(ast.parse(path.read_text("utf-8")), modules) == [], path
-    seen = unimported(ast.parse("from internvid import api\napi.datasets.demo()"), modules)
-    assert seen == ["internvid.api.datasets"]

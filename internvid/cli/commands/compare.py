@@ -45,7 +45,7 @@ def compare(
     ] = None,
     seconds: Annotated[
         Optional[float],
-        typer.Option(help="Training seconds of each model, turned into equal steps."),
+        typer.Option(help="Training time of each model in seconds, converted to equal steps."),
     ] = None,
     seeds: Annotated[
         str,
@@ -53,7 +53,7 @@ def compare(
     ] = "0,1",
     held_out: Annotated[
         float,
-        typer.Option("--held-out", help="Share of the source videos that are kept for measuring."),
+        typer.Option("--held-out", help="Share of the source videos held out for evaluation."),
     ] = 0.2,
     benchmarks: Annotated[
         Optional[list[str]],

@@ -37,8 +37,9 @@ class ClipDataset(torch.utils.data.Dataset[ClipItem]):
     Frames are the dataset's picks (small JPEG pictures, about two a second), so no video is
     opened. They are packed once into a folder from which worker processes read at random.
 
-    PyTorch's `DataLoader` puts the items together where each has a text. For clips without one,
-    give it a `collate_fn`, or choose a subset `where "measured is not null"`.
+    PyTorch's `DataLoader` makes batches of items that all have a text and frames of one size. For
+    clips without a text choose a subset with `where "measured is not null"`; where videos differ in
+    size give a `transform` that resizes frames.
 
     Args:
         dataset: a dataset, or the folder of one.
