@@ -23,6 +23,14 @@ Settings = Annotated[
         help="Change one setting; may be repeated. internvid list shows what can be set.",
     ),
 ]
+TrainSettings = Annotated[
+    Optional[list[str]],
+    typer.Option(
+        "--set",
+        metavar="PATH=VALUE",
+        help="Change one setting of the training recipe, e.g. loop.steps=100; may be repeated.",
+    ),
+]
 Device = Annotated[str, typer.Option(help="Device of the model: auto, cpu, cuda, cuda:1, mps.")]
 Context = Annotated[
     Optional[int],

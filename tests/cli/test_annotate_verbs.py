@@ -216,7 +216,7 @@ def test_embed_and_classify_with_a_video_model(
         (["caption", "data", "--captioner", "nope"], "no captioner 'nope'"),
         (["score", "data"], "--scorer NAME"),
         (["score", "data", "words", "--scorer", "hash"], "is for one video"),
-        (["score", "data", "--scorer", "hash", "--as", "a", "--as", "b"], "there are fewer scorers"),
+        (["score", "data", "--scorer", "hash", "--as", "a", "--as", "b"], "fewer scorers"),
         (["score", "data", "--scorer", "hash", "--set", "nope=1"], "no field 'nope'"),
         (["score", "data", "--scorer", "hash", "--as", "clip_id"], "have a column"),
         (["score", "data", "--scorer", "hash", "--subset", "nope"], "no subset"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from internvid.cli.options import Json, Settings
+from internvid.cli.options import Json, TrainSettings
 from internvid.cli.output import put, put_json, say, table
 from internvid.core.errors import ConfigInvalidError, MisuseError
 
@@ -64,7 +64,7 @@ def compare(
     metric: Annotated[
         str, typer.Option(help="Metric that decides which is better.")
     ] = "mean_recall",
-    assignments: Settings = None,
+    assignments: TrainSettings = None,
     output: Annotated[
         Path,
         typer.Option("--output", "-o", metavar="FOLDER", help="Folder of the runs and results."),
