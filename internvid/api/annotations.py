@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from internvid.api.components import make_component
 from internvid.api.datasets import DatasetLike, as_folder
+from internvid.dataset.store import layout_to_write
 
 if TYPE_CHECKING:
     from internvid.core.contracts import Captioner, Scorer
@@ -59,7 +60,7 @@ def caption(
     made = make_component("captioner", captioner, settings, model=model, server=server)
     column = name or _column_name(captioner)
     request = ColumnRequest(column, made, subset, text, redo=tuple(redo), retry=retry)
-    (summary,) = annotate_columns(as_folder(dataset), [request], workers=workers, progress=progress)
+    (summary,) = annotate_columns(dataset, [request], workers=workers, progress=progress)
     return summary
 
 
@@ -99,7 +100,7 @@ def score(
 
     made = make_component("scorer", scorer, settings, model=model, server=server)
     return annotate(
-        as_folder(dataset),
+        dataset,
         made,
         name or _column_name(scorer),
         subset=subset,
@@ -217,7 +218,8 @@ def drop_column(dataset: DatasetLike, column: str, *, force: bool = False) -> Dr
     """
     from internvid.dataset.answers.dropping import drop_column as drop
 
-    return drop(as_folder(dataset), column, force=force)
+    with layout_to_write(dataset):
+        return drop(as_folder(dataset), column, force=force)
 
 
 def _column_name(component: object) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,9 +18,8 @@ from internvid.dataset.store import Dataset, open_dataset
 from internvid.training.data.stored_picks import PickSource, pack_picks
 
 
-@dataclass(frozen=True)
-class ClipItem:
-    """One clip as `ClipDataset` gives it.
+class ClipItem(NamedTuple):
+    """One clip as `ClipDataset` gives it; a `DataLoader` makes a `ClipItem` of a whole batch.
 
     Attributes:
         clip_id: which clip.
@@ -39,6 +37,10 @@ class ClipDataset(torch.utils.data.Dataset[ClipItem]):
 
     Frames are the dataset's picks (small JPEG pictures, about two a second), so no video is
     opened. They are packed once into a folder from which worker processes read at random.
+
+    PyTorch's `DataLoader` makes batches of items that all have a text and frames of one size. For
+    clips without a text choose a subset with `where "measured is not null"`; where videos differ in
+    size give a `transform` that resizes frames.
 
     Args:
         dataset: a dataset, or the folder of one.
