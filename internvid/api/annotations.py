@@ -11,6 +11,7 @@ from internvid.api.components import make_component
 from internvid.api.datasets import DatasetLike, as_folder
 from internvid.core.errors import ConfigInvalidError
 from internvid.core.several import several
+from internvid.dataset.store import layout_to_write
 
 if TYPE_CHECKING:
     from internvid.core.contracts import Captioner, Scorer
@@ -61,7 +62,7 @@ def caption(
     made = make_component("captioner", captioner, settings, model=model, server=server)
     column = name or _column_name(captioner)
     request = ColumnRequest(column, made, subset, text, redo=tuple(several(redo)), retry=retry)
-    (summary,) = annotate_columns(as_folder(dataset), [request], workers=workers, progress=progress)
+    (summary,) = annotate_columns(dataset, [request], workers=workers, progress=progress)
     return summary
 
 
@@ -101,7 +102,7 @@ def score(
 
     made = make_component("scorer", scorer, settings, model=model, server=server)
     return annotate(
-        as_folder(dataset),
+        dataset,
         made,
         name or _column_name(scorer),
         subset=subset,
@@ -223,7 +224,8 @@ def drop_column(dataset: DatasetLike, column: str, *, force: bool = False) -> Dr
     """
     from internvid.dataset.answers.dropping import drop_column as drop
 
-    return drop(as_folder(dataset), column, force=force)
+    with layout_to_write(dataset):
+        return drop(as_folder(dataset), column, force=force)
 
 
 def _column_name(component: object) -> str:

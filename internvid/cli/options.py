@@ -23,12 +23,18 @@ Settings = Annotated[
         help="Change one setting; may be repeated. internvid list shows what can be set.",
     ),
 ]
+TrainSettings = Annotated[
+    Optional[list[str]],
+    typer.Option(
+        "--set",
+        metavar="PATH=VALUE",
+        help="Change one setting of the training recipe, e.g. loop.steps=100; may be repeated.",
+    ),
+]
 Device = Annotated[str, typer.Option(help="Device of the model: auto, cpu, cuda, cuda:1, mps.")]
 Context = Annotated[
     Optional[int],
-    typer.Option(
-        min=3, help="Tokens read of each text, e.g. for paragraphs; default: the model's own."
-    ),
+    typer.Option(min=3, help="Number of tokens to read of each text; default: the model's own."),
 ]
 Preprocessing = Annotated[
     str, typer.Option(help="How frames are resized and normalised; default: the model's own.")
@@ -38,7 +44,7 @@ Types = Annotated[
     typer.Option(
         "--type",
         metavar="COLUMN=TYPE",
-        help="Type of a metadata column of a table of sources, e.g. views=bigint.",
+        help="Type of a metadata column in a table of sources, e.g. views=bigint.",
     ),
 ]
 Moved = Annotated[

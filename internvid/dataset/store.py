@@ -54,6 +54,10 @@ class Dataset:
     that has changed since: such values are joined to no clip). Clips
     of videos that no source is any more are in neither view of clips. What a build is just adding
     is in none until its part is whole.
+
+    It shows the folder as it was when opened. `internvid.caption`, `score`, `embed`, `annotate` and
+    `drop_column` call `refresh` on a dataset that they are given; for what other processes wrote,
+    call it yourself.
     """
 
     layout: Layout
@@ -107,6 +111,16 @@ class Dataset:
             connection = open_locked(self._files(), [self.layout.subset("any").parent])
             create_views(connection, views)
         return connection
+
+    def refresh(self) -> None:
+        """Read again what the folder holds: columns, videos and cuts written since it was opened.
+
+        Raises:
+            DatasetFormatError: there is no dataset any more, or one this program cannot read.
+        """
+        object.__setattr__(self, "record", self.layout.read_record())
+        for name in ("connection", "video_columns"):
+            self.__dict__.pop(name, None)
 
     def unlocked(self) -> duckdb.DuckDBPyConnection:
         """A new in-memory DuckDB with the same views, for statements of your own.
@@ -404,3 +418,19 @@ def open_dataset(path: str | os.PathLike[str]) -> Dataset:
     """
     layout = Layout(Path(path).absolute())
     return Dataset(layout, layout.read_record())
+
+
+@contextmanager
+def layout_to_write(dataset: Dataset | str | os.PathLike[str]) -> Iterator[Layout]:
+    """The layout of a dataset, for a block that writes to it; refreshes an open dataset after it.
+
+    Raises:
+        DatasetFormatError: the folder holds no dataset, or one this program cannot read.
+    """
+    layout = dataset.layout if isinstance(dataset, Dataset) else Layout(Path(dataset).absolute())
+    layout.read_record()  # a folder that is no dataset stays as it is
+    try:
+        yield layout
+    finally:
+        if isinstance(dataset, Dataset):
+            dataset.refresh()

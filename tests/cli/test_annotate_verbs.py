@@ -41,7 +41,7 @@ def test_caption_then_score_then_audit(data: Path, capsys: Capture) -> None:
     clips = internvid.open(data).clips().num_rows
     code, out, err = spoken(capsys, "caption", data, "--captioner", "echo", "--workers", 1)
     assert code == 0
-    assert f"echo: {clips} of {clips} clips asked" in out
+    assert f"echo: {clips} of {clips} clips answered" in out
     assert "captioning (echo)" in err
     again = read_json(capsys, "caption", data, "--captioner", "echo")
     assert [row["asked"] for row in again] == [0]
@@ -216,7 +216,7 @@ def test_embed_and_classify_with_a_video_model(
         (["caption", "data", "--captioner", "nope"], "no captioner 'nope'"),
         (["score", "data"], "--scorer NAME"),
         (["score", "data", "words", "--scorer", "hash"], "is for one video"),
-        (["score", "data", "--scorer", "hash", "--as", "a", "--as", "b"], "asked are fewer"),
+        (["score", "data", "--scorer", "hash", "--as", "a", "--as", "b"], "fewer scorers"),
         (["score", "data", "--scorer", "hash", "--set", "nope=1"], "no field 'nope'"),
         (["score", "data", "--scorer", "hash", "--as", "clip_id"], "have a column"),
         (["score", "data", "--scorer", "hash", "--subset", "nope"], "no subset"),
@@ -324,7 +324,7 @@ def test_a_damaged_part_is_named(data: Path, capsys: Capture) -> None:
     path.unlink()
     code, out, _ = spoken(capsys, "caption", data, "--captioner", "echo")
     assert code == 0
-    assert "clips asked" in out
+    assert "clips answered" in out
 
 
 @pytest.mark.parametrize("name", ["value", "clips", "c0", "hours", "select", "described2"])

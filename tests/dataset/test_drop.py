@@ -108,7 +108,8 @@ def test_misuse_is_told(data: Path, tmp_path: Path) -> None:
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from internvid.dataset import drop, layout
+from internvid.dataset import layout
+from internvid.dataset.answers import dropping as drop
 
 left = [int(sys.argv[2])]
 

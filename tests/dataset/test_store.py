@@ -137,3 +137,19 @@ def test_every_file_name_survives_as_a_uri(name: bytes) -> None:
     uri = path_to_uri(path)
     uri.encode("utf-8")
     assert os.fsencode(uri_to_path(uri)) == os.fsencode(path)
+
+
+def test_an_open_dataset_shows_the_columns_that_it_is_given(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    data = internvid.open_dataset(shutil.copytree(dataset.root, tmp_path / "data"))
+    watcher = internvid.open_dataset(data.root)
+    assert "echo" not in data.clips().column_names
+    internvid.caption(data, "echo", workers=1)
+    internvid.score(data, "hash", workers=1)
+    assert {"echo", "hash"} <= set(data.clips().column_names)
+    assert "echo" not in watcher.clips().column_names
+    watcher.refresh()
+    assert watcher.clips().equals(data.clips())
+    internvid.drop_column(data, "hash")
+    assert "hash" not in data.clips().column_names

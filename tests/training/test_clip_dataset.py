@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -74,3 +75,15 @@ def test_a_dataset_is_a_sized_iterable_of_clips(dataset: Dataset) -> None:
     rows = dataset.clips().to_pylist()
     assert [clip.clip_id for clip in listed] == [row["clip_id"] for row in rows]
     assert [clip.span.end_seconds for clip in listed] == [row["end_seconds"] for row in rows]
+
+
+def test_a_loader_puts_captioned_clips_together(dataset: Dataset, tmp_path: Path) -> None:
+    opened = internvid.open_dataset(shutil.copytree(dataset.root, tmp_path / "data"))
+    internvid.caption(opened, "echo", workers=1)
+    internvid.select(opened, internvid.Where("echo is not null"), "captioned")
+    pack = tmp_path / "pack"
+    clips = internvid.ClipDataset(opened, "echo", subset="captioned", frames=2, cache=pack)
+    (batch, *_) = DataLoader(clips, batch_size=2)
+    assert isinstance(batch, ClipItem)
+    assert batch.frames.shape[:2] == (2, 2)
+    assert list(batch.text) == [clips[at].text for at in range(2)]

@@ -52,7 +52,7 @@ Plan = Annotated[
 ]
 Retry = Annotated[
     bool,
-    typer.Option("--retry", help="Also try clips again whose failure would happen again."),
+    typer.Option("--retry", help="Also retry clips that failed for a lasting reason."),
 ]
 Requests = Annotated[
     int,
@@ -110,7 +110,7 @@ def caption(
         Optional[str],
         typer.Option(
             metavar="REASONS",
-            help="Caption clips again whose text has one of these problems, "
+            help="Caption again the clips whose text has one of these problems, "
             "e.g. looping,refused,broken; internvid audit finds them.",
         ),
     ] = None,
@@ -149,7 +149,7 @@ def score(
     target: Target,
     words: Annotated[
         Optional[str],
-        typer.Argument(metavar="[TEXT]", help="With one video: text to compare its clips with."),
+        typer.Argument(metavar="TEXT", help="With one video: text to compare its clips with."),
     ] = None,
     scorer: Annotated[
         Optional[list[str]],

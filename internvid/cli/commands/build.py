@@ -34,27 +34,27 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     folder: Annotated[
-        Path, typer.Argument(help="Folder for the rendered videos and the dataset.")
+        Path,
+        typer.Argument(metavar="FOLDER", help="Folder for the rendered videos and the dataset."),
     ] = Path("demo"),
     seed: Annotated[int, typer.Option(help="Random seed of the rendered videos.")] = 0,
     workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """Render a few synthetic videos, build a dataset from them and write its report."""
-    from internvid.api.datasets import demo as build_demo
-    from internvid.api.datasets import write_report
+    from internvid.api import datasets
 
     say(f"rendering the synthetic world (seed {seed}) into {folder / 'videos'}")
     with _shown_progress() as progress:
-        summary = build_demo(folder, seed=seed, workers=workers, progress=progress)
-    _put_summary(summary, write_report(summary.dataset), as_json=as_json)
+        summary = datasets.demo(folder, seed=seed, workers=workers, progress=progress)
+    _put_summary(summary, datasets.write_report(summary.dataset), as_json=as_json)
 
 
 def build(
     videos: Annotated[
         list[str],
         typer.Argument(
-            metavar="VIDEOS...",
+            metavar="VIDEOS",
             help="Video files, folders, glob patterns, or tables with a uri column.",
         ),
     ],
@@ -76,7 +76,7 @@ def build(
     types: Types = None,
     moved: Moved = None,
     retry: Annotated[
-        bool, typer.Option("--retry", help="Also try sources again that failed before.")
+        bool, typer.Option("--retry", help="Also retry sources that failed before.")
     ] = False,
     plan: Annotated[
         bool, typer.Option("--plan", help="Estimate time and disk space; build nothing.")

@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
 def classify(
     video: VideoPath,
     labels: Annotated[
-        str, typer.Option(help="Class names with commas between them, or a file with one a line.")
+        str, typer.Option(help="Comma-separated class names, or a file with one name per line.")
     ],
     model: Annotated[str, typer.Option(help="A ViCLIP checkpoint, or a CLIP or SigLIP model.")],
     top: Annotated[int, typer.Option(min=1, help="Number of labels to print for each clip.")] = 3,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from internvid.cli.options import Json, Settings
+from internvid.cli.options import Json, TrainSettings
 from internvid.cli.output import put, put_json, say, table
 from internvid.core.errors import ConfigInvalidError, MisuseError
 
@@ -45,7 +45,7 @@ def compare(
     ] = None,
     seconds: Annotated[
         Optional[float],
-        typer.Option(help="Training seconds of each model, turned into equal steps."),
+        typer.Option(help="Training time of each model in seconds, converted to equal steps."),
     ] = None,
     seeds: Annotated[
         str,
@@ -53,7 +53,7 @@ def compare(
     ] = "0,1",
     held_out: Annotated[
         float,
-        typer.Option("--held-out", help="Share of the source videos that are kept for measuring."),
+        typer.Option("--held-out", help="Share of the source videos held out for evaluation."),
     ] = 0.2,
     benchmarks: Annotated[
         Optional[list[str]],
@@ -64,7 +64,7 @@ def compare(
     metric: Annotated[
         str, typer.Option(help="Metric that decides which is better.")
     ] = "mean_recall",
-    assignments: Settings = None,
+    assignments: TrainSettings = None,
     output: Annotated[
         Path,
         typer.Option("--output", "-o", metavar="FOLDER", help="Folder of the runs and results."),

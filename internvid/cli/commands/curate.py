@@ -18,16 +18,20 @@ def register(app: typer.Typer) -> None:
 
 def select(
     dataset: DatasetPath,
-    selector: Annotated[str, typer.Argument(help="where, random, or module:Class.")],
+    selector: Annotated[
+        str, typer.Argument(metavar="SELECTOR", help="where, random, or module:Class.")
+    ],
     argument: Annotated[
         Optional[str],
         typer.Argument(
-            metavar="[CONDITION|COUNT]",
+            metavar="CONDITION|COUNT",
             help="where: an SQL condition over all columns. random: the number of clips.",
         ),
     ] = None,
-    name: Annotated[str, typer.Option("--as", metavar="NAME", help="Name of the subset.")] = "",
-    seed: Annotated[Optional[int], typer.Option(help="Random seed.")] = None,
+    name: Annotated[
+        str, typer.Option("--as", metavar="NAME", help="Name of the subset; needed.")
+    ] = "",
+    seed: Annotated[Optional[int], typer.Option(help="Seed of the selector random.")] = None,
     assignments: Settings = None,
     as_json: Json = False,
 ) -> None:

@@ -29,7 +29,7 @@ def drop(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Remove a column of captions, scores or vectors, for example of a failed try."""
+    """Remove a column of captions, scores or vectors, for example one of a failed attempt."""
     from internvid.api.annotations import drop_column
 
     done = drop_column(dataset, column, force=force)

@@ -45,7 +45,7 @@ def evaluate(
     ] = None,
     annotations: Annotated[
         Optional[list[Path]],
-        typer.Option(help="Annotation file of the benchmark; repeat it where there are two."),
+        typer.Option(help="Annotation file of the benchmark; may be repeated."),
     ] = None,
     protocol: Annotated[
         Optional[str], typer.Option(help="Protocol of zero-shot recognition: reference, or clip.")
@@ -62,7 +62,10 @@ def evaluate(
     preprocessing: Preprocessing = "",
     context: Context = None,
     workers: Annotated[
-        int, typer.Option(min=0, help="Processes that decode videos; 0 for none but this one.")
+        int,
+        typer.Option(
+            min=0, help="Number of worker processes that decode videos; 0: decode in this one."
+        ),
     ] = 2,
     assignments: Settings = None,
     page: Annotated[
@@ -79,8 +82,11 @@ def evaluate(
         _write_page(subjects, output, as_json=as_json)
         return
     if len(subjects) != 1 or benchmark is None:
+        lacks = (
+            "no benchmark is named" if benchmark is None else f"{len(subjects)} models are named"
+        )
         raise MisuseError(
-            "one model and one benchmark are measured at a time",
+            f"{lacks}; one model is measured on one benchmark at a time",
             hint="internvid evaluate MODEL --benchmark NAME; see: internvid list benchmarks",
         )
     made = make_benchmark(

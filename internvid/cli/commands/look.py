@@ -94,14 +94,15 @@ def list_(
     what: Annotated[
         str,
         typer.Argument(
+            metavar="DATASET|KIND",
             help="A dataset, to list its clips; or a kind of component: detectors, captioners, "
-            "scorers, selectors, exporters, benchmarks, recipes, ..."
+            "scorers, selectors, exporters, benchmarks, recipes, ...",
         ),
     ],
     subset: Subset = None,
-    limit: Annotated[int, typer.Option(min=1, help="Number of clips to list at most.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of clips to list.")] = 50,
     rejected: Annotated[
-        bool, typer.Option("--rejected", help="List clips that the filters rejected, too.")
+        bool, typer.Option("--rejected", help="Also list the clips that the filters rejected.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -203,7 +204,8 @@ def show(
 def report(
     dataset: DatasetPath,
     output: Annotated[
-        Optional[Path], typer.Argument(help="The HTML file; default: DATASET/report.html.")
+        Optional[Path],
+        typer.Argument(metavar="OUTPUT", help="The HTML file; default: DATASET/report.html."),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -22,7 +22,10 @@ def register(app: typer.Typer) -> None:
 def publish(
     dataset: DatasetPath,
     folder: Annotated[
-        Path, typer.Argument(help="Folder to write; a new one, or an export that was interrupted.")
+        Path,
+        typer.Argument(
+            metavar="FOLDER", help="Folder to write; a new one, or an export that was interrupted."
+        ),
     ],
     subset: Subset = None,
     exporter: Annotated[

@@ -43,7 +43,8 @@ def search(
         Optional[bool],
         typer.Option(
             "--exact/--index",
-            help="Compare with every vector, or use an index; default: an index from 200,000 on.",
+            help="Compare with every vector, or use an index; "
+            "default: an index from 200,000 vectors on.",
         ),
     ] = None,
     device: Device = "auto",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from internvid.cli.display import live
-from internvid.cli.options import Json, Settings
+from internvid.cli.options import Json, TrainSettings
 from internvid.cli.output import duration, put, put_json, say, table
 from internvid.core.errors import MisuseError
 from internvid.core.system.launched import is_first_process
@@ -82,7 +82,7 @@ def train(
             "--resume/--no-resume", help="Continue from the newest checkpoint in the folder."
         ),
     ] = True,
-    assignments: Settings = None,
+    assignments: TrainSettings = None,
     plan: Annotated[
         bool, typer.Option("--plan", help="Estimate FLOPs, memory and hours; train nothing.")
     ] = False,

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from internvid.core.annotators import set_up
@@ -14,7 +13,7 @@ from internvid.core.errors import BudgetSpentError, InternvidError
 from internvid.core.timings import Timings, carry_over, collecting
 from internvid.dataset.answers.columns import column_schema_of, staged_files
 from internvid.dataset.layout import Layout, Record
-from internvid.dataset.store import Dataset
+from internvid.dataset.store import Dataset, layout_to_write
 from internvid.pipeline.annotate.column_progress import AnnotateProgress
 from internvid.pipeline.annotate.column_run import AnswerWriter, ColumnRun, PartTask, annotate_parts
 from internvid.pipeline.annotate.jobs import ColumnRequest, column_job, describe, note_column
@@ -55,7 +54,7 @@ class ColumnSummary:
 
 
 def annotate(
-    dataset: Dataset | str | Path,
+    dataset: Dataset | str | os.PathLike[str],
     component: Any,
     name: str,
     *,
@@ -70,7 +69,7 @@ def annotate(
     A killed or stopped run goes on where it was and ends in the same bytes.
 
     Args:
-        dataset: a dataset with a finished build.
+        dataset: a dataset with a finished build; an open one shows the column afterwards.
         component: a captioner or scorer, or its name as in "frame" or "my_module:MyScorer".
         name: of the column; another configuration under a name makes a new column beside the old.
         subset: only its clips.
@@ -89,7 +88,7 @@ def annotate(
 
 
 def annotate_columns(
-    dataset: Dataset | str | Path,
+    dataset: Dataset | str | os.PathLike[str],
     requests: Sequence[ColumnRequest],
     *,
     workers: int | None = None,
@@ -100,11 +99,9 @@ def annotate_columns(
     Raises:
         InternvidError: as `annotate`.
     """
-    layout = dataset.layout if isinstance(dataset, Dataset) else Layout(Path(dataset).absolute())
     executor = LocalExecutor(workers=workers or os.cpu_count() or 1)
     shown = progress or AnnotateProgress()
-    layout.read_record()  # a folder that is no dataset stays as it is
-    with layout.locked():
+    with layout_to_write(dataset) as layout, layout.locked():
         record = layout.read_record()
         jobs = [column_job(layout, record, request) for request in requests]
         surveys = [survey(job) for job in jobs]

@@ -154,7 +154,10 @@ def _check_name(name: str, job: ColumnJob, record: Record) -> None:
 def _text_key(layout: Layout, record: Record, request: ColumnRequest, component: Any) -> str | None:
     if "text" not in traits_of(component).reads:
         if request.text is not None:
-            raise MisuseError(f"{type(component).__name__} reads no text column")
+            raise MisuseError(
+                f"{type(component).__name__} reads no text column, so none can be given",
+                hint="leave out --text",
+            )
         return None
     assert record.cut is not None
     columns = record.columns.get(record.cut, {})

@@ -5,22 +5,21 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from internvid.core.errors import ConfigInvalidError
+from internvid.core.sequences import middles
 from internvid.dataset.store import Dataset, open_dataset
 from internvid.training.data.stored_picks import PickSource, pack_picks
 
 
-@dataclass(frozen=True)
-class ClipItem:
-    """One clip as `ClipDataset` gives it.
+class ClipItem(NamedTuple):
+    """One clip as `ClipDataset` gives it; a `DataLoader` makes a `ClipItem` of a whole batch.
 
     Attributes:
         clip_id: which clip.
@@ -38,6 +37,10 @@ class ClipDataset(torch.utils.data.Dataset[ClipItem]):
 
     Frames are the dataset's picks (small JPEG pictures, about two a second), so no video is
     opened. They are packed once into a folder from which worker processes read at random.
+
+    PyTorch's `DataLoader` makes batches of items that all have a text and frames of one size. For
+    clips without a text choose a subset with `where "measured is not null"`; where videos differ in
+    size give a `transform` that resizes frames.
 
     Args:
         dataset: a dataset, or the folder of one.
@@ -93,7 +96,7 @@ class ClipDataset(torch.utils.data.Dataset[ClipItem]):
         return ClipItem(self._clip_ids[at], shown, self._texts[at])
 
     def _places(self, available: int) -> list[int]:
-        return [(2 * at + 1) * available // (2 * self.frames) for at in range(self.frames)]
+        return middles(available, self.frames)
 
 
 def _cache_of(dataset: Dataset, text: str, subset: str | None) -> Path:
