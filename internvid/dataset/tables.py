@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any, NotRequired, TypedDict
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from internvid.core.contracts import PickFacts
@@ -345,7 +346,7 @@ def timeline_to_table(timeline: Timeline, frames: slice = slice(None)) -> pa.Tab
 def table_to_timeline(table: pa.Table, video: VideoRow) -> Timeline:
     """The timeline of one video from its rows and its row of the videos table."""
     specs: dict[str, ColumnSpec] = {}
-    stored: dict[str, Any] = {}
+    stored: dict[str, npt.NDArray[Any]] = {}
     for field in table.schema:
         if field.name in ("video_id", "ticks"):
             continue

@@ -108,7 +108,8 @@ def test_misuse_is_told(data: Path, tmp_path: Path) -> None:
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from internvid.dataset import drop, layout
+from internvid.dataset import layout
+from internvid.dataset.answers import dropping
 
 left = [int(sys.argv[2])]
 
@@ -122,8 +123,8 @@ def dying(work):
 
 os.rename, layout.commit_json = dying(os.rename), dying(layout.commit_json)
 os.rmdir, os.unlink = dying(os.rmdir), dying(os.unlink)
-drop.discard = dying(drop.discard)
-drop.drop_column(Path(sys.argv[1]), "echo")
+dropping.discard = dying(dropping.discard)
+dropping.drop_column(Path(sys.argv[1]), "echo")
 """
 
 
