@@ -28,7 +28,7 @@ from internvid.pipeline.annotate.annotate import annotate
 from internvid.pipeline.build import build
 from internvid.pipeline.recipe import CutRecipe, Recipe
 from internvid.scan.scan import ScanRecipe
-from internvid.scores.pictures import Shown, answer, judge, show, spread
+from internvid.scores.pictures import Shown, answers, spread
 from internvid.shots.content import ContentDetector
 from internvid.shots.stitch import Stitch
 from internvid.synthetic.world import render_world
@@ -42,6 +42,7 @@ class SleepingModel:
     frames: int = 4
     milliseconds: float = 10.0
     batch: int = setting(8)
+    threads: int = setting(2)
 
     def setup(self) -> None:
         """Runs in the process of the pass, as models do."""
@@ -53,12 +54,7 @@ class SleepingModel:
                 time.sleep(pictures * self.milliseconds / 1000)
             return [float(len(one.pictures)) for one in some]
 
-        def choose(view: ClipView) -> list[object]:
-            return list(spread(view.picks, self.frames))
-
-        shown = show(clips, choose, threads=2, ahead=4 * self.batch)  # type: ignore[arg-type]
-        for one, value in judge(shown, self.batch, through):
-            yield answer(one, value)
+        yield from answers(self, clips, lambda view: spread(view.picks, self.frames), through)
 
 
 def make_dataset(folder: Path, clips: int) -> Path:

@@ -30,7 +30,7 @@ from internvid.training.data.clip_sources import WorldSource
 from internvid.training.data.samples import ClipSource, ClipTable
 from internvid.training.loop import train
 from internvid.training.recipes import pretraining as recipes
-from internvid.training.recipes.recipe import AnswerWriter, TrainRecipe
+from internvid.training.recipes.recipe import Stage, TrainRecipe
 
 WORLD_SEED = 0
 UNSEEN = (901, 902, 903)
@@ -74,7 +74,7 @@ def world(cache: Path, recipe: TrainRecipe, cameras: tuple[str, ...] = ()) -> Wo
     return source
 
 
-def tiny(seed: int, *stages: AnswerWriter) -> TrainRecipe:
+def tiny(seed: int, *stages: Stage) -> TrainRecipe:
     """The recipe with another seed, and other stages if any are given."""
     recipe = recipes.viclip_tiny()
     return replace(
@@ -108,7 +108,7 @@ def measure(model: ViCLIP, seeds=UNSEEN, **world: tuple[str, ...]) -> dict[str, 
     return found
 
 
-def step_seconds(stages: list[AnswerWriter], source: ClipSource) -> list[float]:
+def step_seconds(stages: list[Stage], source: ClipSource) -> list[float]:
     """CPU seconds of a step of each, start-up aside: least of two interleaved rounds.
 
     Without the first steps: long runs are slower than these.

@@ -31,10 +31,10 @@ from internvid.training.heads.open_heads import FineTuneRecipe, MatchingRecipe
 from internvid.training.loop import train
 from internvid.training.recipes import pretraining as recipes
 from internvid.training.recipes.recipe import (
-    AnswerWriter,
     DataRecipe,
     LoopRecipe,
     ModelRecipe,
+    Stage,
     StartRecipe,
 )
 from internvid.training.views.views import ViewRecipe
@@ -74,9 +74,7 @@ def tiny(seed: int, steps: int, embedding: int, head: MatchingRecipe) -> FineTun
         loss=base.loss,
         optimiser=base.optimiser,
         stages=(
-            AnswerWriter(
-                "tune", mask_ratio=0.0, peak_lr=2e-3, steps=steps, warmup_steps=20, batch=32
-            ),
+            Stage("tune", mask_ratio=0.0, peak_lr=2e-3, steps=steps, warmup_steps=20, batch=32),
         ),
         loop=LoopRecipe(seed=seed, dtype="float32", device="cpu", writers=("csv",), threads=1),
         head=head,

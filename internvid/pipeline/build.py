@@ -93,7 +93,9 @@ def build(
     """
     shown = progress or BuildProgress()
     layout = Layout(Path(dataset).absolute())
-    known = layout.read_record().metadata if layout.record_path.is_file() else {}
+    # os.path answers False for names that no file can have; they are refused below.
+    has_record = os.path.isfile(layout.record_path)
+    known = layout.read_record().metadata if has_record else {}
     sources = find_sources(videos, types, known)
     count = workers or os.cpu_count() or 1
     # Before the lock file is made, so that a refused folder stays as it was.

@@ -80,17 +80,17 @@ def test_one_of_several_versions_is_dropped(data: Path, capsys: Capture) -> None
 def test_what_others_were_made_from_is_kept_unless_it_is_forced(data: Path) -> None:
     annotate(data, EchoCaptioner(), "echo", workers=1)
     annotate(data, TextLength(), "size", text="echo", workers=1)
-    select(internvid.open(data), Where(condition="length(echo) > 3"), "long")
+    select(internvid.open(data), Where(condition="length(echo) > 3"), "long_echoes")
     select(internvid.open(data), Where(condition="duration_seconds > 0"), "all")
     before = digest_tree(data)
-    with pytest.raises(MisuseError, match="column size, subset long"):
+    with pytest.raises(MisuseError, match="column size, subset long_echoes"):
         drop_column(data, "echo")
     assert digest_tree(data) == before
     done = drop_column(data, "echo", force=True)
-    assert done.dependents == ("column size", "subset long")
+    assert done.dependents == ("column size", "subset long_echoes")
     (size,) = [row for row in read_status(data)["columns"] if row["column"] == "size"]
     assert size["stale"] == size["ok"] > 0
-    assert internvid.open(data).clips("long")["size"].null_count == size["ok"]
+    assert internvid.open(data).clips("long_echoes")["size"].null_count == size["ok"]
     drop_column(data, "size")
 
 
@@ -109,7 +109,7 @@ _KILLED = """
 import os, signal, sys
 from pathlib import Path
 from internvid.dataset import layout
-from internvid.dataset.answers import dropping
+from internvid.dataset.answers import dropping as drop
 
 left = [int(sys.argv[2])]
 
@@ -123,8 +123,8 @@ def dying(work):
 
 os.rename, layout.commit_json = dying(os.rename), dying(layout.commit_json)
 os.rmdir, os.unlink = dying(os.rmdir), dying(os.unlink)
-dropping.discard = dying(dropping.discard)
-dropping.drop_column(Path(sys.argv[1]), "echo")
+drop.discard = dying(drop.discard)
+drop.drop_column(Path(sys.argv[1]), "echo")
 """
 
 

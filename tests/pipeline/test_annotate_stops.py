@@ -52,7 +52,7 @@ def test_a_spent_budget_keeps_what_was_paid_for_and_a_rerun_goes_on(
 _RUN = (
     "import sys; from internvid.pipeline.annotate.annotate import annotate; "
     "from tests.pipeline.annotators import Narrator; "
-    "from internvid.pipeline import annotating_run as run; "
+    "from internvid.pipeline.annotate import column_run as run; "
     "run.STAGE_ANSWERS = int(sys.argv[3]); run.STAGE_SECONDS = 0.1; "
     "annotate(sys.argv[1], Narrator(order=int(sys.argv[2]), seconds=0.01, fails=0.1), 'told')"
 )

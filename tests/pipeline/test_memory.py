@@ -71,4 +71,5 @@ def test_memory_stays_below_250_bytes_a_frame(tmp_path: Path) -> None:
     long = write_video(tmp_path / "long.mp4", frames=52_000)
     peaks = [scan(video, tmp_path / video.stem)[3] for video in (short, long)]
     # Mostly the rows being written, of which there are never more than 2^18.
-    assert peaks[1] - peaks[0] <= 12
+    # Peaks are whole megabytes.
+    assert peaks[1] - peaks[0] <= 250 * 50_000 / 1e6 + 1
