@@ -23,12 +23,13 @@ from typing import ClassVar
 import internvid
 from internvid.core.config import setting
 from internvid.core.contracts import Annotation, ClipView
+from internvid.core.sequences import spread
 from internvid.core.timings import stage
 from internvid.pipeline.annotate.annotate import annotate
 from internvid.pipeline.build import build
 from internvid.pipeline.recipe import CutRecipe, Recipe
 from internvid.scan.scan import ScanRecipe
-from internvid.scores.pictures import Shown, answers, spread
+from internvid.scores.pictures import Shown, answers
 from internvid.shots.content import ContentDetector
 from internvid.shots.stitch import Stitch
 from internvid.synthetic.world import render_world

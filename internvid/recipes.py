@@ -7,6 +7,7 @@ from pathlib import Path
 
 from internvid.captions.measured import MeasuredCaptioner
 from internvid.core.errors import ComponentUnknownError
+from internvid.core.several import several
 from internvid.curate.filters import DEFAULT_FILTERS, PAPER_FILTERS
 from internvid.pipeline.build import BuildSummary
 from internvid.pipeline.build import build as build_dataset
@@ -94,15 +95,14 @@ def build(
         InternvidError: misuse, a busy dataset, a full disk. A bad source is no error: it becomes a
             failed row.
     """
-    inputs = [videos] if isinstance(videos, (str, Path)) else list(videos)
     chosen = get(recipe) if isinstance(recipe, str) else recipe
     return build_dataset(
-        [str(each) for each in inputs],
+        [str(each) for each in several(videos)],
         dataset,
         chosen,
         workers=workers,
         retry=retry,
         types=types,
-        moved=moved,
+        moved=several(moved),
         progress=progress,
     )

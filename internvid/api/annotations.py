@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from internvid.api.components import make_component
 from internvid.api.datasets import DatasetLike, as_folder
+from internvid.core.errors import ConfigInvalidError
+from internvid.core.several import several
 from internvid.dataset.store import layout_to_write
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ def caption(
 
     made = make_component("captioner", captioner, settings, model=model, server=server)
     column = name or _column_name(captioner)
-    request = ColumnRequest(column, made, subset, text, redo=tuple(redo), retry=retry)
+    request = ColumnRequest(column, made, subset, text, redo=tuple(several(redo)), retry=retry)
     (summary,) = annotate_columns(dataset, [request], workers=workers, progress=progress)
     return summary
 
@@ -138,7 +140,7 @@ def embed(
         "embedding",
         name=name,
         subset=subset,
-        settings=[f"model={model}", *settings],
+        settings=[f"model={model}", *several(settings)],
         progress=progress,
     )
 
@@ -166,6 +168,7 @@ def classify(
 
     Raises:
         SourceMissingError: there is no such file.
+        ConfigInvalidError: no label, or one twice.
         InternvidError: the video cannot be read, or weights are missing.
     """
     from internvid import recipes
@@ -173,8 +176,11 @@ def classify(
     from internvid.pipeline.single import classify_video
     from internvid.scores.embedding import EmbeddingScorer
 
-    scorer = with_values(EmbeddingScorer(), [f"model={model}", *settings])
-    return classify_video(Path(video), scorer, labels, None if whole else recipes.default())
+    scorer = with_values(EmbeddingScorer(), [f"model={model}", *several(settings)])
+    names = several(labels)
+    if not names or len(set(names)) != len(names):
+        raise ConfigInvalidError("labels are at least one, each once")
+    return classify_video(Path(video), scorer, names, None if whole else recipes.default())
 
 
 def audit(
@@ -202,7 +208,7 @@ def audit(
     from internvid.pipeline.annotate.audit import audit as audit_columns
 
     made = None if scorer is None else make_component("scorer", scorer, settings)
-    return audit_columns(as_folder(dataset), columns, made, language)
+    return audit_columns(as_folder(dataset), several(columns), made, language)
 
 
 def drop_column(dataset: DatasetLike, column: str, *, force: bool = False) -> Dropped:

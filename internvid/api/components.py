@@ -10,6 +10,7 @@ from typing import Any
 from internvid.core import registry
 from internvid.core.assignments import settings_of, with_values
 from internvid.core.errors import MisuseError, ServiceError
+from internvid.core.several import several
 
 # What an assignment can give; fitted numbers and callbacks are for code.
 _ASSIGNABLE = (str, int, float, bool, tuple, type(None))
@@ -120,7 +121,7 @@ def with_model(
     elif model is not None:
         named[_the_one(list(_weights(component)), name, "--model")] = model
     short = [f"{path}={value}" for path, value in named.items()]
-    made = with_values(component, [*short, *assignments])
+    made = with_values(component, [*short, *several(assignments)])
     for path, value in named.items():
         if _value(made, path) != value:
             option = "--server" if path.endswith("base_url") else "--model"

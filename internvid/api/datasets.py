@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from internvid.core.several import several
 from internvid.core.types import instant
 from internvid.dataset.store import Dataset, open_dataset
 
@@ -155,4 +156,4 @@ def repair(dataset: str | os.PathLike[str], *, moved: Sequence[str] = ()) -> Rep
         return done
     layout = Layout(Path(dataset).absolute())
     with layout.locked():
-        return replace(done, notes=(*done.notes, remap(layout, moved)))
+        return replace(done, notes=(*done.notes, remap(layout, several(moved))))

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from internvid.api.components import make_component
 from internvid.core.errors import ConfigInvalidError
+from internvid.core.several import several
 
 if TYPE_CHECKING:
     from internvid.evaluation.benchmarks.benchmark import Benchmark
     from internvid.evaluation.results.protocol import Result
+
+PathLike = str | os.PathLike[str]
 
 
 def evaluate(
@@ -21,7 +24,7 @@ def evaluate(
     benchmark: str | Benchmark,
     *,
     videos: str | os.PathLike[str] | None = None,
-    annotations: Sequence[str | os.PathLike[str]] = (),
+    annotations: PathLike | Sequence[PathLike] = (),
     protocol: str | None = None,
     settings: Sequence[str] = (),
     store: str | os.PathLike[str] | None = None,
@@ -40,7 +43,7 @@ def evaluate(
             `frames:MODEL`, `fake` or `module:function`.
         benchmark: a name (see `list_components("benchmark")`), `"module:Class"` or an instance.
         videos: the folder of its videos.
-        annotations: its annotation files.
+        annotations: its annotation file, or several.
         protocol: for recognition: `reference` or `clip`.
         settings: fields of the benchmark as `"field=value"`.
         store: a folder that keeps vectors between runs; None keeps none.
@@ -76,7 +79,7 @@ def make_benchmark(
     benchmark: str | Benchmark,
     *,
     videos: str | os.PathLike[str] | None = None,
-    annotations: Sequence[str | os.PathLike[str]] = (),
+    annotations: PathLike | Sequence[PathLike] = (),
     protocol: str | None = None,
     settings: Sequence[str] = (),
 ) -> Any:
@@ -91,7 +94,7 @@ def make_benchmark(
     made = make_component("benchmark", benchmark)
     given = {
         "videos": str(videos) if videos else None,
-        "annotations": tuple(str(path) for path in annotations) or None,
+        "annotations": tuple(str(path) for path in several(annotations)) or None,
         "protocol": protocol,
     }
     wanted = {name: value for name, value in given.items() if value is not None}

@@ -11,6 +11,7 @@ from internvid.api.components import make_component
 from internvid.api.datasets import DatasetLike, as_dataset
 from internvid.core import registry
 from internvid.core.errors import MisuseError
+from internvid.core.several import several
 
 if TYPE_CHECKING:
     from internvid.core.contracts import Exporter, Selector
@@ -42,7 +43,7 @@ def select(
     """
     from internvid.curate.select import select as record_subset
 
-    values = list(settings)
+    values = several(settings)
     if isinstance(selector, str):
         registry.find("selector", selector)
     if argument is not None:

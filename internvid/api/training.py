@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from internvid.core.assignments import with_values
 from internvid.core.errors import MisuseError, OutputExistsError
+from internvid.core.several import several
+from internvid.core.system.launched import is_first_process
 
 if TYPE_CHECKING:
     from internvid.training.compare.compare import Comparison
@@ -32,8 +34,8 @@ def train(
     data: PathLike | Sequence[PathLike],
     output: PathLike,
     *,
-    videos: Sequence[PathLike] = (),
-    held_out: Sequence[PathLike] = (),
+    videos: PathLike | Sequence[PathLike] = (),
+    held_out: PathLike | Sequence[PathLike] = (),
     validation: PathLike | None = None,
     subset: str | None = None,
     text: str = "measured",
@@ -99,8 +101,8 @@ def plan_training(
     recipe: str | TrainRecipe,
     data: PathLike | Sequence[PathLike],
     *,
-    videos: Sequence[PathLike] = (),
-    held_out: Sequence[PathLike] = (),
+    videos: PathLike | Sequence[PathLike] = (),
+    held_out: PathLike | Sequence[PathLike] = (),
     subset: str | None = None,
     text: str = "measured",
     settings: Sequence[str] = (),
@@ -180,7 +182,7 @@ def make_recipe(recipe: str | TrainRecipe, settings: Sequence[str] = ()) -> Trai
     from internvid.training.recipes import pretraining
 
     chosen = pretraining.get(recipe) if isinstance(recipe, str) else recipe
-    changed: TrainRecipe = with_values(chosen, list(settings))
+    changed: TrainRecipe = with_values(chosen, several(settings))
     return changed
 
 
@@ -189,8 +191,8 @@ def open_clips(
     data: Sequence[str],
     cache: Path,
     *,
-    videos: Sequence[PathLike] = (),
-    held_out: Sequence[PathLike] = (),
+    videos: PathLike | Sequence[PathLike] = (),
+    held_out: PathLike | Sequence[PathLike] = (),
     subset: str | None = None,
     text: str = "measured",
     notice: Callable[[str], None] | None = None,
@@ -222,9 +224,11 @@ def open_clips(
         )
     if subset is not None:
         raise MisuseError("annotation files have no subsets", hint="leave --subset out")
-    lists, folders, tests = ([Path(each) for each in some] for some in (data, videos, held_out))
+    lists, folders, tests = (
+        [Path(each) for each in several(some)] for some in (data, videos, held_out)
+    )
     opened = open_listed(recipe, lists, folders, tests, cache)
-    if opened.missing and notice is not None and int(os.environ.get("RANK", "0")) == 0:
+    if opened.missing and notice is not None and is_first_process():
         notice(f"{opened.missing} of {opened.listed} listed clips are not there or have no text")
     return opened.source
 
@@ -273,5 +277,7 @@ def world_validation(recipe: TrainRecipe, data: str) -> Validate | None:
 
 
 def _names(data: PathLike | Sequence[PathLike]) -> list[str]:
-    several = [data] if isinstance(data, (str, os.PathLike)) else list(data)
-    return [os.fspath(each) for each in several]
+    names = [os.fspath(each) for each in several(data)]
+    if not names:
+        raise MisuseError("no data to train on", hint="name a dataset, a list of files, or world")
+    return names

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from internvid.browse.column_facts import literals, values
+from internvid.core.sequences import spread
 from internvid.dataset.store import Dataset
 
 THUMB_HEIGHT = 120
@@ -112,7 +113,7 @@ def make_strips(
     picks = _pick_index(dataset, rows)
     for row in rows:
         clip_picks = picks.get(row["clip_id"], [])
-        wanted[row["clip_id"]] = [(row["video_id"], at) for at in _spread(clip_picks, widths)]
+        wanted[row["clip_id"]] = [(row["video_id"], at) for at in _strip_frames(clip_picks, widths)]
     jpegs = _jpegs(dataset, sorted({key for keys in wanted.values() for key in keys}))
     strips = []
     for row in rows:
@@ -159,13 +160,13 @@ def _pick_index(
     return index
 
 
-def _spread(picks: Sequence[tuple[int, float]], widths: float) -> list[int]:
+def _strip_frames(picks: Sequence[tuple[int, float]], widths: float) -> list[int]:
     """Frames spread evenly over a clip: as many as fill a strip of that width."""
     if not picks:
         return []
     aspect = min(max(picks[0][1], 0.3), THUMB_MOST_WIDTH / THUMB_HEIGHT)
     wanted = min(len(picks), _MOST_FRAMES, max(2, round(widths / aspect)))
-    return [picks[(2 * at + 1) * len(picks) // (2 * wanted)][0] for at in range(wanted)]
+    return [frame for frame, _ in spread(picks, wanted)]
 
 
 def _jpegs(

@@ -5,7 +5,7 @@ The paper takes BLIP-2 on the middle frame only (§3.1); neither variant nor pro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -23,6 +23,7 @@ from internvid.captions.requests import (
 )
 from internvid.captions.server.chat import check_served, converse
 from internvid.captions.server.config import ServedModel
+from internvid.core.annotators import bare_paths
 from internvid.core.contracts import Annotation, ClipView
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class FrameCaptioner:
     """
 
     version: ClassVar[int] = 2
+    other_paths: ClassVar[Mapping[str, tuple[str, ...]]] = bare_paths("local")
     prompt: str = ""
     maximum_tokens: int = 40
     maximum_words: int = 100

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from internvid.captions.pictures import decode_picks
 from internvid.captions.requests import Answer, Request
 from internvid.core.config import setting, weights_field
-from internvid.core.errors import ConfigInvalidError, InternvidError
-from internvid.core.system.streams import batched, prepared
+from internvid.core.errors import ConfigInvalidError
+from internvid.core.system.streams import batched, prepared, run_batch
+from internvid.video.pictures import decode_pictures
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     Pictured = tuple[Request, list[Image.Image]]
 
-# What torch and transformers raise for inputs that a model cannot take.
-_MODEL_ERRORS = (RuntimeError, ValueError, IndexError, TypeError, AttributeError, KeyError)
 _CLIPS_AT_ONCE = 4
 
 
@@ -96,15 +94,16 @@ def show(
     batch: list[Pictured] = []
     ahead = prepared(
         requests,
-        lambda request: decode_picks(request.picks),
+        lambda request: decode_pictures(pick.jpeg for pick in request.picks),
         threads=local.threads,
         ahead=max(2 * local.batch, 2 * local.threads),
     )
     for request, pictures in ahead:
-        if pictures is None:
+        whole = [picture for picture in pictures if picture is not None]
+        if len(whole) < len(pictures):
             yield request, Answer(failure="picture_unreadable")
             continue
-        batch.append((request, pictures))
+        batch.append((request, whole))
         if len(batch) == local.batch:
             yield from _through(batch, describe)
             batch = []
@@ -150,40 +149,11 @@ def _through(
     batch: Sequence[Pictured], describe: Callable[[Sequence[Pictured]], list[Generated]]
 ) -> Iterator[tuple[Request, Answer]]:
     """A batch through the model; where that fails, each member alone."""
-    if not batch:
-        return
-    try:
-        generated = _generate(batch, describe)
-    except _MODEL_ERRORS as error:
-        alone = [_alone(member, describe) for member in batch]
-        if all(answer.failure for answer in alone):
-            raise InternvidError(
-                f"the model fails for every clip it is given: {type(error).__name__}: {error}",
-                hint="is it meant for this? try it on one picture in Python",
-            ) from error
-        answers = alone
-    else:
-        answers = [_answer(each) for each in generated]
-    for (request, _), answer in zip(batch, answers, strict=True):
-        yield request, answer
+    for (request, _), generated in zip(batch, run_batch(batch, describe), strict=True):
+        yield request, _answer(generated)
 
 
-def _alone(member: Pictured, describe: Callable[[Sequence[Pictured]], list[Generated]]) -> Answer:
-    try:
-        return _answer(_generate([member], describe)[0])
-    except _MODEL_ERRORS:
+def _answer(generated: Generated | None) -> Answer:
+    if generated is None:
         return Answer(failure="model_failed")
-
-
-def _generate(
-    batch: Sequence[Pictured], describe: Callable[[Sequence[Pictured]], list[Generated]]
-) -> list[Any]:
-    generated = describe(batch)
-    if len(generated) != len(batch):
-        # Fewer answers than asked: which is whose cannot be known.
-        raise ValueError(f"{len(generated)} answers for {len(batch)} requests")
-    return generated
-
-
-def _answer(generated: Generated) -> Answer:
     return Answer(failure="truncated") if generated.is_cut else Answer(generated.text)

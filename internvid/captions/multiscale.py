@@ -7,7 +7,7 @@ themselves (their answer in the project's issues). Every text on the way is kept
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -26,6 +26,7 @@ from internvid.captions.requests import (
 )
 from internvid.captions.summarise import Fuser
 from internvid.captions.tags import TagsCaptioner
+from internvid.core.annotators import bare_paths
 from internvid.core.contracts import Annotation, ClipView, Pick
 
 
@@ -45,6 +46,9 @@ class MultiscaleCaptioner:
     """
 
     version: ClassVar[int] = 2
+    other_paths: ClassVar[Mapping[str, tuple[str, ...]]] = bare_paths(
+        "coarse.local", "fine.local", "fuser.local"
+    )
     extras: ClassVar[dict[str, str]] = {
         "coarse": "string",
         "lines": "list<string>",

@@ -134,13 +134,6 @@ def picks_per_second(view: ClipView, per_second: float) -> list[Pick]:
     return list(by_second.values())
 
 
-def spread(picks: Sequence[Pick], most: int) -> list[Pick]:
-    """At most so many of the picks, evenly over them: the middles of equal stretches."""
-    if most >= len(picks):
-        return list(picks)
-    return [picks[int((at + 0.5) * len(picks) / most)] for at in range(most)]
-
-
 class PendingRequests:
     """Requests on their way to a model, and clips that are answered without it.
 

@@ -6,7 +6,7 @@ answers in the project's issues, and their code for the fine branch). Instruct m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
@@ -26,6 +26,7 @@ from internvid.captions.requests import (
 from internvid.captions.server.chat import check_served, converse
 from internvid.captions.server.config import ServedModel
 from internvid.captions.tags import TagsCaptioner
+from internvid.core.annotators import bare_paths
 from internvid.core.contracts import Annotation, ClipView, Pick
 from internvid.core.errors import ConfigInvalidError
 
@@ -54,6 +55,7 @@ class Fuser:
         served: a served one, which is used instead where it is named.
     """
 
+    other_paths: ClassVar[Mapping[str, tuple[str, ...]]] = bare_paths("local")
     template: str = ""
     joint: str = ". "
     most_lines: int = 48
@@ -133,6 +135,9 @@ class SummariseCaptioner:
     """
 
     version: ClassVar[int] = 2
+    other_paths: ClassVar[Mapping[str, tuple[str, ...]]] = bare_paths(
+        "pictures.local", "fuser.local"
+    )
     extras: ClassVar[dict[str, str]] = {"lines": "list<string>", "unsupported": "list<string>"}
     source: Literal["pictures", "text"] = "pictures"
     pictures: TagsCaptioner = field(default_factory=TagsCaptioner)

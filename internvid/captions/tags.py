@@ -7,7 +7,7 @@ labels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -25,13 +25,14 @@ from internvid.captions.requests import (
     checked_answer,
     lasting_reasons,
     picks_per_second,
-    spread,
 )
 from internvid.captions.server.chat import check_served
 from internvid.captions.server.config import ServedModel
+from internvid.core.annotators import bare_paths
 from internvid.core.config import file_field
 from internvid.core.contracts import Annotation, ClipView
 from internvid.core.errors import ConfigInvalidError
+from internvid.core.sequences import spread
 from internvid.core.system.imports import import_named
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class TagsCaptioner:
     """
 
     version: ClassVar[int] = 2
+    other_paths: ClassVar[Mapping[str, tuple[str, ...]]] = bare_paths("local")
     extras: ClassVar[dict[str, str]] = {"lines": "list<string>"}
     per_second: float = 1.0
     most_pictures: int = 32

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,6 +19,7 @@ from internvid.captions.requests import (
 )
 from internvid.captions.server.chat import check_served, converse
 from internvid.captions.server.config import ServedModel
+from internvid.core.annotators import bare_paths
 from internvid.core.contracts import Annotation, ClipView, Needs, Pick
 from internvid.core.errors import ConfigInvalidError
 
@@ -53,6 +54,7 @@ class VlmCaptioner:
     """
 
     version: ClassVar[int] = 2
+    other_paths: ClassVar[Mapping[str, tuple[str, ...]]] = bare_paths("local")
     frames: int = 8
     short_side: int = 0
     prompt: str = PROMPT
@@ -90,7 +92,7 @@ class VlmCaptioner:
         pending = PendingRequests()
 
         def question(view: ClipView) -> Request | Annotation:
-            picks = spread_in_time(view, self.frames)
+            picks = nearest_to_middles(view, self.frames)
             if not picks:
                 return Annotation(view.clip.clip_id, None, "failed", "no_picks")
             return ask_about(view.clip.clip_id, picks, self.prompt)
@@ -116,7 +118,7 @@ class VlmCaptioner:
         return VisionChat(self.local.checkpoint(), self.maximum_tokens, is_video=True)
 
 
-def spread_in_time(view: ClipView, frames: int) -> list[Pick]:
+def nearest_to_middles(view: ClipView, frames: int) -> list[Pick]:
     """For each of so many equal stretches of the clip the pick nearest to its middle, each once."""
     picks = list(view.picks)
     if len(picks) <= frames:

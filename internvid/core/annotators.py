@@ -14,6 +14,8 @@ Optional class attributes and methods of such a component:
 - `lasting` (attribute or property): reasons of failures that the same question gets again, because
   they lie with the clip. Such clips wait for `--retry`; other failures are given again by
   every run. Default: none.
+- `other_paths`: further ways to write its fields in assignments (see `with_values`); captioners and
+  scorers with models on this machine take both `device=` and `local.device=`.
 - `setup()`: imports, loads and checks everything, once, before the first clip; raises an
   InternvidError that says what is missing. A component that has it is run in one process, which
   holds its models; others are spread over worker processes.
@@ -23,6 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal
 
 from internvid.core.contracts import Needs
@@ -31,6 +34,12 @@ from internvid.core.errors import ConfigInvalidError
 Reads = Literal["picks", "row", "text", "source"]
 READS: tuple[Reads, ...] = ("picks", "row", "text", "source")
 VALUE_TYPES = ("string", "double", "bool", "vector")
+LOCAL_FIELDS = ("dtype", "trust_remote_code", "device", "batch", "threads", "download")
+"""Fields of captioners and scorers for a model on this machine, beside its name."""
+NESTED_PATHS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"local.weights": ("model",), **{f"local.{name}": (name,) for name in LOCAL_FIELDS}}
+)
+"""`other_paths` of a component that has its model's fields itself: `local.device` for `device`."""
 EXTRA_TYPES = ("string", "double", "int64", "bool", "list<string>", "list<double>")
 
 
@@ -86,3 +95,13 @@ def set_up(component: Any) -> None:
     """
     if hasattr(component, "setup"):
         component.setup()
+
+
+def bare_paths(*models: str) -> Mapping[str, tuple[str, ...]]:
+    """`other_paths` of a component whose models lie in fields: `device` for `local.device`.
+
+    Args:
+        models: paths of its fields that are a `LocalModel`; a bare name sets all of them.
+    """
+    paths = {name: tuple(f"{model}.{name}" for model in models) for name in LOCAL_FIELDS}
+    return MappingProxyType(paths)

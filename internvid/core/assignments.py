@@ -43,6 +43,9 @@ def with_values(config: T, assignments: Sequence[str]) -> T:
     that there shall be. `stages.*.batch=16` applies to every member but those set otherwise by
     name.
 
+    A dataclass may let its fields be set by further paths: `other_paths`, a class attribute, maps
+    such a path to those it stands for.
+
     Raises:
         ConfigInvalidError: no such field or member, a value the field cannot take, or values that
             cannot be together; the message names the assignments at fault.
@@ -67,7 +70,7 @@ def _assigned(config: Any, assignments: Sequence[_Assignment]) -> Any:
         raise ConfigInvalidError(f"{first.given!r}: {first.path!r} lies inside a plain value")
     known = {field.name: field for field in _public_fields(config)}
     by_field: dict[str, list[_Assignment]] = {}
-    for one in assignments:
+    for one in _in_full(config, assignments):
         name = one.path.partition(".")[0]
         if name not in known:
             raise ConfigInvalidError(
@@ -80,6 +83,19 @@ def _assigned(config: Any, assignments: Sequence[_Assignment]) -> Any:
         return dataclasses.replace(config, **values)
     except (TypeError, ValueError, ArithmeticError, MisuseError) as error:
         raise _refusal(config, assignments, error) from error
+
+
+def _in_full(config: Any, assignments: Sequence[_Assignment]) -> list[_Assignment]:
+    """Assignments to fields, where some are written with `other_paths` of the dataclass.
+
+    Values for several fields come first: a field that is set by its own path is an exception.
+    """
+    other: Mapping[str, tuple[str, ...]] = getattr(type(config), "other_paths", {})
+    full = [
+        [dataclasses.replace(one, path=path) for path in other.get(one.path, (one.path,))]
+        for one in assignments
+    ]
+    return [one for paths in sorted(full, key=len, reverse=True) for one in paths]
 
 
 def _value(config: Any, field: dataclasses.Field[Any], assignments: Sequence[_Assignment]) -> Any:

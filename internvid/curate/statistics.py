@@ -7,8 +7,8 @@ from typing import Any
 from internvid.dataset.store import Dataset
 
 _NUMERIC = ("DOUBLE", "FLOAT", "INTEGER", "BIGINT")
-_NAMES = {"clip_id", "video_id", "source_id", "kept", "reason"}
-_IDENTITY = {"start_pts", "end_pts", "start_frame", "end_frame", "shot"}
+_NAMES = frozenset({"clip_id", "video_id", "source_id", "kept", "reason"})
+_IDENTITY = frozenset({"start_pts", "end_pts", "start_frame", "end_frame", "shot"})
 
 
 def describe(dataset: Dataset, subset: str | None = None) -> dict[str, Any]:

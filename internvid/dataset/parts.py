@@ -29,16 +29,18 @@ from internvid.core.errors import (
 from internvid.core.system.temporary import is_left_over, is_temporary, new_temporary
 from internvid.dataset.names import foreign_value
 
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO}
-_IMPOSSIBLE = {
-    errno.ENOENT,
-    errno.ENOTDIR,
-    errno.EEXIST,
-    errno.EISDIR,
-    errno.ELOOP,
-    errno.ENAMETOOLONG,
-}
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO})
+_IMPOSSIBLE = frozenset(
+    {
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.EEXIST,
+        errno.EISDIR,
+        errno.ELOOP,
+        errno.ENAMETOOLONG,
+    }
+)
 # Columns that grow by a nearly constant step: stored as differences they take almost nothing.
 _GROWING = frozenset({"ticks", "frame"})
 _SOUGHT = frozenset({"video_id", "clip_id", "source_id", "uri", "start_seconds"})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from internvid.core.contracts import Pick
+from internvid.core.system.streams import cached_for_threads
 from internvid.dataset.parts import reading_part, row_group_owners
 
 SCAN_PICKS = "scan"
@@ -139,10 +139,6 @@ class _Group:
     frames: npt.NDArray[np.int64]
 
 
-# Several threads of one component read picks at once; each group should be read by one of them.
-_reading = threading.Lock()
-
-
 _Stamp = tuple[int, int]
 
 
@@ -153,21 +149,18 @@ def _stamp(path: Path) -> _Stamp:
 
 
 def _video_groups(path: Path, video_id: str) -> tuple[_Group, ...]:
-    with _reading:
-        return _cached_groups(path, video_id, _stamp(path))
+    return _cached_groups(path, video_id, _stamp(path))
 
 
 def _pictures(path: Path, group: int) -> tuple[list[int], list[float], Any]:
-    with _reading:
-        return _cached_pictures(path, group, _stamp(path))
+    return _cached_pictures(path, group, _stamp(path))
 
 
 def _span_group(path: Path, group: int) -> list[dict[str, Any]]:
-    with _reading:
-        return _cached_span_group(path, group, _stamp(path))
+    return _cached_span_group(path, group, _stamp(path))
 
 
-@functools.lru_cache(maxsize=_INDEXES_KEPT)
+@cached_for_threads(_INDEXES_KEPT)
 def _cached_groups(path: Path, video_id: str, stamp: _Stamp) -> tuple[_Group, ...]:
     with reading_part(path), pq.ParquetFile(path, metadata=_footer(path, stamp)) as file:
         return tuple(
@@ -177,14 +170,14 @@ def _cached_groups(path: Path, video_id: str, stamp: _Stamp) -> tuple[_Group, ..
         )
 
 
-@functools.lru_cache(maxsize=_GROUPS_KEPT)
+@cached_for_threads(_GROUPS_KEPT)
 def _cached_pictures(path: Path, group: int, stamp: _Stamp) -> tuple[list[int], list[float], Any]:
     with reading_part(path), pq.ParquetFile(path, metadata=_footer(path, stamp)) as file:
         table = file.read_row_group(group, columns=["frame", "pts_seconds", "jpeg"])
     return table["frame"].to_pylist(), table["pts_seconds"].to_pylist(), table["jpeg"]
 
 
-@functools.lru_cache(maxsize=_GROUPS_KEPT)
+@cached_for_threads(_GROUPS_KEPT)
 def _cached_span_group(path: Path, group: int, stamp: _Stamp) -> list[dict[str, Any]]:
     with reading_part(path), pq.ParquetFile(path, metadata=_footer(path, stamp)) as file:
         columns = ["clip_id", "frame", "pts_seconds", "jpeg"]

@@ -15,7 +15,13 @@ import numpy.typing as npt
 from internvid.core.errors import ConfigInvalidError
 from internvid.core.timings import count, stage
 from internvid.core.weights import find_weights
-from internvid.models.pretrained import DUAL_ENCODER, Checkpoint, Pretrained, load
+from internvid.models.pretrained import (
+    DUAL_ENCODER,
+    Checkpoint,
+    Pretrained,
+    load,
+    loaded_models,
+)
 from internvid.video.display.picture import boxed
 
 if TYPE_CHECKING:
@@ -202,9 +208,6 @@ class VideoEncoder:
         return self._loaded[0]
 
 
-_viclips: dict[tuple[str, str, str], Any] = {}
-
-
 def _viclip(checkpoint: Checkpoint) -> Any:
     from internvid.models.devices import choose_device, choose_dtype
     from internvid.models.viclip import ViCLIP
@@ -213,12 +216,13 @@ def _viclip(checkpoint: Checkpoint) -> Any:
     dtype = choose_dtype(checkpoint.dtype, device)
     place = find_weights(checkpoint.name)
     source: str | Path = checkpoint.name if place is None else place
-    key = (str(source), str(device), str(dtype))
-    if key not in _viclips:
+
+    def load_viclip() -> Any:
         model = ViCLIP.from_pretrained(source, device=device, dtype=dtype)
-        _ = model.tokenizer  # found now, or said so now
-        _viclips[key] = model
-    return _viclips[key]
+        _ = model.tokenizer  # a vocabulary that is missing is reported now
+        return model
+
+    return loaded_models().get(("viclip", str(source), str(device), str(dtype)), load_viclip)
 
 
 def open_encoder(checkpoint: Checkpoint) -> ClipEncoder:

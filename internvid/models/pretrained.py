@@ -1,8 +1,9 @@
 """Loads other people's models, by name: a local folder, or the Hugging Face hub's cache.
 
 Nothing is imported before it is requested. A model is loaded once a process and shared by all
-components that name the same weights, device and dtype. Code that comes with a model is never run
-unless the user says so; weights are safetensors, or pickles read with `weights_only`.
+components that name the same weights, device and dtype, unless they run in `separate_models()`.
+Code that comes with a model is never run unless the user says so; weights are safetensors, or
+pickles read with `weights_only`.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ import importlib
 import importlib.util
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from internvid.core.errors import (
     ConfigInvalidError,
@@ -25,6 +28,7 @@ from internvid.core.errors import (
 from internvid.core.weights import find_weights, require_weights, weights_identity
 from internvid.models.processors import load_processor
 
+T = TypeVar("T")
 _FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
 
 
@@ -116,8 +120,48 @@ class Pretrained:
         }
 
 
-_loaded: dict[tuple[object, ...], Pretrained] = {}
-_loading = threading.Lock()
+class LoadedModels:
+    """Models that are in memory, by what tells them apart. Threads share it."""
+
+    def __init__(self) -> None:
+        self._models: dict[tuple[object, ...], Any] = {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._models)
+
+    def get(self, key: tuple[object, ...], load_model: Callable[[], T]) -> T:
+        """The model of that key; one thread at a time loads what is not in memory yet."""
+        with self._lock:
+            if key not in self._models:
+                self._models[key] = load_model()
+            model: T = self._models[key]
+            return model
+
+    def clear(self) -> None:
+        """Forget them all, so that their memory can be freed."""
+        with self._lock:
+            self._models.clear()
+
+
+# One default for the whole process is what is meant: every thread sees the same models.
+_MODELS: ContextVar[LoadedModels] = ContextVar("internvid_models", default=LoadedModels())  # noqa: B039
+
+
+def loaded_models() -> LoadedModels:
+    """The models that are in memory for the caller: the process's, unless others are in use."""
+    return _MODELS.get()
+
+
+@contextmanager
+def separate_models() -> Iterator[LoadedModels]:
+    """Load every model of the block anew, and forget them after it; others stay as they are."""
+    models = LoadedModels()
+    token = _MODELS.set(models)
+    try:
+        yield models
+    finally:
+        _MODELS.reset(token)
 
 
 def load(checkpoint: Checkpoint, kind: Kind) -> Pretrained:
@@ -140,21 +184,19 @@ def load(checkpoint: Checkpoint, kind: Kind) -> Pretrained:
     dtype = choose_dtype(checkpoint.dtype, device)
     trust = checkpoint.trust_remote_code
     key = (weights_identity(str(folder)), kind, str(device), str(dtype), trust)
-    with _loading:
-        if key not in _loaded:
-            try:
-                _loaded[key] = _load(transformers, folder, kind, (device, dtype), trust=trust)
-            except InternvidError as error:
-                # Messages speak of the name that the user gave, not of a cache folder.
-                error.message = error.message.replace(str(folder), checkpoint.name)
-                raise
-        return _loaded[key]
+    try:
+        return loaded_models().get(
+            key, lambda: _load(transformers, folder, kind, (device, dtype), trust=trust)
+        )
+    except InternvidError as error:
+        # Messages speak of the name that the user gave, not of a cache folder.
+        error.message = error.message.replace(str(folder), checkpoint.name)
+        raise
 
 
 def release() -> None:
     """Forget every loaded model, so that its memory can be freed."""
-    with _loading:
-        _loaded.clear()
+    loaded_models().clear()
 
 
 def import_transformers() -> Any:

@@ -24,7 +24,7 @@ from internvid.pipeline.annotate.stream import load_part, part_views, source_pat
 from internvid.pipeline.build import build
 from internvid.pipeline.recipe import Recipe
 from internvid.scores.embedding import EmbeddingScorer
-from internvid.scores.similarity import encoder_of
+from internvid.scores.local_model import encoder_of
 
 _SCALE = 100.0
 

@@ -20,6 +20,7 @@ from av.video.frame import VideoFrame
 
 from internvid.core.contracts import ExportItem
 from internvid.core.errors import ConfigInvalidError, VideoUnreadableError
+from internvid.core.sequences import spread
 from internvid.dataset.frame_shards import INDEX, INDEX_SCHEMA
 from internvid.dataset.parts import commit_table, rows_to_table
 from internvid.publishing.members import refuse_quality
@@ -87,7 +88,7 @@ class FramesExporter:
         frames = read_chosen(
             reader.of(item),
             span_of(item),
-            lambda available: spread(available, self.frames),
+            lambda available: spread(range(available), self.frames),
             self.short_side,
         )
         try:
@@ -119,13 +120,6 @@ class EncodedClip:
 
     data: bytes = field(repr=False)
     facts: dict[str, Any]
-
-
-def spread(available: int, wanted: int) -> list[int]:
-    """Middles of `wanted` equal intervals; all frames where there are fewer."""
-    if available <= wanted:
-        return list(range(available))
-    return [(2 * at + 1) * available // (2 * wanted) for at in range(wanted)]
 
 
 def encode_clip(frames: npt.NDArray[np.uint8], gop: int, crf: int) -> EncodedClip:

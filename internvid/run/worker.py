@@ -43,7 +43,12 @@ def main(descriptor: int) -> None:
 
 def _outcome(work: bytes, connection: Connection) -> tuple[str, Any]:
     def report(value: Any) -> None:
-        connection.send(("progress", value))
+        try:
+            connection.send(("progress", value))
+        except (BrokenPipeError, ConnectionResetError) as error:
+            # Whoever started this process is gone. As an error of the operating system it would
+            # be taken for one of reading the source, and be kept as its failure.
+            raise SystemExit(1) from error
 
     try:
         function, item = pickle.loads(work)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from internvid.core.annotators import NESTED_PATHS
 from internvid.core.config import file_field, setting, weights_field
 from internvid.core.contracts import Annotation, ClipView
 from internvid.core.errors import ConfigInvalidError
-from internvid.scores.pictures import Shown, answers, spread
-from internvid.scores.similarity import CLIP_L14, check_sizes, encoder_of
+from internvid.core.sequences import spread
+from internvid.scores.local_model import check_sizes, encoder_of
+from internvid.scores.pictures import Shown, answers
+from internvid.scores.similarity import CLIP_L14
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class AestheticScorer:
     """
 
     version: ClassVar[int] = 1
+    other_paths: ClassVar[Mapping[str, tuple[str, ...]]] = NESTED_PATHS
     head: str = file_field()
     model: str = weights_field(CLIP_L14)
     frames: int = 4

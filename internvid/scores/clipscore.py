@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from internvid.core.annotators import NESTED_PATHS
 from internvid.core.config import setting, weights_field
 from internvid.core.contracts import Annotation, ClipView
+from internvid.scores.local_model import check_sizes, encoder_of
 from internvid.scores.pictures import drawn
-from internvid.scores.similarity import CLIP_L14, check_sizes, cosines, encoder_of
+from internvid.scores.similarity import CLIP_L14, cosines
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class ClipScoreScorer:
     """
 
     version: ClassVar[int] = 1
+    other_paths: ClassVar[Mapping[str, tuple[str, ...]]] = NESTED_PATHS
     reads: ClassVar[tuple[str, ...]] = ("picks", "text")
     model: str = weights_field(CLIP_L14)
     seed: int = 0

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from internvid.core.annotators import NESTED_PATHS
 from internvid.core.config import setting, weights_field
 from internvid.core.contracts import Annotation, ClipView, Needs
-from internvid.scores.pictures import Shown, answers, spread
-from internvid.scores.similarity import check_sizes, encoder_of
+from internvid.core.sequences import spread
+from internvid.scores.local_model import check_sizes, encoder_of
+from internvid.scores.pictures import Shown, answers
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class EmbeddingScorer:
     """
 
     version: ClassVar[int] = 1
+    other_paths: ClassVar[Mapping[str, tuple[str, ...]]] = NESTED_PATHS
     value_type: ClassVar[str] = "vector"
     model: str = weights_field("OpenGVLab/ViCLIP-L-14-hf")
     frames: int = 8

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from internvid.core.binding import origin_of
 from internvid.core.contracts import Annotation, ClipView, Origin, Pick
-from internvid.core.errors import InternvidError
-from internvid.core.system.streams import batched, prepared
-from internvid.core.timings import count, stage
+from internvid.core.system.streams import batched, prepared, run_batch
+from internvid.video.pictures import decode_pictures
 
 if TYPE_CHECKING:
     from PIL import Image
 
 T = TypeVar("T")
-# What torch and transformers raise for inputs that a model cannot take.
-_MODEL_ERRORS = (RuntimeError, ValueError, IndexError, TypeError, AttributeError, KeyError)
 
 
 @dataclass(frozen=True)
@@ -36,14 +31,6 @@ class Shown:
     pictures: Sequence[Image.Image]
     origin: Origin
     failure: str = ""
-
-
-def spread(picks: Sequence[Pick], wanted: int) -> list[Pick]:
-    """So many picks, from the middles of equal parts of them; all where there are fewer."""
-    total = len(picks)
-    if total <= wanted:
-        return list(picks)
-    return [picks[(2 * at + 1) * total // (2 * wanted)] for at in range(wanted)]
 
 
 def drawn(clip_id: str, picks: Sequence[Pick], seed: int) -> list[Pick]:
@@ -105,8 +92,7 @@ def _show(
         origin = origin_of(view.clip.clip_id, picks, view.text or "")
         if not picks:
             return Shown(view, (), origin, "no_picks")
-        pictures = [_decoded(pick.jpeg) for pick in picks]
-        count("decoded", len(pictures))
+        pictures = decode_pictures(pick.jpeg for pick in picks)
         whole = [picture for picture in pictures if picture is not None]
         failure = "" if len(whole) == len(pictures) else "picture_unreadable"
         return Shown(view, whole, origin, failure)
@@ -130,31 +116,9 @@ def _score_batches(
     """
     for some in batched(shown, batch):
         good = [one for one in some if not one.failure]
-        values = dict(zip(map(id, good), _attempt(good, through), strict=True))
+        values = dict(zip(map(id, good), run_batch(good, through), strict=True))
         for one in some:
             yield one, values.get(id(one))
-
-
-def _attempt(
-    some: Sequence[Shown], through: Callable[[Sequence[Shown]], Sequence[T]]
-) -> list[T | None]:
-    if not some:
-        return []
-    try:
-        return list(through(some))
-    except _MODEL_ERRORS as error:
-        values: list[T | None] = []
-        for one in some:
-            try:
-                values.append(through([one])[0])
-            except _MODEL_ERRORS:
-                values.append(None)
-        if all(value is None for value in values):
-            raise InternvidError(
-                f"the model fails for every clip it is given: {type(error).__name__}: {error}",
-                hint="is it meant for this? try it on one picture in Python",
-            ) from error
-        return values
 
 
 def _answer(one: Shown, value: object) -> Annotation:
@@ -165,17 +129,3 @@ def _answer(one: Shown, value: object) -> Annotation:
     if value is None:
         return Annotation(clip_id, None, "failed", "model_failed")
     return Annotation(clip_id, value, origin=one.origin)
-
-
-def _decoded(jpeg: bytes) -> Image.Image | None:
-    from PIL import Image
-
-    try:
-        with (
-            stage("decode"),
-            Image.open(io.BytesIO(jpeg), formats=("JPEG", "PNG", "WEBP")) as picture,
-        ):
-            return picture.convert("RGB")
-    except (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError):
-        # Everything that Pillow's parsers raise for damaged files.
-        return None

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from internvid.core.annotators import NESTED_PATHS
 from internvid.core.config import setting, weights_field
 from internvid.core.contracts import Annotation, ClipView
 from internvid.core.errors import DependencyMissingError
+from internvid.core.sequences import spread
 from internvid.models.onnx_classifier import (
     OPEN_NSFW,
     OnnxClassifier,
     installed_open_nsfw,
     is_onnx,
 )
-from internvid.scores.pictures import Shown, answers, spread
-from internvid.scores.similarity import check_sizes
+from internvid.scores.local_model import check_sizes, checkpoint_of
+from internvid.scores.pictures import Shown, answers
 
 if TYPE_CHECKING:
     from internvid.models.classifier import ImageClassifier
@@ -39,6 +41,7 @@ class SafetyScorer:
     """
 
     version: ClassVar[int] = 1
+    other_paths: ClassVar[Mapping[str, tuple[str, ...]]] = NESTED_PATHS
     model: str = weights_field("Falconsai/nsfw_image_detection")
     unsafe: tuple[str, ...] = ("nsfw",)
     frames: int = 4
@@ -82,8 +85,5 @@ class SafetyScorer:
         if is_onnx(self.model):
             return OnnxClassifier(self.model, self.device)
         from internvid.models.classifier import ImageClassifier
-        from internvid.models.pretrained import Checkpoint
 
-        return ImageClassifier(
-            Checkpoint(self.model, self.device, self.dtype, download=self.download)
-        )
+        return ImageClassifier(checkpoint_of(self))

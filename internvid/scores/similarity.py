@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar, Protocol
 
+from internvid.core.annotators import NESTED_PATHS
 from internvid.core.config import setting, weights_field
 from internvid.core.contracts import Annotation, ClipView, Needs, Pick
-from internvid.core.errors import ConfigInvalidError
-from internvid.scores.pictures import PictureScorer, Shown, answers, spread
-
-if TYPE_CHECKING:
-    from internvid.models.dual_encoder import ClipEncoder
+from internvid.core.sequences import spread
+from internvid.scores.local_model import LocalScorer, check_sizes, encoder_of
+from internvid.scores.pictures import PictureScorer, Shown, answers
 
 CLIP_L14 = "openai/clip-vit-large-patch14"
 
@@ -37,6 +36,7 @@ class SimilarityScorer:
     """
 
     version: ClassVar[int] = 1
+    other_paths: ClassVar[Mapping[str, tuple[str, ...]]] = NESTED_PATHS
     reads: ClassVar[tuple[str, ...]] = ("picks", "text")
     model: str = weights_field(CLIP_L14)
     frames: int = 4
@@ -68,29 +68,12 @@ class SimilarityScorer:
         yield from cosines(self, clips, lambda view: spread(view.picks, self.frames))
 
 
-def check_sizes(component: object, *names: str) -> None:
-    """Refuse sizes below 1.
-
-    Raises:
-        ConfigInvalidError: one is.
-    """
-    for name in names:
-        if getattr(component, name) < 1:
-            raise ConfigInvalidError(f"{name} must be at least 1, got {getattr(component, name)}")
-
-
-def encoder_of(component: object) -> ClipEncoder:
-    """The encoder that a component's fields name."""
-    from internvid.models.dual_encoder import open_encoder
-    from internvid.models.pretrained import Checkpoint
-
-    names = ("model", "device", "dtype", "download")
-    model, device, dtype, download = (getattr(component, name) for name in names)
-    return open_encoder(Checkpoint(model, device, dtype, download=download))
+class CosineScorer(PictureScorer, LocalScorer, Protocol):
+    """A scorer that shows pictures to a model with an image and a text encoder."""
 
 
 def cosines(
-    scorer: PictureScorer,
+    scorer: CosineScorer,
     clips: Iterable[ClipView],
     choose: Callable[[ClipView], Sequence[Pick]],
 ) -> Iterator[Annotation]:

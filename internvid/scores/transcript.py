@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from internvid.core.annotators import NESTED_PATHS
 from internvid.core.config import setting, weights_field
 from internvid.core.contracts import Annotation, ClipView
 from internvid.core.errors import ConfigInvalidError, InternvidError, VideoError
+from internvid.core.system.streams import MODEL_ERRORS
 from internvid.core.types import TimeSpan
 from internvid.models.speech import Hearing
 from internvid.scores.cues import Line
 from internvid.scores.encodings import EncodingUnknownError
+from internvid.scores.local_model import checkpoint_of
 from internvid.scores.sound import SoundReader
 from internvid.scores.subtitles import subtitles_beside, subtitles_inside
 
@@ -22,8 +25,6 @@ if TYPE_CHECKING:
 
 SOURCES = ("auto", "subtitles", "speech")
 WINDOW_SECONDS = 30.0
-# What CTranslate2, torch and transformers raise for a sound that a model cannot take.
-_MODEL_ERRORS = (RuntimeError, ValueError, IndexError, TypeError, AttributeError, KeyError)
 # Failures without one success that show that the model itself is at fault, not a video.
 _MOST_FAILURES, _MOST_VIDEOS = 8, 3
 
@@ -55,6 +56,7 @@ class TranscriptScorer:
     """
 
     version: ClassVar[int] = 2
+    other_paths: ClassVar[Mapping[str, tuple[str, ...]]] = NESTED_PATHS
     value_type: ClassVar[str] = "string"
     extras: ClassVar[dict[str, str]] = {
         "kind": "string",
@@ -111,11 +113,9 @@ class TranscriptScorer:
     def _recogniser(self) -> SpeechRecogniser | None:
         if not self.model or self.source == "subtitles":
             return None
-        from internvid.models.pretrained import Checkpoint
         from internvid.models.speech import SpeechRecogniser
 
-        checkpoint = Checkpoint(self.model, self.device, self.dtype, download=self.download)
-        return SpeechRecogniser(checkpoint, self.language, self.hearing)
+        return SpeechRecogniser(checkpoint_of(self), self.language, self.hearing)
 
 
 @dataclass
@@ -135,7 +135,7 @@ class _Listener:
         """
         try:
             lines = self.recogniser.listen(sound)
-        except _MODEL_ERRORS as error:
+        except MODEL_ERRORS as error:
             self.failures += 1
             self.failed_videos.add(video_id)
             is_hopeless = self.failures >= _MOST_FAILURES

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from internvid.core.config import file_field, setting
 from internvid.core.contracts import Observer
 from internvid.core.errors import ConfigInvalidError
+from internvid.core.sequences import list_runs
 from internvid.core.types import Shot, Timeline, TimeSpan
 from internvid.scan.observers.learned import (
     LearnedObserver,
@@ -97,9 +97,3 @@ class LearnedDetector:
                 rest = TimeSpan(begin, float(seconds[-1]))
                 shots.append(Shot(rest, "dissolve" if length else "cut", min(1.0, score), length))
         return shots
-
-
-def list_runs(flags: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """(first, stop) of each longest run of true frames, in order; `stop` is not part of it."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
-    return [(int(first), int(stop)) for first, stop in edges.reshape(-1, 2)]

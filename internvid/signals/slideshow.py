@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from internvid.core.contracts import PickFacts
+from internvid.core.sequences import list_runs
 from internvid.core.types import FloatArray, Timeline, TimeSpan
 from internvid.signals.flicker import light_course, reversals
 from internvid.signals.gallery import (
@@ -139,7 +140,7 @@ class SlideshowSignal:
         lifeless = _without_gaps(still | self._glides(path), is_faint)
         stretches = [
             (start, end)
-            for start, end in runs(lifeless)
+            for start, end in list_runs(lifeless)
             if (end - start) * GRID_SECONDS
             >= (self.stretch_seconds if still[start:end].mean() > 0.8 else self.glide_seconds)
         ]
@@ -225,9 +226,3 @@ def _are_similar(
     if not before or not after:
         return False
     return is_similar_picture(before[-1], after[0], bits, 0.2)
-
-
-def runs(mask: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Half-open runs of true values."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]])))
-    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]

@@ -23,7 +23,7 @@ from internvid.captions.requests import (
 )
 from internvid.captions.summarise import SummariseCaptioner
 from internvid.captions.tags import TagsCaptioner
-from internvid.captions.vlm import VlmCaptioner, spread_in_time
+from internvid.captions.vlm import VlmCaptioner, nearest_to_middles
 from internvid.core.annotators import traits_of
 from internvid.core.binding import origin_of
 from internvid.core.config import fingerprint, identity
@@ -73,8 +73,8 @@ def test_one_pick_a_second_is_the_first_of_each_second() -> None:
 
 def test_frames_are_spread_over_the_clip_in_time_order_each_once() -> None:
     crowded = [Pick(at, time, b"") for at, time in enumerate((0.0, 0.1, 0.2, 0.3, 2.0, 3.9))]
-    assert [pick.frame for pick in spread_in_time(view("a", crowded), 4)] == [3, 4, 5]
-    assert [pick.frame for pick in spread_in_time(view("a", crowded), 9)] == [0, 1, 2, 3, 4, 5]
+    assert [pick.frame for pick in nearest_to_middles(view("a", crowded), 4)] == [3, 4, 5]
+    assert [pick.frame for pick in nearest_to_middles(view("a", crowded), 9)] == [0, 1, 2, 3, 4, 5]
 
 
 # Local models.
@@ -168,6 +168,16 @@ def test_a_model_that_fails_for_all_stops_the_run() -> None:
         list(show(_requests(3), describe, LocalModel(batch=3)))
 
 
+def test_unfinished_answers_are_no_failures_of_the_model() -> None:
+    def describe(batch: Sequence[Any]) -> list[Generated]:
+        if len(batch) > 1:
+            raise RuntimeError("sizes of tensors must match")
+        return [Generated("a dog that", is_cut=True)]
+
+    found = [answer for _, answer in show(_requests(3), describe, LocalModel(batch=3))]
+    assert found == [Answer(failure="truncated")] * 3
+
+
 def test_setup_says_what_is_missing(tiny_models: TinyModels, tmp_path: Path) -> None:
     for captioner in (FrameCaptioner(), TagsCaptioner(), SummariseCaptioner(), VlmCaptioner()):
         with pytest.raises(WeightsMissingError, match="hf download"):
@@ -258,7 +268,7 @@ def test_every_served_captioner_keeps_answers_with_their_clips() -> None:
         clip_id, middle = clip.clip.clip_id, middle_pick(clip)
         assert middle is not None
         assert captions[frame][clip_id].value == mark(frame.words(), [middle.jpeg])
-        shown = [pick.jpeg for pick in spread_in_time(clip, 3)]
+        shown = [pick.jpeg for pick in nearest_to_middles(clip, 3)]
         assert captions[vlm][clip_id].value == mark(vlm.prompt, shown)
         lines = [mark(tags.words(), [pick.jpeg]) for pick in picks_per_second(clip, 1.0)]
         assert captions[tags][clip_id].extras["lines"] == lines

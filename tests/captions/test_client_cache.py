@@ -6,6 +6,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +180,22 @@ def test_a_run_has_one_budget_for_all_its_streams() -> None:
                 answers(served, requests(20))
         assert spent.requests == len(server.posts) == 5
         answers(served, requests(3))
+
+
+def test_runs_of_two_threads_do_not_mix_and_work_for_one_counts_in_it() -> None:
+    """Each stream runs in a thread; requests are sent in the client's own."""
+    with serving(echo) as server, ThreadPoolExecutor(2) as pool:
+        served = server.served(concurrency=2)
+        with budget.run() as spent:
+            pool.submit(copy_context().run, answers, served, requests(3)).result()
+            assert spent.requests == 3
+            pool.submit(answers, served, requests(4)).result()
+            assert spent.requests == 3, "that thread worked for nobody's run"
+            with budget.run() as inner:
+                answers(served, requests(2))
+            assert (inner.requests, spent.requests) == (2, 3)
+            answers(served, requests(1))
+            assert spent.requests == 4
 
 
 def test_work_is_counted() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -13,7 +14,9 @@ import pytest
 import internvid
 from internvid.core import registry
 from internvid.core.annotators import set_up, traits_of
+from internvid.core.assignments import settings_of, with_values
 from internvid.core.contracts import ClipView
+from internvid.core.errors import ConfigInvalidError
 from internvid.dataset.parts import rows_to_table
 from internvid.dataset.picks import StoredPicks
 from internvid.dataset.store import Dataset
@@ -139,3 +142,48 @@ def test_signals_fill_the_columns_they_declare(name: str, built: Dataset) -> Non
     for column in declared:
         values = [value for value in clips[column].to_pylist() if isinstance(value, float)]
         assert all(value == value for value in values), f"{column} holds NaN"
+
+
+def test_a_device_is_written_alike_for_captioners_and_scorers() -> None:
+    """`device=` and `local.device=` say the same, of every component that loads a model."""
+    seen = set()
+    for kind, names in (("captioner", CAPTIONERS), ("scorer", SCORERS)):
+        for name in names:
+            plain = registry.create(kind, name)
+            places = [path for path in settings_of(plain) if path.split(".")[-1] == "device"]
+            if not places:
+                continue
+            seen.add(name)
+            short = with_values(plain, ["device=cuda:1", "dtype=float32"])
+            assert {settings_of(short)[path] for path in places} == {"cuda:1"}
+            if len(places) == 1:
+                assert with_values(plain, ["local.device=cuda:1", "local.dtype=float32"]) == short
+            in_full = [path.replace("device", "dtype") + "=float32" for path in places]
+            written = with_values(plain, in_full)
+            assert identity_fields(short) == identity_fields(written), "a device is no result's"
+    assert seen == {
+        *("frame", "multiscale", "summarise", "tags", "vlm"),
+        *("aesthetic", "clipscore", "embedding", "safety", "similarity", "transcript"),
+    }
+
+
+def identity_fields(component: Any) -> dict[str, Any]:
+    """All that a component records, but where it runs."""
+    return {path: value for path, value in settings_of(component).items() if "device" not in path}
+
+
+def test_what_is_said_of_one_model_is_an_exception_to_what_is_said_of_all() -> None:
+    for order in (1, -1):
+        given = ["fuser.local.device=cuda:1", "device=cpu"][::order]
+        made = with_values(registry.create("captioner", "multiscale"), given)
+        devices = (made.coarse.local.device, made.fine.local.device, made.fuser.local.device)
+        assert devices == ("cpu", "cpu", "cuda:1")
+    one = registry.create("captioner", "frame")
+    assert with_values(one, ["device=cpu", "local.device=cuda"]).local.device == "cuda"
+    assert with_values(one, ["local.device=cuda", "device=cpu"]).local.device == "cpu"
+    with pytest.raises(ConfigInvalidError, match="batch must be at least 1, got 0"):
+        with_values(one, ["batch=0"])
+    with pytest.raises(ConfigInvalidError, match=r"local.beams=2.*no field 'local'"):
+        with_values(registry.create("scorer", "similarity"), ["local.beams=2"])
+    with pytest.raises(ConfigInvalidError, match=r"local.batch=2.*no field 'batch'"):
+        with_values(registry.create("scorer", "transcript"), ["local.batch=2"])

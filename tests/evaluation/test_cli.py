@@ -48,7 +48,7 @@ def test_a_result_is_written_and_printed(desk: Path, capsys: pytest.CaptureFixtu
     assert "1 clip is missing" in printed.err
     assert "gone.mp4: not_found" in printed.err
     # Four classes are easier than four hundred.
-    assert "4 classes were asked for and the set has 400" in printed.err
+    assert "4 classes were named and the set has 400" in printed.err
 
 
 def test_cut_texts_stand_with_the_result(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -147,3 +147,12 @@ def test_a_folder_named_as_a_kind_does_not_hide_it(
     (tmp_path / "benchmarks").mkdir()
     assert main(["list", "benchmarks"]) == 0
     assert "retrieval-synthetic" in capsys.readouterr().out
+
+
+def test_a_rank_without_a_launcher_hides_no_result(
+    desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    options = ("--benchmark", "k400", "--videos", "films", "--annotations", "val.csv")
+    assert run(MODEL, *options, "-o", "k400.json", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(Path("k400.json").read_text())

@@ -82,7 +82,7 @@ PATIENCE = {"spin": {"hang_cpu_seconds": 2.5}, "sleep": {"hang_wall_seconds": 8.
     [
         ("exit", "crashed", "exit code 7"),
         ("crash", "crashed", "SIGSEGV"),
-        ("spin", "hung", "no progress"),
+        pytest.param("spin", "hung", "no progress", marks=pytest.mark.slow),
         ("sleep", "hung", "no progress"),
         ("memory", "out_of_memory", "memory"),
         ("reading", "unreadable", "PermissionError"),
@@ -286,6 +286,7 @@ KILL_AT = (
 )
 
 
+@pytest.mark.slow
 def test_killed_at_every_stage_it_ends_in_the_same_bytes(tmp_path: Path) -> None:
     videos = tmp_path / "in"
     write_videos(videos, 8)

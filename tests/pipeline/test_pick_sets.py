@@ -17,7 +17,6 @@ from internvid.curate.select import select
 from internvid.curate.selectors import Random
 from internvid.dataset.store import Dataset
 from internvid.pipeline.annotate.annotate import ColumnRequest, annotate, annotate_columns
-from internvid.pipeline.annotate.pick_sets import spread_frames
 from internvid.synthetic.world import render_world
 from internvid.video.decode import Picture, open_video
 from internvid.video.display.picture import Painter
@@ -57,12 +56,6 @@ def stored(data: Path) -> dict[str, list[dict[str, Any]]]:
 def small_side(data: Path) -> int:
     videos = internvid.open(data).sql("select min(least(width, height)) from videos")
     return int(videos.fetchall()[0][0])
-
-
-def test_frames_are_spread_evenly() -> None:
-    assert spread_frames(10, 20, 2) == (12, 17)
-    assert spread_frames(0, 3, 3) == (0, 1, 2)
-    assert spread_frames(7, 8, 1) == (7,)
 
 
 def test_spans_that_fall_short_are_decoded_exactly(data: Path) -> None:

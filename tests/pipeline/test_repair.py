@@ -106,6 +106,7 @@ def test_of_several_cuts_the_latest_run_counts(recipe: Recipe, tmp_path: Path) -
     assert internvid.open(data).record.metadata == {"day": "VARCHAR", "views": "BIGINT"}
 
 
+@pytest.mark.slow
 def test_a_build_goes_on_after_a_repair(recipe: Recipe, tmp_path: Path) -> None:
     write_videos(tmp_path / "videos", 2)
     for name in ("whole", "repaired"):

@@ -21,13 +21,14 @@ from PIL import Image
 import internvid
 from internvid.cli.app import main
 from internvid.core.contracts import Exporter
+from internvid.core.sequences import spread
 from internvid.dataset.frame_shards import FrameShards
 from internvid.dataset.store import Dataset
 from internvid.pipeline.annotate.annotate import annotate
 from internvid.pipeline.build import build
 from internvid.pipeline.recipe import CutRecipe, Recipe
 from internvid.publishing import source_files as publishing
-from internvid.publishing.frames import FramesExporter, spread
+from internvid.publishing.frames import FramesExporter
 from internvid.publishing.publish import publish
 from internvid.publishing.webdataset import WebDatasetExporter
 from internvid.scan.scan import ScanRecipe
@@ -142,7 +143,7 @@ def test_the_chosen_frames_are_written(odd: Dataset, tmp_path: Path) -> None:
     assert sorted(ids) == sorted(rows)
     for place, clip_id in enumerate(ids):
         every = frames_of(rows[clip_id])
-        wanted = [every[at] for at in spread(len(every), 8)]
+        wanted = spread(every, 8)
         shown = [number_of(image) for image in shards.read(place, lambda n: list(range(n)))]
         assert shown == wanted, names[rows[clip_id]["video_id"]]
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
+from multiprocessing import Pipe
+from typing import Any
+
 import pytest
 
-from internvid.core.errors import StorageError
+from internvid.core.errors import StorageError, VideoUnreadableError
+from internvid.run import worker
 from internvid.run.executor import LocalExecutor, run_here
 from tests.run.work import behave
 
@@ -50,3 +55,19 @@ def test_the_same_contract_in_this_process() -> None:
     results = list(run_here(behave, ["a", "typed"]))
     assert results[0].value == "A"
     assert results[1].failure.reason == "no_frames"
+
+
+def _read(path: str, report: Any) -> str:
+    # As a scan does: what the operating system refuses is the fault of the file.
+    try:
+        report(0.5)
+    except OSError as error:
+        raise VideoUnreadableError(f"reading failed: {type(error).__name__}") from error
+    return path
+
+
+def test_a_worker_whose_caller_was_killed_blames_no_source() -> None:
+    mine, of_the_caller = Pipe()
+    of_the_caller.close()
+    with pytest.raises(SystemExit):
+        worker._outcome(pickle.dumps((_read, "film.mp4")), mine)

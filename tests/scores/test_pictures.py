@@ -20,13 +20,14 @@ from internvid.core.errors import (
     InternvidError,
     WeightsMissingError,
 )
+from internvid.core.sequences import spread
 from internvid.models.classifier import ImageClassifier
 from internvid.models.dual_encoder import DualEncoder, is_viclip, open_encoder, read_head
 from internvid.models.pretrained import Checkpoint
 from internvid.scores.aesthetic import AestheticScorer
 from internvid.scores.clipscore import ClipScoreScorer
 from internvid.scores.embedding import EmbeddingScorer
-from internvid.scores.pictures import drawn, spread
+from internvid.scores.pictures import drawn
 from internvid.scores.safety import SafetyScorer
 from internvid.scores.similarity import SimilarityScorer
 from tests.models.tiny import TinyModels
@@ -101,10 +102,7 @@ def test_clipscore_draws_one_picture_by_the_clip_alone(tiny: TinyModels) -> None
     assert {answer.origin for answer in other.values()} != {one.origin for one in found.values()}
 
 
-def test_spread_takes_the_middles_of_equal_parts() -> None:
-    picks = [Pick(at, at / 2, b"") for at in range(9)]
-    assert [pick.frame for pick in spread(picks, 4)] == [1, 3, 5, 7]
-    assert spread(picks[:3], 4) == picks[:3]
+def test_nothing_is_drawn_from_no_picks() -> None:
     assert drawn("0", [], 0) == []
 
 

@@ -17,11 +17,12 @@ from internvid.core.errors import (
     StorageError,
     VideoUnreadableError,
 )
+from internvid.core.sequences import spread
 from internvid.core.types import TimeSpan
 from internvid.curate.selectors import Random
 from internvid.dataset.frame_shards import FrameShards
 from internvid.dataset.store import Dataset
-from internvid.publishing.frames import FramesExporter, encode_clip, spread
+from internvid.publishing.frames import FramesExporter, encode_clip
 from internvid.publishing.publish import publish
 from internvid.synthetic.truth import World
 from internvid.training.data.clip_sources import (
@@ -119,7 +120,7 @@ def test_only_chosen_picks_are_decoded_and_each_once(
 ) -> None:
     decoded: list[bytes] = []
     monkeypatch.setattr(
-        "internvid.training.data.stored_picks.decode_jpeg",
+        "internvid.training.data.stored_picks.decode_jpeg_fast",
         lambda file: decoded.append(file) or decode_jpeg(file),
     )
     reading = packed.read(0, lambda n: [0, 0, 0, n - 1, n - 1])
@@ -137,7 +138,7 @@ def test_frames_of_a_clip_have_one_size_where_its_video_changes(
 ) -> None:
     sizes = iter([(48, 64), (64, 48)])
     monkeypatch.setattr(
-        "internvid.training.data.stored_picks.decode_jpeg",
+        "internvid.training.data.stored_picks.decode_jpeg_fast",
         lambda _file: np.full((*next(sizes), 3), 200, np.uint8),
     )
     first, second = packed.read(0, lambda n: [0, n - 1])
@@ -164,13 +165,13 @@ def test_jpegs_are_decoded_as_by_pillow() -> None:
     image = small.resize((97, 61), Image.Resampling.BICUBIC)
     colour = encode_jpeg(image, 90)
     grey = encode_jpeg(image.convert("L"), 90)
-    first = jpegs.decode_jpeg(colour)
+    first = jpegs.decode_jpeg_fast(colour)
     kept = first.copy()
     assert decibels(luma(first), luma(decode_jpeg(colour))) >= 40
-    assert (jpegs.decode_jpeg(grey) == decode_jpeg(grey)).all()
+    assert (jpegs.decode_jpeg_fast(grey) == decode_jpeg(grey)).all()
     with pytest.raises(VideoUnreadableError, match="damaged"):
-        jpegs.decode_jpeg(b"\xff\xd8 no picture")
-    assert (jpegs.decode_jpeg(colour) == kept).all()
+        jpegs.decode_jpeg_fast(b"\xff\xd8 no picture")
+    assert (jpegs.decode_jpeg_fast(colour) == kept).all()
     assert (first == kept).all()  # a later picture does not use its memory
 
 
@@ -218,7 +219,7 @@ def test_shards_hold_the_frames_of_the_clips(dataset: Dataset, shards: FrameShar
     for at, row in list(enumerate(rows))[:4]:
         reader = SpanReader(Path(sources[row["video_id"]]["uri"]))
         edges = (row[name] for name in ("start_pts", "end_pts", "start_frame", "end_frame"))
-        truth = read_chosen(reader, FrameSpan(*edges), lambda n: spread(n, 16), 64)
+        truth = read_chosen(reader, FrameSpan(*edges), lambda n: spread(range(n), 16), 64)
         read = np.stack(list(shards.read(at, all_of)))
         even = [side - side % 2 for side in truth.shape[1:3]]
         truth = truth[:, : even[0], : even[1]]

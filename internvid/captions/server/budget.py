@@ -1,7 +1,9 @@
 """What a run may spend on served models: requests and tokens, counted before they are spent.
 
 A run is whatever lies inside `with run(...)`; the pipeline opens one for each command. Without
-one, each stream of requests counts for itself.
+one, each stream of requests counts for itself. Which run counts belongs to the context of the
+caller, not to the process: two runs in two threads do not mix, and a thread that works for a run is
+started in a copy of its context.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 
@@ -51,25 +54,25 @@ class Run:
     by_model: dict[Hashable, Budget] = field(default_factory=dict)
 
 
-_runs: list[Run] = []
+_CURRENT: ContextVar[Run | None] = ContextVar("internvid_budget", default=None)
 
 
 @contextmanager
 def run(max_requests: int = 0, max_tokens: int = 0) -> Iterator[Budget]:
     """Count everything inside as one run with these limits; 0 for no limit."""
     opened = Run(Budget(max_requests, max_tokens))
-    _runs.append(opened)
+    token = _CURRENT.set(opened)
     try:
         yield opened.whole
     finally:
-        _runs[:] = [each for each in _runs if each is not opened]
+        _CURRENT.reset(token)
 
 
 def budgets_for(model: Hashable, max_requests: int, max_tokens: int) -> tuple[Budget, ...]:
     """The budgets that a request to that model draws on; they share one condition."""
-    if not _runs:
+    current = _CURRENT.get()
+    if current is None:
         return (Budget(max_requests, max_tokens),)
-    current = _runs[-1]
     fresh = Budget(max_requests, max_tokens, changed=current.whole.changed)
     return (current.by_model.setdefault(model, fresh), current.whole)
 

@@ -8,8 +8,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from internvid.captions.pictures import decode_jpeg
 from internvid.core.contracts import Pick
+from internvid.video.pictures import decode_picture
 
 SCHEMA = {
     "type": "json_schema",
@@ -69,7 +69,7 @@ def looks_whole(jpeg: bytes) -> bool:
     """Whether a picture begins and ends as one; decoded where that is in doubt."""
     if jpeg[:3] == b"\xff\xd8\xff" and jpeg[-2:] == b"\xff\xd9":
         return True
-    return decode_jpeg(jpeg) is not None
+    return decode_picture(jpeg) is not None
 
 
 def one_line(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from internvid.cli.options import Context, Device, Json, Preprocessing, Settings
 from internvid.cli.output import duration, put, put_json, say, table
 from internvid.core import registry
 from internvid.core.errors import DatasetFormatError, MisuseError
+from internvid.core.system.launched import is_first_process
 
 if TYPE_CHECKING:
     from internvid.evaluation.results.protocol import Protocol, Result
@@ -114,7 +114,7 @@ def evaluate(
         progress=Ticker(),
     )
     seconds = time.monotonic() - started
-    if int(os.environ.get("RANK", "0")):
+    if not is_first_process():
         return  # one of the processes that torchrun started speaks for all
     if output is not None:
         result.write(output)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
@@ -14,6 +13,7 @@ from internvid.cli.display import live
 from internvid.cli.options import Json, TrainSettings
 from internvid.cli.output import duration, put, put_json, say, table
 from internvid.core.errors import MisuseError
+from internvid.core.system.launched import is_first_process
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -121,7 +121,7 @@ def train(
         "devices": devices,
         "device_memory": device_memory,
     }
-    is_first = int(os.environ.get("RANK", "0")) == 0
+    is_first = is_first_process()
     if plan:
         if is_first:  # one of the processes that torchrun started plans for all
             _put_plan(training.plan_training(recipe, data, **clips, **hardware), as_json=as_json)

@@ -1,15 +1,25 @@
-"""Streams of items: cut into batches, and prepared ahead by threads."""
+"""Streams of items: cut into batches, prepared ahead by threads, given to models that may fail.
+
+And values that threads share.
+"""
 
 from __future__ import annotations
 
+import functools
+import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
-from typing import TypeVar
+from typing import TypeVar, TypeVarTuple
+
+from internvid.core.errors import InternvidError
 
 T = TypeVar("T")
 U = TypeVar("U")
+Key = TypeVarTuple("Key")
+MODEL_ERRORS = (RuntimeError, ValueError, IndexError, TypeError, AttributeError, KeyError)
+"""What torch, transformers and CTranslate2 raise for inputs that a model cannot take."""
 
 
 def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -22,6 +32,50 @@ def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
             batch = []
     if batch:
         yield batch
+
+
+def run_batch(
+    members: Sequence[T], through: Callable[[Sequence[T]], Sequence[U]]
+) -> list[U | None]:
+    """What a model makes of a batch; where it fails on that, of each member alone.
+
+    Args:
+        members: any number.
+        through: one value a member, in order.
+
+    Returns:
+        One value a member, in order; None where the model fails on that one alone.
+
+    Raises:
+        InternvidError: it fails on every member.
+    """
+    if not members:
+        return []
+    try:
+        return list(_run_whole(members, through))
+    except MODEL_ERRORS as error:
+        values = [_run_alone(member, through) for member in members]
+        if all(value is None for value in values):
+            raise InternvidError(
+                f"the model fails for every clip it is given: {type(error).__name__}: {error}",
+                hint="is it meant for this? try it on one picture in Python",
+            ) from error
+        return values
+
+
+def _run_whole(members: Sequence[T], through: Callable[[Sequence[T]], Sequence[U]]) -> Sequence[U]:
+    values = through(members)
+    if len(values) != len(members):
+        # Which is whose cannot be known.
+        raise ValueError(f"{len(values)} answers for {len(members)} requests")
+    return values
+
+
+def _run_alone(member: T, through: Callable[[Sequence[T]], Sequence[U]]) -> U | None:
+    try:
+        return _run_whole([member], through)[0]
+    except MODEL_ERRORS:
+        return None
 
 
 def prepared(
@@ -51,3 +105,26 @@ def prepared(
         finally:
             for _, made in waiting:
                 made.cancel()
+
+
+def cached_for_threads(most: int) -> Callable[[Callable[[*Key], T]], Callable[[*Key], T]]:
+    """A function whose last results are kept; of threads that want the same one, one computes it.
+
+    `functools.lru_cache` alone lets each of them compute it. Calls of one function wait for one
+    another.
+
+    Args:
+        most: results kept, those used last. Arguments are hashable, and given by place.
+    """
+
+    def decorate(function: Callable[[*Key], T]) -> Callable[[*Key], T]:
+        cached, lock = functools.lru_cache(maxsize=most)(function), threading.Lock()
+
+        @functools.wraps(function)
+        def call(*arguments: *Key) -> T:
+            with lock:
+                return cached(*arguments)
+
+        return call
+
+    return decorate

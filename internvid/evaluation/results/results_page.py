@@ -37,7 +37,7 @@ _COLUMNS = {
     "mean_rank": "mean rank",
     "mean_recall": "mean recall",
 }
-_LONGEST_FIRST = sorted(_COLUMNS, key=len, reverse=True)
+_LONGEST_FIRST = tuple(sorted(_COLUMNS, key=len, reverse=True))
 _MAIN = ("top1", "mean_average_precision", "text_to_video_r1", "video_to_text_r1")
 _MOST_MISSING = 50
 _WORST_CLASSES = 10

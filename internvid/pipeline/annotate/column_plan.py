@@ -15,6 +15,7 @@ from pathlib import Path
 
 from internvid.core.annotators import set_up
 from internvid.core.contracts import Annotation, ClipView
+from internvid.core.sequences import middles
 from internvid.core.timings import collecting, stage
 from internvid.dataset.layout import Layout
 from internvid.pipeline.annotate.annotate import Survey, survey
@@ -193,7 +194,6 @@ def _sample(job: ColumnJob, surveyed: Survey) -> tuple[list[ClipView], int]:
         work = load_part(job, part)
         count = work.pending.num_rows
         wanted = min(count, -(-(SAMPLE + _WARM_UP) // len(parts)))
-        rows = sorted({(2 * at + 1) * count // (2 * wanted) for at in range(wanted)})
-        work.pending = work.pending.take(rows)
+        work.pending = work.pending.take(middles(count, wanted))
         views += [view for view, _ in part_views(job, work, sources)]
     return views, _WARM_UP if len(views) > _WARM_UP else 0

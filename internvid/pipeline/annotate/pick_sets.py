@@ -20,6 +20,7 @@ import numpy as np
 
 from internvid.core.contracts import ClipView, Needs
 from internvid.core.errors import VideoError, VideoUnreadableError
+from internvid.core.sequences import middles
 from internvid.dataset.layout import Layout
 from internvid.dataset.parts import (
     discard,
@@ -267,13 +268,7 @@ def _frames_wanted(
         return ()
     if len(inside) >= max(count, 1):
         return tuple(int(frame) for frame in inside)  # the same instants, larger
-    return spread_frames(start, end, max(count, 1))
-
-
-def spread_frames(start: int, end: int, count: int) -> tuple[int, ...]:
-    """The middles of `count` equal parts of the frames [start, end)."""
-    length = end - start
-    return tuple(start + (2 * at + 1) * length // (2 * count) for at in range(count))
+    return tuple(start + at for at in middles(end - start, max(count, 1)))
 
 
 def decode_spans(task: SpansTask, report: Any) -> int:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from internvid.core.errors import ConfigInvalidError
+from internvid.core.sequences import middles
 from internvid.dataset.store import Dataset, open_dataset
 from internvid.training.data.stored_picks import PickSource, pack_picks
 
@@ -95,7 +96,7 @@ class ClipDataset(torch.utils.data.Dataset[ClipItem]):
         return ClipItem(self._clip_ids[at], shown, self._texts[at])
 
     def _places(self, available: int) -> list[int]:
-        return [(2 * at + 1) * available // (2 * self.frames) for at in range(self.frames)]
+        return middles(available, self.frames)
 
 
 def _cache_of(dataset: Dataset, text: str, subset: str | None) -> Path:

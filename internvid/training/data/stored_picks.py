@@ -33,7 +33,7 @@ from internvid.training.data.clip_columns import Strings
 from internvid.training.data.order import IntArray
 from internvid.training.data.samples import ClipTable, FrameChoice, FramesArray
 from internvid.training.run.distributed import rank, shared_work, wait_for_all
-from internvid.training.views.jpegs import decode_jpeg
+from internvid.training.views.jpegs import decode_jpeg_fast
 from internvid.video.display.picture import boxed
 
 PACK, PLACES, WHAT, DOING = "picks.bin", "picks.npy", "picks.json", "picks.doing.json"
@@ -72,7 +72,7 @@ class PickSource:
             raise VideoUnreadableError("the clip has no picks", reason="no_picks")
         shape: tuple[int, ...] | None = None
         for at, times in Counter(choose(int(count))).items():
-            picture = decode_jpeg(pack.picture(start + at))
+            picture = decode_jpeg_fast(pack.picture(start + at))
             shape = shape or picture.shape
             if picture.shape != shape:  # the video changes its size within the clip
                 size = (shape[1], shape[0])

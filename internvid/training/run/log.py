@@ -14,6 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from internvid.core.errors import ComponentUnknownError
 from internvid.core.moved import current_module
+from internvid.core.system.imports import import_named
 from internvid.training.run.resilient_log import ResilientLog
 
 CSV = "log.csv"
@@ -181,7 +182,7 @@ def find_writer(name: str) -> Callable[[Path, int], MetricWriter]:
     module, _, attribute = name.partition(":")
     try:
         writer: Callable[[Path, int], MetricWriter] = getattr(
-            importlib.import_module(current_module(module)), attribute
+            import_named(current_module(module)), attribute
         )
     except (ImportError, AttributeError, ValueError) as error:
         raise ComponentUnknownError(

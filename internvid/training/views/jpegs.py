@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import functools
-import io
 import threading
 from typing import Any
 
 import av
 import av.error
-import numpy as np
 from av.video.codeccontext import VideoCodecContext
 from av.video.reformatter import VideoReformatter
-from PIL import Image, UnidentifiedImageError
+from PIL import UnidentifiedImageError
 
 from internvid.core.errors import VideoUnreadableError
 from internvid.training.data.samples import FramesArray
-from internvid.video.display.picture import rgb_view
+from internvid.video.display.picture import decode_jpeg, rgb_view
 
 _PLAIN = frozenset({"yuvj420p", "yuvj422p", "yuvj444p"})
 
 
-def decode_jpeg(file: bytes) -> FramesArray:
+def decode_jpeg_fast(file: bytes) -> FramesArray:
     """uint8 RGB [H, W, 3] of JPEG bytes.
 
     Raises:
@@ -55,8 +53,7 @@ class _Decoder(threading.local):
 
 def _by_pillow(file: bytes) -> FramesArray:
     try:
-        with Image.open(io.BytesIO(file)) as image:
-            return np.asarray(image.convert("RGB"))
+        return decode_jpeg(file)
     except (OSError, UnidentifiedImageError, SyntaxError) as error:
         raise VideoUnreadableError(f"a stored frame is damaged: {error}") from error
 

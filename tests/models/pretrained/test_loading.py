@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,6 @@ from internvid.core.errors import (
     DependencyMissingError,
     WeightsMissingError,
 )
-from internvid.models import pretrained
 from internvid.models.pretrained import (
     DUAL_ENCODER,
     IMAGE_CLASSIFIER,
@@ -29,7 +29,9 @@ from internvid.models.pretrained import (
     TEXT_TO_TEXT,
     Checkpoint,
     load,
+    loaded_models,
     release,
+    separate_models,
 )
 from tests.models.tiny import TinyModels
 
@@ -75,6 +77,22 @@ def test_a_model_is_loaded_once_whoever_names_it(tiny_models: TinyModels, tmp_pa
     half = load(Checkpoint(tiny_models["t5"], dtype="bfloat16"), TEXT_TO_TEXT)
     assert half is not first
     assert half.model.dtype == torch.bfloat16
+
+
+def test_models_of_a_separate_block_are_its_own(tiny_models: TinyModels) -> None:
+    checkpoint = Checkpoint(tiny_models["t5"])
+    first = load(checkpoint, TEXT_TO_TEXT)
+    with separate_models() as models:
+        inner = load(checkpoint, TEXT_TO_TEXT)
+        assert inner is not first
+        assert load(checkpoint, TEXT_TO_TEXT) is inner
+        with ThreadPoolExecutor(1) as pool:
+            work = pool.submit(copy_context().run, load, checkpoint, TEXT_TO_TEXT)
+            assert work.result() is inner, "a thread in a copy of the context has the same models"
+            assert pool.submit(load, checkpoint, TEXT_TO_TEXT).result() is first
+        assert len(models) == 1
+    assert load(checkpoint, TEXT_TO_TEXT) is first
+    assert len(loaded_models()) == 1
 
 
 def test_threads_that_ask_at_once_get_one_model(tiny_models: TinyModels) -> None:
@@ -260,4 +278,4 @@ def test_devices_and_dtypes_that_are_not_here_are_refused(tiny_models: TinyModel
         load(Checkpoint(tiny_models["t5"], device="abacus"), TEXT_TO_TEXT)
     with pytest.raises(ConfigInvalidError, match="dtype"):
         load(Checkpoint(tiny_models["t5"], dtype="int3"), TEXT_TO_TEXT)
-    assert pretrained._loaded == {}
+    assert len(loaded_models()) == 0
