@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from internvid.api.components import make_component
 from internvid.cli.display import shown_counts, shown_progress
 from internvid.cli.options import DatasetPath, Json, Settings, Subset, Workers
 from internvid.cli.output import duration, instant_text, put, put_json, say
-from internvid.core import registry
 from internvid.core.errors import ConfigInvalidError, MisuseError
 
 if TYPE_CHECKING:
@@ -241,6 +239,9 @@ def make_requests(options: AnnotateOptions) -> list[ColumnRequest]:
             one that has none or several.
     """
     from internvid.pipeline.annotate.jobs import ColumnRequest
+
+    from internvid.api.components import make_component
+    from internvid.core import registry
 
     known = ", ".join(registry.names(options.kind))
     if not options.components:
