@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 SOURCE_COLUMNS = ("uri", "metadata")
 """What rows of clips are shown with: where their pictures lie, what was said of the source."""
-VIEWS = ("videos", "clips", "all_clips", "picks", "timelines")
 _PART = "internvid_part"
 
 

@@ -70,7 +70,7 @@ def annotate_video(
         build([str(video)], root, replace(recipe, captioners={}), workers=1)
         layout = Layout(root)
         _refuse_failed(Dataset(layout, layout.read_record()), video)
-        rows_by_name = {name: _answers(layout, name, one, text) for name, one in components.items()}
+        rows_by_name = {name: _answers(layout, one, text) for name, one in components.items()}
         rows = Dataset(layout, layout.read_record()).clips().to_pylist()
         for row in rows:
             yield {
@@ -87,7 +87,7 @@ def _refuse_failed(dataset: Dataset, video: str | Path) -> None:
             raise VideoUnreadableError(f"{video}: {row['error']}", reason=row["reason"])
 
 
-def _answers(layout: Layout, name: str, component: Any, text: str | None) -> dict[str, AnswerRow]:
+def _answers(layout: Layout, component: Any, text: str | None) -> dict[str, AnswerRow]:
     # A component that reads a text gets the one that was given, in place of a column.
     job = column_job(layout, layout.read_record(), ColumnRequest("x", component), fixed_text=True)
     (job,) = name_pick_sets([job], [True])

@@ -18,7 +18,6 @@ from internvid.video.display.picture import Painter, SmallPicture, encode_jpeg
 from internvid.video.pick import PickRule
 from internvid.video.probe import VideoFacts
 
-HASH_BITS = 64
 _WAITING_PICKS = 8
 
 

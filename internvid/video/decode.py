@@ -164,7 +164,7 @@ class VideoPass:
             except (av.error.FFmpegError, OSError):
                 # Reading failed for good (a truncated file): flush what the decoder still holds.
                 self.report.truncated = True
-                yield from self._flushed(streams)
+                yield from self._flushed()
                 return
             is_video = packet.stream is self.stream
             if is_video:
@@ -194,7 +194,7 @@ class VideoPass:
                     self.report.damaged_packets += 1
                     clock.refuse(packet)
 
-    def _flushed(self, streams: Sequence[Stream]) -> Iterator[object]:
+    def _flushed(self) -> Iterator[object]:
         try:
             yield from self.stream.codec_context.decode(None)
         except (av.error.FFmpegError, EOFError):

@@ -155,7 +155,7 @@ class SpanReader:
         if self._is_past(span):
             self.close()
         opened = self._begun()
-        counted = _Counted(self._following(opened, span))
+        counted = _Counted(self._following(span))
         made = use(opened, counted)
         if not counted.count or not counted.are(span.frames):
             wanted = "" if span.frames is None else f" of {span.frames}"
@@ -174,7 +174,7 @@ class SpanReader:
         assert self._opened is not None
         return self._opened.report.start_pts + picture.ticks
 
-    def _following(self, opened: VideoPass, span: FrameSpan) -> Generator[SpanFrame]:
+    def _following(self, span: FrameSpan) -> Generator[SpanFrame]:
         first_ticks: int | None = None
         while span.stop is None or self._at < span.stop:
             picture = self._ahead or next(self._pictures, None)

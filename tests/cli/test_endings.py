@@ -129,3 +129,14 @@ def test_an_evaluation_writes_over_results_alone(tmp_path: Path, capsys: Capture
     code, _, err = spoken(capsys, "evaluate", "--page", result, "-o", tmp_path / "page.html")
     assert code == 1
     assert "it has no 'format'" in err
+
+
+def test_the_first_command_needs_nothing_that_another_loaded(tmp_path: Path) -> None:
+    script = (
+        "import sys\n"
+        "from internvid.synthetic import world\n"
+        "world.render_demo = lambda *_, **__: sys.exit(7)\n"
+        "from internvid.cli.app import main\n"
+        f"main(['demo', {str(tmp_path / 'demo')!r}])"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 7

@@ -217,9 +217,9 @@ def measure_gradual(window: FrameWindow, centres: Float64, lengths: Float64) -> 
         window.pick_thumbs(after),
         window.pick_thumbs(inside),
     )
-    columns = _measure_ends(window, old, new)
+    columns = _measure_ends(old, new)
     columns += _measure_way(window, (before, inside, after), samples, (centres, lengths))
-    columns += _measure_mix(window, samples, old, new)
+    columns += _measure_mix(samples, old, new)
     columns += measure_detail(window, (before, inside, after))
     columns += _measure_cells(samples, old, new)
     columns += _measure_outside(window, (before, after), old, new, lengths)
@@ -231,7 +231,7 @@ def measure_gradual(window: FrameWindow, centres: Float64, lengths: Float64) -> 
     return np.stack([np.asarray(column, dtype=np.float32) for column in columns], axis=1)
 
 
-def _measure_ends(window: FrameWindow, old: Float32, new: Float32) -> list[Float32]:
+def _measure_ends(old: Float32, new: Float32) -> list[Float32]:
     plain = np.abs(old[:, :576] - new[:, :576]).mean(axis=1) + 1
     tones, chroma = likeness.compare_tones(old, new)
     left = likeness.compensate(old, new, is_coarse=True)
@@ -273,9 +273,7 @@ def _measure_way(
     ]
 
 
-def _measure_mix(
-    window: FrameWindow, samples: Float32, old: Float32, new: Float32
-) -> list[Float32]:
+def _measure_mix(samples: Float32, old: Float32, new: Float32) -> list[Float32]:
     a, b, inside = (
         likeness.weigh_cells(old),
         likeness.weigh_cells(new),

@@ -107,8 +107,8 @@ class ShotRenderer:
     def _render(self, index: int) -> FrameArray:
         picture = look_through(self._path, self._canvas, index, self._width, self._height)
         moment = index if self._plan.kind == "scene" else self.middle
-        for number, thing in enumerate(self._plan.objects):
-            self._paint(picture, thing, moment, index, number)
+        for thing in self._plan.objects:
+            self._paint(picture, thing, moment, index)
         if self._plan.grain > 0 and self._plan.kind == "scene":
             grain = self._grain[(index * 7 + index // GRAIN_FRAMES) % GRAIN_FRAMES]
             picture = np.clip(picture + grain, 0, 255).astype(np.uint8)
@@ -119,9 +119,7 @@ class ShotRenderer:
         picture[:, self._width - bars.right :] = 0
         return picture
 
-    def _paint(
-        self, picture: FrameArray, thing: ObjectPlan, moment: int, index: int, number: int
-    ) -> None:
+    def _paint(self, picture: FrameArray, thing: ObjectPlan, moment: int, index: int) -> None:
         """Paint one shape, in place; `moment` drives its own motion, `index` the camera."""
         x, y, radius = self._place(thing, moment)
         if radius <= 0:

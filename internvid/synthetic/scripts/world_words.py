@@ -55,7 +55,6 @@ MOTION_PHRASES: Mapping[str, str] = MappingProxyType(
 )
 """A verb phrase for each motion; "circle" and "bounce" occur in the long videos only."""
 
-CAMERA_KINDS: tuple[str, ...] = ("static", "pan", "tilt", "zoom", "shake")
 CAMERA_PHRASES: Mapping[tuple[str, str], str] = MappingProxyType(
     {
         ("static", "none"): "the camera is still",
