@@ -7,10 +7,9 @@ import json
 import math
 import re
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-from internvid.core.types import instant
 
 TRY_AGAIN = "to try them again: the same build with --retry"
 INSTANTS = frozenset({"start_seconds", "end_seconds", "pts_seconds"})
@@ -55,7 +54,7 @@ def jsonable(value: Any) -> Any:
     return str(value)
 
 
-def table(rows: list[dict[str, Any]], columns: list[str] | None = None) -> str:
+def table(rows: Sequence[Mapping[str, Any]], columns: list[str] | None = None) -> str:
     """Aligned plain text of rows, numbers to the right; long texts lose their end.
 
     Columns of `INSTANTS` are times in a video: shown so that they lie in the frame they mean.
@@ -81,6 +80,8 @@ def table(rows: list[dict[str, Any]], columns: list[str] | None = None) -> str:
 
 def instant_text(seconds: float) -> str:
     """A time in a video in thousandths of a second, never behind it."""
+    from internvid.core.types import instant  # imports numpy, which --help has no need of
+
     return f"{instant(seconds):.3f}"
 
 
@@ -90,7 +91,7 @@ def _cell(value: Any, name: str) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        value = instant(value) if name in INSTANTS else value
+        value = float(instant_text(value)) if name in INSTANTS else value
         return f"{value:.3f}".rstrip("0").rstrip(".") if abs(value) < 1e6 else f"{value:.0f}"
     text = str(value).replace("\n", " ")
     is_long = len(text) > _CELL_CHARACTERS

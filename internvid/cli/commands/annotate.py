@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from internvid.api.components import make_component
 from internvid.cli.display import shown_counts, shown_progress
 from internvid.cli.options import DatasetPath, Json, Settings, Subset, Workers
 from internvid.cli.output import duration, instant_text, put, put_json, say
-from internvid.core import registry
 from internvid.core.errors import ConfigInvalidError, MisuseError
 
 if TYPE_CHECKING:
+    from internvid.dataset.tables import AnswerRow
     from internvid.pipeline.annotate.annotate import ColumnRequest, ColumnSummary
     from internvid.pipeline.annotate.column_plan import ColumnPlan
 
@@ -239,6 +238,8 @@ def make_requests(options: AnnotateOptions) -> list[ColumnRequest]:
         MisuseError: no component, a name too many, a field that none of them has, a model for
             one that has none or several.
     """
+    from internvid.api.components import make_component
+    from internvid.core import registry
     from internvid.pipeline.annotate.jobs import ColumnRequest
 
     known = ", ".join(registry.names(options.kind))
@@ -421,7 +422,7 @@ def _plain(row: dict[str, Any], components: dict[str, Any]) -> dict[str, Any]:
     return {**row, **answers}
 
 
-def _spelled(answer: dict[str, Any]) -> str:
+def _spelled(answer: AnswerRow) -> str:
     value = answer["value"]
     if answer["status"] != "ok":
         return f"({answer['status']}: {answer['reason']})"
