@@ -118,8 +118,8 @@ def test_a_classifier_can_be_named(desk: Path, capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["fake"], "one model is measured on one benchmark at a time"),
-        (["fake", "other", "--benchmark", "k400"], "one model is measured on one benchmark at a time"),
+        (["fake"], "one benchmark at a time"),
+        (["fake", "other", "--benchmark", "k400"], "one benchmark at a time"),
         (["fake", "--benchmark", "k4000"], "did you mean 'k400'"),
         (["fake", "--benchmark", "k400"], "k400 needs its list"),
         (["fake", "--benchmark", "k400", "--annotations", "val.csv"], "--videos FOLDER"),
