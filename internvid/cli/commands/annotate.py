@@ -237,10 +237,9 @@ def make_requests(options: AnnotateOptions) -> list[ColumnRequest]:
         MisuseError: no component, a name too many, a field that none of them has, a model for
             one that has none or several.
     """
-    from internvid.pipeline.annotate.jobs import ColumnRequest
-
     from internvid.api.components import make_component
     from internvid.core import registry
+    from internvid.pipeline.annotate.jobs import ColumnRequest
 
     known = ", ".join(registry.names(options.kind))
     if not options.components:
