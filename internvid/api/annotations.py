@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from internvid.api.components import make_component
 from internvid.api.datasets import DatasetLike, as_folder
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from internvid.pipeline.annotate.annotate import ColumnSummary
     from internvid.pipeline.annotate.audit import ColumnAudit
     from internvid.pipeline.annotate.column_progress import AnnotateProgress
+    from internvid.pipeline.single import LabelledClip
 
 
 def caption(
@@ -152,7 +153,7 @@ def classify(
     *,
     whole: bool = False,
     settings: Sequence[str] = (),
-) -> list[dict[str, Any]]:
+) -> list[LabelledClip]:
     """Which of some labels fits each clip of a video best, without training (paper §7.1).
 
     Args:

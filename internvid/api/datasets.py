@@ -13,9 +13,11 @@ from internvid.core.types import instant
 from internvid.dataset.store import Dataset, open_dataset
 
 if TYPE_CHECKING:
+    from internvid.curate.statistics import DatasetDescription
     from internvid.pipeline.build import BuildSummary
     from internvid.pipeline.progress import BuildProgress
     from internvid.pipeline.repair import Repair
+    from internvid.pipeline.status import DatasetStatus
 
 DatasetLike = Dataset | str | os.PathLike[str]
 """A dataset, or the folder of one."""
@@ -61,7 +63,7 @@ def demo(
     return recipes.build(videos, Path(folder) / "dataset", workers=workers, progress=progress)
 
 
-def status(dataset: DatasetLike) -> dict[str, Any]:
+def status(dataset: DatasetLike) -> DatasetStatus:
     """What is done, what is pending, what failed and why.
 
     Returns:
@@ -76,7 +78,7 @@ def status(dataset: DatasetLike) -> dict[str, Any]:
     return read_status(as_folder(dataset))
 
 
-def describe(dataset: DatasetLike, subset: str | None = None) -> dict[str, Any]:
+def describe(dataset: DatasetLike, subset: str | None = None) -> DatasetDescription:
     """Counts, hours, lengths and the distribution of every column.
 
     Args:
@@ -95,11 +97,12 @@ def describe(dataset: DatasetLike, subset: str | None = None) -> dict[str, Any]:
     from internvid.dataset.answers.columns import column_progress
 
     opened = as_dataset(dataset)
-    facts = describe_clips(opened, subset)
     cut = opened.record.cut
-    facts["columns"] = column_progress(opened.layout, opened.record, cut) if cut else []
-    facts["recipe"] = opened.record.cuts.get(cut or "", {}).get("settings", [])
-    return facts
+    return {
+        **describe_clips(opened, subset),
+        "columns": column_progress(opened.layout, opened.record, cut) if cut else [],
+        "recipe": opened.record.cuts.get(cut or "", {}).get("settings", []),
+    }
 
 
 def show_clip(dataset: DatasetLike, clip_id: str) -> dict[str, Any]:

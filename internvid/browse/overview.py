@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 from internvid.browse.column_facts import literals, values
 from internvid.browse.wording import clock, footage
@@ -17,6 +17,22 @@ _ACTIVITY = ("motion", "delta_value")
 _PLOT_HEIGHT = 20.0
 # Neighbours that are both narrower than this become one block, which bounds the page's size.
 _NARROW = 4.0
+
+
+class _VideoLine(TypedDict):
+    video_id: str
+    uri: str
+    duration_seconds: float
+    seconds_per_tick: float
+
+
+class _ClipLine(TypedDict):
+    video_id: str
+    start_seconds: float
+    end_seconds: float
+    transition: str
+    kept: bool
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -70,7 +86,7 @@ def overview(dataset: Dataset) -> Overview:
         "order by coalesce(is_cut, false) desc, md5(video_id), video_id, uri "
         f"limit {MOST_VIDEOS}"
     )
-    videos: list[dict[str, Any]] = chosen.to_arrow_table().to_pylist()
+    videos: list[_VideoLine] = chosen.to_arrow_table().to_pylist()
     videos.sort(key=lambda row: (row["uri"], row["video_id"]))
     total = connection.execute("select count(*) from videos where status = 'ok'").fetchall()[0][0]
     ids = [row["video_id"] for row in videos]
@@ -98,20 +114,20 @@ def _timeline_columns(dataset: Dataset) -> list[str]:
     return list(dataset.sql("select * from timelines limit 0").columns)
 
 
-def _clips(dataset: Dataset, video_ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+def _clips(dataset: Dataset, video_ids: Sequence[str]) -> dict[str, list[_ClipLine]]:
     if not video_ids:
         return {}
     relation = dataset.sql(
         "select video_id, start_seconds, end_seconds, transition, kept, reason from all_clips "
         f"where video_id in ({literals(video_ids)}) order by video_id, start_pts"
     )
-    clips_by_video: dict[str, list[dict[str, Any]]] = {}
+    clips_by_video: dict[str, list[_ClipLine]] = {}
     for row in relation.to_arrow_table().to_pylist():
         clips_by_video.setdefault(row["video_id"], []).append(row)
     return clips_by_video
 
 
-def _blocks(clips: Sequence[Mapping[str, Any]], duration: float) -> tuple[Block, ...]:
+def _blocks(clips: Sequence[_ClipLine], duration: float) -> tuple[Block, ...]:
     blocks: list[Block] = []
     for clip in clips:
         x = round(UNITS * clip["start_seconds"] / duration, 1)
@@ -133,7 +149,7 @@ def _blocks(clips: Sequence[Mapping[str, Any]], duration: float) -> tuple[Block,
 
 
 def _activity(
-    dataset: Dataset, videos: Sequence[Mapping[str, Any]], name: str
+    dataset: Dataset, videos: Sequence[_VideoLine], name: str
 ) -> dict[str, dict[int, float]]:
     """video_id -> bin -> mean of the stored column. Whole-number sums: exact in any order."""
     if not videos:

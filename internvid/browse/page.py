@@ -6,7 +6,6 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from internvid._version import __version__
 from internvid.browse import provenance
@@ -241,21 +240,15 @@ def _rejected(
 
 
 def _failures(dataset: Dataset, root: str) -> tuple[Failure, ...]:
-    rows: list[dict[str, Any]] = (
-        dataset.sql(
-            "select uri, status, coalesce(reason, '') as reason, coalesce(error, '') as error "
-            "from videos where status <> 'ok' order by status = 'duplicate', reason, uri "
-            f"limit {MOST_FAILURES}"
-        )
-        .to_arrow_table()
-        .to_pylist()
-    )
+    rows = dataset.sql(
+        "select uri, status, coalesce(reason, '') as reason, coalesce(error, '') as error "
+        "from videos where status <> 'ok' order by status = 'duplicate', reason, uri "
+        f"limit {MOST_FAILURES}"
+    ).fetchall()
     return tuple(
         # A message may name the whole path; the page shows names only, as far as they differ.
-        Failure(
-            name_of(row["uri"], root), row["status"], row["reason"], row["error"].replace(root, "")
-        )
-        for row in rows
+        Failure(name_of(uri, root), status, reason, error.replace(root, ""))
+        for uri, status, reason, error in rows
     )
 
 

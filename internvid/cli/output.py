@@ -7,6 +7,7 @@ import json
 import math
 import re
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def jsonable(value: Any) -> Any:
     return str(value)
 
 
-def table(rows: list[dict[str, Any]], columns: list[str] | None = None) -> str:
+def table(rows: Sequence[Mapping[str, Any]], columns: list[str] | None = None) -> str:
     """Aligned plain text of rows, numbers to the right; long texts lose their end.
 
     Columns of `INSTANTS` are times in a video: shown so that they lie in the frame they mean.

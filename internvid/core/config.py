@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
 
 from internvid.core.errors import ConfigInvalidError
 from internvid.core.moved import recorded_name
@@ -95,7 +95,18 @@ def plain(value: Any) -> Any:
     raise ConfigInvalidError(f"{type(value).__name__} cannot be part of a configuration: {value!r}")
 
 
-def identity(component: Any) -> dict[str, Any]:
+class Identity(TypedDict, total=False):
+    """What a component is, as JSON: its class, its version and its configuration.
+
+    Where it is read from a file that lost a part of it, that part is absent.
+    """
+
+    component: str
+    version: int
+    fields: dict[str, Any]
+
+
+def identity(component: Any) -> Identity:
     """What a component is, for its fingerprint: class, version and every field but settings."""
     kind = type(component)
     fields: dict[str, Any] = {}

@@ -14,7 +14,7 @@ from internvid.core.system.shell import command
 from internvid.dataset.names import NAME
 from internvid.dataset.parts import commit_json, commit_table
 from internvid.dataset.store import Dataset
-from internvid.dataset.subset_files import subset_facts
+from internvid.dataset.subset_files import SubsetFacts, SubsetRecipe, subset_facts
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def select(dataset: Dataset, selector: Selector, name: str) -> SubsetSummary:
     if not NAME.fullmatch(name):
         raise MisuseError(f"{name!r} cannot name a subset: use letters, digits, '.', '_' and '-'")
     path = dataset.layout.subset(name)
-    recipe = {"cut": dataset.record.cut, "selector": identity(selector)}
+    recipe: SubsetRecipe = {"cut": dataset.record.cut, "selector": identity(selector)}
     with dataset.layout.locked():
         facts_path = path.with_suffix(".json")
         facts = subset_facts(dataset.layout, name)
@@ -83,7 +83,7 @@ def _run(dataset: Dataset, selector: Selector, relation: duckdb.DuckDBPyRelation
         ) from error
 
 
-def _facts(dataset: Dataset, ids: Any, recipe: dict[str, Any]) -> dict[str, Any]:
+def _facts(dataset: Dataset, ids: Any, recipe: SubsetRecipe) -> SubsetFacts:
     connection = dataset.connection
     connection.register("chosen", ids)
     try:

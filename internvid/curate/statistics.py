@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypedDict
 
+from internvid.dataset.answers.columns import ColumnProgress
+from internvid.dataset.layout import Setting
 from internvid.dataset.store import Dataset
 
 _NUMERIC = ("DOUBLE", "FLOAT", "INTEGER", "BIGINT")
@@ -11,7 +13,54 @@ _NAMES = frozenset({"clip_id", "video_id", "source_id", "kept", "reason"})
 _IDENTITY = frozenset({"start_pts", "end_pts", "start_frame", "end_frame", "shot"})
 
 
-def describe(dataset: Dataset, subset: str | None = None) -> dict[str, Any]:
+class FunnelRow(TypedDict):
+    """How many clips were kept, or rejected for one reason, and how many hours that is."""
+
+    reason: str
+    clips: int
+    hours: float
+
+
+class NumberSummary(TypedDict):
+    """How the values of a column of numbers are spread."""
+
+    column: str
+    count: int
+    mean: float | None
+    minimum: float | None
+    quarter: float | None
+    median: float | None
+    three_quarters: float | None
+    maximum: float | None
+
+
+class WordCount(TypedDict):
+    """How many clips have a value of a column of words or flags."""
+
+    column: str
+    value: str
+    clips: int
+
+
+class ClipStatistics(TypedDict):
+    """A dataset or subset in numbers: see `describe`."""
+
+    videos: int
+    clips: int
+    hours: float
+    funnel: list[FunnelRow]
+    numbers: list[NumberSummary]
+    words: list[WordCount]
+
+
+class DatasetDescription(ClipStatistics):
+    """Statistics of the clips, how far each column is, and the settings of the cut's recipe."""
+
+    columns: list[ColumnProgress]
+    recipe: list[Setting]
+
+
+def describe(dataset: Dataset, subset: str | None = None) -> ClipStatistics:
     """Counts, hours, the funnel by reason, and a summary of each column.
 
     Returns:
@@ -22,7 +71,7 @@ def describe(dataset: Dataset, subset: str | None = None) -> dict[str, Any]:
         return _describe(dataset, subset)
 
 
-def _describe(dataset: Dataset, subset: str | None) -> dict[str, Any]:
+def _describe(dataset: Dataset, subset: str | None) -> ClipStatistics:
     relation = dataset.clips_relation(subset)
     connection = dataset.connection
     connection.execute("drop view if exists described")
@@ -31,7 +80,8 @@ def _describe(dataset: Dataset, subset: str | None) -> dict[str, Any]:
         "select count(*), count(distinct video_id), coalesce(sum(duration_seconds), 0) / 3600 "
         "from described"
     ).fetchall()[0]
-    numbers, words = [], []
+    numbers: list[NumberSummary] = []
+    words: list[WordCount] = []
     for name, kind in zip(relation.columns, map(str, relation.types), strict=True):
         quoted = '"' + name.replace('"', '""') + '"'
         if kind in _NUMERIC and name not in _IDENTITY:
@@ -48,7 +98,7 @@ def _describe(dataset: Dataset, subset: str | None) -> dict[str, Any]:
     }
 
 
-def funnel(dataset: Dataset) -> list[dict[str, Any]]:
+def funnel(dataset: Dataset) -> list[FunnelRow]:
     """Clips and hours kept and rejected, by reason."""
     rows = dataset.sql(
         "select outcome as reason, count(*)::bigint as clips, "
@@ -56,21 +106,30 @@ def funnel(dataset: Dataset) -> list[dict[str, Any]]:
         "from (select if(kept, 'kept', reason) as outcome, duration_seconds from all_clips) "
         "group by outcome order by outcome <> 'kept', clips desc, outcome"
     )
-    reasons: list[dict[str, Any]] = rows.to_arrow_table().to_pylist()
+    reasons: list[FunnelRow] = rows.to_arrow_table().to_pylist()
     return reasons
 
 
-def _numbers(dataset: Dataset, name: str, quoted: str) -> dict[str, Any]:
+def _numbers(dataset: Dataset, name: str, quoted: str) -> NumberSummary:
     row = dataset.connection.execute(
         f"select count({quoted}), avg({quoted}), min({quoted}), quantile_cont({quoted}, 0.25), "
         f"quantile_cont({quoted}, 0.5), quantile_cont({quoted}, 0.75), max({quoted}) "
         "from described"
     ).fetchall()[0]
-    keys = ("count", "mean", "minimum", "quarter", "median", "three_quarters", "maximum")
-    return {"column": name, **dict(zip(keys, row, strict=True))}
+    count, mean, minimum, quarter, median, three_quarters, maximum = row
+    return {
+        "column": name,
+        "count": count,
+        "mean": mean,
+        "minimum": minimum,
+        "quarter": quarter,
+        "median": median,
+        "three_quarters": three_quarters,
+        "maximum": maximum,
+    }
 
 
-def _words(dataset: Dataset, name: str, quoted: str) -> list[dict[str, Any]]:
+def _words(dataset: Dataset, name: str, quoted: str) -> list[WordCount]:
     # By place: a column of captions may be called like anything that is named here.
     rows = dataset.connection.execute(
         f"select {quoted}::varchar, count(*) from described "

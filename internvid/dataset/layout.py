@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
+from internvid.core.config import Identity
 from internvid.core.errors import DatasetBusyError, DatasetFormatError, OutputExistsError
 from internvid.core.system.shell import command
 from internvid.core.system.temporary import is_temporary
@@ -28,6 +29,49 @@ RECORD = "dataset.json"
 SOURCES_PER_PART = 64
 
 
+class PartEntry(TypedDict):
+    """A part as it is recorded: its name, and how many sources it has."""
+
+    name: str
+    sources: int
+
+
+class Setting(TypedDict):
+    """A setting of a recipe and its value, both as `--set` takes them."""
+
+    setting: str
+    value: str
+
+
+class CutEntry(Identity, total=False):
+    """What made a cut: its recipe, the scan it reads, the fingerprints of its signals."""
+
+    scan: str | None
+    signals: dict[str, str]
+    settings: list[Setting]
+
+
+class ColumnEntry(Identity, total=False):
+    """What made a column: the component, its verb and value's type, what it read.
+
+    Attributes:
+        verb: `caption` or `score`.
+        extras: further columns -> type.
+        reads: what the component looks at.
+        text: key of the text column that it read.
+        weights: field -> name of each model.
+        describes: what the loaded component says of itself beyond its fields.
+    """
+
+    verb: str
+    value_type: str
+    extras: dict[str, str]
+    reads: list[str]
+    text: str | None
+    weights: dict[str, str]
+    describes: Any
+
+
 @dataclass
 class Record:
     """`dataset.json`: what the folder holds. Changed only under the write lock, atomically.
@@ -44,13 +88,13 @@ class Record:
     """
 
     sources_per_part: int = SOURCES_PER_PART
-    parts: list[dict[str, Any]] = field(default_factory=list)
+    parts: list[PartEntry] = field(default_factory=list)
     scan: str | None = None
     cut: str | None = None
-    scans: dict[str, Any] = field(default_factory=dict)
-    cuts: dict[str, Any] = field(default_factory=dict)
+    scans: dict[str, Identity] = field(default_factory=dict)
+    cuts: dict[str, CutEntry] = field(default_factory=dict)
     columns: dict[str, dict[str, str]] = field(default_factory=dict)
-    column_recipes: dict[str, Any] = field(default_factory=dict)
+    column_recipes: dict[str, ColumnEntry] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
 
     def scan_setting(self, scan: str, name: str) -> Any:
@@ -205,11 +249,11 @@ class Layout:
         """What a lost record is made again from, with the parts: path -> JSON value."""
         kept = {"metadata": record.metadata, "sources_per_part": record.sources_per_part}
         yield self.types_path, kept
-        for recipes in (record.scans, record.cuts):
-            yield from ((self.recipe_path(key), recipe) for key, recipe in recipes.items())
+        for key, recipe in (*record.scans.items(), *record.cuts.items()):
+            yield self.recipe_path(key), recipe
         for cut, columns in record.columns.items():
-            recipes = {key: record.column_recipes.get(key, {}) for key in columns.values()}
-            yield self.columns_path(cut), {"columns": columns, "column_recipes": recipes}
+            read = {key: record.column_recipes.get(key, {}) for key in columns.values()}
+            yield self.columns_path(cut), {"columns": columns, "column_recipes": read}
 
     def write_record(self, record: Record) -> None:
         """Replace `dataset.json` in one step.

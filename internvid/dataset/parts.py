@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -262,7 +262,7 @@ def commit_table(path: Path, table: pa.Table) -> None:
             writer.write_table(table, row_group_size=max(1, table.num_rows))
 
 
-def rows_to_table(rows: Iterable[dict[str, Any]], schema: pa.Schema) -> pa.Table:
+def rows_to_table(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
     """Rows as a table of exactly that schema; absent keys are null."""
     return pa.Table.from_pylist(list(rows), schema=schema)
 

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from internvid.core.contracts import Pick
 from internvid.core.system.streams import cached_for_threads
 from internvid.dataset.parts import reading_part, row_group_owners
+from internvid.dataset.tables import SpanPicture
 
 SCAN_PICKS = "scan"
 """What the picks are called that the scan itself kept."""
@@ -90,7 +91,7 @@ class SpanPicks(Sequence[Pick]):
     files: tuple[tuple[Path, int], ...]
     clip_id: str
 
-    def _rows(self) -> list[dict[str, Any]]:
+    def _rows(self) -> list[SpanPicture]:
         # The latest generation that holds the clip is the one that counts.
         for path, group in reversed(self.files):
             rows = [row for row in _span_group(path, group) if row["clip_id"] == self.clip_id]
@@ -124,7 +125,7 @@ def span_picks_index(files: Sequence[Path]) -> dict[str, tuple[tuple[Path, int],
     return index
 
 
-def _row_pick(row: dict[str, Any]) -> Pick:
+def _row_pick(row: SpanPicture) -> Pick:
     return Pick(row["frame"], row["pts_seconds"], row["jpeg"])
 
 
@@ -156,7 +157,7 @@ def _pictures(path: Path, group: int) -> tuple[list[int], list[float], Any]:
     return _cached_pictures(path, group, _stamp(path))
 
 
-def _span_group(path: Path, group: int) -> list[dict[str, Any]]:
+def _span_group(path: Path, group: int) -> list[SpanPicture]:
     return _cached_span_group(path, group, _stamp(path))
 
 
@@ -178,10 +179,10 @@ def _cached_pictures(path: Path, group: int, stamp: _Stamp) -> tuple[list[int], 
 
 
 @cached_for_threads(_GROUPS_KEPT)
-def _cached_span_group(path: Path, group: int, stamp: _Stamp) -> list[dict[str, Any]]:
+def _cached_span_group(path: Path, group: int, stamp: _Stamp) -> list[SpanPicture]:
     with reading_part(path), pq.ParquetFile(path, metadata=_footer(path, stamp)) as file:
         columns = ["clip_id", "frame", "pts_seconds", "jpeg"]
-        rows: list[dict[str, Any]] = file.read_row_group(group, columns=columns).to_pylist()
+        rows: list[SpanPicture] = file.read_row_group(group, columns=columns).to_pylist()
     return rows
 
 

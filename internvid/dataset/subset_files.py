@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, TypedDict, cast
 
+from internvid.core.config import Identity
 from internvid.dataset.layout import Layout, Record
 
 
@@ -13,21 +14,47 @@ def subset_names(layout: Layout) -> list[str]:
     return sorted(path.stem for path in (layout.root / "subsets").glob("*.parquet"))
 
 
-def subset_facts(layout: Layout, name: str) -> dict[str, Any]:
+class SubsetRecipe(TypedDict, total=False):
+    """What a subset was chosen from, and by what."""
+
+    cut: str | None
+    selector: Identity
+
+
+class SubsetFacts(TypedDict, total=False):
+    """What a subset took: clips, of how many, how long they are, and its recipe."""
+
+    clips: int
+    of: int
+    hours: float
+    recipe: SubsetRecipe
+
+
+class SubsetEntry(TypedDict):
+    """A subset as a status lists it; `clips` and `cut` are null where its facts were lost."""
+
+    subset: str
+    clips: int | None
+    cut: str | None
+    is_current: bool
+
+
+def subset_facts(layout: Layout, name: str) -> SubsetFacts:
     """`clips`, `of`, `hours` and `recipe` of a subset; nothing where they were lost."""
     try:
-        facts = json.loads(layout.subset(name).with_suffix(".json").read_text("utf-8"))
+        facts: Any = json.loads(layout.subset(name).with_suffix(".json").read_text("utf-8"))
     except (OSError, ValueError):
         return {}
-    return facts if isinstance(facts, dict) and isinstance(facts.get("recipe"), dict) else {}
+    whole = isinstance(facts, dict) and isinstance(facts.get("recipe"), dict)
+    return cast("SubsetFacts", facts) if whole else {}
 
 
-def list_subsets(layout: Layout, record: Record) -> list[dict[str, Any]]:
+def list_subsets(layout: Layout, record: Record) -> list[SubsetEntry]:
     """One entry a subset: `subset`, `clips`, `cut` it was chosen from, `is_current`: of this cut.
 
     Ids of an earlier cut hold under the current one where both have the same span.
     """
-    listed = []
+    listed: list[SubsetEntry] = []
     for name in subset_names(layout):
         facts = subset_facts(layout, name)
         cut = facts["recipe"].get("cut") if facts else None

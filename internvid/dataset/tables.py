@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from internvid.core.contracts import PickFacts
@@ -48,6 +49,45 @@ VIDEO_SCHEMA = pa.schema(
 )
 """One row a source. `status` is ok, failed or duplicate; `reason` and `error` say why not ok."""
 
+
+class VideoRow(TypedDict, total=False):
+    """A row of `videos`, or of a stage: what was not read, or is not known, is absent or null.
+
+    A video whose status is ok has all that a scan measures.
+    """
+
+    video_id: str | None
+    source_id: str | None
+    uri: str
+    status: str
+    reason: str | None
+    error: str | None
+    container: str
+    codec: str
+    pixel_format: str
+    width: int
+    height: int
+    rotation_degrees: int
+    sample_aspect: float
+    fps: float
+    frames: int
+    duration_seconds: float
+    start_pts: int
+    time_base_numerator: int
+    time_base_denominator: int
+    has_audio: bool
+    file_bytes: int
+    picks: int
+    damaged_packets: int
+    damaged_frames: int
+    repaired_times: int
+    truncated: bool
+    is_mirrored: bool | None
+    dynamic_range: str | None
+    scan_mode: str | None
+    metadata: str | None
+
+
 LATER_VIDEO_COLUMNS = (
     "null::boolean as is_mirrored, null::varchar as dynamic_range, null::varchar as scan_mode"
 )
@@ -64,6 +104,16 @@ SOURCE_SCHEMA = pa.schema(
 """One row a source as asked for. `source_id` is null where no table gives one; `known_in`: the part
 that has its row of `videos`, of which only the metadata is new, so that the file is not read."""
 
+
+class SourceRow(TypedDict):
+    """A row of `sources`; what is read of a table has no `known_in` yet."""
+
+    uri: str
+    source_id: str | None
+    metadata: str | None
+    known_in: NotRequired[str | None]
+
+
 PICK_SCHEMA = pa.schema(
     [
         ("video_id", pa.string()),
@@ -79,6 +129,22 @@ PICK_SCHEMA = pa.schema(
     ]
 )
 """One row a kept frame. `colours`: share of each named colour in 255ths."""
+
+
+class PickRow(TypedDict):
+    """A row of `picks`."""
+
+    video_id: str
+    frame: int
+    ticks: int
+    pts_seconds: float
+    width: int
+    height: int
+    sharpness: float
+    picture_hash: int
+    colours: list[int]
+    jpeg: bytes
+
 
 CLIP_FIELDS: tuple[tuple[str, pa.DataType], ...] = (
     ("clip_id", pa.string()),
@@ -100,6 +166,38 @@ CLIP_FIELDS: tuple[tuple[str, pa.DataType], ...] = (
 )
 """Leading columns of the clips table; the signals' columns follow."""
 
+
+class ClipFrames(TypedDict):
+    """Where a clip lies on the frames of its video."""
+
+    clip_id: str
+    video_id: str
+    start_frame: int
+    end_frame: int
+
+
+class StitchedClip(ClipFrames):
+    """A clip that is not measured and filtered yet."""
+
+    source_id: str | None
+    start_seconds: float
+    end_seconds: float
+    duration_seconds: float
+    start_pts: int
+    end_pts: int
+    shot: int
+    transition: str
+    transition_score: float
+
+
+class ClipRow(StitchedClip):
+    """The leading columns of a row of `clips`: those of every cut, whatever its signals are."""
+
+    kept: bool
+    reason: str
+    reason_value: float | None
+
+
 SPAN_PICK_SCHEMA = pa.schema(
     [
         ("video_id", pa.string()),
@@ -114,10 +212,48 @@ SPAN_PICK_SCHEMA = pa.schema(
 )
 """One row a frame of a further pick set, decoded for one clip."""
 
+
+class SpanPicture(TypedDict):
+    """What is read of a frame of a further pick set to show it."""
+
+    clip_id: str
+    frame: int
+    pts_seconds: float
+    jpeg: bytes
+
+
+class SpanPickRow(SpanPicture):
+    """A row of a further pick set."""
+
+    video_id: str
+    ticks: int
+    width: int
+    height: int
+
+
 ANNOTATION_KEYS = (
     "clip_id", "value", "status", "reason", "frames", "prompt", "pick_set", "seal", "text_digest",
 )  # fmt: skip
 SEAL_BYTES = 16
+
+
+class AnswerRow(TypedDict):
+    """A row of a column of captions or scores; the component's extras stand beside these.
+
+    `text_digest` is there in columns that were made from a text. Columns that were written before
+    seals existed lack what follows `reason`.
+    """
+
+    clip_id: str
+    value: Any
+    status: str
+    reason: str | None
+    frames: list[int] | None
+    prompt: str | None
+    pick_set: str
+    seal: bytes | None
+    text_digest: NotRequired[str]
+
 
 ARROW_TYPES: dict[str, pa.DataType] = {
     "bool": pa.bool_(),
@@ -133,6 +269,11 @@ ARROW_TYPES: dict[str, pa.DataType] = {
     "list<float>": pa.list_(pa.float32()),
     "list<double>": pa.list_(pa.float64()),
 }
+
+
+def extras_in(row: AnswerRow) -> dict[str, Any]:
+    """The values of the component's extras in a row that was read back."""
+    return {name: value for name, value in row.items() if name not in ANNOTATION_KEYS}
 
 
 def row_to_clip(row: Mapping[str, Any]) -> Clip:
@@ -202,10 +343,10 @@ def timeline_to_table(timeline: Timeline, frames: slice = slice(None)) -> pa.Tab
     return pa.Table.from_arrays(columns, schema=timeline_schema(timeline.specs))
 
 
-def table_to_timeline(table: pa.Table, video: Mapping[str, Any]) -> Timeline:
+def table_to_timeline(table: pa.Table, video: VideoRow) -> Timeline:
     """The timeline of one video from its rows and its row of the videos table."""
     specs: dict[str, ColumnSpec] = {}
-    stored: dict[str, Any] = {}
+    stored: dict[str, npt.NDArray[Any]] = {}
     for field in table.schema:
         if field.name in ("video_id", "ticks"):
             continue

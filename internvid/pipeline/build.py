@@ -17,6 +17,7 @@ from internvid.dataset.current import count_clips, gone_videos
 from internvid.dataset.layout import Layout, Record
 from internvid.dataset.parts import read_part
 from internvid.dataset.sources.remap import remap
+from internvid.dataset.tables import VideoRow
 from internvid.pipeline.annotate.annotate import require, survey, write_column
 from internvid.pipeline.annotate.column_progress import AnnotateProgress
 from internvid.pipeline.annotate.jobs import key_of, note_column
@@ -134,7 +135,7 @@ class _Run:
         self.scanned = 0
         self._first: dict[str, str] | None = None
         self.columns: dict[str, str] = {}
-        self.failures: list[dict[str, Any]] = []
+        self.failures: list[dict[str, str]] = []
 
     def scan(self) -> None:
         """Stage every pending source, seal every part that is whole, in order."""
@@ -190,13 +191,13 @@ class _Run:
             self._remember(self._video_rows(["video_id", "uri", "status"]))
         return self._first
 
-    def _remember(self, rows: list[dict[str, Any]]) -> None:
+    def _remember(self, rows: list[VideoRow]) -> None:
         for row in rows:
-            if row["status"] == "ok" and self._first is not None:
+            if row["status"] == "ok" and row["video_id"] and self._first is not None:
                 self._first[row["video_id"]] = row["uri"]
 
-    def _video_rows(self, columns: list[str]) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = []
+    def _video_rows(self, columns: list[str]) -> list[VideoRow]:
+        rows: list[VideoRow] = []
         for part in self.parts:
             path = self.layout.scanned(self.scan_key, "videos", part)
             if path.exists():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,8 @@ from internvid.dataset.parts import (
 )
 from internvid.dataset.tables import (
     PICK_SCHEMA,
+    StitchedClip,
+    VideoRow,
     clip_schema,
     table_to_pick_facts,
     table_to_timeline,
@@ -45,7 +47,8 @@ def cut_part(task: CutTask, report: Any) -> int:
     """Write the clips of one part; returns how many."""
     signals = task.recipe.signal_components()
     columns = {name: kind for signal in signals for name, kind in signal.columns.items()}
-    videos = read_part(task.layout.scanned(task.scan, "videos", task.part)).to_pylist()
+    path = task.layout.scanned(task.scan, "videos", task.part)
+    videos: list[VideoRow] = read_part(path).to_pylist()
     timelines = task.layout.scanned(task.scan, "timelines", task.part)
     picks = task.layout.scanned(task.scan, "picks", task.part)
     facts = [name for name in PICK_SCHEMA.names if name not in ("video_id", "jpeg")]
@@ -70,20 +73,21 @@ def cut_part(task: CutTask, report: Any) -> int:
 def cut_video(
     timeline: Timeline,
     picks: Sequence[PickFacts],
-    video: Mapping[str, Any],
+    video: VideoRow,
     recipe: CutRecipe,
     signals: Sequence[Any],
 ) -> list[dict[str, Any]]:
-    """The clip rows of one video, kept and rejected, in time order."""
+    """The clip rows of one video with the columns of its signals, in time order."""
     shots = recipe.detector.detect(timeline)
     pick_frames = [pick.frame for pick in picks]
-    rows = []
+    rows: list[dict[str, Any]] = []
     for number, shot in enumerate(recipe.stitch.stitch(timeline, shots)):
-        row = _clip_row(timeline, video, number, shot)
-        frames = slice(row["start_frame"], row["end_frame"])
+        clip = _stitched(timeline, video, number, shot)
+        row: dict[str, Any] = {**clip}
+        frames = slice(clip["start_frame"], clip["end_frame"])
         first, stop = (bisect_left(pick_frames, edge) for edge in (frames.start, frames.stop))
         inside, part = picks[first:stop], timeline.part(frames)
-        span = TimeSpan(row["start_seconds"], row["end_seconds"])
+        span = TimeSpan(clip["start_seconds"], clip["end_seconds"])
         for signal in signals:
             row.update(signal.measure(part, span, inside))
         rows.append(row)
@@ -96,9 +100,7 @@ def cut_video(
     return rows
 
 
-def _clip_row(
-    timeline: Timeline, video: Mapping[str, Any], number: int, shot: Shot
-) -> dict[str, Any]:
+def _stitched(timeline: Timeline, video: VideoRow, number: int, shot: Shot) -> StitchedClip:
     frames = timeline.frames_in(shot.span)
     # Spans are made of frame times, so rounding finds the exact tick again.
     first = round(shot.span.start_seconds / timeline.time_base)

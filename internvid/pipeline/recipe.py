@@ -12,6 +12,7 @@ from internvid.core.assignments import settings_of, spell
 from internvid.core.config import fingerprint, identity, named_by
 from internvid.core.errors import ConfigInvalidError
 from internvid.curate.filters import DEFAULT_FILTERS, ByReason, FilterRule
+from internvid.dataset.layout import CutEntry, Setting
 from internvid.dataset.names import NAME
 from internvid.pipeline.recipe_validation import (
     refuse_blind_rules,
@@ -78,7 +79,7 @@ class Recipe:
                 f"{self.name!r} cannot name a recipe: use letters, digits, '.', '_' and '-'"
             )
 
-    def settings(self) -> list[dict[str, str]]:
+    def settings(self) -> list[Setting]:
         """Every `setting` of it with its `value`, both as `--set` takes them."""
         settings = settings_of(self)
         return [{"setting": path, "value": spell(value)} for path, value in settings.items()]
@@ -118,7 +119,7 @@ class Recipe:
             inputs[f"signal {name}"] = key
         return f"{self.name}@{fingerprint(self.cut, inputs)}"
 
-    def cut_record(self) -> dict[str, Any]:
+    def cut_record(self) -> CutEntry:
         """What is recorded of the cut beside its key."""
         return {
             "scan": self.scan_fingerprint(),

@@ -18,7 +18,9 @@ from internvid.dataset.answers.columns import extras_of
 from internvid.dataset.layout import (
     FORMAT_VERSION,
     SOURCES_PER_PART,
+    ColumnEntry,
     Layout,
+    PartEntry,
     Record,
     plain_json,
     read_json,
@@ -142,7 +144,7 @@ class _Finder:
             )
         return record
 
-    def _parts(self) -> Iterator[dict[str, Any]]:
+    def _parts(self) -> Iterator[PartEntry]:
         paths = {path.stem: path for path in self.layout.root.glob("scans/*/videos/part-*.parquet")}
         paths |= {path.stem: path for path in self.layout.root.glob("sources/part-*.parquet")}
         for name in sorted(paths):
@@ -197,14 +199,14 @@ class _Finder:
                 return {"scan": run.get("scan"), **entry}
         return {}
 
-    def _kept_columns(self, cut: str) -> tuple[dict[str, str], dict[str, Any]] | None:
+    def _kept_columns(self, cut: str) -> tuple[dict[str, str], dict[str, ColumnEntry]] | None:
         kept = read_json(self.layout.columns_path(cut)) if is_file_name(cut) else None
         if not isinstance(kept, dict) or set(kept) != {"columns", "column_recipes"}:
             return None
         entries = {"columns": {cut: kept["columns"]}, "column_recipes": kept["column_recipes"]}
         return None if foreign_entry(entries) else (kept["columns"], kept["column_recipes"])
 
-    def _stored_columns(self, cut: str) -> tuple[dict[str, str], dict[str, Any]]:
+    def _stored_columns(self, cut: str) -> tuple[dict[str, str], dict[str, ColumnEntry]]:
         """Name -> key of the columns that have answers, of several of one name the newest."""
         keys: dict[str, list[str]] = defaultdict(list)
         for folder in sorted(self.layout.root.glob(f"cuts/{cut}/columns/*")):
@@ -225,7 +227,7 @@ class _Finder:
                     return plain_json(column_record(each.captioners[name]))
         return self._by_schema(cut, key)
 
-    def _by_schema(self, cut: str, key: str) -> dict[str, Any]:
+    def _by_schema(self, cut: str, key: str) -> ColumnEntry:
         """What the files themselves say: the type of the value, and the further columns."""
         files = sorted(self.layout.root.glob(f"cuts/{cut}/columns/{key}/*.parquet"))
         schema = read_part_schema(files[0])

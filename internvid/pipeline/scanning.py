@@ -34,10 +34,13 @@ from internvid.dataset.sources.uris import uri_to_path
 from internvid.dataset.tables import (
     PICK_SCHEMA,
     VIDEO_SCHEMA,
+    PickRow,
+    SourceRow,
+    VideoRow,
     timeline_schema,
     timeline_to_table,
 )
-from internvid.pipeline.source_parts import remember_files
+from internvid.pipeline.source_parts import StagedVideo, remember_files
 from internvid.run.executor import Failure
 from internvid.scan.picks import StoredPick
 from internvid.scan.scan import ScanRecipe, ScanResult, scan_video
@@ -62,7 +65,7 @@ class ScanTask:
     known: tuple[Path, ...] = ()
 
 
-def scan_source(task: ScanTask, report: Any) -> dict[str, Any]:
+def scan_source(task: ScanTask, report: Any) -> StagedVideo:
     """Scan one source into its stage; returns its row of the videos table.
 
     The stage is three files; the row, written last, says that the others are whole. Only what is
@@ -73,14 +76,14 @@ def scan_source(task: ScanTask, report: Any) -> dict[str, Any]:
         report((seconds, claimed))
 
     discard_stage(task.stage)
-    row: dict[str, Any] = {"uri": task.uri, "video_id": None}
+    row: StagedVideo = {"uri": task.uri, "video_id": None}
     try:
         path = _local_path(task.uri)
         stamp = stamp_file(path)
         video_id = hash_file(path, lambda: report_time(0.0, None))
         row["stamp"] = dataclasses.astuple(stamp)
         if video_id in _known_ids(task.known):
-            row.update(video_id=video_id, status="duplicate")
+            row.update({"video_id": video_id, "status": "duplicate"})
         else:
             result = _scan(task, path, video_id, report_time)
             if stamp_file(path) != stamp:
@@ -119,10 +122,10 @@ def _local_path(uri: str) -> Path:
         raise VideoUnreadableError(error.message, reason="unsupported", hint=error.hint) from error
 
 
-def stage_failure(task: ScanTask, failure: Failure) -> dict[str, Any]:
+def stage_failure(task: ScanTask, failure: Failure) -> StagedVideo:
     """The row of a source whose worker died or hung, staged by the parent."""
     discard_stage(task.stage)
-    row: dict[str, Any] = {"uri": task.uri, **failed_row(failure)}
+    row: StagedVideo = {"uri": task.uri, **failed_row(failure)}
     row["video_id"] = _hash_or_none(task.uri)
     commit_json(task.stage.with_suffix(".json"), row)
     return row
@@ -135,7 +138,7 @@ def _hash_or_none(uri: str) -> str | None:
         return None
 
 
-def failed_row(failure: Failure) -> dict[str, Any]:
+def failed_row(failure: Failure) -> StagedVideo:
     """The columns that say why a source is not ok."""
     return {"status": "failed", "reason": failure.reason, "error": failure.message}
 
@@ -163,7 +166,7 @@ class _PickSink:
         self.writer = writer
         self.video_id = video_id
         self.stage = stage
-        self.rows: list[dict[str, Any]] = []
+        self.rows: list[PickRow] = []
 
     def keep(self, pick: StoredPick) -> None:
         self.rows.append(
@@ -190,7 +193,7 @@ class _PickSink:
             self.rows = []
 
 
-def _facts_row(result: ScanResult) -> dict[str, Any]:
+def _facts_row(result: ScanResult) -> StagedVideo:
     facts, report = result.facts, result.report
     width, height = facts.display_size
     return {
@@ -248,7 +251,7 @@ class PartStage:
         parts: list[str | None] = self.sources.column("known_in").to_pylist()
         return parts
 
-    def seal(self, recipe: ScanRecipe, first_uri: Mapping[str, str]) -> list[dict[str, Any]]:
+    def seal(self, recipe: ScanRecipe, first_uri: Mapping[str, str]) -> list[VideoRow]:
         """Make the part's tables of its stages; the videos table, written last, seals it.
 
         Args:
@@ -259,21 +262,24 @@ class PartStage:
             The rows of the videos table.
         """
         seen = dict(first_uri)
-        rows, staged, done = [], [], []
+        rows: list[VideoRow] = []
+        staged: list[StagedVideo] = []
+        done: list[int] = []
         known = self._known_rows()
         for index, source in enumerate(self.sources.to_pylist()):
             if source["known_in"] is not None:
                 rows.append({**known[source["uri"]], "metadata": source["metadata"]})
                 continue
-            row = json.loads(self.stage(index).with_suffix(".json").read_text("utf-8"))
-            staged.append(dict(row))
+            row: StagedVideo = json.loads(self.stage(index).with_suffix(".json").read_text("utf-8"))
+            staged.append(row.copy())
             row.pop("stamp", None)
             merged = _merged(row, source, seen)
             if merged["status"] == "ok":
                 done.append(index)
             rows.append(self._own_again(merged, source, seen))
-            if rows[-1]["status"] == "ok":
-                seen[rows[-1]["video_id"]] = rows[-1]["uri"]
+            last = rows[-1]
+            if last["status"] == "ok" and last["video_id"] is not None:
+                seen[last["video_id"]] = last["uri"]
         for table, suffix, schema in (
             ("timelines", ".timeline", timeline_schema(recipe.column_specs())),
             ("picks", ".picks", PICK_SCHEMA),
@@ -286,28 +292,32 @@ class PartStage:
         remember_files(self.layout, self.part, staged)
         return rows
 
-    def _known_rows(self) -> dict[str, dict[str, Any]]:
+    def _known_rows(self) -> dict[str, VideoRow]:
         """The rows so far of sources that only have other metadata; earlier parts are sealed."""
-        rows: dict[str, dict[str, Any]] = {}
+        rows: dict[str, VideoRow] = {}
         for part in sorted({part for part in self._known_in if part is not None}):
             for row in read_part(self.layout.scanned(self.scan, "videos", part)).to_pylist():
                 rows[row["uri"]] = row
         return rows
 
-    def _own_again(
-        self, row: dict[str, Any], source: Mapping[str, Any], seen: Mapping[str, str]
-    ) -> dict[str, Any]:
+    def _own_again(self, row: VideoRow, source: SourceRow, seen: Mapping[str, str]) -> VideoRow:
         """The row of a file that has bytes again which it had before: what was found then holds.
 
         Timelines, picks and clips of these bytes lie in the part of that time.
         """
-        if row["status"] != "duplicate" or seen.get(row["video_id"]) != row["uri"]:
+        if row["status"] != "duplicate" or seen.get(row["video_id"] or "") != row["uri"]:
             return row
         videos = self.layout.scanned(self.scan, "videos", "part-*")
         for path in sorted(videos.parent.glob(videos.name)):
-            for before in read_part(path).to_pylist():
+            earlier: list[VideoRow] = read_part(path).to_pylist()
+            for before in earlier:
                 if before["video_id"] == row["video_id"] and before["status"] == "ok":
-                    return {**before, **source, "source_id": row["source_id"]}
+                    return {
+                        **before,
+                        "uri": source["uri"],
+                        "source_id": row["source_id"],
+                        "metadata": source["metadata"],
+                    }
         return row
 
     def clear(self) -> None:
@@ -324,17 +334,18 @@ def _copy_groups(path: Path, writer: pq.ParquetWriter) -> None:
         writer.write_table(table, row_group_size=max(1, table.num_rows))
 
 
-def _merged(row: dict[str, Any], source: Mapping[str, Any], seen: Mapping[str, str]) -> Any:
-    merged = {**source, **row}
-    merged["source_id"] = source["source_id"] or row.get("video_id")
-    if row.get("video_id") in seen and row["status"] in ("ok", "duplicate"):
-        same = seen[row["video_id"]]
-        keys = ("uri", "video_id", "source_id")
+def _merged(row: VideoRow, source: SourceRow, seen: Mapping[str, str]) -> VideoRow:
+    """The row of a stage with what its source says, or that of a duplicate."""
+    source_id = source["source_id"] or row.get("video_id")
+    same = seen.get(row.get("video_id") or "")
+    if same is not None and row["status"] in ("ok", "duplicate"):
         return {
-            **source,
-            **{key: merged[key] for key in keys},
+            "uri": row["uri"],
+            "video_id": row["video_id"],
+            "source_id": source_id,
+            "metadata": source["metadata"],
             "status": "duplicate",
             "reason": "duplicate",
             "error": f"has the same bytes as {same}",
         }
-    return merged
+    return {**row, "source_id": source_id, "metadata": source["metadata"]}

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from PIL import Image
@@ -17,6 +17,7 @@ from internvid.core.errors import MisuseError, SourceMissingError, VideoUnreadab
 from internvid.core.system.shell import command
 from internvid.dataset.layout import Layout
 from internvid.dataset.store import Dataset
+from internvid.dataset.tables import AnswerRow
 from internvid.pipeline.annotate.jobs import ColumnRequest, column_job
 from internvid.pipeline.annotate.pick_sets import name_pick_sets, tried_pick_set
 from internvid.pipeline.annotate.rows import bind
@@ -86,9 +87,7 @@ def _refuse_failed(dataset: Dataset, video: str | Path) -> None:
             raise VideoUnreadableError(f"{video}: {row['error']}", reason=row["reason"])
 
 
-def _answers(
-    layout: Layout, name: str, component: Any, text: str | None
-) -> dict[str, dict[str, Any]]:
+def _answers(layout: Layout, name: str, component: Any, text: str | None) -> dict[str, AnswerRow]:
     # A component that reads a text gets the one that was given, in place of a column.
     job = column_job(layout, layout.read_record(), ColumnRequest("x", component), fixed_text=True)
     (job,) = name_pick_sets([job], [True])
@@ -105,9 +104,18 @@ def _answers(
     return {row["clip_id"]: row for row in rows}
 
 
+class LabelledClip(TypedDict):
+    """Which labels fit a clip: label -> probability, the best first; or why there are none."""
+
+    start_seconds: float
+    end_seconds: float
+    labels: dict[str, float]
+    reason: str
+
+
 def classify_video(
     video: str | Path, scorer: EmbeddingScorer, labels: Sequence[str], recipe: Recipe | None
-) -> list[dict[str, Any]]:
+) -> list[LabelledClip]:
     """Which labels fit each clip of one video (paper, section 7.1: no training).
 
     A label's score is the mean of its templates' cosines with the clip; probabilities are
@@ -141,7 +149,7 @@ def classify_video(
         end = float(frames.pts_seconds[-1])
         vector = encoder.clip_features([pictures])[0]
         return [_labelled(0.0, end, _chances(vector, words, labels))]
-    rows = []
+    rows: list[LabelledClip] = []
     for row in annotate_video(video, {"vector": scorer}, recipe):
         answer = row["vector"]
         chances = {} if answer["value"] is None else _chances(answer["value"], words, labels)
@@ -150,7 +158,7 @@ def classify_video(
     return rows
 
 
-def _labelled(start: float, end: float, chances: dict[str, float]) -> dict[str, Any]:
+def _labelled(start: float, end: float, chances: dict[str, float]) -> LabelledClip:
     return {"start_seconds": start, "end_seconds": end, "labels": chances, "reason": ""}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,7 +15,7 @@ from internvid.dataset.layout import Layout, Record
 from internvid.dataset.parts import commit_table, read_part, rows_to_table
 from internvid.dataset.sources.metadata import join_kinds
 from internvid.dataset.sources.uris import uri_to_path
-from internvid.dataset.tables import SOURCE_SCHEMA
+from internvid.dataset.tables import SOURCE_SCHEMA, SourceRow, VideoRow
 from internvid.pipeline.source_tables import remember_set_aside
 from internvid.pipeline.sources import Sources
 from internvid.video.probe import FileStamp, hash_file, stamp_file
@@ -29,6 +29,26 @@ SEEN_SCHEMA = pa.schema(
         ("video_id", pa.string()),
     ]
 )
+
+
+class StagedVideo(VideoRow, total=False):
+    """The row of `videos` on its way into a part.
+
+    Attributes:
+        stamp: the file's stamp when it was hashed; where it was read whole.
+    """
+
+    stamp: Sequence[int]
+
+
+class _SeenRow(TypedDict):
+    """A file whose bytes were hashed, and its stamp at that time."""
+
+    uri: str
+    size: int
+    mtime_ns: int
+    inode: int | None
+    video_id: str
 
 
 def plan_sources(
@@ -80,34 +100,39 @@ def plan_sources(
     return (*sources.notes, *_notes(renewed, moved))
 
 
-def _rows_of(table: pa.Table) -> Iterator[dict[str, Any]]:
+def _rows_of(table: pa.Table) -> Iterator[SourceRow]:
     for batch in table.to_batches(8192):
         yield from batch.to_pylist()
 
 
 def _completed(
     layout: Layout,
-    rows: list[dict[str, Any]],
+    rows: list[SourceRow],
     recorded: Mapping[str, _RecordedSource],
     is_scanned: Sequence[bool],
-) -> list[dict[str, Any]]:
+) -> list[SourceRow]:
     """The rows of a part; what an input does not say of a recorded source stays as it was."""
     parts = {recorded[row["uri"]].part for row in rows if row["uri"] in recorded}
-    before = {
+    before: dict[tuple[str, str], SourceRow] = {
         (part, row["uri"]): row
         for part in parts
         for row in read_part(layout.sources(part), columns=_DESCRIBED).to_pylist()
     }
-    completed = []
+    completed: list[SourceRow] = []
     for row, scanned in zip(rows, is_scanned, strict=True):
         if row["uri"] not in recorded:
             completed.append(row)
             continue
         part = recorded[row["uri"]].part
         old = before[part, row["uri"]]
-        described = {name: old[name] if row[name] is None else row[name] for name in _DESCRIBED}
-        known = {} if scanned else {"source_id": old["source_id"], "known_in": part}
-        completed.append({**described, **known})
+        described: SourceRow = {
+            "uri": row["uri"],
+            "source_id": old["source_id"] if row["source_id"] is None else row["source_id"],
+            "metadata": old["metadata"] if row["metadata"] is None else row["metadata"],
+        }
+        if not scanned:
+            described["source_id"], described["known_in"] = old["source_id"], part
+        completed.append(described)
     return completed
 
 
@@ -187,7 +212,7 @@ def _recorded_videos(layout: Layout, record: Record) -> dict[str, _Recorded]:
     return videos
 
 
-def remember_files(layout: Layout, part: str, rows: Sequence[Mapping[str, Any]]) -> None:
+def remember_files(layout: Layout, part: str, rows: Sequence[StagedVideo]) -> None:
     """Note the stamps that the files of a part had when they were hashed for their scan.
 
     Args:
@@ -239,14 +264,20 @@ class _Seen:
             return
         rows = {row["uri"]: row for row in _rows_or_none(self.path)}
         for (uri, stamp), video_id in self.learned.items():
-            rows[uri] = {"uri": uri, "video_id": video_id, **vars(stamp)}
+            rows[uri] = {
+                "uri": uri,
+                "size": stamp.size,
+                "mtime_ns": stamp.mtime_ns,
+                "inode": stamp.inode,
+                "video_id": video_id,
+            }
         table = pa.Table.from_pylist(list(rows.values()), schema=SEEN_SCHEMA)
         commit_table(self.path, table.take(pc.sort_indices(table, [("uri", "ascending")])))
 
 
-def _rows_or_none(path: Path) -> list[dict[str, Any]]:
+def _rows_or_none(path: Path) -> list[_SeenRow]:
     try:
-        rows: list[dict[str, Any]] = read_part(path).to_pylist() if path.exists() else []
+        rows: list[_SeenRow] = read_part(path).to_pylist() if path.exists() else []
     except DatasetFormatError:
         return []  # what it says can be found out again
     return rows

@@ -17,7 +17,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -124,13 +124,33 @@ def remember_set_aside(layout: Layout, tables: Sequence[SetAside]) -> None:
     for table in tables:
         noted.pop(table.table, None)
         if table:
-            first = [{"line": line, "reason": reason} for line, reason in table.first]
-            noted[table.table] = {**vars(table), "first": first}
+            noted[table.table] = {
+                "table": table.table,
+                "rows": table.rows,
+                "values": table.values,
+                "first": [{"line": line, "reason": reason} for line, reason in table.first],
+            }
     if noted != before:
         commit_json(_aside_path(layout), [noted[table] for table in sorted(noted)])
 
 
-def read_set_aside(layout: Layout) -> list[dict[str, Any]]:
+class AsideLine(TypedDict):
+    """A row of a table that was not taken, or not in full, and why."""
+
+    line: int
+    reason: str
+
+
+class AsideEntry(TypedDict):
+    """What a table has that was not taken: the fields of `SetAside`."""
+
+    table: str
+    rows: int
+    values: int
+    first: list[AsideLine]
+
+
+def read_set_aside(layout: Layout) -> list[AsideEntry]:
     """What tables of sources have that was not taken, one entry a table: the fields of `SetAside`.
 
     Nothing where that was lost: the next build finds it again.
@@ -140,7 +160,8 @@ def read_set_aside(layout: Layout) -> list[dict[str, Any]]:
     except (OSError, ValueError):
         return []
     rows = found if isinstance(found, list) else []
-    return [row for row in rows if isinstance(row, dict) and set(row) >= _ASIDE]
+    whole = [row for row in rows if isinstance(row, dict) and set(row) >= _ASIDE]
+    return cast("list[AsideEntry]", whole)
 
 
 def _aside_path(layout: Layout) -> Path:

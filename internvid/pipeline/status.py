@@ -4,17 +4,58 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
-from internvid.dataset.answers.columns import column_progress
+from internvid.dataset.answers.columns import ColumnProgress, column_progress
 from internvid.dataset.current import count_clips, gone_videos
 from internvid.dataset.layout import Layout
 from internvid.dataset.parts import read_part
-from internvid.dataset.subset_files import list_subsets
-from internvid.pipeline.source_tables import read_set_aside
+from internvid.dataset.subset_files import SubsetEntry, list_subsets
+from internvid.dataset.tables import VideoRow
+from internvid.pipeline.source_tables import AsideEntry, read_set_aside
 
 
-def read_status(dataset: Path) -> dict[str, Any]:
+class SourceFailure(TypedDict):
+    """A source that could not be used, and why."""
+
+    uri: str
+    reason: str | None
+    error: str | None
+
+
+class DatasetStatus(TypedDict):
+    """What is done, what is pending, what failed.
+
+    Attributes:
+        dataset: the folder.
+        videos: how many sources are ok, failed, duplicate and pending.
+        staged: sources that are scanned, though their part is not whole yet.
+        clips, rejected: of the current cut.
+        uncut: videos that are scanned and not cut yet.
+        scan, cut: the current ones; None before the first build is done.
+        other_cuts: those that lie beside the current one.
+        columns: how far each column of the current cut is.
+        subsets: what there is of them.
+        set_aside: what tables of sources have that was not taken.
+        failures: sources that could not be used.
+    """
+
+    dataset: str
+    videos: dict[str, int]
+    staged: int
+    clips: int
+    rejected: int
+    uncut: int
+    scan: str | None
+    cut: str | None
+    other_cuts: list[str]
+    columns: list[ColumnProgress]
+    subsets: list[SubsetEntry]
+    set_aside: list[AsideEntry]
+    failures: list[SourceFailure]
+
+
+def read_status(dataset: Path) -> DatasetStatus:
     """Counts and failures, from the recorded parts and what exists of them.
 
     Raises:
@@ -25,7 +66,7 @@ def read_status(dataset: Path) -> dict[str, Any]:
     scan = record.scan or _only_scan(layout)
     staged = 0
     counts: Counter[str] = Counter(ok=0, failed=0, duplicate=0, pending=0)
-    latest: dict[str, tuple[str, dict[str, Any]]] = {}
+    latest: dict[str, tuple[str, VideoRow]] = {}
     for part in record.parts:
         path = layout.scanned(scan, "videos", part["name"]) if scan else None
         if path is None or not path.exists():
@@ -60,7 +101,7 @@ def read_status(dataset: Path) -> dict[str, Any]:
         "subsets": list_subsets(layout, record),
         "set_aside": read_set_aside(layout),
         "failures": [
-            {key: row[key] for key in ("uri", "reason", "error")}
+            {"uri": row["uri"], "reason": row["reason"], "error": row["error"]}
             for _, row in latest.values()
             if row["status"] == "failed"
         ],

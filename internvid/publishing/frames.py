@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypedDict
 
 import av
 import av.error
@@ -24,7 +24,7 @@ from internvid.core.sequences import spread
 from internvid.dataset.frame_shards import INDEX, INDEX_SCHEMA
 from internvid.dataset.parts import commit_table, rows_to_table
 from internvid.publishing.members import refuse_quality
-from internvid.publishing.shards import add_file, write_shards
+from internvid.publishing.shards import WrittenClip, add_file, write_shards
 from internvid.publishing.source_files import ClipReader, span_of
 from internvid.video.reader import read_chosen
 
@@ -64,7 +64,7 @@ class FramesExporter:
     def export(self, items: Iterable[ExportItem], folder: Path) -> dict[str, Any]:
         """Write every clip whose source can be read; the others are listed with their reason."""
         manifest: dict[str, Any] = {"files": [], "clips": 0, "missing": []}
-        rows: list[dict[str, Any]] = []
+        rows: list[WrittenClip] = []
         reader = ClipReader()
         add = functools.partial(self._add, reader)
         for shard in write_shards(items, folder, self.clips_per_shard, add):
@@ -84,7 +84,7 @@ class FramesExporter:
         manifest["files"].append(INDEX)
         return manifest
 
-    def _add(self, reader: ClipReader, shard: tarfile.TarFile, item: ExportItem) -> dict[str, Any]:
+    def _add(self, reader: ClipReader, shard: tarfile.TarFile, item: ExportItem) -> WrittenClip:
         frames = read_chosen(
             reader.of(item),
             span_of(item),
@@ -114,12 +114,23 @@ class FramesExporter:
         }
 
 
+class EncodedFacts(TypedDict):
+    """What the index says of the bytes of a clip; `codec_header` in hexadecimal digits."""
+
+    frames: int
+    width: int
+    height: int
+    codec_header: str
+    packet_offsets: list[int | None]
+    packet_bytes: list[int]
+
+
 @dataclass(frozen=True)
 class EncodedClip:
     """A written MP4 and what the index says of it."""
 
     data: bytes = field(repr=False)
-    facts: dict[str, Any]
+    facts: EncodedFacts
 
 
 def encode_clip(frames: npt.NDArray[np.uint8], gop: int, crf: int) -> EncodedClip:
@@ -156,7 +167,7 @@ def encode_clip(frames: npt.NDArray[np.uint8], gop: int, crf: int) -> EncodedCli
         video = written.streams.video[0]
         header = bytes(video.codec_context.extradata or b"")
         packets = [packet for packet in written.demux(video) if packet.size]
-    facts = {
+    facts: EncodedFacts = {
         "frames": len(packets),
         "width": width,
         "height": height,

@@ -6,9 +6,9 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
-from internvid.core.config import identity
+from internvid.core.config import Identity, identity
 from internvid.core.contracts import Exporter, ExportItem
 from internvid.core.errors import DatasetBusyError, OutputExistsError
 from internvid.dataset.parts import (
@@ -31,6 +31,14 @@ _OF_VIDEO = ("scan_mode", "repaired_times", "damaged_packets", "damaged_frames")
 
 Progress = Callable[[int, int], None]
 """Is told how many clips are done, and of how many."""
+
+
+class _Request(TypedDict):
+    """Which export it is."""
+
+    exporter: Identity
+    cut: str | None
+    subset: str | None
 
 
 def publish(
@@ -56,7 +64,11 @@ def publish(
         OutputExistsError: the folder holds something else.
         DatasetBusyError: another process writes there.
     """
-    request = {"exporter": identity(exporter), "cut": dataset.record.cut, "subset": subset}
+    request: _Request = {
+        "exporter": identity(exporter),
+        "cut": dataset.record.cut,
+        "subset": subset,
+    }
     # What cannot be asked for is found out before anything is written.
     _refuse_foreign_ids(dataset)
     columns = _columns_of(dataset)
@@ -74,7 +86,7 @@ def publish(
         discard_temporaries(folder)
         commit_json(folder / NOTES / REQUEST, request)
         items = _counted(export_items(dataset, subset), total, progress)
-        manifest = exporter.export(items, folder) | request
+        manifest: dict[str, Any] = {**exporter.export(items, folder), **request}
         manifest["columns"] = [{"column": name, "type": kind} for name, kind in columns.items()]
         commit_json(folder / MANIFEST, manifest)
         discard(folder / NOTES)
@@ -94,7 +106,7 @@ def _refuse_foreign_ids(dataset: Dataset) -> None:
         read_part(dataset.layout.clips(dataset.record.cut or "", part), ["clip_id", "video_id"])
 
 
-def _refuse_others(folder: Path, request: dict[str, Any]) -> None:
+def _refuse_others(folder: Path, request: _Request) -> None:
     """Makes sure that the folder is free, or holds this very export, unfinished."""
     if folder.is_dir() and not {path.name for path in folder.iterdir()} - {NOTES}:
         return

@@ -14,7 +14,7 @@ import tarfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from internvid.core.contracts import ExportItem
 from internvid.core.errors import InternvidError, VideoError
@@ -24,8 +24,29 @@ from internvid.publishing.source_files import Sources
 
 NOTES = ".unfinished"
 
-Add = Callable[[tarfile.TarFile, ExportItem], dict[str, Any]]
-"""Adds a clip to an open shard and returns what is to be known of it, as plain JSON values."""
+WrittenClip = dict[str, Any]
+"""What an exporter wants to know of a clip that it wrote, as plain JSON values."""
+Add = Callable[[tarfile.TarFile, ExportItem], WrittenClip]
+"""Adds a clip to an open shard."""
+
+
+class MissingClip(TypedDict):
+    """A clip that could not be written, and why."""
+
+    clip_id: str
+    uri: str | None
+    start_seconds: float
+    end_seconds: float
+    reason: str
+    error: str
+
+
+class _Note(TypedDict):
+    """What is known of a shard that is written; `key` names its very clips and columns."""
+
+    key: str
+    clips: list[WrittenClip]
+    missing: list[MissingClip]
 
 
 @dataclass(frozen=True)
@@ -39,8 +60,8 @@ class Shard:
     """
 
     name: str | None
-    clips: Sequence[dict[str, Any]]
-    missing: Sequence[dict[str, Any]]
+    clips: Sequence[WrittenClip]
+    missing: Sequence[MissingClip]
 
 
 def write_shards(
@@ -61,15 +82,18 @@ def write_shards(
         note, key = folder / NOTES / f"{name}.json", _key(batch)
         known = _read(note, key)
         if known is None or (known["clips"] and not (folder / name).is_file()):
-            known = {"key": key, **_write(folder / name, batch, add, sources)}
+            clips, missing = _write(folder / name, batch, add, sources)
+            known = {"key": key, "clips": clips, "missing": missing}
             commit_json(note, known)
         yield Shard(name if known["clips"] else None, known["clips"], known["missing"])
 
 
-def _write(path: Path, batch: Sequence[ExportItem], add: Add, sources: Sources) -> dict[str, Any]:
+def _write(
+    path: Path, batch: Sequence[ExportItem], add: Add, sources: Sources
+) -> tuple[list[WrittenClip], list[MissingClip]]:
     while True:
-        clips: list[dict[str, Any]] = []
-        missing: list[dict[str, Any]] = []
+        clips: list[WrittenClip] = []
+        missing: list[MissingClip] = []
         with committed(path) as temporary, tarfile.open(temporary, "w") as shard:
             for item in batch:
                 try:
@@ -86,10 +110,10 @@ def _write(path: Path, batch: Sequence[ExportItem], add: Add, sources: Sources) 
             break
     if not clips:
         path.unlink()
-    return {"clips": clips, "missing": missing}
+    return clips, missing
 
 
-def _missing(item: ExportItem, reason: str, text: str) -> dict[str, Any]:
+def _missing(item: ExportItem, reason: str, text: str) -> MissingClip:
     return {
         "clip_id": item.clip.clip_id,
         "uri": item.uri,
@@ -100,12 +124,13 @@ def _missing(item: ExportItem, reason: str, text: str) -> dict[str, Any]:
     }
 
 
-def _read(note: Path, key: str) -> dict[str, Any] | None:
+def _read(note: Path, key: str) -> _Note | None:
     try:
-        known = json.loads(note.read_text("utf-8"))
+        known: Any = json.loads(note.read_text("utf-8"))
     except (OSError, ValueError):
         return None
-    return known if isinstance(known, dict) and known.get("key") == key else None
+    is_same = isinstance(known, dict) and known.get("key") == key
+    return cast("_Note", known) if is_same else None
 
 
 def _key(batch: Sequence[ExportItem]) -> str:

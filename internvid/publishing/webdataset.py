@@ -17,7 +17,7 @@ from internvid.publishing.members import (
     refuse_unknown_column,
     text_member,
 )
-from internvid.publishing.shards import add_file, write_shards
+from internvid.publishing.shards import WrittenClip, add_file, write_shards
 from internvid.publishing.source_files import ClipReader, span_of
 from internvid.video.cut import CutOptions, cut_span
 
@@ -70,7 +70,7 @@ class WebDatasetExporter:
         reader.close()
         return manifest
 
-    def _add(self, reader: ClipReader, shard: tarfile.TarFile, item: ExportItem) -> dict[str, Any]:
+    def _add(self, reader: ClipReader, shard: tarfile.TarFile, item: ExportItem) -> WrittenClip:
         options = CutOptions(short_side=self.short_side, crf=self.crf)
         name = item.clip.clip_id
         members = {

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from av.audio.frame import AudioFrame
 from av.video.frame import PictureType
 
@@ -258,7 +259,7 @@ class _Watch:
         pts = np.frombuffer(self.ticks, np.int64)
         time_base = Fraction(facts.time_base)
         specs = self.recipe.column_specs()
-        stored: dict[str, Any] = {}
+        stored: dict[str, npt.NDArray[Any]] = {}
         while self.observers:  # let go of each once it is asked
             observer = self.observers.pop(0)
             if isinstance(observer, StoringObserver):

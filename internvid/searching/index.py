@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -158,12 +158,19 @@ def _sample(matrix: Matrix, count: int) -> Matrix:
     return np.ascontiguousarray(matrix[np.sort(rows)])
 
 
-def _read_facts(path: Path) -> dict[str, Any] | None:
+class _IndexFacts(TypedDict):
+    """Which vectors an index is of, and its options."""
+
+    digest: str
+    options: dict[str, Any]
+
+
+def _read_facts(path: Path) -> _IndexFacts | None:
     try:
-        facts = json.loads(path.read_text("utf-8"))
+        facts: Any = json.loads(path.read_text("utf-8"))
     except (OSError, json.JSONDecodeError):
         return None
-    return facts if isinstance(facts, dict) else None
+    return cast("_IndexFacts", facts) if isinstance(facts, dict) else None
 
 
 def _faiss() -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,15 @@ class Hit:
 
     clip_id: str
     score: float
+
+
+class VectorFacts(TypedDict, total=False):
+    """What is known of stored vectors: how many, how wide, a digest of their values, a label."""
+
+    rows: int
+    dimension: int
+    digest: str
+    label: str
 
 
 @dataclass(frozen=True)
@@ -67,13 +76,13 @@ class VectorStore:
         return pq.read_table(self.folder / _IDS, columns=["clip_id"]).column("clip_id")
 
     @cached_property
-    def facts(self) -> dict[str, Any] | None:
-        """`rows`, `dimension`, `digest` of the values and `label`; None where nothing is whole."""
+    def facts(self) -> VectorFacts | None:
+        """What is known of the vectors; None where nothing is whole."""
         try:
-            facts = json.loads((self.folder / _FACTS).read_text("utf-8"))
+            facts: Any = json.loads((self.folder / _FACTS).read_text("utf-8"))
         except (OSError, ValueError):
             return None
-        return facts if isinstance(facts, dict) else None
+        return cast("VectorFacts", facts) if isinstance(facts, dict) else None
 
     def exists(self) -> bool:
         """Whether vectors were written here whole."""

@@ -297,7 +297,7 @@ class _Run:
         return bool(all_max(torch.tensor(float(late), device=self.towers.device)))
 
     def _save(self, optimiser: torch.optim.Optimizer, planned: PlannedStage) -> None:
-        facts = run_facts(self.samples) | {"loss": self.loss}
+        facts = {**run_facts(self.samples), "loss": self.loss}
         self.newest = save_checkpoint(
             self.checkpoints, self.towers.model, optimiser, self.position, self.recipe, facts,
             self.towers.head,

@@ -252,3 +252,15 @@ def test_list_says_of_how_many_it_shows_some(dataset: Dataset, capsys: Capture) 
     code, out, err = spoken(capsys, "list", dataset.root, "--limit", every)
     assert (code, err) == (0, "")
     assert len(out.splitlines()) == every + 1
+
+
+def test_demo_runs_in_a_process_that_loaded_nothing_else(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom pathlib import Path\nimport internvid.synthetic.world as world\n"
+        "def stop(*given, **named): sys.exit(7)\n"
+        "world.render_demo = stop\n"
+        "from internvid.cli.commands.build import demo\ndemo(Path(sys.argv[1]))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "demo")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 7, done.stderr

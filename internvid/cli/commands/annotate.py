@@ -16,6 +16,7 @@ from internvid.cli.output import duration, instant_text, put, put_json, say
 from internvid.core.errors import ConfigInvalidError, MisuseError
 
 if TYPE_CHECKING:
+    from internvid.dataset.tables import AnswerRow
     from internvid.pipeline.annotate.annotate import ColumnRequest, ColumnSummary
     from internvid.pipeline.annotate.column_plan import ColumnPlan
 
@@ -421,7 +422,7 @@ def _plain(row: dict[str, Any], components: dict[str, Any]) -> dict[str, Any]:
     return {**row, **answers}
 
 
-def _spelled(answer: dict[str, Any]) -> str:
+def _spelled(answer: AnswerRow) -> str:
     value = answer["value"]
     if answer["status"] != "ok":
         return f"({answer['status']}: {answer['reason']})"

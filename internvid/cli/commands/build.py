@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Optional, TypedDict
 
 import typer
 
@@ -19,9 +19,12 @@ from internvid.core.system.shell import command
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from internvid.dataset.answers.columns import ColumnProgress
+    from internvid.dataset.subset_files import SubsetEntry
     from internvid.pipeline.build import BuildSummary
     from internvid.pipeline.progress import BuildProgress
     from internvid.pipeline.recipe import Recipe
+    from internvid.pipeline.source_tables import AsideEntry
 
 PANEL = "Build"
 
@@ -151,10 +154,13 @@ def repair(dataset: DatasetPath, moved: Moved = None, as_json: Json = False) -> 
     put(f"columns   {', '.join(done.columns) or 'none'}")
 
 
-def column_line(column: dict[str, Any]) -> str:
+def column_line(column: ColumnProgress) -> str:
     """A column of captions or scores, with how many clips have what."""
-    states = ("ok", "skipped", "failed", "pending", "stale")
-    parts = [f"{column[key]} {key}" for key in states if column.get(key)]
+    parts = [
+        f"{column[state]} {state}"
+        for state in ("ok", "skipped", "failed", "pending", "stale")
+        if column[state]
+    ]
     return f"{column['column']} ({', '.join(parts) or 'no clips'})"
 
 
@@ -210,18 +216,27 @@ def _put_plan(videos: Sequence[str], recipe: Recipe, workers: int | None, *, as_
     put("\n".join(f"--set {one['setting']}={one['value']}" for one in settings))
 
 
-def _aside_rows(tables: list[dict[str, Any]]) -> list[dict[str, Any]]:
+class _AsideRow(TypedDict):
+    line: int | None
+    reason: str
+    table: str
+
+
+def _aside_rows(tables: Sequence[AsideEntry]) -> list[_AsideRow]:
     """The lines that are named of each table, and how many more there are."""
-    rows = []
+    rows: list[_AsideRow] = []
     for one in tables:
-        rows += [{**each, "table": one["table"]} for each in one["first"]]
+        rows += [
+            {"line": each["line"], "reason": each["reason"], "table": one["table"]}
+            for each in one["first"]
+        ]
         more = one["rows"] + one["values"] - len(one["first"])
         if more > 0:
             rows.append({"line": None, "reason": f"and {more} more", "table": one["table"]})
     return rows
 
 
-def _subset_line(one: dict[str, Any]) -> str:
+def _subset_line(one: SubsetEntry) -> str:
     clips = "?" if one["clips"] is None else one["clips"]
     return f"{one['subset']} ({clips} clips" + (
         ")" if one["is_current"] else f" of {one['cut'] or 'an unknown cut'})"

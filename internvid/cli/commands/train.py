@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional, TypedDict
 
 import typer
 
@@ -116,7 +116,7 @@ def train(
         "settings": assignments or (),
         "notice": say,
     }
-    hardware: dict[str, Any] = {
+    hardware: _Hardware = {
         "device": device,
         "devices": devices,
         "device_memory": device_memory,
@@ -135,7 +135,15 @@ def train(
         _put_summary(summary, as_json=as_json)
 
 
-def _refuse_plan_options(hardware: dict[str, Any]) -> None:
+class _Hardware(TypedDict):
+    """What a plan is for; None for what is here."""
+
+    device: str | None
+    devices: int | None
+    device_memory: float | None
+
+
+def _refuse_plan_options(hardware: _Hardware) -> None:
     for name in (name for name, value in hardware.items() if value is not None):
         raise MisuseError(
             f"--{name.replace('_', '-')} says what to plan for, and there is no --plan",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import pyarrow as pa
 
@@ -73,7 +73,28 @@ def column_schema_of(layout: Layout, record: Record, cut: str, key: str) -> pa.S
     return None
 
 
-def column_progress(layout: Layout, record: Record, cut: str) -> list[dict[str, Any]]:
+class ColumnProgress(TypedDict):
+    """How many kept clips of a column are `ok`, `skipped` and so on, see `column_progress`."""
+
+    column: str
+    ok: int
+    skipped: int
+    failed: int
+    staged: int
+    stale: int
+    pending: int
+    key: str
+
+
+class ReasonCount(TypedDict):
+    """How many clips of a column have no value for one reason."""
+
+    status: str
+    reason: str
+    clips: int
+
+
+def column_progress(layout: Layout, record: Record, cut: str) -> list[ColumnProgress]:
     """What each current column of a cut has answered.
 
     Returns:
@@ -107,7 +128,11 @@ def column_progress(layout: Layout, record: Record, cut: str) -> list[dict[str, 
     return [
         {
             "column": name,
-            **count,
+            "ok": count["ok"],
+            "skipped": count["skipped"],
+            "failed": count["failed"],
+            "staged": count["staged"],
+            "stale": count["stale"],
             "pending": kept - count["ok"] - count["skipped"] - count["failed"],
             "key": names[name],
         }
@@ -115,7 +140,7 @@ def column_progress(layout: Layout, record: Record, cut: str) -> list[dict[str, 
     ]
 
 
-def reasons_of(layout: Layout, record: Record, cut: str, key: str) -> list[dict[str, Any]]:
+def reasons_of(layout: Layout, record: Record, cut: str, key: str) -> list[ReasonCount]:
     """Why clips of a column have no value: `status`, `reason`, `clips`, the most frequent first."""
     counts: dict[tuple[str, str], int] = {}
     gone = _gone(layout, record)

@@ -10,7 +10,6 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -18,6 +17,7 @@ from internvid.core.errors import ConfigInvalidError, MisuseError
 from internvid.dataset.layout import Layout
 from internvid.dataset.parts import commit_json, commit_table, read_part
 from internvid.dataset.sources.uris import path_to_uri, uri_to_path
+from internvid.dataset.tables import VideoRow
 
 _SAME = "has the same bytes as "
 
@@ -112,12 +112,13 @@ def _replace_videos(paths: Sequence[Path], moves: Mapping[str, str]) -> None:
     A build that met a file at its new place called it a duplicate of the one at the old: now both
     are one, and the row says what was scanned.
     """
-    scanned: dict[str, dict[str, Any]] = {}
+    scanned: dict[str | None, VideoRow] = {}
     for path in paths:
         table = read_part(path)
-        rows = []
-        for before in table.to_pylist():
-            row = {**before, "uri": moves.get(before["uri"], before["uri"])}
+        earlier: list[VideoRow] = table.to_pylist()
+        rows: list[VideoRow] = []
+        for before in earlier:
+            row: VideoRow = {**before, "uri": moves.get(before["uri"], before["uri"])}
             same = (row["error"] or "").removeprefix(_SAME)
             if row["status"] == "duplicate" and same in moves:
                 row["error"] = _SAME + moves[same]

@@ -29,7 +29,7 @@ from internvid.dataset.answers.generations import latest_rows
 from internvid.dataset.layout import Layout, Record
 from internvid.dataset.parts import read_part
 from internvid.dataset.picks import SCAN_PICKS, SpanPicks, StoredPicks, span_picks_index
-from internvid.dataset.tables import ANNOTATION_KEYS, CLIP_FIELDS
+from internvid.dataset.tables import CLIP_FIELDS, AnswerRow, ClipFrames, ClipRow, extras_in
 from internvid.pipeline.annotate.rows import bind, make_view
 
 SHUFFLES = 8
@@ -119,18 +119,17 @@ def audit(
     return [_Column(layout, record, name, known[name], language).run(scorer) for name in chosen]
 
 
-def clips_by_id(layout: Layout, cut: str, part: str) -> dict[str, dict[str, Any]]:
+def clips_by_id(layout: Layout, cut: str, part: str) -> dict[str, ClipRow]:
     """clip_id -> identity and span, of every clip of a part."""
     names = [name for name, _ in CLIP_FIELDS]
     path = layout.clips(cut, part)
     if not path.exists():
         return {}
-    return {row["clip_id"]: row for row in _rows(read_part(path, names))}
+    clips: list[ClipRow] = read_part(path, names).to_pylist()
+    return {clip["clip_id"]: clip for clip in clips}
 
 
-def broken_reason(
-    row: Mapping[str, Any], clips: Mapping[str, dict[str, Any]], picks: PartPicks
-) -> str:
+def broken_reason(row: AnswerRow, clips: Mapping[str, ClipRow], picks: PartPicks) -> str:
     """Why a row of a column does not belong to its clip; empty where it does.
 
     Args:
@@ -147,7 +146,7 @@ def broken_reason(
     if shown is None:
         return "picture"
     origin = origin_of(row["clip_id"], shown, row["prompt"] or "")
-    extras = {name: row[name] for name in row if name not in ANNOTATION_KEYS}
+    extras = extras_in(row)
     made = seal(origin.digest, row["status"], row["value"], extras)
     return "" if made == row["seal"] else "seal"
 
@@ -224,9 +223,7 @@ class _Column:
         assert self.record.scan is not None
         return self.record.scan
 
-    def _check_health(
-        self, row: Mapping[str, Any], shared: Collection[str], audited: ColumnAudit
-    ) -> None:
+    def _check_health(self, row: AnswerRow, shared: Collection[str], audited: ColumnAudit) -> None:
         if row["status"] != "ok" or not isinstance(row["value"], str):
             return
         for reason in health_of(row["value"], self.language, shared):
@@ -237,7 +234,7 @@ class _Column:
     def _compare(
         self,
         table: pa.Table,
-        clips: Mapping[str, dict[str, Any]],
+        clips: Mapping[str, ClipRow],
         picks: PartPicks,
         scorer: Any,
         into: tuple[ColumnAudit, _Sums],
@@ -318,7 +315,7 @@ def _scores(scorer: Any, views: Sequence[ClipView], texts: Sequence[str]) -> lis
     return [row["value"] if row["status"] == "ok" else None for row in rows]
 
 
-def _rows(table: pa.Table) -> Iterator[dict[str, Any]]:
+def _rows(table: pa.Table) -> Iterator[AnswerRow]:
     for batch in table.to_batches(_CHUNK):
         yield from batch.to_pylist()
 
@@ -332,7 +329,7 @@ class PartPicks:
     part: str
     _sets: dict[str, dict[str, tuple[tuple[Path, int], ...]]] = field(default_factory=dict)
 
-    def of(self, clip: Mapping[str, Any], pick_set: str = SCAN_PICKS) -> Sequence[Pick]:
+    def of(self, clip: ClipFrames, pick_set: str = SCAN_PICKS) -> Sequence[Pick]:
         """The pictures of a clip in one of the sets, in time order."""
         if pick_set == SCAN_PICKS:
             stored = StoredPicks(self.layout.scanned(self.scan, "picks", self.part))
@@ -342,9 +339,7 @@ class PartPicks:
             self._sets[pick_set] = span_picks_index(files)
         return SpanPicks(self._sets[pick_set].get(clip["clip_id"], ()), clip["clip_id"])
 
-    def named(
-        self, clip: Mapping[str, Any], pick_set: str, frames: Sequence[int]
-    ) -> list[Pick] | None:
+    def named(self, clip: ClipFrames, pick_set: str, frames: Sequence[int]) -> list[Pick] | None:
         """The picks of these frames, in their order; None where one is not stored."""
         if not frames:
             return []

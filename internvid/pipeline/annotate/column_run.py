@@ -18,6 +18,7 @@ from internvid.dataset.answers.column_inputs import TEXT_DIGEST, text_digest
 from internvid.dataset.answers.columns import staged_files
 from internvid.dataset.answers.generations import latest_rows
 from internvid.dataset.parts import commit_table, discard, read_part, rows_to_table
+from internvid.dataset.tables import AnswerRow
 from internvid.pipeline.annotate.rows import answer_row
 from internvid.pipeline.annotate.stream import ClipStream, ColumnJob, PartWork
 
@@ -83,13 +84,13 @@ class ColumnRun:
             self._seal_completed(stream, staged)
         return self.answered
 
-    def _row(self, work: PartWork, answer: Annotation, pick_set: str) -> dict[str, Any]:
+    def _row(self, work: PartWork, answer: Annotation, pick_set: str) -> AnswerRow:
         row = answer_row(answer, self.job.traits, pick_set)
         if self.job.text is not None:
-            row[TEXT_DIGEST] = text_digest(work.texts[answer.clip_id][0])
+            row["text_digest"] = text_digest(work.texts[answer.clip_id][0])
         return row
 
-    def _keep(self, staged: AnswerWriter, work: PartWork, row: dict[str, Any]) -> None:
+    def _keep(self, staged: AnswerWriter, work: PartWork, row: AnswerRow) -> None:
         staged.add(work.part, row)
         self.answered += 1
         self.failed += row["status"] == "failed"
@@ -132,7 +133,7 @@ class AnswerWriter:
 
     def __init__(self, job: ColumnJob) -> None:
         self.job = job
-        self._rows: dict[str, list[dict[str, Any]]] = {}
+        self._rows: dict[str, list[AnswerRow]] = {}
         self._count = 0
         self._oldest = 0.0
         self._lock = threading.RLock()
@@ -153,7 +154,7 @@ class AnswerWriter:
         # Also when the run was stopped: what is done is not paid for twice.
         self.flush()
 
-    def add(self, part: str, row: dict[str, Any]) -> None:
+    def add(self, part: str, row: AnswerRow) -> None:
         """Take an answer of a part.
 
         Raises:
@@ -217,7 +218,7 @@ class AnswerWriter:
                 discard(folder)
                 _remove_empty(folder.parent, self.job.layout.root)
 
-    def _gathered(self, work: PartWork, fresh: list[dict[str, Any]]) -> pa.Table:
+    def _gathered(self, work: PartWork, fresh: list[AnswerRow]) -> pa.Table:
         job = self.job
         schema = job.schema
         tables = [] if work.carried is None else [work.carried]

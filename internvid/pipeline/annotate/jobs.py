@@ -19,7 +19,7 @@ from internvid.core.registry import create
 from internvid.dataset.answers.column_inputs import IS_STALE, text_chain
 from internvid.dataset.answers.columns import is_text_column
 from internvid.dataset.current import gone_videos
-from internvid.dataset.layout import Layout, Record
+from internvid.dataset.layout import ColumnEntry, Layout, Record
 from internvid.dataset.names import NAME
 from internvid.dataset.parts import read_part, read_part_schema
 from internvid.dataset.store import Dataset
@@ -196,13 +196,13 @@ def _signals_of(record: Record) -> dict[str, str]:
 def note_column(record: Record, job: ColumnJob) -> None:
     """Remember what makes a column and what it reads, in memory."""
     known = record.column_recipes.get(job.column, {})
-    record.column_recipes[job.column] = {
-        **({"describes": known["describes"]} if "describes" in known else {}),
-        **column_record(job.component, job.text),
-    }
+    entry = column_record(job.component, job.text)
+    if "describes" in known:
+        entry["describes"] = known["describes"]
+    record.column_recipes[job.column] = entry
 
 
-def column_record(component: Any, text: str | None = None) -> dict[str, Any]:
+def column_record(component: Any, text: str | None = None) -> ColumnEntry:
     """What is recorded of a column beside its key.
 
     Args:
@@ -210,8 +210,11 @@ def column_record(component: Any, text: str | None = None) -> dict[str, Any]:
         text: `name@fingerprint` of the text column that it reads.
     """
     traits = traits_of(component)
+    made = identity(component)
     return {
-        **identity(component),
+        "component": made["component"],
+        "version": made["version"],
+        "fields": made["fields"],
         "verb": traits.verb,
         "value_type": traits.value_type,
         "extras": dict(traits.extras),

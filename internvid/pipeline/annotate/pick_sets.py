@@ -31,7 +31,7 @@ from internvid.dataset.parts import (
     rows_to_table,
 )
 from internvid.dataset.picks import SpanPicks, span_picks_index
-from internvid.dataset.tables import SPAN_PICK_SCHEMA
+from internvid.dataset.tables import SPAN_PICK_SCHEMA, ClipFrames, SpanPickRow, VideoRow
 from internvid.pipeline.annotate.column_progress import AnnotateProgress
 from internvid.pipeline.annotate.stream import ColumnJob, find_sources_of, load_part
 from internvid.run.executor import Executor
@@ -135,8 +135,14 @@ def tried_pick_set(job: ColumnJob, views: Sequence[ClipView], folder: Path) -> l
     sources = find_sources_of(job.layout, job.scan, job.parts)
     picks_by_clip: dict[str, SpanPicks] = {}
     names = ["clip_id", "video_id", "start_frame", "end_frame"]
-    clips = [
-        {"clip_id": view.clip.clip_id, "video_id": view.clip.video_id, **view.row} for view in views
+    clips: list[ClipFrames] = [
+        {
+            "clip_id": view.clip.clip_id,
+            "video_id": view.clip.video_id,
+            "start_frame": view.row["start_frame"],
+            "end_frame": view.row["end_frame"],
+        }
+        for view in views
     ]
     for part in job.parts:
         path = job.layout.clips(job.cut, part)
@@ -193,9 +199,9 @@ def _complete_set(
         _seal(first, name, part, tasks)
 
 
-def _pending_clips(jobs: Sequence[ColumnJob], part: str) -> list[dict[str, Any]]:
+def _pending_clips(jobs: Sequence[ColumnJob], part: str) -> list[ClipFrames]:
     names = ["clip_id", "video_id", "start_frame", "end_frame"]
-    clips: dict[str, dict[str, Any]] = {}
+    clips: dict[str, ClipFrames] = {}
     for job in jobs:
         for row in load_part(job, part).pending.select(names).to_pylist():
             clips[row["clip_id"]] = row
@@ -206,18 +212,18 @@ def _tasks(
     job: ColumnJob,
     name: str,
     part: str,
-    clips: Sequence[dict[str, Any]],
+    clips: Sequence[ClipFrames],
     sources: Mapping[str, Path],
 ) -> Iterator[SpansTask]:
     layout, scan = job.layout, job.scan
     held = span_picks_index(layout.span_picks_files(scan, name, part)) if clips else {}
-    by_video: dict[str, list[dict[str, Any]]] = {}
+    by_video: dict[str, list[ClipFrames]] = {}
     for row in clips:
         if row["clip_id"] not in held and row["video_id"] in sources:
             by_video.setdefault(row["video_id"], []).append(row)
     if not by_video:
         return
-    videos = {
+    videos: dict[str, VideoRow] = {
         row["video_id"]: row
         for row in read_part(layout.scanned(scan, "videos", part)).to_pylist()
         if row["status"] == "ok"
@@ -250,9 +256,7 @@ def _tasks(
             )
 
 
-def _frames_wanted(
-    row: Mapping[str, Any], picks: Any, needs: Needs, video: Mapping[str, Any]
-) -> tuple[int, ...]:
+def _frames_wanted(row: ClipFrames, picks: Any, needs: Needs, video: VideoRow) -> tuple[int, ...]:
     """Frames to decode for a clip; none where its stored picks are enough."""
     start, end = row["start_frame"], row["end_frame"]
     numbers = picks["frame"].to_numpy()
@@ -284,7 +288,7 @@ def decode_spans(task: SpansTask, report: Any) -> int:
     pictures: dict[int, StoredPicture] = {}
     whole = 0
     with part_writer(task.stage, SPAN_PICK_SCHEMA) as writer:
-        rows: list[dict[str, Any]] = []
+        rows: list[SpanPickRow] = []
         for seeks in (True, False) if task.is_timed else (False,):
             missing = [tick for span in open_spans.values() for tick in span.ticks]
             wanted = set(missing) - set(pictures)
@@ -310,7 +314,7 @@ def decode_spans(task: SpansTask, report: Any) -> int:
 
 def _rows(
     task: SpansTask, span: WantedSpan, pictures: dict[int, StoredPicture]
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[SpanPickRow]:
     for frame, tick in zip(span.frames, span.ticks, strict=True):
         width, height, jpeg = pictures.pop(tick)
         yield {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from internvid.captions.checks.check import REASONS, can_tell_language
@@ -13,6 +13,7 @@ from internvid.core.errors import MisuseError
 from internvid.dataset.answers.columns import staged_files
 from internvid.dataset.answers.generations import latest_rows
 from internvid.dataset.layout import Layout, Record
+from internvid.dataset.tables import AnswerRow
 from internvid.pipeline.annotate.audit import (
     PartPicks,
     broken_reason,
@@ -90,7 +91,7 @@ def _in_part(
                 yield row["clip_id"]
 
 
-def _reasons(row: Mapping[str, Any], language: str, shared: Collection[str]) -> set[str]:
+def _reasons(row: AnswerRow, language: str, shared: Collection[str]) -> set[str]:
     if row["status"] != "ok":
         return {row["reason"] or ""}
     if not isinstance(row["value"], str):

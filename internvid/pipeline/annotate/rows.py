@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from internvid.core.binding import origin_of, seal_of
 from internvid.core.contracts import Annotation, ClipView, Status
 from internvid.core.errors import InternvidError
 from internvid.dataset.picks import SCAN_PICKS
-from internvid.dataset.tables import row_to_clip
+from internvid.dataset.tables import AnswerRow, row_to_clip
 
 # What depends on the cut and not on the span alone: an answer must hold under any cut.
 _OF_THE_CUT = ("shot", "transition", "transition_score", "kept", "reason_value", "reason")
@@ -27,7 +27,7 @@ def make_view(row: Mapping[str, Any], picks: Sequence[Any], text: str | None = N
     return ClipView(row_to_clip(row), measured, picks, text)
 
 
-def answer_row(answer: Annotation, traits: Traits, pick_set: str = SCAN_PICKS) -> dict[str, Any]:
+def answer_row(answer: Annotation, traits: Traits, pick_set: str = SCAN_PICKS) -> AnswerRow:
     """The row of one answer, its value and extras as they will be read back, with its seal.
 
     Values that cannot be stored make the answer a failed one: `no_value`, `empty` (a blank text),
@@ -57,7 +57,7 @@ def answer_row(answer: Annotation, traits: Traits, pick_set: str = SCAN_PICKS) -
     origin = answer.origin or origin_of(answer.clip_id)
     prompt = _text(origin.prompt)
     kept = replace(answer, value=value, status=status, reason=reason, extras=extras, origin=origin)
-    return {
+    row = {
         "clip_id": answer.clip_id,
         "value": value,
         "status": status,
@@ -68,11 +68,12 @@ def answer_row(answer: Annotation, traits: Traits, pick_set: str = SCAN_PICKS) -
         "pick_set": pick_set,
         "seal": seal_of(kept),
     }
+    return cast("AnswerRow", row)  # no type names the extras
 
 
 def bind(
     views: Sequence[ClipView], answers: Iterable[Annotation], component: Any
-) -> list[dict[str, Any]]:
+) -> list[AnswerRow]:
     """One row per clip of a short list, in its order, matched by clip_id alone.
 
     Raises:
@@ -81,7 +82,7 @@ def bind(
     """
     traits = traits_of(component)
     expected = {view.clip.clip_id for view in views}
-    rows: dict[str, dict[str, Any]] = {}
+    rows: dict[str, AnswerRow] = {}
     for answer in answers:
         if answer.clip_id not in expected:
             raise InternvidError(f"an answer came for clip {answer.clip_id}, which was not asked")
@@ -91,12 +92,12 @@ def bind(
     return [rows.get(view.clip.clip_id) or no_answer(view.clip.clip_id, traits) for view in views]
 
 
-def no_answer(clip_id: str, traits: Traits, pick_set: str = SCAN_PICKS) -> dict[str, Any]:
+def no_answer(clip_id: str, traits: Traits, pick_set: str = SCAN_PICKS) -> AnswerRow:
     """The row of a clip whose component answered nothing about it: failed, `no_answer`."""
     return answer_row(Annotation(clip_id, None, "failed", "no_answer"), traits, pick_set)
 
 
-def no_text(clip_id: str, traits: Traits) -> dict[str, Any]:
+def no_text(clip_id: str, traits: Traits) -> AnswerRow:
     """The row of a clip whose text column has nothing to say: skipped, `no_text`."""
     return answer_row(Annotation(clip_id, None, "skipped", "no_text"), traits)
 

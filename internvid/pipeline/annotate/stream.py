@@ -22,7 +22,7 @@ from internvid.dataset.layout import Layout
 from internvid.dataset.parts import read_part
 from internvid.dataset.picks import SCAN_PICKS, SpanPicks, StoredPicks, span_picks_index
 from internvid.dataset.sources.uris import uri_to_path
-from internvid.dataset.tables import CLIP_FIELDS, column_schema
+from internvid.dataset.tables import CLIP_FIELDS, AnswerRow, VideoRow, column_schema
 from internvid.pipeline.annotate.rows import make_view, no_text
 
 _ROWS_AT_ONCE = 256
@@ -92,7 +92,7 @@ class PartWork:
     order: list[str]
     pending: pa.Table
     carried: pa.Table | None = None
-    ready: list[dict[str, Any]] = field(default_factory=list)
+    ready: list[AnswerRow] = field(default_factory=list)
     waiting: int = 0
     lasting: int = 0
     texts: dict[str, tuple[str | None, str]] = field(default_factory=dict)
@@ -161,7 +161,7 @@ def _with_texts(
             work.texts[clip_id] = (row.value, row.status)
             with_text.append(clip_id)
         elif row is not None and row.status == "skipped":
-            work.ready.append({**no_text(clip_id, job.traits), TEXT_DIGEST: ""})
+            work.ready.append({**no_text(clip_id, job.traits), "text_digest": ""})
         else:
             work.waiting += 1
     return with_text
@@ -316,7 +316,7 @@ def source_paths(job: ColumnJob) -> dict[str, Path]:
 
 def find_sources_of(layout: Layout, scan: str, parts: Sequence[str]) -> dict[str, Path]:
     """Source files of all videos of a scan."""
-    rows: list[dict[str, Any]] = []
+    rows: list[VideoRow] = []
     for part in parts:
         path = layout.scanned(scan, "videos", part)
         if path.exists():
@@ -326,9 +326,10 @@ def find_sources_of(layout: Layout, scan: str, parts: Sequence[str]) -> dict[str
     sizes = {row["video_id"]: row["file_bytes"] for row in rows if row["status"] == "ok"}
     paths: dict[str, Path] = {}
     for row in rows:
-        if row["status"] not in ("ok", "duplicate") or row["video_id"] in paths:
+        video_id = row["video_id"]
+        if row["status"] not in ("ok", "duplicate") or video_id is None or video_id in paths:
             continue
-        path, size = uri_to_path(row["uri"]), sizes.get(row["video_id"])
+        path, size = uri_to_path(row["uri"]), sizes.get(video_id)
         if path.is_file() and (size is None or path.stat().st_size == size):
-            paths[row["video_id"]] = path
+            paths[video_id] = path
     return paths

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise, repeat
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,19 @@ PACK, PLACES, WHAT, DOING = "picks.bin", "picks.npy", "picks.json", "picks.doing
 _COLUMNS = ("clip_id", "video_id", "source_id", "start_frame", "end_frame")
 # Packs are opened all at once by every worker.
 _MOST_PACKS = 128
+
+
+class _Packed(TypedDict):
+    """Whose pictures a folder holds: the scan, the cut, a digest of the clips.
+
+    Attributes:
+        videos: how many were packed at most, where it is not all of them.
+    """
+
+    scan: str | None
+    cut: str | None
+    clips: str
+    videos: NotRequired[int]
 
 
 @dataclass(frozen=True)
@@ -114,7 +127,7 @@ def pack_picks(
     digest = hashlib.blake2b(digest_size=16)
     for at, name in enumerate(ids):
         digest.update((f"\n{name}" if at else name).encode())
-    what: dict[str, Any] = {
+    what: _Packed = {
         "scan": dataset.record.scan,
         "cut": dataset.record.cut,
         "clips": digest.hexdigest(),
@@ -174,7 +187,7 @@ def _notes(pack: Path) -> Path:
     return pack.with_suffix(".clips.npy")
 
 
-def _make_ready(folder: Path, what: dict[str, Any], groups: int) -> None:
+def _make_ready(folder: Path, what: _Packed, groups: int) -> None:
     """Keeps what an earlier start has packed of the same clips, and nothing else."""
     doing = {**what, "packs": groups}
     if _is_there(folder, what) or _read_json(folder / DOING) == doing:
@@ -191,7 +204,7 @@ def _read_json(path: Path) -> Any:
         return None
 
 
-def _is_there(folder: Path, what: dict[str, Any]) -> bool:
+def _is_there(folder: Path, what: _Packed) -> bool:
     known = _read_json(folder / WHAT)
     try:
         if {key: value for key, value in known.items() if key != "packs"} != what:
@@ -283,7 +296,7 @@ def _write(dataset: Dataset, parts: Sequence[str], wanted: _Wanted, path: Path) 
         np.save(file, np.concatenate([np.zeros(0, np.int64), *lengths]))
 
 
-def _finish(folder: Path, packs: Sequence[Path], rows: pa.Table, what: dict[str, Any]) -> None:
+def _finish(folder: Path, packs: Sequence[Path], rows: pa.Table, what: _Packed) -> None:
     """One table of places over all packs, as if they were one after another."""
     clips = np.zeros((rows.num_rows, 2), dtype=np.int64)
     lengths: list[npt.NDArray[np.int64]] = []

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from internvid.core.config import plain
 from internvid.core.errors import (
@@ -31,7 +31,14 @@ _FORMAT = {"format": "internvid-training", "version": 1}
 _SCHEDULE = 2
 
 
-def run_facts(samples: Samples) -> dict[str, Any]:
+class RunFacts(TypedDict):
+    """The data of a run: how many samples, and a digest of them."""
+
+    samples: int
+    samples_digest: str
+
+
+def run_facts(samples: Samples) -> RunFacts:
     """What is recorded of the data: another set of samples is another run."""
     digest = hashlib.blake2b(digest_size=12)
     for clip_id, text in zip(samples.clip_ids, samples.texts, strict=True):
@@ -179,9 +186,7 @@ def _read(path: Path) -> dict[str, Any]:
     return known
 
 
-def _check_same(
-    folder: Path, known: dict[str, Any], recipe: TrainRecipe, facts: dict[str, Any]
-) -> None:
+def _check_same(folder: Path, known: dict[str, Any], recipe: TrainRecipe, facts: RunFacts) -> None:
     if known.get("fingerprint") != recipe.fingerprint:
         differing = _differences(known.get("recipe"), recipe)
         raise ConfigInvalidError(
