@@ -8,8 +8,6 @@ import json
 from collections.abc import Mapping
 from typing import Any, Protocol, TypedDict
 
-import numpy as np
-
 from internvid.core.errors import ConfigInvalidError
 from internvid.core.moved import recorded_name
 from internvid.core.weights import weights_identity
@@ -87,6 +85,8 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if value is None or isinstance(value, (str, int, float, bool)):
         return value
+    import numpy as np  # only here: `--help` reads this file, and has no need of it
+
     if isinstance(value, np.ndarray):
         # Fitted numbers: their digest says whether they are the same.
         data = np.ascontiguousarray(value)

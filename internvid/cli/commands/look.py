@@ -13,7 +13,6 @@ from internvid.cli.output import put, put_json, say, table
 from internvid.core import registry
 from internvid.core.assignments import spell
 from internvid.core.errors import MisuseError
-from internvid.core.types import instant
 
 if TYPE_CHECKING:
     from internvid.api.components import ComponentInfo
@@ -46,6 +45,7 @@ def shots(
 ) -> None:
     """Detect the shots of one video: times, transitions and scores. Needs no dataset."""
     from internvid.api.components import make_component
+    from internvid.core.types import instant
     from internvid.shots.detect import detect_shots
 
     component = make_component("detector", detector, assignments or ())
@@ -183,6 +183,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show every column of one clip, its source and its captions."""
+    from internvid.core.types import instant
     from internvid.dataset.parts import commit_bytes
     from internvid.dataset.store import open_dataset
 
