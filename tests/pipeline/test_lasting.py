@@ -49,7 +49,7 @@ def test_what_cannot_succeed_is_not_paid_for_again(data: Path, capsys: Capture) 
             "--set", "frames=2", "--set", "served.cache=",
         )  # fmt: skip
         _, out, _ = spoken(capsys, *command)
-        assert f"{first.failed} failed before for a reason that lasts (--retry asks again)" in out
+        assert f"{first.failed} failed before for a reason that lasts (see --retry)" in out
         assert len(server.posts) == paid
         (retried,) = read_json(capsys, *command, "--retry")
         assert (retried["asked"], retried["lasting"]) == (first.failed, 0)

@@ -65,7 +65,7 @@ def saved_bytes(config: ViCLIPConfig, clips: int, *, bf16: bool) -> int:
     return sum(each.untyped_storage().nbytes() for each in seen.values())
 
 
-@pytest.mark.parametrize("half", [True, False])
+@pytest.mark.parametrize("bf16", [True, False])
 @pytest.mark.parametrize("again", [0, 4])
 def test_activations_are_those_that_are_kept(bf16: bool, again: int) -> None:
     config = replace(WIDE, checkpointed_blocks=again)
