@@ -183,22 +183,20 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show every column of one clip, its source and its captions."""
+    from internvid.api.datasets import as_dataset, show_clip
     from internvid.core.types import instant
     from internvid.dataset.parts import commit_bytes
-    from internvid.dataset.store import open_dataset
 
-    opened = open_dataset(dataset)
-    row = opened.clip(clip_id)
-    uri, metadata = opened.source_of(row["video_id"])
-    stored = list(opened.jpegs(row["clip_id"]))
-    row["picks"] = [instant(seconds) for seconds, _ in stored]
+    opened = as_dataset(dataset)
+    facts = show_clip(opened, clip_id)
     if pictures is not None:
-        for seconds, jpeg in stored:
-            commit_bytes(pictures / f"{row['clip_id'][:12]}_{instant(seconds):09.3f}.jpg", jpeg)
+        for seconds, jpeg in opened.jpegs(facts["clip_id"]):
+            commit_bytes(pictures / f"{facts['clip_id'][:12]}_{instant(seconds):09.3f}.jpg", jpeg)
     if as_json:
-        put_json({"uri": uri, "metadata": metadata, **row})
+        put_json(facts)
         return
-    shown = {"uri": uri, **row, **{f"metadata.{key}": value for key, value in metadata.items()}}
+    metadata = facts.pop("metadata")
+    shown = {**facts, **{f"metadata.{key}": value for key, value in metadata.items()}}
     put(table([{"column": key, "value": str(value)} for key, value in shown.items()]))
 
 

@@ -44,14 +44,7 @@ class LabelledSet:
     def __post_init__(self) -> None:
         _refuse_repeated((clip.clip for clip in self.clips), "clip")
         _refuse_repeated(self.classes, "class")
-        known = set(self.classes)
-        for clip in self.clips:
-            if clip.label not in known:
-                raise AnnotationInvalidError(
-                    f"{clip.clip} is of class {clip.label!r}, which is not among the "
-                    f"{len(known)} classes",
-                    hint="name the class list that belongs to the file (--set classes=FILE)",
-                )
+        _refuse_unlisted(((clip.clip, clip.label) for clip in self.clips), self.classes)
 
     @property
     def digest(self) -> str:
@@ -143,13 +136,8 @@ class MultiLabelledSet:
     def __post_init__(self) -> None:
         _refuse_repeated((clip.clip for clip in self.clips), "clip")
         _refuse_repeated(self.classes, "class")
-        known = set(self.classes)
-        for clip in self.clips:
-            for label in clip.labels:
-                if label not in known:
-                    raise AnnotationInvalidError(
-                        f"{clip.clip} is of class {label!r}, which is not among the {len(known)}"
-                    )
+        labelled = ((clip.clip, label) for clip in self.clips for label in clip.labels)
+        _refuse_unlisted(labelled, self.classes)
 
     @property
     def digest(self) -> str:
@@ -204,6 +192,16 @@ def _refuse_repeated(names: Iterable[str], what: str) -> None:
     name, times = counts.most_common(1)[0]
     if times > 1:
         raise AnnotationInvalidError(f"{what} {name!r} is listed {times} times")
+
+
+def _refuse_unlisted(labelled: Iterable[tuple[str, str]], classes: tuple[str, ...]) -> None:
+    known = set(classes)
+    for clip, label in labelled:
+        if label not in known:
+            raise AnnotationInvalidError(
+                f"{clip} is of class {label!r}, which is not among the {len(known)} classes",
+                hint="name the class list that belongs to the file (--set classes=FILE)",
+            )
 
 
 def _plain(span: TimeSpan | None) -> list[float] | None:

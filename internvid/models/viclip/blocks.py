@@ -52,18 +52,19 @@ class Attention(nn.Module):
         width = x_BLW.shape[-1]
         if only_first:
             weights, biases = self.in_proj_weight, self.in_proj_bias
-            query = self._by_head(product(x_BLW[:, :1], weights[:width], biases[:width]), 1)
-            key, value = self._by_head(product(x_BLW, weights[width:], biases[width:]), 2)
+            query = by_head(product(x_BLW[:, :1], weights[:width], biases[:width]), self.heads, 1)
+            key, value = by_head(product(x_BLW, weights[width:], biases[width:]), self.heads, 2)
             seen = attend(query[0], key, value)
         else:
             mixed = product(x_BLW, self.in_proj_weight, self.in_proj_bias)
-            query, key, value = self._by_head(mixed, 3)
+            query, key, value = by_head(mixed, self.heads, 3)
             seen = attend(query, key, value, causal=self.causal)
         return self.out_proj(seen.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
-    def _by_head(self, mixed: Tensor, parts: int) -> Tensor:
-        """[B, L, parts * W] -> [parts, B, heads, L, W / heads]."""
-        return mixed.unflatten(-1, (parts, self.heads, -1)).permute(2, 0, 3, 1, 4)  # type: ignore[no-untyped-call, no-any-return]
+
+def by_head(mixed: Tensor, heads: int, parts: int) -> Tensor:
+    """[B, L, parts * W] -> [parts, B, heads, L, W / heads]."""
+    return mixed.unflatten(-1, (parts, heads, -1)).permute(2, 0, 3, 1, 4)  # type: ignore[no-untyped-call, no-any-return]
 
 
 class Mlp(nn.Module):

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from internvid.models.viclip.blocks import Attention, Mlp
+from internvid.models.viclip.blocks import Attention, Mlp, by_head
 from internvid.models.viclip.config import ViCLIPConfig
 from internvid.models.viclip.heads.base import Head
 from internvid.models.viclip.inputs import load_clip, stack_clips
@@ -48,8 +48,8 @@ class _Fusion(nn.Module):
 
     def forward(self, x_BLW: Tensor, shown_BL: Tensor, video_BKW: Tensor) -> Tensor:
         """[B, L, W] -> [B, L, W]."""
-        query = self._by_head(self.query(self.ln_cross(x_BLW)), 1)[0]
-        key, value = self._by_head(self.key_value(video_BKW), 2)
+        query = by_head(self.query(self.ln_cross(x_BLW)), self.heads, 1)[0]
+        key, value = by_head(self.key_value(video_BKW), self.heads, 2)
         seen = functional.scaled_dot_product_attention(query, key, value)
         x_BLW = x_BLW + self.cross_proj(seen.transpose(1, 2).flatten(2))
         x_BLW = x_BLW + self._among_texts(self.ln_self(x_BLW), shown_BL)
@@ -57,16 +57,12 @@ class _Fusion(nn.Module):
 
     def _among_texts(self, x_BLW: Tensor, shown_BL: Tensor) -> Tensor:
         mixed = functional.linear(x_BLW, self.attn.in_proj_weight, self.attn.in_proj_bias)
-        query, key, value = self._by_head(mixed, 3)
+        query, key, value = by_head(mixed, self.heads, 3)
         # Padding is looked at by no one.
         seen = functional.scaled_dot_product_attention(
             query, key, value, attn_mask=shown_BL[:, None, None]
         )
         return self.attn.out_proj(seen.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
-
-    def _by_head(self, mixed: Tensor, parts: int) -> Tensor:
-        """[B, L, parts * W] -> [parts, B, heads, L, W / heads]."""
-        return mixed.unflatten(-1, (parts, self.heads, -1)).permute(2, 0, 3, 1, 4)  # type: ignore[no-untyped-call, no-any-return]
 
 
 class MatchingHead(Head):
