@@ -256,7 +256,13 @@ class Scorer(Protocol):
 
 @runtime_checkable
 class Selector(Protocol):
-    """Chooses clips of a table: a relation (clip_id, reason) with every chosen id once."""
+    """Chooses rows of a table of clips.
+
+    The table has `row_key` (UBIGINT, what the row names as a number), `source_id`,
+    `start_seconds`, `end_seconds`, `duration_seconds`, and whatever columns it came with; that of a
+    dataset also `clip_id` and `video_id`. `select` returns all its rows with all their columns, and
+    `rejection` (VARCHAR) as the last one: null where the row is chosen, else a word for why not.
+    """
 
     version: ClassVar[int]
 

@@ -213,6 +213,8 @@ _RENAMED = MappingProxyType(
     {
         "scan.transitions.classifiers:Classifier": "scan.judges:Judge",
         "scan.transitions.classifiers:Classifiers": "scan.judges:Judges",
+        "curate.selectors.where:Where": "curate.subsets:Where",
+        "curate.selectors.sampling:Random": "curate.subsets:Random",
     }
 )
 _CURRENT = MappingProxyType({recorded: current for current, recorded in _RECORDED.items()})

@@ -65,8 +65,14 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "hash": "internvid.synthetic.fakes:HashScorer",
     },
     "selector": {
-        "where": "internvid.curate.selectors:Where",
-        "random": "internvid.curate.selectors:Random",
+        "where": "internvid.curate.selectors.where:Where",
+        "random": "internvid.curate.selectors.sampling:Random",
+        "div": "internvid.curate.selectors.sampling:Diverse",
+        "flt": "internvid.curate.selectors.filtered:Filtered",
+        "aes": "internvid.curate.selectors.aesthetic:Aesthetic",
+        "cap": "internvid.curate.selectors.quotas:Cap",
+        "quota": "internvid.curate.selectors.quotas:Quota",
+        "split": "internvid.curate.selectors.splits:Split",
     },
     "exporter": {
         "webdataset": "internvid.publishing.webdataset:WebDatasetExporter",

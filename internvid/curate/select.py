@@ -1,36 +1,75 @@
-"""Makes a subset: runs a selector over the kept clips and records ids, reasons and recipe."""
+"""Makes a subset of a dataset: runs a selector over the kept clips, records ids and recipe."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
-import duckdb
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from internvid.core.config import identity
 from internvid.core.contracts import Selector
 from internvid.core.errors import ConfigInvalidError, MisuseError
 from internvid.core.system.shell import command
+from internvid.curate.selectors.scratch import drop_scratch
+from internvid.curate.selectors.verdict import Verdict, judge
+from internvid.curate.tables.keys import name_key_sql
 from internvid.dataset.names import NAME
 from internvid.dataset.parts import commit_json, commit_table
 from internvid.dataset.store import Dataset
 from internvid.dataset.subset_files import SubsetFacts, SubsetRecipe, subset_facts
 
+if TYPE_CHECKING:
+    import duckdb
+
+T = TypeVar("T")
+_ROW_KEY = f"{name_key_sql('clip_id')} as row_key"
+
 
 @dataclass(frozen=True)
 class SubsetSummary:
-    """What a selection took."""
+    """What a selection took, and why it did not take the rest.
 
-    name: str
+    Attributes:
+        name: of the subset; None where it was only written to a file.
+        clips: that were chosen.
+        of: clips that there were to choose from.
+        hours: how long the chosen ones are.
+        reasons: reason -> rejected clips.
+        out: the file that the chosen rows were written to.
+    """
+
+    name: str | None
     clips: int
     of: int
     hours: float
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    out: Path | None = None
+
+    @property
+    def chosen(self) -> int:
+        """Clips that were chosen."""
+        return self.clips
+
+    @property
+    def rejected(self) -> int:
+        """Clips that were not."""
+        return self.of - self.clips
 
 
-def select(dataset: Dataset, selector: Selector, name: str) -> SubsetSummary:
+def select(
+    dataset: Dataset, selector: Selector, name: str, *, with_rejected: bool = False
+) -> SubsetSummary:
     """Record which kept clips a selector takes, under a name.
 
     The same name with the same selector over the same cut is fine and changes nothing.
+
+    Args:
+        dataset: to choose from.
+        selector: chooses.
+        name: of the subset.
+        with_rejected: record also each rejected clip with its reason.
 
     Raises:
         MisuseError: a bad name, a name taken by another recipe, or nothing fits.
@@ -40,7 +79,6 @@ def select(dataset: Dataset, selector: Selector, name: str) -> SubsetSummary:
     path = dataset.layout.subset(name)
     recipe: SubsetRecipe = {"cut": dataset.record.cut, "selector": identity(selector)}
     with dataset.layout.locked():
-        facts_path = path.with_suffix(".json")
         facts = subset_facts(dataset.layout, name)
         if facts and path.exists():
             if facts["recipe"] != recipe:
@@ -48,54 +86,114 @@ def select(dataset: Dataset, selector: Selector, name: str) -> SubsetSummary:
                     f"the subset {name!r} exists and was made by another recipe",
                     hint="choose another name with --as",
                 )
-            return SubsetSummary(name, facts["clips"], facts["of"], facts["hours"])
-        ids = _chosen(dataset, selector)
-        facts = _facts(dataset, ids, recipe)
-        if not ids.num_rows:
-            raise MisuseError(
-                f"nothing fits: 0 of {facts['of']} clips",
-                hint=f"see the values with: {command('describe', dataset.root)}",
-            )
-        commit_table(path, ids)
-        commit_json(facts_path, facts)
-    return SubsetSummary(name, facts["clips"], facts["of"], facts["hours"])
+            if not with_rejected or dataset.layout.rejected_by(name).exists():
+                return _summary(name, facts)
+        with judging(dataset, selector) as verdict:
+            _record(dataset, verdict, name, recipe, with_rejected=with_rejected)
+    return _summary(name, subset_facts(dataset.layout, name))
 
 
-def _chosen(dataset: Dataset, selector: Selector) -> Any:
-    """Ids and reasons; with the columns of videos at hand where those of clips are not enough."""
-    try:
-        return _run(dataset, selector, dataset.clips_relation())
-    except ConfigInvalidError as error:
-        if not isinstance(error.__cause__, duckdb.BinderException):
-            raise
-    return _run(dataset, selector, dataset.clips_relation(of_video=None))
+@contextmanager
+def judging(dataset: Dataset, selector: Selector) -> Iterator[Verdict]:
+    """What a selector says of the kept clips of a dataset, for a block that reads it.
 
+    Raises:
+        ConfigInvalidError: a condition that cannot be read, or fails on the values.
+        MisuseError: what the selector itself raises.
+    """
+    import duckdb
 
-def _run(dataset: Dataset, selector: Selector, relation: duckdb.DuckDBPyRelation) -> Any:
+    def judged(relation: duckdb.DuckDBPyRelation) -> Verdict:
+        verdict = judge(selector, relation)
+        # Binds what is lazy: a column that is missing is missed here.
+        verdict.chosen.limit(0).fetchall()
+        return verdict
+
+    clips = dataset.sql(f"select *, {_ROW_KEY} from clips")
+    columns = clips.columns
     try:
         with dataset.reading():
-            return selector.select(relation).to_arrow_table()
+            try:
+                verdict = explained(columns, lambda: judged(clips))
+            except ConfigInvalidError as error:
+                if not isinstance(error.__cause__, duckdb.BinderException):
+                    raise
+                clips = dataset.clips_relation(of_video=None).project(f"*, {_ROW_KEY}")
+                columns = clips.columns
+                verdict = explained(columns, lambda: judged(clips))
+            yield verdict
     except duckdb.Error as error:
-        # Relations are lazy: a condition that reads well may still fail on the values.
-        raise ConfigInvalidError(
-            f"the selection cannot be used: {str(error).strip().splitlines()[0]}",
-            hint=f"columns are: {', '.join(relation.columns)}",
-        ) from error
-
-
-def _facts(dataset: Dataset, ids: Any, recipe: SubsetRecipe) -> SubsetFacts:
-    connection = dataset.connection
-    connection.register("chosen", ids)
-    try:
-        row = connection.execute(
-            "select count(*), (select count(*) from clips), coalesce(sum(duration_seconds), 0) "
-            "from clips semi join chosen using (clip_id)"
-        ).fetchall()[0]
+        raise _unusable(error, columns) from error
     finally:
-        connection.unregister("chosen")
+        drop_scratch(dataset.connection)
+
+
+def explained(columns: list[str], work: Callable[[], T]) -> T:
+    """What `work` returns; DuckDB's errors as those of the selection, with the columns there are.
+
+    Raises:
+        ConfigInvalidError: DuckDB cannot do it.
+    """
+    import duckdb
+
+    try:
+        return work()
+    except duckdb.Error as error:
+        raise _unusable(error, columns) from error
+
+
+def _unusable(error: Exception, columns: list[str]) -> ConfigInvalidError:
+    # Relations are lazy: a condition that reads well may still fail on the values.
+    return ConfigInvalidError(
+        f"the selection cannot be used: {str(error).strip().splitlines()[0]}",
+        hint=f"columns are: {', '.join(columns)}",
+    )
+
+
+def _record(
+    dataset: Dataset, verdict: Verdict, name: str, recipe: SubsetRecipe, *, with_rejected: bool
+) -> None:
+    """Write the ids, the facts, and the rejected ids if wanted."""
+    word = recipe["selector"]["component"].rpartition(":")[2].lower()
+    ids = verdict.chosen.query(
+        "input", f"select clip_id, '{word}' as reason from input order by clip_id"
+    ).to_arrow_table()
+    facts = _facts(dataset, verdict, ids.num_rows, recipe)
+    if not ids.num_rows:
+        raise MisuseError(
+            f"nothing fits: 0 of {facts['of']} clips{why_rejected(facts['reasons'])}",
+            hint=f"see the values with: {command('describe', dataset.root)}",
+        )
+    if with_rejected:
+        rejected = verdict.rejected().query(
+            "input", "select clip_id, rejection as reason from input order by clip_id"
+        )
+        commit_table(dataset.layout.rejected_by(name), rejected.to_arrow_table())
+    path = dataset.layout.subset(name)
+    commit_table(path, ids)
+    commit_json(path.with_suffix(".json"), facts)
+
+
+def _facts(dataset: Dataset, verdict: Verdict, chosen: int, recipe: SubsetRecipe) -> SubsetFacts:
+    (seconds,) = verdict.chosen.aggregate("coalesce(sum(duration_seconds), 0)").fetchall()[0]
+    counts = verdict.counted()
+    reasons = {reason: rows for reason, rows in counts.items() if reason is not None and rows}
     return {
-        "clips": int(row[0]),
-        "of": int(row[1]),
-        "hours": round(float(row[2]) / 3600, 6),
+        "clips": chosen,
+        "of": chosen + sum(reasons.values()),
+        "hours": round(float(seconds) / 3600, 6),
+        "reasons": dict(sorted(reasons.items())),
         "recipe": recipe,
     }
+
+
+def why_rejected(reasons: Mapping[str, int]) -> str:
+    """The reasons in brackets, for the end of a message."""
+    return (
+        f" ({', '.join(f'{rows} {reason}' for reason, rows in reasons.items())})" if reasons else ""
+    )
+
+
+def _summary(name: str, facts: SubsetFacts) -> SubsetSummary:
+    reasons = facts.get("reasons", {})
+    return SubsetSummary(name, facts["clips"], facts["of"], facts["hours"], reasons)

@@ -172,6 +172,10 @@ class Layout:
         """The ids of a subset."""
         return self._path("subsets", file=name)
 
+    def rejected_by(self, name: str) -> Path:
+        """Ids of the clips that a subset does not take, with reasons, where they were asked for."""
+        return self._path("subsets", "rejected", file=name)
+
     def run(self, run_id: str) -> Path:
         """The folder of one run: the only place where times stand."""
         return self._path("runs", run_id)

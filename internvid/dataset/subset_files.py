@@ -22,11 +22,12 @@ class SubsetRecipe(TypedDict, total=False):
 
 
 class SubsetFacts(TypedDict, total=False):
-    """What a subset took: clips, of how many, how long they are, and its recipe."""
+    """What a subset took: clips, of how many, how long they are, why not the rest, its recipe."""
 
     clips: int
     of: int
     hours: float
+    reasons: dict[str, int]
     recipe: SubsetRecipe
 
 

@@ -78,8 +78,9 @@ class FirstSelector:
     count: int = 10
 
     def select(self, table: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
-        """`count` ids."""
-        return table.project("clip_id, 'first' as reason").order("clip_id").limit(self.count)
+        """Every row; `not_first` is the reason of the others."""
+        place = "row_number() over (order by clip_id)"
+        return table.project(f"*, if({place} <= {self.count}, null, 'not_first') as rejection")
 
 
 @dataclass(frozen=True)

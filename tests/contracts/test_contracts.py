@@ -108,17 +108,22 @@ def test_scorers_answer_each_clip_once_with_a_value_that_can_be_stored(
 
 
 @pytest.mark.parametrize("name", [*SELECTORS, "first"])
-def test_selectors_choose_ids_of_the_table_once_and_the_same_each_time(
+def test_selectors_say_of_every_row_whether_it_is_chosen_and_the_same_each_time(
     name: str, built: Dataset
 ) -> None:
     selector = FirstSelector(3) if name == "first" else registry.create("selector", name)
-    table = built.clips_relation()
-    rows = selector.select(table).fetchall()
-    ids = [row[0] for row in rows]
-    assert len(set(ids)) == len(ids) > 0
-    assert set(ids) <= {row[0] for row in table.project("clip_id").fetchall()}
-    assert all(row[1] for row in rows), "every choice has a reason"
-    assert selector.select(table).fetchall() == rows
+    table = built.sql(
+        "select *, md5_number_lower(clip_id) as row_key, 0.3::double as similarity, "
+        "4.5::double as aesthetic from clips"
+    )
+    judged = selector.select(table)
+    assert judged.columns == [*table.columns, "rejection"]
+    rows = judged.project("clip_id, rejection").order("clip_id").fetchall()
+    assert [row[0] for row in rows] == sorted(row[0] for row in table.project("clip_id").fetchall())
+    assert any(reason is None for _, reason in rows), "something is chosen"
+    assert all(reason is None or reason for _, reason in rows)
+    again = selector.select(table.order("duration_seconds desc"))
+    assert again.project("clip_id, rejection").order("clip_id").fetchall() == rows
 
 
 @pytest.mark.parametrize("name", [*EXPORTERS, "list"])

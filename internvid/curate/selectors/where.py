@@ -1,10 +1,4 @@
-"""Selectors: which clips a subset takes, as ids with reasons.
-
-A selector gets the kept clips with every column joined, as a DuckDB relation, and returns a
-relation (clip_id, reason). If it asks for a column that they lack, it is called once more with the
-columns of their videos beside them. Nothing is loaded into Python, so a selection scales with
-DuckDB.
-"""
+"""Rows for which an SQL condition is true."""
 
 from __future__ import annotations
 
@@ -29,7 +23,7 @@ class Where:
     condition: str = "true"
 
     def select(self, table: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
-        """Every clip that fits, in id order.
+        """Every row; `where` is the reason of those for which it is false or null.
 
         Raises:
             ConfigInvalidError: DuckDB cannot read the condition; the message says where.
@@ -38,38 +32,13 @@ class Where:
 
         try:
             # One expression only: parentheses keep a condition from ending the statement.
-            chosen = table.filter(f"({self.condition})")
-            return chosen.project("clip_id, 'where' as reason").order("clip_id")
+            table.filter(f"({self.condition})")
+            return table.project(f"*, if(({self.condition}), null, 'where') as rejection")
         except duckdb.Error as error:
             raise ConfigInvalidError(
                 f"the condition {self.condition!r} cannot be used: {_first_line(error)}",
                 hint=_way_on(error, table.columns),
             ) from error
-
-
-@dataclass(frozen=True)
-class Random:
-    """A uniform random sample, the same for the same seed on any machine and version.
-
-    The order is that of a hash of (seed, clip_id), so a larger sample contains a smaller one.
-
-    Attributes:
-        count: how many clips; all of them when there are fewer.
-        seed: another seed gives another sample.
-    """
-
-    version: ClassVar[int] = 1
-    count: int = 1000
-    seed: int = 0
-
-    def select(self, table: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
-        """The clips with the smallest hashes, in id order."""
-        if self.count < 1:
-            raise ConfigInvalidError(f"count must be at least 1, got {self.count}")
-        # MD5 is a published function: the sample can be made again years from now.
-        drawn = table.project(f"clip_id, md5('{int(self.seed)}:' || clip_id) as draw")
-        drawn = drawn.order("draw, clip_id").limit(self.count)
-        return drawn.project("clip_id, 'random' as reason").order("clip_id")
 
 
 def _way_on(error: Exception, columns: list[str]) -> str:

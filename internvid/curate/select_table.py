@@ -1,0 +1,143 @@
+"""Chooses rows of a table that is no dataset, and writes them in the table's own columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from internvid.core.contracts import Selector
+from internvid.core.errors import MisuseError, OutputExistsError
+from internvid.curate.select import SubsetSummary, explained, why_rejected
+from internvid.curate.selectors.scratch import run
+from internvid.curate.selectors.verdict import Sums, Verdict, judge, judged, then
+from internvid.curate.tables.opening import open_rows
+from internvid.curate.tables.rows import Rows
+from internvid.curate.tables.writing import write_rows
+
+if TYPE_CHECKING:
+    import duckdb
+
+DUPLICATE = "duplicate"
+REJECTED = ".rejected"
+
+
+def select_table(
+    source: Path,
+    selector: Selector,
+    out: Path | None,
+    *,
+    with_rejected: bool = False,
+    layout: str | None = None,
+) -> SubsetSummary:
+    """Choose rows of a table. Nothing is read whole; the output keeps the table's columns.
+
+    Rows that cannot be used (no id, malformed times, ...) are rejected first, each for its fault.
+    Where the chosen rows name one clip several times, one of them stays (the first in the table)
+    and the selection is made again without the others, which are rejected as `duplicate`.
+
+    Args:
+        source: Parquet, csv or jsonl: a file, a folder or a glob.
+        selector: chooses.
+        out: the file to write, by its ending; None to count only.
+        with_rejected: also write the rejected rows with `rejection`, to `OUT` with `.rejected`
+            before its ending.
+        layout: of the table; recognised by its columns when None.
+
+    Raises:
+        OutputExistsError: a file to write is there.
+        MisuseError: the table has no layout that is known, or nothing fits.
+        ConfigInvalidError: a condition that cannot be read, or fails on the values.
+    """
+    files = [out] if out is not None else []
+    if with_rejected:
+        files.append(rejected_path(out))
+    for path in files:
+        if path.exists():
+            raise OutputExistsError(f"{path} exists", hint="choose another file with --out")
+    folders = sorted({path.absolute().parent for path in files})
+    with open_rows(source, layout=layout, scratch=folders[0] if folders else None) as rows:
+        verdict = explained(rows.relation.columns, lambda: _without_duplicates(rows, selector))
+        return explained(
+            rows.relation.columns,
+            lambda: _written(rows, verdict, out, with_rejected=with_rejected),
+        )
+
+
+def rejected_path(out: Path | None) -> Path:
+    """Where rejected rows go beside `out`.
+
+    Raises:
+        MisuseError: there is no file beside which they could be.
+    """
+    if out is None:
+        raise MisuseError("--with-rejected needs a file for the rows", hint="add --out FILE")
+    return out.with_name(f"{out.stem}{REJECTED}{out.suffix}")
+
+
+def _without_duplicates(rows: Rows, selector: Selector) -> Verdict:
+    verdict = _judged(rows, selector, None)
+    repeated = "internvid_scratch_repeated"
+    run(
+        verdict.chosen,
+        f"create temp table {repeated} as select row_key from input group by 1 having count(*) > 1",
+    )
+    ((number,),) = rows.connection.execute(f"select count(*) from {repeated}").fetchall()
+    if not number:
+        return verdict
+    # Wherever they are: of a table that holds all its rows twice, half are in no way chosen yet.
+    run(
+        rows.relation,
+        "create temp table internvid_scratch_first as select row_key, min(row_place) as first "
+        "from input where row_fault is null group by 1 having count(*) > 1",
+    )
+    return _judged(rows, selector, "internvid_scratch_first")
+
+
+def _judged(rows: Rows, selector: Selector, first: str | None) -> Verdict:
+    sound = judged(
+        rows.relation.project("*, row_fault as rejection"),
+        rows.relation.filter("row_fault is null"),
+    )
+    if first is not None:
+        sound = then(sound, lambda table: _first_of_each(table, first))
+    return then(sound, lambda table: judge(selector, table))
+
+
+def _first_of_each(table: duckdb.DuckDBPyRelation, first: str) -> Verdict:
+    return judged(
+        table.query(
+            "input",
+            f"select input.*, if(row_place <> first, '{DUPLICATE}', null) as rejection "
+            f"from input left join {first} using (row_key)",
+        )
+    )
+
+
+def _written(
+    rows: Rows, verdict: Verdict, out: Path | None, *, with_rejected: bool
+) -> SubsetSummary:
+    counts = _with_lines(verdict.counted(), rows.faults.counts)
+    chosen = counts.get(None, 0)
+    reasons = {reason: number for reason, number in counts.items() if reason is not None and number}
+    total = chosen + sum(reasons.values())
+    if not chosen:
+        raise MisuseError(
+            f"nothing fits: 0 of {total} rows{why_rejected(reasons)}",
+            hint="the reasons say which condition to widen",
+        )
+    (seconds,) = verdict.chosen.aggregate("coalesce(sum(duration_seconds), 0)").fetchall()[0]
+    if out is not None:
+        write_rows(rows, verdict.chosen, out)
+    if with_rejected:
+        write_rows(rows, verdict.rejected(), rejected_path(out), further=("rejection",))
+    hours = round(float(seconds) / 3600, 6)
+    return SubsetSummary(None, chosen, total, hours, dict(sorted(reasons.items())), out)
+
+
+def _with_lines(counts: Sums, lines: Mapping[str, int]) -> dict[str | None, int]:
+    """Lines that are no rows count among the rejected."""
+    whole = dict(counts)
+    for reason, number in lines.items():
+        whole[reason] = whole.get(reason, 0) + number
+    return whole

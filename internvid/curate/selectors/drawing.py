@@ -1,0 +1,189 @@
+"""Weighted draws without replacement over tables of any size, the same on any machine.
+
+Each row gets the key -ln(u) * n, u a uniform draw of (seed, row) and n the weight's inverse; the
+rows with the smallest keys are a draw with probabilities 1 / n, one after the other and without
+replacement (Efraimidis and Spirakis 2006). So a draw is one threshold on the key. The threshold
+follows from the counts up to a few thousand rows, which one pass over the table then collects:
+nothing but these and one row a source is ever held.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from internvid.curate.draws import draw_sql
+from internvid.curate.selectors.expected import Amount, World
+from internvid.curate.selectors.scratch import new_table, run
+from internvid.curate.selectors.verdict import Verdict, judged, judged_by
+from internvid.curate.tables.keys import mixed_key_sql, name_key_sql
+
+if TYPE_CHECKING:
+    import duckdb
+
+# How many standard deviations around the expected threshold are looked at.
+_SIGMAS = 10.0
+_UNIFORM = 1.1102230246251565e-16  # 2 ** -53
+# So many drawn rows are noted: their places take some 40 bytes each.
+_MOST_NOTED = 20_000_000
+# Whole microseconds: sums of them are exact in any order.
+_LENGTH = "coalesce(round(if(isfinite(duration_seconds), duration_seconds, 0) * 1e6), 0)::bigint"
+
+
+def draw_clips(
+    table: duckdb.DuckDBPyRelation,
+    amount: Amount,
+    *,
+    seed: int,
+    by_source: bool,
+    reason: str = "not_drawn",
+) -> Verdict:
+    """Draw rows of a table; those that are not drawn are rejected for `reason`.
+
+    Args:
+        table: with `row_key`, `source_id` and `duration_seconds`.
+        amount: how much of it.
+        seed: another one draws other rows.
+        by_source: draw with probabilities 1 / rows of the source, else uniformly.
+        reason: the word of those that are not drawn.
+    """
+    measured = amount.hours is not None
+    sources = _count_sources(table, measured=measured)
+    world = World.of(table, sources, by_source=by_source)
+    if world.holds(amount):
+        return judged_by(table, {}, {None: world.rows})
+    keyed = _keyed(table, sources, seed, by_source=by_source, measured=measured)
+    edge, noted = _find_edge(keyed, world, amount)
+    chosen = f"draw_key < {edge.key} or (draw_key = {edge.key} and row_key <= {edge.row_key})"
+    without = "exclude (draw_key, length)"
+    return replace(
+        judged(
+            keyed.query(
+                "input",
+                f"select * {without}, if({chosen}, null, '{reason}') as rejection from input",
+            ),
+            keyed.query("input", f"select * {without} from input where {chosen}"),
+            {None: edge.rows, reason: world.rows - edge.rows},
+        ),
+        noted=None if noted is None else noted.filter(chosen),
+    )
+
+
+def _count_sources(table: duckdb.DuckDBPyRelation, *, measured: bool) -> str:
+    """Make a table of how many rows, and how much, each source has; its name."""
+    sources = new_table("sources")
+    lengths = f"sum({_LENGTH})::hugeint as length, sum(({_LENGTH} / 1e6) ^ 2) as squares"
+    run(
+        table,
+        f"create temp table {sources} as select *, {name_key_sql('source_id')} as source_key from "
+        "(select source_id, count(*) as rows_of_source, "
+        f"{lengths if measured else '0 as length, 0 as squares'} from input group by source_id)",
+    )
+    return sources
+
+
+def _keyed(
+    table: duckdb.DuckDBPyRelation, sources: str, seed: int, *, by_source: bool, measured: bool
+) -> duckdb.DuckDBPyRelation:
+    """The table with `draw_key`, and `length` in microseconds where it is measured."""
+    length = _LENGTH if measured else "0"
+    named = "clip_id" in table.columns
+    uniform = f"(({draw_sql(seed, 'draw_row')} >> 11)::double + 0.5) * {_UNIFORM!r}::double"
+    weight = "rows_of_source" if by_source else "1"
+    if named and not by_source:
+        keyed = table.project("*, row_key as draw_row, 1 as draw_weight")
+    else:
+        # The hash of a source's id is taken once a source, and not once a row.
+        row = "row_key" if named else _row_key("source_key")
+        keyed = table.query(
+            "input",
+            f"select input.*, {row} as draw_row, {weight} as draw_weight from input "
+            f"join {sources} of_source on input.source_id is not distinct from of_source.source_id",
+        )
+    return keyed.query(
+        "input",
+        f"select * exclude (draw_row, draw_weight) replace (draw_row as row_key), "
+        f"-ln({uniform}) * draw_weight as draw_key, {length} as length from input",
+    )
+
+
+def _row_key(source_key: str) -> str:
+    """`row_key` of a row that is named by its source and its times."""
+    started = mixed_key_sql(source_key, "start_seconds")
+    return mixed_key_sql(f"({started})", "end_seconds")
+
+
+@dataclass(frozen=True)
+class _Edge:
+    """The last row that is drawn, as SQL literals, and what is drawn up to it."""
+
+    key: str
+    row_key: str
+    rows: int
+    length: int
+
+
+def _find_edge(
+    keyed: duckdb.DuckDBPyRelation, world: World, amount: Amount
+) -> tuple[_Edge, duckdb.DuckDBPyRelation | None]:
+    """The edge; and the rows up to it and some beyond, if they were noted on the way."""
+    for sigmas in (_SIGMAS, 30 * _SIGMAS, math.inf):
+        low, high = (0.0, math.inf) if math.isinf(sigmas) else world.bracket(amount, sigmas)
+        noted = _note(keyed, world, high)
+        edge = _edge_within(keyed if noted is None else noted, amount, low, high)
+        if edge is not None:
+            return edge, noted
+    raise AssertionError("all rows hold the edge")
+
+
+def _note(
+    keyed: duckdb.DuckDBPyRelation, world: World, high: float
+) -> duckdb.DuckDBPyRelation | None:
+    """The rows up to a key in a table of their own: then they need not be looked for again."""
+    if "row_place" not in keyed.columns or world.rows_up_to(high) > _MOST_NOTED:
+        return None
+    noted = new_table("noted")
+    run(
+        keyed,
+        f"create temp table {noted} as select row_place, row_key, duration_seconds, draw_key, "
+        f"length from input where draw_key <= '{high!r}'::double",
+    )
+    return keyed.query("input", f"select * from {noted}")
+
+
+def _edge_within(
+    keyed: duckdb.DuckDBPyRelation, amount: Amount, low: float, high: float
+) -> _Edge | None:
+    """The last drawn row if it lies between two keys; else None."""
+    inside = f"draw_key >= '{low!r}'::double"
+    collected = keyed.query(
+        "input",
+        f"select if({inside}, draw_key, null) as draw_key, if({inside}, row_key, null) as row_key, "
+        f"count(*) as rows, sum(length)::hugeint as length from input "
+        f"where draw_key <= '{high!r}'::double group by 1, 2",
+    ).fetchall()
+    below_rows = below_length = 0
+    rows: list[tuple[Any, ...]] = []
+    for row in collected:
+        if row[0] is None:
+            below_rows, below_length = int(row[2]), int(row[3])
+        else:
+            rows.append(row)
+    rows.sort()
+    most, longest = amount.count, amount.microseconds
+    last: tuple[Any, ...] | None = None
+    whole = True
+    for row in rows:
+        further_rows, further_length = below_rows + int(row[2]), below_length + int(row[3])
+        too_many = most is not None and further_rows > most
+        if too_many or (longest is not None and further_length > longest):
+            break
+        below_rows, below_length, last = further_rows, further_length, row
+    else:
+        whole = math.isinf(high)
+    if not whole or (last is None and low > 0):
+        return None
+    if last is None:
+        return _Edge("-1.0::double", "0::ubigint", 0, 0)
+    return _Edge(f"'{last[0]!r}'::double", f"{last[1]}::ubigint", below_rows, below_length)

@@ -1,0 +1,50 @@
+"""Which column of a table a score stands in, where a selection does not say so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from internvid.core.errors import ConfigInvalidError
+
+if TYPE_CHECKING:
+    import duckdb
+
+SIMILARITY = ("similarity", "clipscore", "umt_score", "umt-sim", "clip_score", "matching_score")
+"""Video-text similarity: of our scorers, of InternVid, of Panda-70M."""
+AESTHETIC = ("aesthetic", "aesthetic_score", "aesthetic score", "aesthetic_mean")
+"""Aesthetic scores: of our scorer, of InternVid and Koala-36M, of OpenVid-1M."""
+
+
+def quoted_name(column: str) -> str:
+    """The name of a column in SQL."""
+    return '"' + column.replace('"', '""') + '"'
+
+
+def score_of(table: duckdb.DuckDBPyRelation, column: str, known: Sequence[str], what: str) -> str:
+    """A column of scores as a DOUBLE expression: null where there is no finite number.
+
+    Args:
+        table: that has it.
+        column: its name; empty for the one that has a known name.
+        known: names to look for, lower case.
+        what: kind of score, for messages.
+
+    Raises:
+        ConfigInvalidError: the table has no such column, or several with a known name.
+    """
+    found = [name for name in table.columns if name.lower() in known]
+    if column:
+        found = [name for name in table.columns if name == column] or [
+            name for name in table.columns if name.lower() == column.lower()
+        ]
+    if len(found) != 1:
+        trouble = "several" if found else "none"
+        named = f"called {column!r}" if column else f"of a known name ({', '.join(known)})"
+        raise ConfigInvalidError(
+            f"which column holds the {what} score? {trouble} is {named}"
+            + (f": {', '.join(found)}" if found else ""),
+            hint=f"name it with --set column=NAME; columns are: {', '.join(table.columns)}",
+        )
+    value = f"try_cast({quoted_name(found[0])} as double)"
+    return f"if(isfinite({value}), {value}, null)"

@@ -1,0 +1,101 @@
+"""Caps and quotas: at most so many clips for each source, value or cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from internvid.core.errors import ConfigInvalidError
+from internvid.curate.draws import draw_sql
+from internvid.curate.selectors.clusters import with_clusters
+from internvid.curate.selectors.names import quoted_name
+from internvid.curate.selectors.scratch import new_table, run
+from internvid.curate.selectors.verdict import Verdict, judged
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+@dataclass(frozen=True)
+class Cap:
+    """At most so many clips of one source video, drawn at random.
+
+    Attributes:
+        count: the most clips of a source.
+        seed: another seed draws others.
+    """
+
+    version: ClassVar[int] = 1
+    count: int = 3
+    seed: int = 0
+
+    def judge(self, table: duckdb.DuckDBPyRelation) -> Verdict:
+        """Every row; `over_cap` is the reason of those beyond it."""
+        return at_most(table, "source_id", self.count, self.seed, "over_cap")
+
+    def select(self, table: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+        """Every row; `over_cap` is the reason of those beyond it."""
+        return self.judge(table).rows
+
+
+@dataclass(frozen=True)
+class Quota:
+    """At most so many clips of each value of a column, or of each cluster of a column of vectors.
+
+    Values that are rarer keep all they have. Null counts as a value of its own.
+
+    Attributes:
+        column: whose values are balanced, for example `language` or `category`; needed.
+        count: the most clips of a value.
+        clusters: so many clusters by k-means, where the column holds vectors.
+        seed: of the draw, and of the clusters.
+    """
+
+    version: ClassVar[int] = 1
+    column: str = "source_id"
+    count: int = 1000
+    clusters: int | None = None
+    seed: int = 0
+
+    def judge(self, table: duckdb.DuckDBPyRelation) -> Verdict:
+        """Every row; `over_quota` is the reason of those beyond it.
+
+        Raises:
+            ConfigInvalidError: no such column, or clusters of a column without vectors.
+        """
+        if self.clusters is not None:
+            clustered, cluster = with_clusters(table, self.column, self.clusters, self.seed)
+            verdict = at_most(clustered, cluster, self.count, self.seed, "over_quota")
+            return judged(verdict.last.project(f"* exclude ({cluster})"))
+        if self.column not in table.columns:
+            raise ConfigInvalidError(
+                f"there is no column {self.column!r} to balance",
+                hint=f"columns are: {', '.join(table.columns)}",
+            )
+        return at_most(table, self.column, self.count, self.seed, "over_quota")
+
+    def select(self, table: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+        """Every row with its reason, see `judge`."""
+        return self.judge(table).rows
+
+
+def at_most(
+    table: duckdb.DuckDBPyRelation, column: str, count: int, seed: int, reason: str
+) -> Verdict:
+    """The `count` rows of each value of a column with the smallest draws; others are rejected."""
+    if count < 1:
+        raise ConfigInvalidError(f"count must be at least 1, got {count}")
+    value, limits = quoted_name(column), new_table("limits")
+    draw = draw_sql(seed, "row_key")
+    run(
+        table,
+        f"create temp table {limits} as select {value} as value, list_last(min({draw}, {count})) "
+        "as last_draw from input group by 1",
+    )
+    return judged(
+        table.query(
+            "input",
+            f"select input.*, if({draw} <= last_draw, null, '{reason}') as rejection from input "
+            f"join {limits} limit_of on input.{value} is not distinct from limit_of.value",
+        )
+    )
