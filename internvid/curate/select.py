@@ -189,9 +189,8 @@ def _facts(dataset: Dataset, verdict: Verdict, chosen: int, recipe: SubsetRecipe
 
 def why_rejected(reasons: Mapping[str, int]) -> str:
     """The reasons in brackets, for the end of a message."""
-    return (
-        f" ({', '.join(f'{rows} {reason}' for reason, rows in reasons.items())})" if reasons else ""
-    )
+    listed = ", ".join(f"{rows} {reason}" for reason, rows in reasons.items())
+    return f" ({listed})" if listed else ""
 
 
 def _summary(name: str, facts: SubsetFacts) -> SubsetSummary:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from internvid.core.contracts import Selector
 from internvid.core.errors import MisuseError, OutputExistsError
 from internvid.curate.select import SubsetSummary, explained, why_rejected
-from internvid.curate.selectors.scratch import run
+from internvid.curate.selectors.scratch import new_table, run
 from internvid.curate.selectors.verdict import Sums, Verdict, judge, judged, then
 from internvid.curate.tables.opening import open_rows
 from internvid.curate.tables.rows import Rows
@@ -57,10 +57,10 @@ def select_table(
             raise OutputExistsError(f"{path} exists", hint="choose another file with --out")
     folders = sorted({path.absolute().parent for path in files})
     with open_rows(source, layout=layout, scratch=folders[0] if folders else None) as rows:
-        verdict = explained(rows.relation.columns, lambda: _without_duplicates(rows, selector))
+        columns = rows.relation.columns
+        verdict, taken = explained(columns, lambda: _without_duplicates(rows, selector))
         return explained(
-            rows.relation.columns,
-            lambda: _written(rows, verdict, out, with_rejected=with_rejected),
+            columns, lambda: _written(rows, verdict, taken, out, with_rejected=with_rejected)
         )
 
 
@@ -75,23 +75,37 @@ def rejected_path(out: Path | None) -> Path:
     return out.with_name(f"{out.stem}{REJECTED}{out.suffix}")
 
 
-def _without_duplicates(rows: Rows, selector: Selector) -> Verdict:
+def _without_duplicates(rows: Rows, selector: Selector) -> tuple[Verdict, str]:
+    """The verdict, and a table of the chosen rows' places and lengths."""
     verdict = _judged(rows, selector, None)
-    repeated = "internvid_scratch_repeated"
-    run(
-        verdict.chosen,
-        f"create temp table {repeated} as select row_key from input group by 1 having count(*) > 1",
-    )
-    ((number,),) = rows.connection.execute(f"select count(*) from {repeated}").fetchall()
-    if not number:
-        return verdict
+    taken = _note(verdict)
+    if not _repeats(rows, taken):
+        return verdict, taken
     # Wherever they are: of a table that holds all its rows twice, half are in no way chosen yet.
+    first = new_table("first")
     run(
         rows.relation,
-        "create temp table internvid_scratch_first as select row_key, min(row_place) as first "
+        f"create temp table {first} as select row_key, min(row_place) as first "
         "from input where row_fault is null group by 1 having count(*) > 1",
     )
-    return _judged(rows, selector, "internvid_scratch_first")
+    verdict = _judged(rows, selector, first)
+    return verdict, _note(verdict)
+
+
+def _note(verdict: Verdict) -> str:
+    taken = new_table("taken")
+    run(
+        verdict.chosen if verdict.noted is None else verdict.noted,
+        f"create temp table {taken} as select row_place, row_key, duration_seconds from input",
+    )
+    return taken
+
+
+def _repeats(rows: Rows, taken: str) -> bool:
+    found = rows.connection.execute(
+        f"select 1 from {taken} group by row_key having count(*) > 1 limit 1"
+    )
+    return bool(found.fetchall())
 
 
 def _judged(rows: Rows, selector: Selector, first: str | None) -> Verdict:
@@ -115,7 +129,7 @@ def _first_of_each(table: duckdb.DuckDBPyRelation, first: str) -> Verdict:
 
 
 def _written(
-    rows: Rows, verdict: Verdict, out: Path | None, *, with_rejected: bool
+    rows: Rows, verdict: Verdict, taken: str, out: Path | None, *, with_rejected: bool
 ) -> SubsetSummary:
     counts = _with_lines(verdict.counted(), rows.faults.counts)
     chosen = counts.get(None, 0)
@@ -126,12 +140,15 @@ def _written(
             f"nothing fits: 0 of {total} rows{why_rejected(reasons)}",
             hint="the reasons say which condition to widen",
         )
-    (seconds,) = verdict.chosen.aggregate("coalesce(sum(duration_seconds), 0)").fetchall()[0]
+    places = rows.connection.sql(f"select * from {taken}")
+    (length,) = places.aggregate(
+        "coalesce(sum(round(duration_seconds * 1e6)::hugeint), 0)"
+    ).fetchall()[0]
     if out is not None:
-        write_rows(rows, verdict.chosen, out)
+        write_rows(rows, places, out)
     if with_rejected:
         write_rows(rows, verdict.rejected(), rejected_path(out), further=("rejection",))
-    hours = round(float(seconds) / 3600, 6)
+    hours = round(float(length) / 3.6e9, 6)
     return SubsetSummary(None, chosen, total, hours, dict(sorted(reasons.items())), out)
 
 

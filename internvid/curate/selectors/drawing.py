@@ -88,30 +88,29 @@ def _keyed(
 ) -> duckdb.DuckDBPyRelation:
     """The table with `draw_key`, and `length` in microseconds where it is measured."""
     length = _LENGTH if measured else "0"
-    named = "clip_id" in table.columns
-    uniform = f"(({draw_sql(seed, 'draw_row')} >> 11)::double + 0.5) * {_UNIFORM!r}::double"
     weight = "rows_of_source" if by_source else "1"
-    if named and not by_source:
-        keyed = table.project("*, row_key as draw_row, 1 as draw_weight")
-    else:
-        # The hash of a source's id is taken once a source, and not once a row.
-        row = "row_key" if named else _row_key("source_key")
-        keyed = table.query(
-            "input",
-            f"select input.*, {row} as draw_row, {weight} as draw_weight from input "
-            f"join {sources} of_source on input.source_id is not distinct from of_source.source_id",
-        )
-    return keyed.query(
-        "input",
-        f"select * exclude (draw_row, draw_weight) replace (draw_row as row_key), "
-        f"-ln({uniform}) * draw_weight as draw_key, {length} as length from input",
+    uniform = f"(({draw_sql(seed, 'draw_row')} >> 11)::double + 0.5) * {_UNIFORM!r}::double"
+    # The hash of a source's id is taken once a source, and not once a row.
+    join = (
+        f"select input.*, {weight} as draw_weight, source_key from input join {sources} of_source "
+        "on input.source_id is not distinct from of_source.source_id"
     )
-
-
-def _row_key(source_key: str) -> str:
-    """`row_key` of a row that is named by its source and its times."""
-    started = mixed_key_sql(source_key, "start_seconds")
-    return mixed_key_sql(f"({started})", "end_seconds")
+    if "clip_id" in table.columns:
+        joined = join if by_source else "select *, 1 as draw_weight, 0 as source_key from input"
+        rows = f"select *, row_key as draw_row from ({joined})"
+    else:
+        started = (
+            f"select *, {mixed_key_sql('source_key', 'start_seconds')} as draw_start from ({join})"
+        )
+        ended = (
+            f"select *, {mixed_key_sql('draw_start', 'end_seconds')} as draw_row from ({started})"
+        )
+        rows = f"select * exclude (draw_start) from ({ended})"
+    return table.query(
+        "input",
+        f"select * exclude (draw_row, draw_weight, source_key) replace (draw_row as row_key), "
+        f"-ln({uniform}) * draw_weight as draw_key, {length} as length from ({rows})",
+    )
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ _DRAWS = 2**64
 
 @dataclass(frozen=True)
 class Split:
-    """One of train, val and test: all clips of a source video, and of its near-duplicates, go there.
+    """One of train, val and test, which takes all clips of a source and of its near-duplicates.
 
     Each source has a number between 0 and 1 that depends on its id and the seed alone: the lowest
     are test, the next val, the rest train. Sources that a group of duplicates joins count by the
@@ -109,7 +109,8 @@ def _end(table: duckdb.DuckDBPyRelation, numbers: str, amount: float, start: int
     (place,) = run_one(
         table,
         f"select min(place) from (select place, sum(sum(clips)) over (order by place) as reached "
-        f"from {numbers} where place >= {start}::uhugeint group by place) where reached >= {amount}",
+        f"from {numbers} where place >= {start}::uhugeint group by place) "
+        f"where reached >= {amount}",
     )
     return _DRAWS if place is None else int(place) + 1
 

@@ -49,9 +49,9 @@ class Verdict:
         sums = self.sums if self.sums is not None else _count_reasons(self.last)
         if self.before is None:
             return sums
-        return _added(self.before._rejections(sum(sums.values())), sums)
+        return _added(self.before.counted_without(sum(sums.values())), sums)
 
-    def _rejections(self, chosen: int) -> Sums:
+    def counted_without(self, chosen: int) -> Sums:
         """The sums without the chosen rows, whose number is known."""
         if self.sums is None and self.before is None:
             # Most tables have no bad row, which their length tells.
