@@ -10,7 +10,7 @@ from internvid.core.contracts import Selector
 from internvid.core.errors import MisuseError, OutputExistsError
 from internvid.curate.select import SubsetSummary, explained, why_rejected
 from internvid.curate.selectors.scratch import new_table, run
-from internvid.curate.selectors.verdict import Sums, Verdict, judge, judged, then
+from internvid.curate.selectors.verdict import Sums, Verdict, judge, judged, judged_by, then
 from internvid.curate.tables.opening import open_rows
 from internvid.curate.tables.rows import Rows
 from internvid.curate.tables.writing import write_rows
@@ -109,13 +109,13 @@ def _repeats(rows: Rows, taken: str) -> bool:
 
 
 def _judged(rows: Rows, selector: Selector, first: str | None) -> Verdict:
-    sound = judged(
-        rows.relation.project("*, row_fault as rejection"),
-        rows.relation.filter("row_fault is null"),
+    if first is None:
+        return judge(selector, rows.relation)
+    sound = judged_by(rows.relation, {})
+    return then(
+        then(sound, lambda table: _first_of_each(table, first)),
+        lambda table: judge(selector, table),
     )
-    if first is not None:
-        sound = then(sound, lambda table: _first_of_each(table, first))
-    return then(sound, lambda table: judge(selector, table))
 
 
 def _first_of_each(table: duckdb.DuckDBPyRelation, first: str) -> Verdict:

@@ -59,10 +59,13 @@ class Aesthetic:
             limits["no_text_score"] = f"{text} is null"
             if self.minimum_text is not None:
                 limits["low_text_score"] = f"{text} < {self.minimum_text}"
-        verdict = judged_by(table, limits)
+        unlimited = self.count is None and self.hours is None
+        is_drawn = not text and not unlimited
+        # The draw looks for faults in passing, which is cheaper than a pass of their own.
+        verdict = judged_by(table, limits, later=is_drawn)
         if text and self.count is not None:
             verdict = self._best(verdict, text, self.count)
-        if self.count is None and self.hours is None:
+        if unlimited:
             return verdict
         amount = Amount(self.count, self.hours)
         return then(verdict, lambda rows: draw_clips(rows, amount, seed=self.seed, by_source=False))

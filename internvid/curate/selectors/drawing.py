@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Any
 from internvid.curate.draws import draw_sql
 from internvid.curate.selectors.expected import Amount, World
 from internvid.curate.selectors.scratch import new_table, run
-from internvid.curate.selectors.verdict import Verdict, judged, judged_by
+from internvid.curate.selectors.verdict import (
+    FAULT,
+    Verdict,
+    judged,
+    judged_by,
+    then,
+    without_faults,
+)
 from internvid.curate.tables.keys import mixed_key_sql, name_key_sql
 
 if TYPE_CHECKING:
@@ -55,6 +62,15 @@ def draw_clips(
         return judged_by(table, {}, {None: world.rows})
     keyed = _keyed(table, sources, seed, by_source=by_source, measured=measured)
     edge, noted = _find_edge(keyed, world, amount)
+    if FAULT in table.columns and (noted is None or _any_fault(noted)):
+        # Faulty rows were counted among those of their sources: begin anew without them.
+        return then(
+            judged_by(table, {}),
+            lambda rows: draw_clips(
+                rows.project(f"* exclude ({FAULT})"), amount, seed=seed, by_source=by_source
+            ),
+        )
+    keyed = without_faults(keyed)
     chosen = f"draw_key < {edge.key} or (draw_key = {edge.key} and row_key <= {edge.row_key})"
     without = "exclude (draw_key, length)"
     return replace(
@@ -143,12 +159,23 @@ def _note(
     if "row_place" not in keyed.columns or world.rows_up_to(high) > _MOST_NOTED:
         return None
     noted = new_table("noted")
+    fault = FAULT if FAULT in keyed.columns else "null::varchar"
+    # A volatile expression keeps the condition from being pushed below the columns that it and the
+    # result are made of, which would then be computed twice.
+    columns = (
+        "row_place, row_key, duration_seconds, length, if(random() < 2, draw_key, null) as "
+        f"draw_key, if(random() < 2, {fault}, null) as {FAULT}"
+    )
     run(
         keyed,
-        f"create temp table {noted} as select row_place, row_key, duration_seconds, draw_key, "
-        f"length from input where draw_key <= '{high!r}'::double",
+        f"create temp table {noted} as select * from (select {columns} from input) "
+        f"where draw_key <= '{high!r}'::double or {FAULT} is not null",
     )
     return keyed.query("input", f"select * from {noted}")
+
+
+def _any_fault(noted: duckdb.DuckDBPyRelation) -> bool:
+    return bool(noted.filter(f"{FAULT} is not null").limit(1).fetchall())
 
 
 def _edge_within(

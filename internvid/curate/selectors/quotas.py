@@ -10,7 +10,7 @@ from internvid.curate.draws import draw_sql
 from internvid.curate.selectors.clusters import with_clusters
 from internvid.curate.selectors.names import quoted_name
 from internvid.curate.selectors.scratch import new_table, run
-from internvid.curate.selectors.verdict import Verdict, judged
+from internvid.curate.selectors.verdict import Verdict, judged, of_sound
 
 if TYPE_CHECKING:
     import duckdb
@@ -31,7 +31,9 @@ class Cap:
 
     def judge(self, table: duckdb.DuckDBPyRelation) -> Verdict:
         """Every row; `over_cap` is the reason of those beyond it."""
-        return at_most(table, "source_id", self.count, self.seed, "over_cap")
+        return of_sound(
+            table, lambda rows: at_most(rows, "source_id", self.count, self.seed, "over_cap")
+        )
 
     def select(self, table: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
         """Every row; `over_cap` is the reason of those beyond it."""
@@ -63,6 +65,9 @@ class Quota:
         Raises:
             ConfigInvalidError: no such column, or clusters of a column without vectors.
         """
+        return of_sound(table, self._judge)
+
+    def _judge(self, table: duckdb.DuckDBPyRelation) -> Verdict:
         if self.clusters is not None:
             clustered, cluster = with_clusters(table, self.column, self.clusters, self.seed)
             verdict = at_most(clustered, cluster, self.count, self.seed, "over_quota")

@@ -10,7 +10,7 @@ from internvid.core.errors import ConfigInvalidError
 from internvid.curate.draws import draw_sql
 from internvid.curate.selectors.names import quoted_name
 from internvid.curate.selectors.scratch import new_table, run, run_one
-from internvid.curate.selectors.verdict import Verdict, judged
+from internvid.curate.selectors.verdict import Verdict, judged, of_sound
 
 if TYPE_CHECKING:
     import duckdb
@@ -63,6 +63,9 @@ class Split:
 
     def judge(self, table: duckdb.DuckDBPyRelation) -> Verdict:
         """Every row; the reason of those elsewhere is the name of the part that they are in."""
+        return of_sound(table, self._judge)
+
+    def _judge(self, table: duckdb.DuckDBPyRelation) -> Verdict:
         sides = part_of_sources(table, self)
         return judged(
             table.query(

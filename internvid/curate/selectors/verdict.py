@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 Sums = Mapping[str | None, int]
 """Reason (None: chosen) -> number of rows."""
+FAULT = "row_fault"
+"""Column of a table that says why a row cannot be used; null for a sound one."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +74,27 @@ class Judging(Protocol):
 
 
 def judge(selector: Selector, table: duckdb.DuckDBPyRelation) -> Verdict:
-    """What a selector says of a table, with its sums where it knows them."""
+    """What a selector says of a table, with its sums where it knows them.
+
+    Rows of a table that has `row_fault` (see `internvid.curate.tables`) are rejected for it first.
+    """
     if isinstance(selector, Judging):
         return selector.judge(table)
-    return judged(selector.select(table))
+    return of_sound(table, lambda rows: judged(selector.select(rows)))
+
+
+def of_sound(
+    table: duckdb.DuckDBPyRelation, step: Callable[[duckdb.DuckDBPyRelation], Verdict]
+) -> Verdict:
+    """What a step says of the rows without a fault; the others are rejected for theirs."""
+    return then(judged_by(table, {}), step) if FAULT in table.columns else step(table)
+
+
+def without_faults(table: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    """The rows, of which it is known that none has a fault: nobody need look again."""
+    if FAULT not in table.columns:
+        return table
+    return table.project(f"* replace (null::varchar as {FAULT})")
 
 
 def judged(
@@ -92,14 +111,29 @@ def judged(
 
 
 def judged_by(
-    table: duckdb.DuckDBPyRelation, conditions: Mapping[str, str], sums: Sums | None = None
+    table: duckdb.DuckDBPyRelation,
+    conditions: Mapping[str, str],
+    sums: Sums | None = None,
+    *,
+    later: bool = False,
 ) -> Verdict:
-    """Reject rows by conditions: reason -> SQL that is true of bad rows; the first counts."""
-    cases = "".join(f" when {is_bad} then '{reason}'" for reason, is_bad in conditions.items())
+    """Reject rows by conditions: reason -> SQL that is true of bad rows; the first counts.
+
+    Args:
+        table: what to judge.
+        conditions: see above.
+        sums: what is known of them.
+        later: leave the faults of rows to the step that comes next.
+    """
+    named = {f"'{reason}'": is_bad for reason, is_bad in conditions.items()}
+    if FAULT in table.columns and not later:
+        named = {FAULT: f"{FAULT} is not null", **named}
+    cases = "".join(f" when {is_bad} then {reason}" for reason, is_bad in named.items())
     reason = f"case{cases} end" if cases else "null::varchar"
     # A conjunction of its own: DuckDB asks the cheap and selective conditions first.
-    fine = " and ".join(f"({is_bad}) is not true" for is_bad in conditions.values()) or "true"
-    return Verdict(table.project(f"*, {reason} as rejection"), table.filter(fine), sums)
+    fine = " and ".join(f"({is_bad}) is not true" for is_bad in named.values()) or "true"
+    judged_rows, chosen = table.project(f"*, {reason} as rejection"), table.filter(fine)
+    return Verdict(judged_rows, chosen if later else without_faults(chosen), sums)
 
 
 def then(first: Verdict, step: Callable[[duckdb.DuckDBPyRelation], Verdict]) -> Verdict:
