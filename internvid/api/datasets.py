@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from internvid.core.several import several
 from internvid.core.types import instant
+from internvid.dataset.layout import RECORD
 from internvid.dataset.store import Dataset, open_dataset
 
 if TYPE_CHECKING:
@@ -30,6 +31,11 @@ def as_dataset(dataset: DatasetLike) -> Dataset:
         DatasetFormatError: the folder holds none, or one this program cannot read.
     """
     return dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
+
+
+def is_dataset(dataset: str | os.PathLike[str]) -> bool:
+    """Whether a path is the folder of a dataset."""
+    return (Path(dataset) / RECORD).is_file()
 
 
 def as_folder(dataset: DatasetLike) -> Path:

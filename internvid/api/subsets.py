@@ -3,47 +3,99 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from internvid.api.components import make_component
-from internvid.api.datasets import DatasetLike, as_dataset
+from internvid.api.datasets import DatasetLike, as_dataset, is_dataset
 from internvid.core import registry
 from internvid.core.errors import MisuseError
 from internvid.core.several import several
+from internvid.dataset.store import Dataset
 
 if TYPE_CHECKING:
     from internvid.core.contracts import Exporter, Selector
     from internvid.curate.select import SubsetSummary
 
 # The field that a selector's one argument sets.
-_ARGUMENTS = {"where": "condition", "random": "count"}
+_ARGUMENTS = {
+    "where": "condition",
+    "random": "count",
+    "div": "count",
+    "flt": "count",
+    "aes": "count",
+    "cap": "count",
+    "quota": "column",
+    "split": "part",
+}
 
 
 def select(
     dataset: DatasetLike,
     selector: str | Selector,
-    name: str,
+    name: str | None = None,
     argument: str | int | None = None,
     *,
+    where: str | None = None,
+    then: Sequence[str | Selector] = (),
+    count: int | None = None,
+    hours: float | None = None,
+    seed: int | None = None,
     settings: Sequence[str] = (),
+    out: str | os.PathLike[str] | None = None,
+    with_rejected: bool = False,
 ) -> SubsetSummary:
-    """Choose clips: ids with reasons, recorded under a name. Nothing is copied.
+    """Choose clips of a dataset, or rows of a table, and record or write them.
 
     Args:
-        dataset: to choose from.
+        dataset: a dataset; or a table (Parquet, csv, jsonl: a file, folder or glob) with our
+            columns or those of InternVid, Panda-70M, Koala-36M, OpenVid-1M, ...
         selector: a name (see `list_components("selector")`), `"module:Class"` or an instance.
-        name: of the subset.
-        argument: for `where` its SQL condition over all columns, for `random` how many clips.
+        name: of the subset, which holds ids with reasons; a table has none.
+        argument: the selector's one argument: the SQL condition of `where`, the column of `quota`,
+            how many clips of the others.
+        where: an SQL condition, asked before the selector.
+        then: further selectors, each over what is left: instances, or texts like `"cap 3"`,
+            `"random 1000 seed=7"`, `"where duration_seconds > 2"`.
+        count: how many clips the selector takes.
+        hours: at most so many hours of clips.
+        seed: of the selector's draw.
         settings: fields of the selector as `"field=value"`.
+        out: write the chosen rows here, with the columns that they came with: .parquet, .csv or
+            .jsonl.
+        with_rejected: keep each rejected clip and its reason too: beside the subset, and beside
+            `out` with `.rejected` before its ending.
 
     Raises:
-        MisuseError: a bad name, a name taken by another recipe, or nothing fits.
+        MisuseError: neither a name nor a file, a name taken by another recipe, or nothing fits.
+        ConfigInvalidError: a condition that cannot be read.
+        OutputExistsError: `out` is there.
     """
-    from internvid.curate.select import select as record_subset
+    from internvid.curate.selectors.chain import Chain
+    from internvid.curate.selectors.where import Where
 
-    values = several(settings)
+    drawn = {"count": count, "hours": hours, "seed": seed}
+    fields = [f"{field}={value}" for field, value in drawn.items() if value is not None]
+    steps = [_make_selector(selector, argument, [*several(settings), *fields])]
+    if where is not None:
+        steps.insert(0, Where(where))
+    steps += [_make_step(step) if isinstance(step, str) else step for step in several(then)]
+    whole = steps[0] if len(steps) == 1 else Chain(tuple(steps))
+    file = None if out is None else Path(out)
+    if isinstance(dataset, Dataset) or is_dataset(dataset):
+        from internvid.curate.select import select_clips
+
+        return select_clips(as_dataset(dataset), whole, name, file, with_rejected=with_rejected)
+    if name is not None:
+        as_dataset(dataset)
+    from internvid.curate.select_table import select_table
+
+    return select_table(dataset, whole, file, with_rejected=with_rejected)
+
+
+def _make_selector(selector: str | Selector, argument: Any, settings: list[str]) -> Selector:
     if isinstance(selector, str):
         registry.find("selector", selector)
     if argument is not None:
@@ -52,9 +104,25 @@ def select(
             raise MisuseError(
                 f"{selector} takes no argument {argument!r}", hint="use --set field=value"
             )
-        values.insert(0, f"{field}={argument}")
-    made = make_component("selector", selector, values)
-    return record_subset(as_dataset(dataset), made, name)
+        settings = [f"{field}={argument}", *settings]
+    made: Selector = make_component("selector", selector, settings)
+    return made
+
+
+def _make_step(text: str) -> Selector:
+    """A selector written as its name, its argument and its fields: `random 1000 seed=7`."""
+    name, _, rest = text.strip().partition(" ")
+    if _ARGUMENTS.get(name) == "condition":
+        return _make_selector(name, rest.strip() or None, [])
+    words = shlex.split(rest)
+    arguments = [word for word in words if "=" not in word]
+    if len(arguments) > 1:
+        raise MisuseError(
+            f"{text!r} has several arguments: {', '.join(arguments)}",
+            hint='a step is a selector, its argument and its fields: "random 1000 seed=7"',
+        )
+    fields = [word for word in words if "=" in word]
+    return _make_selector(name, arguments[0] if arguments else None, fields)
 
 
 def publish(

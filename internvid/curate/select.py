@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,9 +12,11 @@ from internvid.core.config import identity
 from internvid.core.contracts import Selector
 from internvid.core.errors import ConfigInvalidError, MisuseError
 from internvid.core.system.shell import command
-from internvid.curate.selectors.scratch import drop_scratch
+from internvid.curate.select_out import write_relation
+from internvid.curate.selectors.scratch import drop_scratch, over
 from internvid.curate.selectors.verdict import Verdict, judge
 from internvid.curate.tables.keys import name_key_sql
+from internvid.curate.tables.writing import refuse_output
 from internvid.dataset.names import NAME
 from internvid.dataset.parts import commit_json, commit_table
 from internvid.dataset.store import Dataset
@@ -56,6 +58,66 @@ class SubsetSummary:
     def rejected(self) -> int:
         """Clips that were not."""
         return self.of - self.clips
+
+
+def select_clips(
+    dataset: Dataset,
+    selector: Selector,
+    name: str | None,
+    out: Path | None,
+    *,
+    with_rejected: bool = False,
+) -> SubsetSummary:
+    """Record what a selector takes under a name, or write it to a file, or both.
+
+    Args:
+        dataset: to choose from.
+        selector: chooses.
+        name: of the subset; None to record none.
+        out: a file for the chosen clips with their columns; None for none.
+        with_rejected: also the rejected ones, each with its reason.
+
+    Raises:
+        MisuseError: neither a name nor a file, or see `select`.
+        OutputExistsError: the file is there.
+    """
+    if name is None and out is None:
+        raise MisuseError("a subset needs a name", hint="add --as NAME, or --out FILE")
+    files = output_files(out, with_rejected=with_rejected and out is not None)
+    summary = None
+    if name is not None:
+        summary = select(dataset, selector, name, with_rejected=with_rejected)
+    if out is None:
+        assert summary is not None
+        return summary
+    with judging(dataset, selector) as verdict:
+        order = "order by video_id, start_pts"
+        rows = over(verdict.chosen, f"select * exclude (row_key) from input {order}")
+        facts = _facts(verdict, {})
+        if not facts["clips"]:
+            raise _nothing(dataset, facts)
+        write_relation(rows, files[0])
+        if with_rejected:
+            rejected = over(verdict.rejected(), f"select * exclude (row_key) from input {order}")
+            write_relation(rejected, files[1])
+    return replace(_summary(name, facts), out=out)
+
+
+def output_files(out: Path | None, *, with_rejected: bool) -> list[Path]:
+    """The files that a selection writes; none of them is there yet.
+
+    Raises:
+        MisuseError: an ending that says no format, or rejected rows without a file beside them.
+        OutputExistsError: one is there.
+    """
+    files = [] if out is None else [out]
+    if with_rejected:
+        if out is None:
+            raise MisuseError("--with-rejected needs a file for the rows", hint="add --out FILE")
+        files.append(out.with_name(f"{out.stem}.rejected{out.suffix}"))
+    for path in files:
+        refuse_output(path)
+    return files
 
 
 def select(
@@ -155,18 +217,15 @@ def _record(
 ) -> None:
     """Write the ids, the facts, and the rejected ids if wanted."""
     word = recipe["selector"]["component"].rpartition(":")[2].lower()
-    ids = verdict.chosen.query(
-        "input", f"select clip_id, '{word}' as reason from input order by clip_id"
+    ids = over(
+        verdict.chosen, f"select clip_id, '{word}' as reason from input order by clip_id"
     ).to_arrow_table()
-    facts = _facts(dataset, verdict, ids.num_rows, recipe)
+    facts = _facts(verdict, recipe)
     if not ids.num_rows:
-        raise MisuseError(
-            f"nothing fits: 0 of {facts['of']} clips{why_rejected(facts['reasons'])}",
-            hint=f"see the values with: {command('describe', dataset.root)}",
-        )
+        raise _nothing(dataset, facts)
     if with_rejected:
-        rejected = verdict.rejected().query(
-            "input", "select clip_id, rejection as reason from input order by clip_id"
+        rejected = over(
+            verdict.rejected(), "select clip_id, rejection as reason from input order by clip_id"
         )
         commit_table(dataset.layout.rejected_by(name), rejected.to_arrow_table())
     path = dataset.layout.subset(name)
@@ -174,17 +233,27 @@ def _record(
     commit_json(path.with_suffix(".json"), facts)
 
 
-def _facts(dataset: Dataset, verdict: Verdict, chosen: int, recipe: SubsetRecipe) -> SubsetFacts:
-    (seconds,) = verdict.chosen.aggregate("coalesce(sum(duration_seconds), 0)").fetchall()[0]
-    counts = verdict.counted()
-    reasons = {reason: rows for reason, rows in counts.items() if reason is not None and rows}
+def _facts(verdict: Verdict, recipe: SubsetRecipe) -> SubsetFacts:
+    clips, seconds = verdict.chosen.aggregate(
+        "count(*), coalesce(sum(duration_seconds), 0)"
+    ).fetchall()[0]
+    reasons = {
+        reason: rows for reason, rows in verdict.counted().items() if reason is not None and rows
+    }
     return {
-        "clips": chosen,
-        "of": chosen + sum(reasons.values()),
+        "clips": clips,
+        "of": clips + sum(reasons.values()),
         "hours": round(float(seconds) / 3600, 6),
         "reasons": dict(sorted(reasons.items())),
         "recipe": recipe,
     }
+
+
+def _nothing(dataset: Dataset, facts: SubsetFacts) -> MisuseError:
+    return MisuseError(
+        f"nothing fits: 0 of {facts['of']} clips{why_rejected(facts['reasons'])}",
+        hint=f"see the values with: {command('describe', dataset.root)}",
+    )
 
 
 def why_rejected(reasons: Mapping[str, int]) -> str:
@@ -193,6 +262,6 @@ def why_rejected(reasons: Mapping[str, int]) -> str:
     return f" ({listed})" if listed else ""
 
 
-def _summary(name: str, facts: SubsetFacts) -> SubsetSummary:
+def _summary(name: str | None, facts: SubsetFacts) -> SubsetSummary:
     reasons = facts.get("reasons", {})
     return SubsetSummary(name, facts["clips"], facts["of"], facts["hours"], reasons)

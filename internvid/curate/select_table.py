@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from internvid.core.contracts import Selector
-from internvid.core.errors import MisuseError, OutputExistsError
-from internvid.curate.select import SubsetSummary, explained, why_rejected
-from internvid.curate.selectors.scratch import new_table, run
+from internvid.core.errors import MisuseError
+from internvid.curate.select import SubsetSummary, explained, output_files, why_rejected
+from internvid.curate.selectors.scratch import new_table, over, run
 from internvid.curate.selectors.verdict import Sums, Verdict, judge, judged, judged_by, then
 from internvid.curate.tables.opening import open_rows
 from internvid.curate.tables.rows import Rows
@@ -19,11 +20,10 @@ if TYPE_CHECKING:
     import duckdb
 
 DUPLICATE = "duplicate"
-REJECTED = ".rejected"
 
 
 def select_table(
-    source: Path,
+    source: str | os.PathLike[str],
     selector: Selector,
     out: Path | None,
     *,
@@ -39,7 +39,7 @@ def select_table(
     Args:
         source: Parquet, csv or jsonl: a file, a folder or a glob.
         selector: chooses.
-        out: the file to write, by its ending; None to count only.
+        out: the file to write, by its ending.
         with_rejected: also write the rejected rows with `rejection`, to `OUT` with `.rejected`
             before its ending.
         layout: of the table; recognised by its columns when None.
@@ -49,30 +49,13 @@ def select_table(
         MisuseError: the table has no layout that is known, or nothing fits.
         ConfigInvalidError: a condition that cannot be read, or fails on the values.
     """
-    files = [out] if out is not None else []
-    if with_rejected:
-        files.append(rejected_path(out))
-    for path in files:
-        if path.exists():
-            raise OutputExistsError(f"{path} exists", hint="choose another file with --out")
-    folders = sorted({path.absolute().parent for path in files})
-    with open_rows(source, layout=layout, scratch=folders[0] if folders else None) as rows:
+    files = output_files(out, with_rejected=with_rejected)
+    if not files:
+        raise MisuseError("there is nowhere to write the rows", hint="add --out FILE")
+    with open_rows(os.fspath(source), layout=layout, scratch=files[0].absolute().parent) as rows:
         columns = rows.relation.columns
         verdict, taken = explained(columns, lambda: _without_duplicates(rows, selector))
-        return explained(
-            columns, lambda: _written(rows, verdict, taken, out, with_rejected=with_rejected)
-        )
-
-
-def rejected_path(out: Path | None) -> Path:
-    """Where rejected rows go beside `out`.
-
-    Raises:
-        MisuseError: there is no file beside which they could be.
-    """
-    if out is None:
-        raise MisuseError("--with-rejected needs a file for the rows", hint="add --out FILE")
-    return out.with_name(f"{out.stem}{REJECTED}{out.suffix}")
+        return explained(columns, lambda: _written(rows, verdict, taken, files))
 
 
 def _without_duplicates(rows: Rows, selector: Selector) -> tuple[Verdict, str]:
@@ -120,17 +103,15 @@ def _judged(rows: Rows, selector: Selector, first: str | None) -> Verdict:
 
 def _first_of_each(table: duckdb.DuckDBPyRelation, first: str) -> Verdict:
     return judged(
-        table.query(
-            "input",
+        over(
+            table,
             f"select input.*, if(row_place <> first, '{DUPLICATE}', null) as rejection "
             f"from input left join {first} using (row_key)",
         )
     )
 
 
-def _written(
-    rows: Rows, verdict: Verdict, taken: str, out: Path | None, *, with_rejected: bool
-) -> SubsetSummary:
+def _written(rows: Rows, verdict: Verdict, taken: str, files: list[Path]) -> SubsetSummary:
     counts = _with_lines(verdict.counted(), rows.faults.counts)
     chosen = counts.get(None, 0)
     reasons = {reason: number for reason, number in counts.items() if reason is not None and number}
@@ -144,12 +125,11 @@ def _written(
     (length,) = places.aggregate(
         "coalesce(sum(round(duration_seconds * 1e6)::hugeint), 0)"
     ).fetchall()[0]
-    if out is not None:
-        write_rows(rows, places, out)
-    if with_rejected:
-        write_rows(rows, verdict.rejected(), rejected_path(out), further=("rejection",))
+    write_rows(rows, places, files[0])
+    if len(files) > 1:
+        write_rows(rows, verdict.rejected(), files[1])
     hours = round(float(length) / 3.6e9, 6)
-    return SubsetSummary(None, chosen, total, hours, dict(sorted(reasons.items())), out)
+    return SubsetSummary(None, chosen, total, hours, dict(sorted(reasons.items())), files[0])
 
 
 def _with_lines(counts: Sums, lines: Mapping[str, int]) -> dict[str | None, int]:

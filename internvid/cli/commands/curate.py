@@ -1,14 +1,33 @@
-"""select: choose clips of a dataset."""
+"""select: choose clips of a dataset, or rows of a table."""
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from internvid.cli.options import DatasetPath, Json, Settings
+from internvid.cli.options import Json, Settings
 from internvid.cli.output import put, put_json
-from internvid.core.errors import MisuseError
+
+if TYPE_CHECKING:
+    from internvid.curate.select import SubsetSummary
+
+Input = Annotated[
+    str,
+    typer.Argument(
+        metavar="INPUT",
+        help="A dataset, or a table of clips: Parquet, csv or jsonl; a file, a folder or a glob.",
+    ),
+]
+Out = Annotated[
+    Optional[Path],
+    typer.Option(
+        "--out",
+        metavar="FILE",
+        help="Write the rows here: .parquet, .csv or .jsonl, by its ending.",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -17,34 +36,88 @@ def register(app: typer.Typer) -> None:
 
 
 def select(
-    dataset: DatasetPath,
+    dataset: Input,
     selector: Annotated[
-        str, typer.Argument(metavar="SELECTOR", help="where, random, or module:Class.")
+        str,
+        typer.Argument(
+            metavar="SELECTOR",
+            help="where, random, div, flt, aes, cap, quota, split, exclude or module:Class.",
+        ),
     ],
     argument: Annotated[
         Optional[str],
         typer.Argument(
-            metavar="CONDITION|COUNT",
-            help="where: an SQL condition over all columns. random: the number of clips.",
+            metavar="CONDITION|COUNT|COLUMN",
+            help="where: an SQL condition over all columns. quota: a column. The others: a count.",
         ),
     ] = None,
     name: Annotated[
-        str, typer.Option("--as", metavar="NAME", help="Name of the subset; needed.")
-    ] = "",
-    seed: Annotated[Optional[int], typer.Option(help="Seed of the selector random.")] = None,
+        Optional[str],
+        typer.Option("--as", metavar="NAME", help="Record the ids as a subset of this name."),
+    ] = None,
+    count: Annotated[Optional[int], typer.Option(help="Number of clips.")] = None,
+    hours: Annotated[Optional[float], typer.Option(help="At most so many hours of clips.")] = None,
+    seed: Annotated[Optional[int], typer.Option(help="Seed of the draw.")] = None,
+    where: Annotated[
+        Optional[str],
+        typer.Option(metavar="SQL", help="Choose only among rows for which this is true."),
+    ] = None,
+    then: Annotated[
+        Optional[list[str]],
+        typer.Option(
+            "--then",
+            metavar="STEP",
+            help='A further selector over what is left, e.g. "cap 3"; may be repeated.',
+        ),
+    ] = None,
+    out: Out = None,
+    with_rejected: Annotated[
+        bool, typer.Option("--with-rejected", help="Keep the rejected rows too, with reasons.")
+    ] = False,
     assignments: Settings = None,
     as_json: Json = False,
 ) -> None:
-    """Choose clips and record their ids, with reasons, as a named subset."""
-    from internvid.api.subsets import select as record_subset
+    """Choose clips: a named subset of a dataset, or a file with the chosen rows of a table."""
+    from internvid.api.subsets import select as choose
 
-    if not name:
-        raise MisuseError("a subset needs a name", hint="add --as NAME")
-    settings = list(assignments or ())
-    if seed is not None:
-        settings.append(f"seed={seed}")
-    summary = record_subset(dataset, selector, name, argument, settings=settings)
+    summary = choose(
+        dataset,
+        selector,
+        name,
+        argument,
+        where=where,
+        then=then or (),
+        count=count,
+        hours=hours,
+        seed=seed,
+        settings=assignments or (),
+        out=out,
+        with_rejected=with_rejected,
+    )
     if as_json:
-        put_json(summary)
+        put_json(summary_json(summary))
     else:
-        put(f"{summary.name}: {summary.clips} of {summary.of} clips, {summary.hours:.3f} hours")
+        _put_summary(summary)
+
+
+def summary_json(summary: SubsetSummary) -> dict[str, object]:
+    """What a selection took as one JSON object."""
+    return {
+        "name": summary.name,
+        "chosen": summary.chosen,
+        "rejected": summary.rejected,
+        "reasons": dict(summary.reasons),
+        "hours": summary.hours,
+        "out": summary.out,
+        "clips": summary.clips,
+        "of": summary.of,
+    }
+
+
+def _put_summary(summary: SubsetSummary) -> None:
+    named = summary.name or str(summary.out)
+    put(f"{named}: {summary.clips} of {summary.of} clips, {summary.hours:.3f} hours")
+    for reason, rows in summary.reasons.items():
+        put(f"  {rows:>12} {reason}")
+    if summary.name and summary.out:
+        put(f"written to {summary.out}")

@@ -11,7 +11,7 @@ import pyarrow as pa
 from internvid.core.errors import ConfigInvalidError
 from internvid.curate.draws import draw_sql
 from internvid.curate.selectors.names import quoted_name
-from internvid.curate.selectors.scratch import new_table, run
+from internvid.curate.selectors.scratch import new_table, over, run
 
 if TYPE_CHECKING:
     import duckdb
@@ -40,8 +40,8 @@ def with_clusters(
         ConfigInvalidError: there is no such column of vectors, or fewer vectors than clusters.
     """
     vectors = _vectors(table, column)
-    sampled = vectors.query(
-        "input",
+    sampled = over(
+        vectors,
         f"select vector from input where vector is not null order by {draw_sql(seed, 'row_key')} "
         f"limit {clusters * _POINTS}",
     ).to_arrow_table()
@@ -57,9 +57,7 @@ def with_clusters(
         f"create temp table {name} as select row_key, {_nearest(centres)} as {CLUSTER} "
         "from input where vector is not null",
     )
-    joined = table.query(
-        "input", f"select input.*, {CLUSTER} from input left join {name} using (row_key)"
-    )
+    joined = over(table, f"select input.*, {CLUSTER} from input left join {name} using (row_key)")
     return joined, CLUSTER
 
 
@@ -110,8 +108,8 @@ def _vectors(table: duckdb.DuckDBPyRelation, column: str) -> duckdb.DuckDBPyRela
     if column in table.columns:
         return table.project(f"row_key, {quoted_name(column)} as vector")
     try:
-        return table.query(
-            "input",
+        return over(
+            table,
             f"select row_key, value as vector from input join {quoted_name('column_' + column)} "
             "using (clip_id) where status = 'ok'",
         )

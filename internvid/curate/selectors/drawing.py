@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from internvid.curate.draws import draw_sql
 from internvid.curate.selectors.expected import Amount, World
-from internvid.curate.selectors.scratch import new_table, run
+from internvid.curate.selectors.scratch import new_table, over, run
 from internvid.curate.selectors.verdict import (
     FAULT,
     Verdict,
@@ -75,11 +75,11 @@ def draw_clips(
     without = "exclude (draw_key, length)"
     return replace(
         judged(
-            keyed.query(
-                "input",
+            over(
+                keyed,
                 f"select * {without}, if({chosen}, null, '{reason}') as rejection from input",
             ),
-            keyed.query("input", f"select * {without} from input where {chosen}"),
+            over(keyed, f"select * {without} from input where {chosen}"),
             {None: edge.rows, reason: world.rows - edge.rows},
         ),
         noted=None if noted is None else noted.filter(chosen),
@@ -122,8 +122,8 @@ def _keyed(
             f"select *, {mixed_key_sql('draw_start', 'end_seconds')} as draw_row from ({started})"
         )
         rows = f"select * exclude (draw_start) from ({ended})"
-    return table.query(
-        "input",
+    return over(
+        table,
         f"select * exclude (draw_row, draw_weight, source_key) replace (draw_row as row_key), "
         f"-ln({uniform}) * draw_weight as draw_key, {length} as length from ({rows})",
     )
@@ -171,7 +171,7 @@ def _note(
         f"create temp table {noted} as select * from (select {columns} from input) "
         f"where draw_key <= '{high!r}'::double or {FAULT} is not null",
     )
-    return keyed.query("input", f"select * from {noted}")
+    return over(keyed, f"select * from {noted}")
 
 
 def _any_fault(noted: duckdb.DuckDBPyRelation) -> bool:
@@ -183,8 +183,8 @@ def _edge_within(
 ) -> _Edge | None:
     """The last drawn row if it lies between two keys; else None."""
     inside = f"draw_key >= '{low!r}'::double"
-    collected = keyed.query(
-        "input",
+    collected = over(
+        keyed,
         f"select if({inside}, draw_key, null) as draw_key, if({inside}, row_key, null) as row_key, "
         f"count(*) as rows, sum(length)::hugeint as length from input "
         f"where draw_key <= '{high!r}'::double group by 1, 2",

@@ -82,11 +82,14 @@ class World:
             f"sum(squares) as s from {sources} group by 1)",
         )
         weights, rows_of, lengths, squares, rows, length = grouped
-        as_floats = [
-            np.array(one or [], np.float64) for one in (weights, rows_of, lengths, squares)
-        ]
-        as_floats[2] /= _MICROSECONDS
-        return cls(*as_floats, int(rows), int(length))
+        return cls(
+            _floats(weights),
+            _floats(rows_of),
+            _floats(lengths) / _MICROSECONDS,
+            _floats(squares),
+            int(rows),
+            int(length),
+        )
 
     def holds(self, amount: Amount) -> bool:
         """Whether the whole table is no more than the amount."""
@@ -135,6 +138,10 @@ class World:
         low = _solve(lambda key: float((of * drawn(key)).sum()), amount - spread)
         high = _solve(lambda key: float((of * drawn(key)).sum()), amount + spread)
         return low, high
+
+
+def _floats(values: list[float] | None) -> npt.NDArray[np.float64]:
+    return np.array(values or [], np.float64)
 
 
 def _solve(drawn: Callable[[float], float], amount: float) -> float:

@@ -9,7 +9,7 @@ from internvid.core.errors import ConfigInvalidError
 from internvid.curate.draws import draw_sql
 from internvid.curate.selectors.clusters import with_clusters
 from internvid.curate.selectors.names import quoted_name
-from internvid.curate.selectors.scratch import new_table, run
+from internvid.curate.selectors.scratch import new_table, over, run
 from internvid.curate.selectors.verdict import Verdict, judged, of_sound
 
 if TYPE_CHECKING:
@@ -98,8 +98,8 @@ def at_most(
         "as last_draw from input group by 1",
     )
     return judged(
-        table.query(
-            "input",
+        over(
+            table,
             f"select input.*, if({draw} <= last_draw, null, '{reason}') as rejection from input "
             f"join {limits} limit_of on input.{value} is not distinct from limit_of.value",
         )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from internvid.curate.selectors.scratch import run_one
+from internvid.curate.selectors.scratch import over, run_one
 from internvid.curate.selectors.verdict import Sums, Verdict
 
 if TYPE_CHECKING:
@@ -69,8 +69,8 @@ def _histogram(
     bucket = "null"
     if 0 < width < math.inf:
         bucket = f"if(rejection is null, floor(({column} - {number(low)}) / {number(width)}), null)"
-    found = rows.query(
-        "input",
+    found = over(
+        rows,
         f"select rejection, count(*) as rows, min({column}) as least, max({column}) as largest "
         f"from input group by rejection, {bucket} order by largest desc",
     ).fetchall()
@@ -87,8 +87,8 @@ def _within(
     verdict: Verdict, column: str, ends: tuple[float, float], count: int, so_far: Best
 ) -> Best:
     """By counts of distinct values: scores are rounded, so there are fewer than rows."""
-    found = verdict.chosen.query(
-        "input",
+    found = over(
+        verdict.chosen,
         f"select {column} as value, count(*) from input where {column} between "
         f"{number(ends[0])} and {number(ends[1])} group by 1 order by 1 desc",
     ).fetchall()

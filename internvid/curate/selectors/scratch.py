@@ -16,6 +16,14 @@ def new_table(purpose: str) -> str:
     return f"{PREFIX}{purpose}_{secrets.token_hex(6)}"
 
 
+def over(rows: duckdb.DuckDBPyRelation, query: str) -> duckdb.DuckDBPyRelation:
+    """A SELECT, in which `input` stands for the rows; lazy."""
+    relation = rows.query("input", query)
+    # What is no SELECT has none.
+    assert relation is not None
+    return relation
+
+
 def run(rows: duckdb.DuckDBPyRelation, statement: str) -> None:
     """Run a statement, in which `input` stands for the rows."""
     rows.query("input", statement)
@@ -23,7 +31,7 @@ def run(rows: duckdb.DuckDBPyRelation, statement: str) -> None:
 
 def run_one(rows: duckdb.DuckDBPyRelation, statement: str) -> tuple[Any, ...]:
     """The one row that a SELECT gives, in which `input` stands for the rows."""
-    (row,) = rows.query("input", statement).fetchall()
+    (row,) = over(rows, statement).fetchall()
     return tuple(row)
 
 

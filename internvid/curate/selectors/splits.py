@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from internvid.core.errors import ConfigInvalidError
 from internvid.curate.draws import draw_sql
 from internvid.curate.selectors.names import quoted_name
-from internvid.curate.selectors.scratch import new_table, run, run_one
+from internvid.curate.selectors.scratch import new_table, over, run, run_one
 from internvid.curate.selectors.verdict import Verdict, judged, of_sound
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ class Split:
     def _judge(self, table: duckdb.DuckDBPyRelation) -> Verdict:
         sides = part_of_sources(table, self)
         return judged(
-            table.query(
-                "input",
+            over(
+                table,
                 f"select input.*, if(part = '{self.part}', null, part) as rejection from input "
                 f"join {sides} side on input.source_id is not distinct from side.source_id",
             )
@@ -120,8 +120,8 @@ def _end(table: duckdb.DuckDBPyRelation, numbers: str, amount: float, start: int
 
 def _join_groups(table: duckdb.DuckDBPyRelation, groups: str, numbers: str) -> None:
     """Give all sources that groups connect the lowest of their places."""
-    pairs = table.query(
-        "input",
+    pairs = over(
+        table,
         f"select distinct source_id, {quoted_name(groups)}::varchar from input "
         f"where {quoted_name(groups)} is not null and source_id is not null",
     ).fetchall()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from internvid.core.contracts import Selector
+from internvid.curate.selectors.scratch import over
 
 if TYPE_CHECKING:
     import duckdb
@@ -43,7 +44,7 @@ class Verdict:
 
     def rejected(self) -> duckdb.DuckDBPyRelation:
         """The rejected rows, with `rejection`."""
-        rows = self.last.query("input", "select * from input where rejection is not null")
+        rows = over(self.last, "select * from input where rejection is not null")
         return rows if self.before is None else rows.union(self.before.rejected())
 
     def counted(self) -> Sums:
@@ -104,9 +105,7 @@ def judged(
 ) -> Verdict:
     """A verdict of rows that have `rejection`."""
     if chosen is None:
-        chosen = rows.query(
-            "input", "select * exclude (rejection) from input where rejection is null"
-        )
+        chosen = over(rows, "select * exclude (rejection) from input where rejection is null")
     return Verdict(rows, chosen, sums)
 
 
@@ -154,5 +153,5 @@ def _added(first: Sums, second: Sums) -> Sums:
 
 
 def _count_reasons(rows: duckdb.DuckDBPyRelation) -> Sums:
-    found = rows.query("input", "select rejection, count(*) from input group by 1").fetchall()
+    found = over(rows, "select rejection, count(*) from input group by 1").fetchall()
     return {reason: int(number) for reason, number in found}
