@@ -17,11 +17,22 @@ if TYPE_CHECKING:
     from internvid.api.datasets import demo, describe, repair, show_clip, status, write_report
     from internvid.api.evaluation import evaluate
     from internvid.api.searching import search
+    from internvid.api.splitting import diff, split
     from internvid.api.subsets import publish, select
     from internvid.api.training import compare, plan_training, train
     from internvid.core.errors import InternvidError
     from internvid.core.types import Clip, FrameBatch, Shot, Timeline, TimeSpan
-    from internvid.curate.selectors import Random, Where
+    from internvid.curate.selectors import (
+        Aesthetic,
+        Cap,
+        Chain,
+        Diverse,
+        Filtered,
+        Quota,
+        Random,
+        Split,
+        Where,
+    )
     from internvid.dataset.store import Dataset, open_dataset
     from internvid.dataset.store import open_dataset as open
     from internvid.models.viclip import ViCLIP
@@ -32,13 +43,20 @@ if TYPE_CHECKING:
 
 # Public name -> where it is, `module:name` where it has another name there.
 _EXPORTS = {
+    "Aesthetic": "internvid.curate.selectors",
+    "Cap": "internvid.curate.selectors",
+    "Chain": "internvid.curate.selectors",
     "Clip": "internvid.core.types",
     "ClipDataset": "internvid.training.data.clip_dataset",
     "Dataset": "internvid.dataset.store",
+    "Diverse": "internvid.curate.selectors",
+    "Filtered": "internvid.curate.selectors",
     "FrameBatch": "internvid.core.types",
     "InternvidError": "internvid.core.errors",
+    "Quota": "internvid.curate.selectors",
     "Random": "internvid.curate.selectors",
     "Shot": "internvid.core.types",
+    "Split": "internvid.curate.selectors",
     "TimeSpan": "internvid.core.types",
     "Timeline": "internvid.core.types",
     "ViCLIP": "internvid.models.viclip",
@@ -52,6 +70,7 @@ _EXPORTS = {
     "demo": "internvid.api.datasets",
     "describe": "internvid.api.datasets",
     "detect_shots": "internvid.shots.detect",
+    "diff": "internvid.api.splitting",
     "drop_column": "internvid.api.annotations",
     "embed": "internvid.api.annotations",
     "evaluate": "internvid.api.evaluation",
@@ -66,19 +85,27 @@ _EXPORTS = {
     "search": "internvid.api.searching",
     "select": "internvid.api.subsets",
     "show_clip": "internvid.api.datasets",
+    "split": "internvid.api.splitting",
     "status": "internvid.api.datasets",
     "train": "internvid.api.training",
     "write_report": "internvid.api.datasets",
 }
 
 __all__ = [
+    "Aesthetic",
+    "Cap",
+    "Chain",
     "Clip",
     "ClipDataset",
     "Dataset",
+    "Diverse",
+    "Filtered",
     "FrameBatch",
     "InternvidError",
+    "Quota",
     "Random",
     "Shot",
+    "Split",
     "TimeSpan",
     "Timeline",
     "ViCLIP",
@@ -93,6 +120,7 @@ __all__ = [
     "demo",
     "describe",
     "detect_shots",
+    "diff",
     "drop_column",
     "embed",
     "evaluate",
@@ -108,6 +136,7 @@ __all__ = [
     "search",
     "select",
     "show_clip",
+    "split",
     "status",
     "train",
     "write_report",

@@ -1,4 +1,4 @@
-"""select: choose clips of a dataset, or rows of a table."""
+"""select, split, diff: choose clips of a dataset or rows of a table, and compare."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from internvid.cli.options import Json, Settings
-from internvid.cli.output import put, put_json
+from internvid.cli.output import put, put_json, table
 
 if TYPE_CHECKING:
     from internvid.curate.select import SubsetSummary
@@ -33,6 +33,8 @@ Out = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
     app.command(rich_help_panel="Curate")(select)
+    app.command(rich_help_panel="Curate")(split)
+    app.command(rich_help_panel="Curate")(diff)
 
 
 def select(
@@ -121,3 +123,82 @@ def _put_summary(summary: SubsetSummary) -> None:
         put(f"  {rows:>12} {reason}")
     if summary.name and summary.out:
         put(f"written to {summary.out}")
+
+
+def split(
+    dataset: Input,
+    name: Annotated[
+        Optional[str],
+        typer.Option(
+            "--as", metavar="NAME", help="Record subsets NAME-train, NAME-val, NAME-test."
+        ),
+    ] = None,
+    val: Annotated[
+        float, typer.Option(help="Share of the sources below 1, or number of clips.")
+    ] = 0.05,
+    test: Annotated[
+        float, typer.Option(help="Share of the sources below 1, or number of clips.")
+    ] = 0.05,
+    seed: Annotated[int, typer.Option(help="Another seed gives another split.")] = 0,
+    groups: Annotated[
+        str, typer.Option(metavar="COLUMN", help="Groups of near-duplicates to keep together.")
+    ] = "duplicate_group",
+    where: Annotated[
+        Optional[str],
+        typer.Option(metavar="SQL", help="Split only rows for which this is true."),
+    ] = None,
+    out: Annotated[
+        Optional[Path],
+        typer.Option(
+            metavar="FILE", help="Write FILE with .train, .val and .test before its ending."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Split clips into train, val and test by source video, near-duplicates on one side."""
+    from internvid.api.splitting import split as make_split
+
+    parts = make_split(
+        dataset, name, val=val, test=test, seed=seed, groups=groups, where=where, out=out
+    )
+    if as_json:
+        put_json({part: summary_json(summary) for part, summary in parts.items()})
+        return
+    for part, summary in parts.items():
+        named = summary.name or str(summary.out)
+        put(f"{part:<6}{summary.clips:>12} clips  {summary.hours:>10.3f} hours  {named}")
+
+
+def diff(
+    a: Annotated[
+        str, typer.Argument(metavar="A", help="A dataset, DATASET:SUBSET, or a table of clips.")
+    ],
+    b: Annotated[
+        str, typer.Argument(metavar="B", help="A dataset, DATASET:SUBSET, or a table of clips.")
+    ],
+    as_json: Json = False,
+) -> None:
+    """Compare two subsets, datasets or tables: clips, reasons and columns."""
+    from internvid.api.splitting import diff as compare_two
+
+    found = compare_two(a, b)
+    if as_json:
+        put_json(found)
+        return
+    for side, given in (("A", a), ("B", b)):
+        counts = found["a"] if side == "A" else found["b"]
+        put(f"{side}  {counts['clips']} clips, {counts['hours']:.3f} hours  {given}")
+    put(f"shared {found['shared']}, only in A {found['only_a']}, only in B {found['only_b']}")
+    for title, reasons in (
+        ("only in A, because B:", found["only_a_reasons"]),
+        ("only in B, because A:", found["only_b_reasons"]),
+    ):
+        if reasons:
+            put(title)
+            for reason, number in reasons.items():
+                put(f"  {number:>12} {reason}")
+    for title, columns in (("A", found["columns_only_a"]), ("B", found["columns_only_b"])):
+        if columns:
+            put(f"columns only in {title}: {', '.join(columns)}")
+    changed = [row for row in found["columns"] if row["differs"]]
+    put(table(changed) if changed else "no column differs in a shared clip")

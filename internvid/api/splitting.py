@@ -1,0 +1,106 @@
+"""Splits of a dataset or table, and what two of them share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from internvid.api.datasets import DatasetLike, is_dataset
+from internvid.api.subsets import select
+from internvid.core.errors import MisuseError
+from internvid.dataset.store import Dataset, open_dataset
+
+if TYPE_CHECKING:
+    from internvid.curate.difference import Difference, Side
+    from internvid.curate.select import SubsetSummary
+
+
+def split(
+    dataset: DatasetLike,
+    name: str | None = None,
+    *,
+    val: float = 0.05,
+    test: float = 0.05,
+    seed: int = 0,
+    groups: str = "duplicate_group",
+    where: str | None = None,
+    out: str | os.PathLike[str] | None = None,
+) -> Mapping[str, SubsetSummary]:
+    """Split clips into train, val and test by source video, near-duplicates on one side.
+
+    Args:
+        dataset: a dataset, or a table as `select` takes it.
+        name: records the subsets `NAME-train`, `NAME-val` and `NAME-test`.
+        val: a share of the sources below 1, or a number of clips to reach. A share stays as it is
+            when clips are added: no source changes sides.
+        test: likewise.
+        seed: another one gives another split.
+        groups: column of groups of near-duplicates, see `internvid dedup`, where there is one.
+        where: only rows for which this SQL condition is true.
+        out: writes `OUT` with `.train`, `.val` and `.test` before its ending.
+
+    Returns:
+        Part -> what it took. A part without a single clip is not there.
+
+    Raises:
+        MisuseError: neither a name nor a file, or names taken by another recipe.
+        ConfigInvalidError: shares that leave nothing to train on.
+    """
+    from internvid.curate.selectors.splits import TEST, TRAIN, VALIDATION, Split
+
+    parts: dict[str, SubsetSummary] = {}
+    for part in (TRAIN, VALIDATION, TEST):
+        if part != TRAIN and not (val if part == VALIDATION else test):
+            continue
+        file = None if out is None else Path(out)
+        if file is not None:
+            file = file.with_name(f"{file.stem}.{part}{file.suffix}")
+        parts[part] = select(
+            dataset,
+            Split(part, val, test, groups, seed),
+            None if name is None else f"{name}-{part}",
+            where=where,
+            out=file,
+        )
+    return parts
+
+
+def diff(a: DatasetLike, b: DatasetLike) -> Difference:
+    """What two subsets, datasets or tables share and differ in, by reason and by column.
+
+    Args:
+        a: a dataset, `"DATASET:SUBSET"`, or a table as `select` takes it.
+        b: likewise.
+
+    Returns:
+        `a` and `b` (clips, hours), `shared`, `only_a`, `only_b`, the latter by the reason why the
+        other side does not take them, and for each shared column in how many shared clips it
+        differs and by how much.
+
+    Raises:
+        MisuseError: no such subset.
+        SourceMissingError: nothing is there.
+    """
+    from internvid.curate.difference import compare_sides
+
+    return compare_sides(_side(a), _side(b))
+
+
+def _side(given: DatasetLike) -> Side:
+    from internvid.curate.difference import Side
+
+    if isinstance(given, Dataset):
+        return Side(given)
+    text = os.fspath(given)
+    if is_dataset(text):
+        return Side(open_dataset(text))
+    folder, colon, subset = text.rpartition(":")
+    if colon and is_dataset(folder):
+        dataset = open_dataset(folder)
+        dataset.subset_path(subset)
+        return Side(dataset, subset)
+    if not text:
+        raise MisuseError("there is nothing to compare: a path is empty")
+    return Side(table=text)
