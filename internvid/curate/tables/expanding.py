@@ -6,21 +6,23 @@ the layout loads what comes out as it loads the whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from internvid.curate.tables.faults import MOST_CHARACTERS, FaultyLine
 from internvid.curate.tables.layouts import Columns, Layout
-from internvid.curate.tables.literals import read_literal
+from internvid.curate.tables.literals import list_entries, string_of
 from internvid.curate.tables.standard import CAPTION, END, FILE, LINE, START
 
 Parsed = tuple[pa.Table, list[FaultyLine]]
 # Times stay texts: SQL reads them as it reads those of any other table.
 _HIDDEN = (pa.field(START, pa.string()), pa.field(END, pa.string()), pa.field(CAPTION, pa.string()))
+_SPAN = r"""^\[\s*['"]?(?P<start>[^'",\[\]]*)['"]?\s*,\s*['"]?(?P<end>[^'",\[\]]*)['"]?\s*\]$"""
 _LISTS = (
     "timestamp",
     "caption",
@@ -48,13 +50,9 @@ class Expander:
         self.hidden = _HIDDEN if layout.expands else ()
         self._paths = paths
         columns = Columns(dict.fromkeys(schema.names, ""))
-        names = _LISTS if layout.expands == "literals" else ("clip",)
-        found = [columns.first((name,)) for name in names]
+        self._is_nested = layout.expands == "clips"
+        found = [columns.first((name,)) for name in (("clip",) if self._is_nested else _LISTS)]
         self._lists = [name for name in found if name is not None] if layout.expands else []
-        self._caption = columns.first(("caption",))
-        self._clips: Callable[[dict[str, Any]], list[_Clip] | str] = (
-            self._of_literals if layout.expands == "literals" else self._of_nested
-        )
 
     def __call__(self, rows: pa.Table, faulty: list[FaultyLine]) -> Parsed:
         """Rows of clips, and lines that are none.
@@ -66,98 +64,84 @@ class Expander:
         if not self._lists:
             return rows, faulty
         numbers: list[int] = []
-        clips: list[_Clip] = []
+        cells: dict[str, list[Any]] = {name: [] for name in self._lists}
         more: list[FaultyLine] = []
-        cells = {name: rows.column(name).to_pylist() for name in self._lists}
-        for number in range(rows.num_rows):
-            video = {name: values[number] for name, values in cells.items()}
-            made = self._clips(video)
-            if isinstance(made, str):
-                more.append(self._fault(rows, number, made, video))
+        videos = zip(*(rows.column(name).to_pylist() for name in self._lists), strict=True)
+        split = _nested_entries if self._is_nested else _literal_entries
+        for number, video in enumerate(videos):
+            entries = split(video)
+            if isinstance(entries, str):
+                more.append(self._fault(rows, number, entries, video))
                 continue
-            clips += made
-            numbers += [number] * len(made)
-        return self._table(rows, numbers, clips), sorted(
-            [*faulty, *more], key=lambda each: each.line
-        )
+            for name, values in zip(self._lists, entries, strict=True):
+                cells[name] += values
+            numbers += [number] * len(entries[0])
+        order = sorted([*faulty, *more], key=lambda each: each.line) if more else faulty
+        return self._table(rows, numbers, cells), order
 
-    def _table(self, rows: pa.Table, numbers: list[int], clips: list[_Clip]) -> pa.Table:
-        others = rows.drop_columns(self._lists).take(pa.array(np.array(numbers, np.int64)))
+    def _table(self, rows: pa.Table, numbers: list[int], cells: dict[str, list[Any]]) -> pa.Table:
+        clips = rows.drop_columns(self._lists).take(pa.array(np.array(numbers, np.int64)))
         for name in self._lists:
             kind = self.schema.field(name).type
-            column = pa.array([clip.cells[name] for clip in clips], kind)
-            others = others.append_column(pa.field(name, kind), column)
-        for field, values in zip(
-            _HIDDEN,
-            (
-                [clip.start for clip in clips],
-                [clip.end for clip in clips],
-                [clip.caption for clip in clips],
-            ),
-            strict=True,
-        ):
-            others = others.append_column(field, pa.array(values, field.type))
-        return others
+            values = cells[name] if self._is_nested else _in_brackets(cells[name])
+            clips = clips.append_column(pa.field(name, kind), pa.array(values, kind))
+        if self._is_nested:
+            added = _nested_times(cells[self._lists[0]])
+        else:
+            captions = cells[self._lists[1]]
+            texts = [None if each is None else string_of(each) for each in captions]
+            added = [*_literal_times(cells[self._lists[0]]), pa.array(texts, pa.string())]
+        for field, column in zip(_HIDDEN, added, strict=True):
+            clips = clips.append_column(field, column)
+        return clips
 
-    def _fault(self, rows: pa.Table, number: int, reason: str, video: dict[str, Any]) -> FaultyLine:
+    def _fault(
+        self, rows: pa.Table, number: int, reason: str, video: tuple[Any, ...]
+    ) -> FaultyLine:
         path = self._paths[rows.column(FILE)[number].as_py()]
         line = rows.column(LINE)[number].as_py()
-        text = " ".join(str(each) for each in video.values())[:MOST_CHARACTERS]
-        return FaultyLine(path, line, reason, text)
-
-    def _of_literals(self, video: dict[str, Any]) -> list[_Clip] | str:
-        """Clips of lists written as Python literals."""
-        read: dict[str, list[Any]] = {}
-        for name, text in video.items():
-            try:
-                value = read_literal(text) if text else None
-            except ValueError:
-                return "malformed_list"
-            if value is not None:
-                if not isinstance(value, list):
-                    return "malformed_list"
-                read[name] = value
-        spans = read.get(self._lists[0])
-        if spans is None or any(len(each) != len(spans) for each in read.values()):
-            return "malformed_list"
-        if not spans:
-            return "no_clips"
-        captions = read.get(self._caption or "", [None] * len(spans))
-        # What Python writes for a list of one is what the table had for all of them.
-        texts = {name: [f"[{each!r}]" for each in values] for name, values in read.items()}
-        return [
-            _Clip(
-                {name: texts[name][index] if name in texts else video[name] for name in video},
-                *_times(spans[index]),
-                None if captions[index] is None else str(captions[index]),
-            )
-            for index in range(len(spans))
-        ]
-
-    def _of_nested(self, video: dict[str, Any]) -> list[_Clip] | str:
-        """Clips of a list of objects, each with a `span`."""
-        name = self._lists[0]
-        clips = video[name]
-        if not isinstance(clips, list) or not all(isinstance(each, dict) for each in clips):
-            return "malformed_list"
-        if not clips:
-            return "no_clips"
-        return [_Clip({name: [each]}, *_times(each.get("span")), None) for each in clips]
+        return FaultyLine(path, line, reason, " ".join(map(str, video))[:MOST_CHARACTERS])
 
 
-class _Clip:
-    """One clip: the cells of its list columns, its times as text, its caption."""
+def _literal_entries(video: tuple[str | None, ...]) -> list[list[Any]] | str:
+    """Entries of lists written as Python literals, of which the first has the times.
 
-    __slots__ = ("caption", "cells", "end", "start")
+    Returns:
+        The entries of each list, as literals; or the reason why there are none.
+    """
+    try:
+        lists = [list_entries(text) if text else None for text in video]
+    except ValueError:
+        return "malformed_list"
+    spans = lists[0]
+    if spans is None or any(each is not None and len(each) != len(spans) for each in lists):
+        return "malformed_list"
+    nothing = [None] * len(spans)
+    return [nothing if each is None else each for each in lists] if spans else "no_clips"
 
-    def __init__(
-        self, cells: dict[str, Any], start: str | None, end: str | None, caption: str | None
-    ) -> None:
-        self.cells, self.start, self.end, self.caption = cells, start, end, caption
+
+def _nested_entries(video: tuple[Any, ...]) -> list[list[Any]] | str:
+    """Entries of a list of objects, each as a list of one."""
+    clips = video[0]
+    if not isinstance(clips, list) or not all(isinstance(each, dict) for each in clips):
+        return "malformed_list"
+    return [[[each] for each in clips]] if clips else "no_clips"
 
 
-def _times(span: Any) -> tuple[str | None, str | None]:
-    if not isinstance(span, (list, tuple)) or len(span) != 2:
-        return None, None
-    start, end = (None if each is None else str(each) for each in span)
-    return start, end
+def _in_brackets(entries: list[str | None]) -> pa.Array:
+    """Lists of one entry, as literals."""
+    texts = pa.array(entries, pa.string())
+    return pc.binary_join_element_wise("[", texts, "]", "")
+
+
+def _literal_times(spans: list[str]) -> list[pa.Array]:
+    """Both times of literals of lists of two; null where they are not."""
+    found = pc.extract_regex(pa.array(spans, pa.string()), _SPAN)
+    return [pc.struct_field(found, "start"), pc.struct_field(found, "end")]
+
+
+def _nested_times(clips: list[list[dict[str, Any]]]) -> list[pa.Array]:
+    spans = [clip[0].get("span") for clip in clips]
+    pairs = [each if isinstance(each, list) and len(each) == 2 else (None, None) for each in spans]
+    columns = [[None if pair[k] is None else str(pair[k]) for pair in pairs] for k in (0, 1)]
+    return [*(pa.array(each, pa.string()) for each in columns), pa.nulls(len(clips), pa.string())]

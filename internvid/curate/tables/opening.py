@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from internvid.curate.tables.faults import Faults
 from internvid.curate.tables.files import TableFiles, find_files
 from internvid.curate.tables.layouts import Layout, layout_of
 from internvid.curate.tables.rows import Origin, Rows
+from internvid.curate.tables.scratch import scratch_folder
 from internvid.curate.tables.standard import (
     HIDDEN,
     Scan,
@@ -29,7 +29,7 @@ from internvid.curate.tables.text.copying import header_of
 from internvid.curate.tables.text.delimited import DELIMITERS
 from internvid.curate.tables.text.sniffing import TextTable, sniff
 from internvid.dataset.duckdb_connection import open_locked
-from internvid.dataset.parts import reading_part, storage_errors
+from internvid.dataset.parts import reading_part
 
 if TYPE_CHECKING:
     import duckdb
@@ -70,12 +70,7 @@ def open_rows(
     """
     files = find_files(source)
     with ExitStack() as held:
-        if scratch is not None:
-            with storage_errors(scratch):
-                scratch.mkdir(parents=True, exist_ok=True)
-        folder = Path(
-            held.enter_context(tempfile.TemporaryDirectory(prefix="internvid-", dir=scratch))
-        )
+        folder = held.enter_context(scratch_folder(scratch))
         scan, origin, faults = _opened(
             files, source, layout, _Conversion(folder, threads, progress)
         )

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 from numpy.typing import NDArray
 
-from internvid.core.errors import MisuseError, OutputExistsError
+from internvid.core.errors import MisuseError, OutputExistsError, StorageError
 from internvid.curate.tables.expressions import quoted_name
 from internvid.curate.tables.rows import Origin, Rows
 from internvid.curate.tables.taking import taken
@@ -96,11 +96,28 @@ def refuse_output(out: Path, *, overwrite: bool = False) -> None:
 
 def _places(relation: duckdb.DuckDBPyRelation) -> Iterator[NDArray[np.int64]]:
     """Places in order, some at a time."""
+    import duckdb
+
     ordered = relation.project(quoted_name("row_place")).order(quoted_name("row_place"))
-    reader = ordered.to_arrow_reader(_PLACES_AT_ONCE)
-    for batch in reader:
-        if batch.num_rows:
-            yield batch.column(0).to_numpy(zero_copy_only=False).astype(np.int64)
+    try:
+        for batch in ordered.to_arrow_reader(_PLACES_AT_ONCE):
+            if batch.num_rows:
+                yield batch.column(0).to_numpy(zero_copy_only=False).astype(np.int64)
+    except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
+        raise StorageError(
+            f"the rows cannot be sorted: {_first_line(error)}",
+            hint="free space in the folder for temporary files, or name another one",
+        ) from error
+    except duckdb.Error as error:
+        # Relations are lazy: a condition that reads well may still fail on the values.
+        raise MisuseError(
+            f"the rows cannot be chosen: {_first_line(error)}",
+            hint="try_cast(column as double) is null where a value is no number",
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _write_parquet(origin: Origin, places: Iterator[NDArray[np.int64]], out: Path) -> int:

@@ -99,7 +99,7 @@ def _joined(
     is_start = np.ones(len(lines), bool)
     lengths = lines.lengths.copy()
     rest = Block(b"", 0, 0)
-    limit, at = len(lines), 0
+    limit, at, is_odd = len(lines), 0, False
     while at < len(odd):
         first = odd[at]
         start = int(lines.starts[first])
@@ -115,7 +115,7 @@ def _joined(
             lengths[first] = end - start
             at += 2
         else:
-            at += 1
+            at, is_odd = at + 1, True
     kept = np.flatnonzero(is_start[:limit])
     data = lines.data if limit == len(lines) else lines.data[: int(lines.starts[limit])]
     records = Records(
@@ -127,6 +127,7 @@ def _joined(
         lines.offsets[kept],
         lines.faulty,
         has_newlines=True,
+        is_odd=is_odd,
     )
     return records, rest
 
@@ -140,6 +141,8 @@ def _is_record(data: bytes, delimiter: str, width: int) -> bool:
 
 def parse_fast(records: Records, plan: Plan, delimiter: str) -> pa.Table | None:
     """All records of a block as a table; null where one of them needs a careful look."""
+    if records.is_odd:
+        return None
     names = list(plan.types)
     try:
         table = pyarrow.csv.read_csv(

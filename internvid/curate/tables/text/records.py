@@ -41,6 +41,7 @@ class Records:
         offsets: [N] where each begins in the decompressed file.
         faulty: what between them is no record.
         has_newlines: whether a record may hold newlines.
+        is_odd: whether one has a quote that is not closed, which readers take in several ways.
     """
 
     path: Path
@@ -51,6 +52,7 @@ class Records:
     offsets: NDArray[np.int64]
     faulty: list[FaultyLine] = field(default_factory=list)
     has_newlines: bool = False
+    is_odd: bool = False
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -72,6 +74,7 @@ class Records:
             self.offsets[count:],
             self.faulty,
             self.has_newlines,
+            self.is_odd,
         )
 
     def kept(self, indices: NDArray[np.int64]) -> Records:
@@ -87,6 +90,7 @@ class Records:
             self.lines[indices],
             self.offsets[indices],
             has_newlines=self.has_newlines,
+            is_odd=self.is_odd,
         )
 
 
@@ -149,8 +153,9 @@ class _ArrayReader:
         self._offset = 0  # of the text in the file
         self._element = 0
         self._is_all = False
-        self._fill(0)
-        self._at = len(_BETWEEN.match(self._text)[0]) + 1  # type: ignore[index]
+        while not self._text.strip() and not self._is_all:
+            self._fill(0)
+        self._at = self._text.index("[") + 1
 
     def next(self) -> Records | None:
         """Some megabytes of elements; null at the end."""

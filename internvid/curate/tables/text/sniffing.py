@@ -150,6 +150,8 @@ def _is_array(path: Path) -> bool:
     """
     for _, piece in read_pieces(path):
         begin = piece.lstrip()
+        if not begin:
+            continue
         if begin.startswith(b"["):
             return True
         line = begin.partition(b"\n")[0]

@@ -105,7 +105,7 @@ def read_blocks(path: Path, progress: Progress | None = None) -> Iterator[Block]
         if end <= start:
             held.append(piece[start:])
             if sum(map(len, held)) > MOST_LINE_BYTES:
-                faulty.append(FaultyLine(path, line, "too_long", shown(held[0])))
+                faulty.append(FaultyLine(path, line, "too_long", shown(b"".join(held))))
                 held, is_skipping = [], True
             continue
         data = b"".join((*held, piece[start:end]))
