@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from internvid.core.system.streams import prepared
 from internvid.curate.tables.rows import Origin
 from internvid.curate.tables.standard import PLACE_BITS
 from internvid.dataset.parts import reading_part
 
+# Row groups that are decoded at a time, and that wait to be written.
+_THREADS = 2
+_AHEAD = 3
+# Larger groups are decoded piece by piece by whoever writes them.
+_LARGE_BYTES = 256 << 20
 # Few enough that rows with embeddings or small pictures do not fill the memory.
 _BATCH_ROWS = 1 << 14
 
@@ -59,55 +67,72 @@ def taken(
     Raises:
         DatasetFormatError: a file is damaged; the message names it.
     """
-    queue = _Queue(places)
     names = list(origin.schema.names if columns is None else columns)
-    for number, path in enumerate(origin.files):
+    groups = _groups(origin.files, _Queue(places))
+    whole = prepared(groups, lambda group: _of_group(group, names), threads=_THREADS, ahead=_AHEAD)
+    for _, tables in whole:
+        for table in tables:
+            yield table if columns is not None else with_columns_of(table, origin.schema)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Rows to take from one row group, by their numbers in it."""
+
+    path: Path
+    metadata: Any
+    number: int
+    wanted: NDArray[np.int64]
+
+    @property
+    def is_large(self) -> bool:
+        return bool(self.metadata.row_group(self.number).total_byte_size > _LARGE_BYTES)
+
+
+def _groups(files: Sequence[Path], queue: _Queue) -> Iterator[_Group]:
+    """The row groups that have any of the places."""
+    for number, path in enumerate(files):
         base = number << PLACE_BITS
         first = queue.first()
         if first is None:
             return
         if first >= base + (1 << PLACE_BITS):
             continue
-        for table in _of_file(path, names, base, queue):
-            yield table if columns is not None else with_columns_of(table, origin.schema)
-
-
-def _of_file(path: Path, names: list[str], base: int, queue: _Queue) -> Iterator[pa.Table]:
-    with reading_part(path):
-        file = pq.ParquetFile(path)
-    with file:
-        present = set(file.schema_arrow.names)
-        present_names = [name for name in names if name in present]
-        for group in range(file.metadata.num_row_groups):
-            rows = file.metadata.row_group(group).num_rows
-            first = queue.first()
-            if first is None:
-                return
-            if first < base + rows:
-                yield from _of_group(path, file, group, present_names, base, queue)
-            base += rows
-
-
-def _of_group(
-    path: Path,
-    file: pq.ParquetFile,
-    group: int,
-    names: list[str],
-    base: int,
-    queue: _Queue,
-) -> Iterator[pa.Table]:
-    batches = file.iter_batches(_BATCH_ROWS, row_groups=[group], columns=names)
-    while True:
         with reading_part(path):
-            batch = next(batches, None)
-        if batch is None:
-            return
-        wanted = queue.below(base + batch.num_rows) - base
-        base += batch.num_rows
-        if len(wanted) == batch.num_rows and (np.diff(wanted) == 1).all():
-            yield pa.Table.from_batches([batch])
-        elif len(wanted):
-            yield pa.Table.from_batches([batch]).take(pa.array(wanted))
+            metadata = pq.read_metadata(path)
+        for group in range(metadata.num_row_groups):
+            rows = metadata.row_group(group).num_rows
+            wanted = queue.below(base + rows) - base
+            base += rows
+            if len(wanted):
+                yield _Group(path, metadata, group, wanted)
+
+
+def _of_group(group: _Group, names: list[str]) -> Iterable[pa.Table]:
+    """The rows: at once, or of a large group some at a time when they are asked for."""
+    tables = _in_batches(group, names)
+    return tables if group.is_large else list(tables)
+
+
+def _in_batches(group: _Group, names: list[str]) -> Iterator[pa.Table]:
+    size = _BATCH_ROWS if group.is_large else group.metadata.row_group(group.number).num_rows
+    base, at = 0, 0
+    with reading_part(group.path), pq.ParquetFile(group.path, metadata=group.metadata) as file:
+        present = set(file.schema_arrow.names)
+        batches = file.iter_batches(
+            size,
+            row_groups=[group.number],
+            columns=[name for name in names if name in present],
+            use_threads=False,
+        )
+        for batch in batches:
+            end = int(np.searchsorted(group.wanted, base + batch.num_rows))
+            wanted = group.wanted[at:end] - base
+            base, at = base + batch.num_rows, end
+            if len(wanted) == batch.num_rows and (np.diff(wanted) == 1).all():
+                yield pa.Table.from_batches([batch])
+            elif len(wanted):
+                yield pa.Table.from_batches([batch]).take(pa.array(wanted))
 
 
 def with_columns_of(table: pa.Table, schema: pa.Schema) -> pa.Table:
