@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.csv
 
 from internvid.curate.tables.faults import FaultyLine
+from internvid.curate.tables.text.line_blocks import Block, Progress, read_blocks, shown
 from internvid.curate.tables.text.plan import BAD, Plan, cell_value, column_array
-from internvid.curate.tables.text.records import Records, lines_of
-from internvid.curate.tables.text.streams import Block, Progress, read_blocks, shown
+from internvid.curate.tables.text.splitting import Records, lines_of
 
 _QUOTE = 34
 _MOST_RECORD_BYTES = 1 << 20

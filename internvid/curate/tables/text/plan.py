@@ -18,7 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from internvid.curate.tables.layouts import Columns, Layout, plain_name
+from internvid.curate.tables.known_layouts import Columns, Layout, plain_name
 
 _INT64 = range(-(2**63), 2**63)
 _WHOLE = re.compile(r"^-?(0|[1-9][0-9]{0,17})$")
