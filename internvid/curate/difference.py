@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypedDict
 from internvid.core.errors import MisuseError
 from internvid.curate.select_out import write_relation
 from internvid.curate.selectors.names import quoted_name
-from internvid.curate.tables.keys import mixed_key_sql, name_key_sql
+from internvid.curate.tables.keys import mixed_key_query, name_key_sql
 from internvid.curate.tables.opening import open_rows
 from internvid.dataset.duckdb_connection import open_locked
 from internvid.dataset.store import Dataset
@@ -119,7 +119,8 @@ def _not_in(dataset: Dataset, subset: str) -> str:
     if not path.exists():
         return "null"
     text = str(path).replace("'", "''")
-    return f"(select any_value(r.reason) from read_parquet('{text}') r where r.clip_id = input.clip_id)"
+    found = f"select any_value(r.reason) from read_parquet('{text}') r"
+    return f"({found} where r.clip_id = input.clip_id)"
 
 
 def _marked(
@@ -135,15 +136,15 @@ def _marked(
         if column not in own
     ]
     listed = ", ".join(quoted_name(column) for column in (*own, *standard))
-    started = mixed_key_sql("diff_source", "diff_start")
-    marked = rows.query(
-        "input",
-        f"select * exclude (diff_source, diff_start, diff_end, diff_started), "
-        f"{mixed_key_sql('diff_started', 'diff_end')} as diff_place from (select *, {started} as "
-        f"diff_started from (select {listed}, {name} as diff_name, {taken} as diff_taken, {reason} "
-        f"as diff_reason, {name_key_sql('source_id')} as diff_source, "
-        "round(start_seconds, 3) as diff_start, round(end_seconds, 3) as diff_end from input))",
+    keyed = (
+        f"select {listed}, {name} as diff_name, {taken} as diff_taken, {reason} as diff_reason, "
+        f"{name_key_sql('source_id')} as diff_source, round(start_seconds, 3) as diff_start, "
+        "round(end_seconds, 3) as diff_end from input"
     )
+    keyed = mixed_key_query(keyed, "diff_source", "diff_start", "diff_started")
+    keyed = mixed_key_query(keyed, "diff_started", "diff_end", "diff_place")
+    helpers = "diff_source, diff_start, diff_end, diff_started"
+    marked = rows.query("input", f"select * exclude ({helpers}) from ({keyed})")
     assert marked is not None
     return marked
 

@@ -33,18 +33,16 @@ def draw(seed: int, keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return mix(keys ^ np.uint64(_salt(seed)))
 
 
-def draw_sql(seed: int, key: str) -> str:
-    """`draw` as a DuckDB expression.
+def drawn_query(query: str, seed: int, key: str, name: str) -> str:
+    """A DuckDB query with `draw` as one more column.
 
     Args:
+        query: a SELECT.
         seed: any whole number.
-        key: an expression of type UBIGINT. The result names it eight times, which DuckDB computes
-            once; a column's name keeps the statement short.
-
-    Returns:
-        An expression of type UBIGINT; null where the key is.
+        key: an expression of type UBIGINT over its columns.
+        name: of the new column, UBIGINT; null where the key is.
     """
-    return mix_sql(f"xor({key}, {_salt(seed)}::ubigint)")
+    return mixed_query(query, f"xor({key}, {_salt(seed)}::ubigint)", name)
 
 
 def mix(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -63,18 +61,27 @@ def mix(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return mixed ^ (mixed >> np.uint64(_LAST_SHIFT))
 
 
-def mix_sql(number: str) -> str:
-    """`mix` as a DuckDB expression over one of type UBIGINT, which it names eight times."""
-    mixed = number
-    for shift, factor in _ROUNDS:
-        # A product of UBIGINT is refused where it overflows: it is taken with 128 bits, and cut.
-        product = f"{_folded(mixed, shift)}::uhugeint * {factor}::uhugeint"
-        mixed = f"(({product}) & {_ONES}::uhugeint)::ubigint"
-    return _folded(mixed, _LAST_SHIFT)
+def mixed_query(query: str, number: str, name: str) -> str:
+    """A DuckDB query with `mix` as one more column.
 
+    Each step is a SELECT of its own: as one expression it would name the number eight times, and
+    expressions over such expressions take DuckDB longer to plan than to run.
 
-def _folded(number: str, shift: int) -> str:
-    return f"xor({number}, ({number}) >> {shift})"
+    Args:
+        query: a SELECT.
+        number: an expression of type UBIGINT over its columns.
+        name: of the new column, UBIGINT; null where the number is.
+    """
+    steps = [f"{name}_{step}" for step in range(len(_ROUNDS) + 1)]
+    query = f"select *, {number} as {steps[0]} from ({query})"
+    for at, (shift, factor) in enumerate(_ROUNDS):
+        folded = f"xor({steps[at]}, {steps[at]} >> {shift})::uhugeint"
+        # A product of two UBIGINT that overflows is refused: it is taken with 128 bits, and cut.
+        product = f"(({folded} * {factor}::uhugeint) & {_ONES}::uhugeint)::ubigint"
+        query = f"select * exclude ({steps[at]}), {product} as {steps[at + 1]} from ({query})"
+    last = steps[-1]
+    folded = f"xor({last}, {last} >> {_LAST_SHIFT})"
+    return f"select * exclude ({last}), {folded} as {name} from ({query})"
 
 
 def _salt(seed: int) -> int:

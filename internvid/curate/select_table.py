@@ -127,7 +127,7 @@ def _written(rows: Rows, verdict: Verdict, taken: str, files: list[Path]) -> Sub
     ).fetchall()[0]
     write_rows(rows, places, files[0])
     if len(files) > 1:
-        write_rows(rows, verdict.rejected(), files[1])
+        write_rows(rows, verdict.rejected(), files[1], label="rejection")
     hours = round(float(length) / 3.6e9, 6)
     return SubsetSummary(None, chosen, total, hours, dict(sorted(reasons.items())), files[0])
 

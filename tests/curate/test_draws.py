@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from internvid.curate.draws import draw, draw_sql, mix, mix_sql
+from internvid.curate.draws import draw, drawn_query, mix, mixed_query
 
 UINT64 = st.integers(0, 2**64 - 1)
 
@@ -21,9 +21,9 @@ def connection():
 @given(keys=st.lists(UINT64, min_size=1, max_size=8), seed=st.integers(-(2**70), 2**70))
 def test_sql_and_numpy_draw_the_same(connection, keys, seed):
     values = ", ".join(f"({index}, {key}::ubigint)" for index, key in enumerate(keys))
-    query = (
-        f"select {draw_sql(seed, 'k')}, {mix_sql('k')} from (values {values}) t(i, k) order by i"
-    )
+    given = f"select * from (values {values}) t(i, k)"
+    both = mixed_query(drawn_query(given, seed, "k", "drawn"), "k", "mixed")
+    query = f"select drawn, mixed from ({both}) order by i"
     drawn, mixed = zip(*connection.execute(query).fetchall(), strict=True)
     array = np.array(keys, np.uint64)
     assert list(drawn) == draw(seed, array).tolist()
@@ -42,8 +42,8 @@ def test_the_function_is_fixed_for_good():
 
 
 def test_a_null_key_has_no_draw(connection):
-    row = connection.execute(f"select {draw_sql(1, 'null::ubigint')}").fetchone()
-    assert row == (None,)
+    query = drawn_query("select null::ubigint as k", 1, "k", "drawn")
+    assert connection.execute(query).fetchone() == (None, None)
 
 
 def test_keys_are_not_changed_and_keep_their_draw_in_any_company():

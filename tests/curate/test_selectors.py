@@ -24,10 +24,11 @@ from internvid.curate.selectors import (
     Quota,
     Random,
     Where,
+    drawing,
 )
 from internvid.curate.selectors import expected as expected_sums
 from internvid.curate.tables.opening import open_rows
-from tests.curate.tables_of_clips import name_of, rows_of, write_table
+from tests.curate.tables_of_clips import name_of, rows_of, stamp, write_table
 
 SKEWED = [1] * 40 + [5] * 20 + [60] * 5 + [400]
 
@@ -53,16 +54,20 @@ def test_inclusion_probabilities_are_those_of_the_reference_draw(
     for _ in range(40_000):
         reference[generator.choice(len(rows), count, replace=False, p=weights / weights.sum())] += 1
     reference *= rounds / 40_000
-    found: Counter[tuple[str, str, str]] = Counter()
-    with open_rows(write_table(rows, tmp_path / "t.parquet")) as table:
-        kind = Diverse if by_source else Random
-        for seed in range(rounds):
-            judged = kind(count=count, seed=seed).select(table.relation)
-            kept = judged.filter("rejection is null")
-            names = kept.project("YoutubeID, Start_timestamp, End_timestamp").fetchall()
-            assert len(names) == count
-            found.update(names)
-    seen = np.array([found[name_of(row)] for row in rows], float)
+    # Each copy of the small world is a draw of its own: the rows with its lowest keys.
+    with open_rows(write_table(rows_of(sources * rounds), tmp_path / "t.parquet")) as table:
+        counts = drawing._count_sources(table.relation, measured=False)
+        keyed = drawing._keyed(table.relation, counts, 7, by_source=by_source, measured=False)
+        world = f"YoutubeID::int // {len(sources)}"
+        place = "row_number() over (partition by YoutubeID order by Start_timestamp)"
+        drawn = keyed.project(
+            f"YoutubeID::int % {len(sources)} as source, {place} as clip, "
+            f"row_number() over (partition by {world} order by draw_key) <= {count} as is_drawn"
+        )
+        found = drawn.aggregate(
+            "source, clip, count(*) filter (where is_drawn)", "source, clip"
+        ).order("source, clip")
+        seen = np.array([row[2] for row in found.fetchall()], float)
     variance = reference * (1 - reference / rounds)
     statistic = float((((seen - reference) ** 2) / np.maximum(variance, 1e-9)).sum())
     # Chi-square of 16 values, one in ten thousand beyond: 43; the sum is fixed, which lowers it.
@@ -203,7 +208,8 @@ def test_clusters_of_vectors_are_balanced(tmp_path: Path) -> None:
 def test_scores_that_are_no_numbers_are_no_scores(tmp_path: Path) -> None:
     rows = rows_of([50])
     for at, value in enumerate((math.nan, math.inf, -math.inf, None)):
-        rows[at]["UMT_Score"] = rows[at]["Aesthetic_Score"] = value
+        rows[at] = {**rows[at], "UMT_Score": value, "Aesthetic_Score": value}
+        rows[at]["End_timestamp"] = stamp(at * 200 + 10)
     table = write_table(rows, tmp_path / "t.parquet")
     assert select_table(table, Filtered(), tmp_path / "a.parquet").reasons["no_score"] == 4
     assert select_table(table, Aesthetic(), tmp_path / "b.parquet").reasons["no_score"] == 4
@@ -220,14 +226,23 @@ def test_a_score_has_to_be_named_where_it_is_not_known(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "selector", [Random(count=30), Diverse(count=30), Filtered(), Aesthetic(count=20), Cap(2)]
+    "selector",
+    [
+        Random(count=30),
+        Random(),
+        Random(count=10**9),
+        Diverse(count=30),
+        Filtered(),
+        Aesthetic(count=20),
+        Cap(2),
+    ],
 )
 def test_faulty_rows_are_counted_and_change_nothing_else(
     selector: Selector, tmp_path: Path
 ) -> None:
     rows = rows_of(SKEWED)
     clean = write_table(rows, tmp_path / "clean.parquet")
-    source = {**rows[-1]}
+    source = {**rows[0], "Aesthetic_Score": 9.0}
     faulty = [
         {**source, "YoutubeID": ""},
         {**source, "Start_timestamp": "00:99:00.000"},

@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from internvid.curate.draws import draw_sql
+from internvid.curate.draws import drawn_query
 from internvid.curate.selectors.drawing import draw_clips
 from internvid.curate.selectors.expected import Amount
 from internvid.curate.selectors.names import AESTHETIC, score_of
 from internvid.curate.selectors.ranking import number, rank
-from internvid.curate.selectors.scratch import run_one
-from internvid.curate.selectors.verdict import Verdict, judged_by, then
+from internvid.curate.selectors.scratch import over, run_one
+from internvid.curate.selectors.verdict import Verdict, judged, judged_by, then
 
 if TYPE_CHECKING:
     import duckdb
+
+_DRAW = "internvid_draw"
 
 
 @dataclass(frozen=True)
@@ -86,12 +88,22 @@ class Aesthetic:
         )
         if best.number <= count:
             return good
-        draw = draw_sql(self.seed, "row_key")
-        drawn = count - (best.number - best.ties)
+        ties = best.ties - (best.number - count)
+        return then(good, lambda rows: self._some_of(rows, f"{text} = {least}", ties))
+
+    def _some_of(self, table: duckdb.DuckDBPyRelation, tied: str, count: int) -> Verdict:
+        """Draw some of the rows for which a condition is true; all others are chosen."""
+        drawn = drawn_query("select * from input", self.seed, "row_key", _DRAW)
         (last,) = run_one(
-            good.chosen,
-            f"select max(draw) from (select {draw} as draw from input where {text} = {least} "
-            f"order by draw limit {drawn})",
+            table,
+            f"select max({_DRAW}) from (select {_DRAW} from ({drawn}) where {tied} "
+            f"order by {_DRAW} limit {count})",
         )
-        limit = {"not_drawn": f"{text} = {least} and {draw} > {last}::ubigint"}
-        return then(good, lambda rows: judged_by(rows, limit))
+        is_over = f"{tied} and {_DRAW} > {last}::ubigint"
+        return judged(
+            over(
+                table,
+                f"select * exclude ({_DRAW}), if({is_over}, 'not_drawn', null) as rejection "
+                f"from ({drawn})",
+            )
+        )

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from internvid.core.errors import ConfigInvalidError
-from internvid.curate.draws import draw_sql
+from internvid.curate.draws import drawn_query
 from internvid.curate.selectors.names import quoted_name
 from internvid.curate.selectors.scratch import new_table, over, run
 
@@ -40,9 +40,10 @@ def with_clusters(
         ConfigInvalidError: there is no such column of vectors, or fewer vectors than clusters.
     """
     vectors = _vectors(table, column)
+    known = "select * from input where vector is not null"
     sampled = over(
         vectors,
-        f"select vector from input where vector is not null order by {draw_sql(seed, 'row_key')} "
+        f"select vector from ({drawn_query(known, seed, 'row_key', 'drawn')}) order by drawn "
         f"limit {clusters * _POINTS}",
     ).to_arrow_table()
     if clusters < 1 or sampled.num_rows < clusters:

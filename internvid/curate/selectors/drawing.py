@@ -13,7 +13,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from internvid.curate.draws import draw_sql
+from internvid.curate.draws import drawn_query
 from internvid.curate.selectors.expected import Amount, World
 from internvid.curate.selectors.scratch import new_table, over, run
 from internvid.curate.selectors.verdict import (
@@ -24,7 +24,7 @@ from internvid.curate.selectors.verdict import (
     then,
     without_faults,
 )
-from internvid.curate.tables.keys import mixed_key_sql, name_key_sql
+from internvid.curate.tables.keys import mixed_key_query, name_key_sql
 
 if TYPE_CHECKING:
     import duckdb
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 # How many standard deviations around the expected threshold are looked at.
 _SIGMAS = 10.0
 _UNIFORM = 1.1102230246251565e-16  # 2 ** -53
+_REASON = "not_drawn"
 # So many drawn rows are noted: their places take some 40 bytes each.
 _MOST_NOTED = 20_000_000
 # Whole microseconds: sums of them are exact in any order.
@@ -44,31 +45,34 @@ def draw_clips(
     *,
     seed: int,
     by_source: bool,
-    reason: str = "not_drawn",
 ) -> Verdict:
-    """Draw rows of a table; those that are not drawn are rejected for `reason`.
+    """Draw rows of a table; those that are not drawn are rejected as `not_drawn`.
 
     Args:
         table: with `row_key`, `source_id` and `duration_seconds`.
         amount: how much of it.
         seed: another one draws other rows.
         by_source: draw with probabilities 1 / rows of the source, else uniformly.
-        reason: the word of those that are not drawn.
     """
+    return _draw(table, amount, seed=seed, by_source=by_source, is_sound=False)
+
+
+def _draw(
+    table: duckdb.DuckDBPyRelation, amount: Amount, *, seed: int, by_source: bool, is_sound: bool
+) -> Verdict:
     measured = amount.hours is not None
     sources = _count_sources(table, measured=measured)
     world = World.of(table, sources, by_source=by_source)
+    may_be_faulty = FAULT in table.columns and not is_sound
     if world.holds(amount):
-        return judged_by(table, {}, {None: world.rows})
+        return judged_by(table, {}, None if may_be_faulty else {None: world.rows})
     keyed = _keyed(table, sources, seed, by_source=by_source, measured=measured)
     edge, noted = _find_edge(keyed, world, amount)
-    if FAULT in table.columns and (noted is None or _any_fault(noted)):
+    if may_be_faulty and (noted is None or _any_fault(noted)):
         # Faulty rows were counted among those of their sources: begin anew without them.
         return then(
             judged_by(table, {}),
-            lambda rows: draw_clips(
-                rows.project(f"* exclude ({FAULT})"), amount, seed=seed, by_source=by_source
-            ),
+            lambda rows: _draw(rows, amount, seed=seed, by_source=by_source, is_sound=True),
         )
     keyed = without_faults(keyed)
     chosen = f"draw_key < {edge.key} or (draw_key = {edge.key} and row_key <= {edge.row_key})"
@@ -77,10 +81,10 @@ def draw_clips(
         judged(
             over(
                 keyed,
-                f"select * {without}, if({chosen}, null, '{reason}') as rejection from input",
+                f"select * {without}, if({chosen}, null, '{_REASON}') as rejection from input",
             ),
             over(keyed, f"select * {without} from input where {chosen}"),
-            {None: edge.rows, reason: world.rows - edge.rows},
+            {None: edge.rows, _REASON: world.rows - edge.rows},
         ),
         noted=None if noted is None else noted.filter(chosen),
     )
@@ -105,27 +109,28 @@ def _keyed(
     """The table with `draw_key`, and `length` in microseconds where it is measured."""
     length = _LENGTH if measured else "0"
     weight = "rows_of_source" if by_source else "1"
-    uniform = f"(({draw_sql(seed, 'draw_row')} >> 11)::double + 0.5) * {_UNIFORM!r}::double"
     # The hash of a source's id is taken once a source, and not once a row.
-    join = (
+    rows = (
         f"select input.*, {weight} as draw_weight, source_key from input join {sources} of_source "
         "on input.source_id is not distinct from of_source.source_id"
     )
     if "clip_id" in table.columns:
-        joined = join if by_source else "select *, 1 as draw_weight, 0 as source_key from input"
-        rows = f"select *, row_key as draw_row from ({joined})"
+        if not by_source:
+            rows = "select *, 1 as draw_weight, 0 as source_key from input"
+        rows = f"select *, 0 as draw_start, row_key as draw_row from ({rows})"
     else:
-        started = (
-            f"select *, {mixed_key_sql('source_key', 'start_seconds')} as draw_start from ({join})"
-        )
-        ended = (
-            f"select *, {mixed_key_sql('draw_start', 'end_seconds')} as draw_row from ({started})"
-        )
-        rows = f"select * exclude (draw_start) from ({ended})"
+        rows = mixed_key_query(rows, "source_key", "start_seconds", "draw_start")
+        rows = mixed_key_query(rows, "draw_start", "end_seconds", "draw_row")
+    rows = drawn_query(rows, seed, "draw_row", "drawn")
+    # A volatile expression keeps conditions on the key from being pushed below what it is made of,
+    # which would then be computed for them and again for the result.
+    uniform = f"((drawn >> 11)::double + 0.5) * {_UNIFORM!r}::double"
+    key = f"if(random() < 2, -ln({uniform}) * draw_weight, null)"
+    helpers = "draw_row, draw_start, draw_weight, drawn, source_key"
     return over(
         table,
-        f"select * exclude (draw_row, draw_weight, source_key) replace (draw_row as row_key), "
-        f"-ln({uniform}) * draw_weight as draw_key, {length} as length from ({rows})",
+        f"select * exclude ({helpers}) replace (draw_row as row_key), "
+        f"{key} as draw_key, {length} as length from ({rows})",
     )
 
 
@@ -160,12 +165,7 @@ def _note(
         return None
     noted = new_table("noted")
     fault = FAULT if FAULT in keyed.columns else "null::varchar"
-    # A volatile expression keeps the condition from being pushed below the columns that it and the
-    # result are made of, which would then be computed twice.
-    columns = (
-        "row_place, row_key, duration_seconds, length, if(random() < 2, draw_key, null) as "
-        f"draw_key, if(random() < 2, {fault}, null) as {FAULT}"
-    )
+    columns = f"row_place, row_key, duration_seconds, length, draw_key, {fault} as {FAULT}"
     run(
         keyed,
         f"create temp table {noted} as select * from (select {columns} from input) "

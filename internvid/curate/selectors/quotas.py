@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from internvid.core.errors import ConfigInvalidError
-from internvid.curate.draws import draw_sql
+from internvid.curate.draws import drawn_query
 from internvid.curate.selectors.clusters import with_clusters
 from internvid.curate.selectors.names import quoted_name
 from internvid.curate.selectors.scratch import new_table, over, run
@@ -14,6 +14,8 @@ from internvid.curate.selectors.verdict import Verdict, judged, of_sound
 
 if TYPE_CHECKING:
     import duckdb
+
+_DRAW = "internvid_draw"
 
 
 @dataclass(frozen=True)
@@ -91,16 +93,17 @@ def at_most(
     if count < 1:
         raise ConfigInvalidError(f"count must be at least 1, got {count}")
     value, limits = quoted_name(column), new_table("limits")
-    draw = draw_sql(seed, "row_key")
+    drawn = drawn_query("select * from input", seed, "row_key", _DRAW)
     run(
         table,
-        f"create temp table {limits} as select {value} as value, list_last(min({draw}, {count})) "
-        "as last_draw from input group by 1",
+        f"create temp table {limits} as select {value} as value, "
+        f"list_last(min({_DRAW}, {count})) as last_draw from ({drawn}) group by 1",
     )
     return judged(
         over(
             table,
-            f"select input.*, if({draw} <= last_draw, null, '{reason}') as rejection from input "
-            f"join {limits} limit_of on input.{value} is not distinct from limit_of.value",
+            f"select drawn.* exclude ({_DRAW}), if({_DRAW} <= last_draw, null, '{reason}') as "
+            f"rejection from ({drawn}) drawn join {limits} limit_of "
+            f"on drawn.{value} is not distinct from limit_of.value",
         )
     )

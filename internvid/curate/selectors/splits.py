@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from internvid.core.errors import ConfigInvalidError
-from internvid.curate.draws import draw_sql
+from internvid.curate.draws import drawn_query
 from internvid.curate.selectors.names import quoted_name
 from internvid.curate.selectors.scratch import new_table, over, run, run_one
 from internvid.curate.selectors.verdict import Verdict, judged, of_sound
+from internvid.curate.tables.keys import name_key_sql
 
 if TYPE_CHECKING:
     import duckdb
@@ -83,12 +84,13 @@ class Split:
 def part_of_sources(table: duckdb.DuckDBPyRelation, split: Split) -> str:
     """Make a table (source_id, part) of every source; its name."""
     numbers = new_table("numbers")
+    sources = (
+        f"select *, {name_key_sql('source_id')} as source_key from "
+        "(select source_id, count(*) as clips from input group by source_id)"
+    )
     run(
         table,
-        f"create temp table {numbers} as select source_id, clips, "
-        f"{draw_sql(split.seed, 'source_key')} as place from (select source_id, clips, "
-        "md5_number_lower(coalesce(source_id, '')) as source_key from "
-        "(select source_id, count(*) as clips from input group by source_id))",
+        f"create temp table {numbers} as {drawn_query(sources, split.seed, 'source_key', 'place')}",
     )
     if split.groups in table.columns:
         _join_groups(table, split.groups, numbers)

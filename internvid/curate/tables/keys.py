@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from internvid.curate.draws import mix, mix_sql
+from internvid.curate.draws import mix, mixed_query
 
 # Times are compared as whole microseconds; no time is this number, which no time reaches.
 _NO_TIME = 0xFFFFFFFFFFFFFFFF
@@ -56,16 +56,18 @@ def name_key_sql(name: str) -> str:
     return f"(md5_number(coalesce({name}, '')) & {_LOW_BITS}::uhugeint)::ubigint"
 
 
-def mixed_key_sql(key: str, seconds: str) -> str:
-    """One step of `row_keys` as a DuckDB expression: a key and a time become a key.
+def mixed_key_query(query: str, key: str, seconds: str, name: str) -> str:
+    """A DuckDB query with one step of `row_keys` as one more column: a key and a time become a key.
 
     Args:
-        key: a column's name, UBIGINT.
-        seconds: a column's name, DOUBLE or null.
+        query: a SELECT.
+        key: one of its columns, UBIGINT.
+        seconds: one of its columns, DOUBLE or null.
+        name: of the new column, UBIGINT.
     """
     holds = f"{seconds} >= 0 and {seconds} < {_MOST_SECONDS}"
     whole = f"case when {holds} then floor({seconds} * 1e6 + 0.5)::ubigint else {_NO_TIME} end"
-    return mix_sql(f"xor({key}, ({whole})::ubigint)")
+    return mixed_query(query, f"xor({key}, ({whole})::ubigint)", name)
 
 
 def _microseconds(seconds: ArrayLike) -> NDArray[np.uint64]:

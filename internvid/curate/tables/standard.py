@@ -23,7 +23,7 @@ from internvid.curate.tables.expressions import (
     seconds_sql,
     text_sql,
 )
-from internvid.curate.tables.keys import mixed_key_sql, name_key_sql
+from internvid.curate.tables.keys import mixed_key_query, name_key_sql
 from internvid.curate.tables.known_layouts import Columns, Layout
 from internvid.dataset.duckdb_connection import quoted
 
@@ -101,17 +101,20 @@ def standard_sql(scan: Scan) -> str:
     taken = {name.lower() for name in scan.kinds}
     standard = [f"{sql} as {name}" for name, sql in added.items() if name not in taken]
     key = parts["name_key"] or "internvid_key"
-    step = mixed_key_sql
+    rows = (
+        f"select *, {name_key_sql('internvid_source_id')} as internvid_named from (select *, "
+        f"file_index, file_row_number, {parts['source']} as internvid_source_id, {parts['start']} "
+        f"as internvid_start_seconds, {parts['end']} as internvid_end_seconds from "
+        f"{scan_sql(scan.files, is_uniform=scan.is_uniform)})"
+    )
+    if not parts["name_key"]:
+        started = "internvid_started"
+        rows = mixed_key_query(rows, "internvid_named", "internvid_start_seconds", started)
+        rows = mixed_key_query(rows, started, "internvid_end_seconds", "internvid_key")
     return (
         f"select {', '.join([*own, *standard])}, {key} as row_key, {parts['fault']} as row_fault, "
         f"{_line(scan)} as row_line, (file_index::bigint << {PLACE_BITS}) | file_row_number::bigint"
-        f" as row_place, {parts['caption']} as row_caption from (select *, "
-        f"{step('internvid_started', 'internvid_end_seconds')} as internvid_key from (select *, "
-        f"{step('internvid_named', 'internvid_start_seconds')} as internvid_started from (select *,"
-        f" {name_key_sql('internvid_source_id')} as internvid_named from (select *, file_index, "
-        f"file_row_number, {parts['source']} as internvid_source_id, {parts['start']} as "
-        f"internvid_start_seconds, {parts['end']} as internvid_end_seconds from "
-        f"{scan_sql(scan.files, is_uniform=scan.is_uniform)}))))"
+        f" as row_place, {parts['caption']} as row_caption from ({rows})"
     )
 
 

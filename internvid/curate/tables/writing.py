@@ -7,6 +7,7 @@ types, nested values and metadata of Parquet stay as they are, and lines of text
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -36,7 +37,12 @@ _GROUP_BYTES = 64 << 20
 
 
 def write_rows(
-    rows: Rows, relation: duckdb.DuckDBPyRelation, out: Path, *, overwrite: bool = False
+    rows: Rows,
+    relation: duckdb.DuckDBPyRelation,
+    out: Path,
+    *,
+    label: str | None = None,
+    overwrite: bool = False,
 ) -> int:
     """Write the own columns of the rows of a relation, in the order of the input.
 
@@ -50,6 +56,7 @@ def write_rows(
         relation: made of `rows.relation`, with its column `row_place`; other columns, and values
             that were changed, are not looked at.
         out: a path that ends with .parquet (zstd), .csv or .jsonl.
+        label: a column of texts of the relation that is written too, behind the table's own.
         overwrite: replace a file that is there.
 
     Returns:
@@ -66,20 +73,45 @@ def write_rows(
             f"rows without row_place cannot be written; columns are: {', '.join(relation.columns)}",
             hint="keep the column row_place in the relation",
         )
-    with closing(_places(relation)) as places:
-        return _write(rows, places, out)
+    labels: deque[pa.ChunkedArray] = deque()
+    with closing(_places(relation, label, labels)) as places:
+        return _write(rows.origin, places, out, label, labels)
 
 
-def _write(rows: Rows, places: Iterator[NDArray[np.int64]], out: Path) -> int:
-    suffix = out.suffix.lower()
+def _write(
+    origin: Origin,
+    places: Iterator[NDArray[np.int64]],
+    out: Path,
+    label: str | None,
+    labels: deque[pa.ChunkedArray],
+) -> int:
+    suffix, form = out.suffix.lower(), origin.input.form
+    is_copied = origin.is_verbatim and suffix[1:] == ("jsonl" if form == "json" else form)
+    if is_copied and label is None:
+        with committed(out) as temporary, temporary.open("wb") as file:
+            return copy_lines(origin, places, file)
+    schema, tables = origin.schema, taken(origin, places)
+    if label is not None:
+        schema = schema.append(pa.field(label, pa.string()))
+        tables = _labelled(tables, schema, labels)
     if suffix == ".parquet":
-        return _write_parquet(rows.origin, places, out)
+        return _write_parquet(schema, tables, out)
     with committed(out) as temporary, temporary.open("wb") as file:
-        form = rows.origin.input.form
-        if rows.origin.is_verbatim and suffix[1:] == ("jsonl" if form == "json" else form):
-            return copy_lines(rows.origin, places, file)
         write = _write_csv if suffix == ".csv" else _write_jsonl
-        return write(rows.origin, places, file)
+        return write(schema, tables, file)
+
+
+def _labelled(
+    tables: Iterator[pa.Table], schema: pa.Schema, labels: deque[pa.ChunkedArray]
+) -> Iterator[pa.Table]:
+    """Tables with their labels, which lie in the same order in other portions."""
+    held = pa.chunked_array([], pa.string())
+    for table in tables:
+        while len(held) < table.num_rows:
+            held = pa.chunked_array([*held.chunks, *labels.popleft().chunks], pa.string())
+        own = held.slice(0, table.num_rows)
+        held = held.slice(table.num_rows)
+        yield pa.Table.from_arrays([*table.columns, own], schema=schema)
 
 
 def refuse_output(out: Path, *, overwrite: bool = False) -> None:
@@ -101,16 +133,22 @@ def refuse_output(out: Path, *, overwrite: bool = False) -> None:
         raise OutputExistsError(f"{out} exists", hint="choose another path, or remove it first")
 
 
-def _places(relation: duckdb.DuckDBPyRelation) -> Generator[NDArray[np.int64], None, None]:
-    """Places in order, some at a time."""
+def _places(
+    relation: duckdb.DuckDBPyRelation, label: str | None, labels: deque[pa.ChunkedArray]
+) -> Generator[NDArray[np.int64], None, None]:
+    """Places in order, some at a time; their labels are laid into `labels` meanwhile."""
     import duckdb
 
-    ordered = relation.project(quoted_name("row_place")).order(quoted_name("row_place"))
+    names = ["row_place"] if label is None else ["row_place", label]
+    columns = ", ".join(map(quoted_name, names))
+    ordered = relation.project(columns).order(quoted_name("row_place"))
     try:
         # A reader that is not closed would keep the connection from its next query.
         with ordered.to_arrow_reader(_PLACES_AT_ONCE) as reader:
             for batch in reader:
                 if batch.num_rows:
+                    if label is not None:
+                        labels.append(pa.chunked_array([batch.column(1).cast(pa.string())]))
                     yield batch.column(0).to_numpy(zero_copy_only=False).astype(np.int64)
     except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
         raise StorageError(
@@ -129,12 +167,11 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def _write_parquet(origin: Origin, places: Iterator[NDArray[np.int64]], out: Path) -> int:
-    schema = origin.schema
+def _write_parquet(schema: pa.Schema, tables: Iterator[pa.Table], out: Path) -> int:
     written = 0
     with part_writer(out, schema) as writer:
         held: list[pa.Table] = []
-        for table in taken(origin, places):
+        for table in tables:
             held.append(table)
             while sum(each.num_rows for each in held) >= _GROUP_ROWS:
                 whole = pa.concat_tables(held)
@@ -155,14 +192,14 @@ def _write_group(writer: Any, held: list[pa.Table]) -> int:
     return rows
 
 
-def _write_csv(origin: Origin, places: Iterator[NDArray[np.int64]], file: BinaryIO) -> int:
+def _write_csv(schema: pa.Schema, tables: Iterator[pa.Table], file: BinaryIO) -> int:
     columns = [
         pa.field(field.name, pa.string() if _is_nested(field.type) else field.type)
-        for field in origin.schema
+        for field in schema
     ]
     written = 0
     with pyarrow.csv.CSVWriter(file, pa.schema(columns)) as writer:
-        for table in taken(origin, places):
+        for table in tables:
             writer.write_table(_flat(table, pa.schema(columns)))
             written += table.num_rows
     return written
@@ -191,13 +228,11 @@ def _is_nested(kind: pa.DataType) -> bool:
     )
 
 
-def _write_jsonl(origin: Origin, places: Iterator[NDArray[np.int64]], file: BinaryIO) -> int:
+def _write_jsonl(schema: pa.Schema, tables: Iterator[pa.Table], file: BinaryIO) -> int:
     written = 0
-    names = [json.dumps(name, ensure_ascii=False) + ": " for name in origin.schema.names]
-    for table in taken(origin, places):
-        columns = [
-            _json_texts(table.column(index), field) for index, field in enumerate(origin.schema)
-        ]
+    names = [json.dumps(name, ensure_ascii=False) + ": " for name in schema.names]
+    for table in tables:
+        columns = [_json_texts(table.column(index), field) for index, field in enumerate(schema)]
         lines = [
             "{" + ", ".join(map("".join, zip(names, values, strict=True))) + "}\n"
             for values in zip(*columns, strict=True)
