@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from internvid.api.datasets import DatasetLike, is_dataset
 from internvid.api.subsets import select
-from internvid.core.errors import MisuseError
+from internvid.core.errors import MisuseError, NothingSelectedError
 from internvid.dataset.store import Dataset, open_dataset
 
 if TYPE_CHECKING:
@@ -45,25 +45,28 @@ def split(
         Part -> what it took. A part without a single clip is not there.
 
     Raises:
+        NothingSelectedError: there is not one clip.
         MisuseError: neither a name nor a file, or names taken by another recipe.
         ConfigInvalidError: shares that leave nothing to train on.
     """
     from internvid.curate.selectors.splits import TEST, TRAIN, VALIDATION, Split
 
     parts: dict[str, SubsetSummary] = {}
+    nothing: NothingSelectedError | None = None
     for part in (TRAIN, VALIDATION, TEST):
         if part != TRAIN and not (val if part == VALIDATION else test):
             continue
         file = None if out is None else Path(out)
         if file is not None:
             file = file.with_name(f"{file.stem}.{part}{file.suffix}")
-        parts[part] = select(
-            dataset,
-            Split(part, val, test, groups, seed),
-            None if name is None else f"{name}-{part}",
-            where=where,
-            out=file,
-        )
+        selector = Split(part, val, test, groups, seed)
+        named = None if name is None else f"{name}-{part}"
+        try:
+            parts[part] = select(dataset, selector, named, where=where, out=file)
+        except NothingSelectedError as error:
+            nothing = error
+    if not parts and nothing is not None:
+        raise nothing
     return parts
 
 

@@ -7,6 +7,7 @@ InternvidError                 anything this package refuses or fails at
 │   ├── ConfigInvalidError     a field got a value it cannot take
 │   ├── OutputExistsError      the output path exists and is not ours
 │   ├── SourceMissingError     an input names nothing that exists
+│   ├── NothingSelectedError   a selection takes not one clip
 │   ├── AnnotationInvalidError a benchmark's annotation file is not of its format
 │   └── ProtocolMismatchError  two numbers were not measured the same way
 ├── DatasetError               a dataset folder cannot be used as requested
@@ -69,6 +70,10 @@ class OutputExistsError(MisuseError):
 
 class SourceMissingError(MisuseError):
     """An input path, glob or table names nothing that exists."""
+
+
+class NothingSelectedError(MisuseError):
+    """A selection takes not one clip; the message has the reasons."""
 
 
 class AnnotationInvalidError(MisuseError):

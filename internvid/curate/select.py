@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from internvid.core.config import identity
 from internvid.core.contracts import Selector
-from internvid.core.errors import ConfigInvalidError, MisuseError
+from internvid.core.errors import ConfigInvalidError, MisuseError, NothingSelectedError
 from internvid.core.system.shell import command
 from internvid.curate.select_out import write_relation
 from internvid.curate.selectors.scratch import drop_scratch, over
@@ -249,8 +249,8 @@ def _facts(verdict: Verdict, recipe: SubsetRecipe) -> SubsetFacts:
     }
 
 
-def _nothing(dataset: Dataset, facts: SubsetFacts) -> MisuseError:
-    return MisuseError(
+def _nothing(dataset: Dataset, facts: SubsetFacts) -> NothingSelectedError:
+    return NothingSelectedError(
         f"nothing fits: 0 of {facts['of']} clips{why_rejected(facts['reasons'])}",
         hint=f"see the values with: {command('describe', dataset.root)}",
     )

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from internvid.core.contracts import Selector
-from internvid.core.errors import MisuseError
+from internvid.core.errors import MisuseError, NothingSelectedError
 from internvid.curate.select import SubsetSummary, explained, output_files, why_rejected
 from internvid.curate.selectors.scratch import new_table, over, run
 from internvid.curate.selectors.verdict import Sums, Verdict, judge, judged, judged_by, then
 from internvid.curate.tables.opening import open_rows
 from internvid.curate.tables.rows import Rows
 from internvid.curate.tables.writing import write_rows
+from internvid.dataset.parts import committed
 
 if TYPE_CHECKING:
     import duckdb
@@ -34,7 +36,9 @@ def select_table(
 
     Rows that cannot be used (no id, malformed times, ...) are rejected first, each for its fault.
     Where the chosen rows name one clip several times, one of them stays (the first in the table)
-    and the selection is made again without the others, which are rejected as `duplicate`.
+    and the selection is made again without the others, which are rejected as `duplicate`. Lines
+    that are no rows at all are counted by their reasons, and kept beside `out` with their numbers,
+    in `.faulty.jsonl`.
 
     Args:
         source: Parquet, csv or jsonl: a file, a folder or a glob.
@@ -117,7 +121,7 @@ def _written(rows: Rows, verdict: Verdict, taken: str, files: list[Path]) -> Sub
     reasons = {reason: number for reason, number in counts.items() if reason is not None and number}
     total = chosen + sum(reasons.values())
     if not chosen:
-        raise MisuseError(
+        raise NothingSelectedError(
             f"nothing fits: 0 of {total} rows{why_rejected(reasons)}",
             hint="the reasons say which condition to widen",
         )
@@ -128,8 +132,19 @@ def _written(rows: Rows, verdict: Verdict, taken: str, files: list[Path]) -> Sub
     write_rows(rows, places, files[0])
     if len(files) > 1:
         write_rows(rows, verdict.rejected(), files[1], label="rejection")
+    if rows.faults.kept:
+        _keep_faulty_lines(rows, files[0])
     hours = round(float(length) / 3.6e9, 6)
     return SubsetSummary(None, chosen, total, hours, dict(sorted(reasons.items())), files[0])
+
+
+def _keep_faulty_lines(rows: Rows, out: Path) -> None:
+    """Lines that are no rows, the first 10,000 of them, as jsonl beside the output."""
+    path = out.with_name(f"{out.stem}.faulty.jsonl")
+    with committed(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        for line in rows.faults.kept:
+            row = {"file": str(line.file), "line": line.line, "reason": line.reason}
+            file.write(json.dumps({**row, "text": line.text}, ensure_ascii=False) + "\n")
 
 
 def _with_lines(counts: Sums, lines: Mapping[str, int]) -> dict[str | None, int]:

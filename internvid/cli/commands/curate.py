@@ -164,7 +164,11 @@ def split(
     if as_json:
         put_json({part: summary_json(summary) for part, summary in parts.items()})
         return
-    for part, summary in parts.items():
+    for part in ("train", "val", "test"):
+        if part not in parts:
+            put(f"{part:<6}{0:>12} clips")
+            continue
+        summary = parts[part]
         named = summary.name or str(summary.out)
         put(f"{part:<6}{summary.clips:>12} clips  {summary.hours:>10.3f} hours  {named}")
 
