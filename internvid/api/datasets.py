@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,21 +78,36 @@ def status(dataset: DatasetLike) -> DatasetStatus:
     return read_status(as_folder(dataset))
 
 
-def describe(dataset: DatasetLike, subset: str | None = None) -> DatasetDescription:
-    """Counts, hours, lengths and the distribution of every column.
+def describe(
+    dataset: DatasetLike,
+    subset: str | None = None,
+    *,
+    column: str | Sequence[str] = (),
+    captions: int | None = 20_000,
+    seed: int = 0,
+    progress: Callable[[str, int], None] | None = None,
+) -> DatasetDescription:
+    """Counts, hours, the distribution of every column, and statistics beside the paper's.
 
     Args:
-        dataset: to look at.
+        dataset: to look at: a dataset, its folder, or a table of clips (a file).
         subset: only its clips.
+        column: `ROLE=COLUMN` for columns that go by names that are not known, as in
+            `owner=studio`, `talking_head=presenter` or `value=shot_type`.
+        captions: how many captions to read for verbs and nouns, drawn at random; all when None.
+        seed: of that sample.
+        progress: is told what is being counted, and how many captions were read.
 
     Returns:
-        `videos`, `clips`, `hours`, `funnel`, `numbers`, `words`, `columns` and `recipe`, as
-        `internvid describe --json` prints them.
+        `videos`, `clips`, `hours`, `funnel`, `numbers`, `words`, `statistics`, `columns` and
+        `recipe`, as `internvid describe --json` prints them; of a table, `funnel`, `columns` and
+        `recipe` are empty.
 
     Raises:
         DatasetFormatError: there is no dataset, or it is damaged.
-        MisuseError: there is no such subset.
+        MisuseError: there is no such subset, role or column.
     """
+    from internvid.curate.statistics import dataset_statistics
     from internvid.curate.statistics import describe as describe_clips
     from internvid.dataset.answers.columns import column_progress
 
@@ -100,6 +115,9 @@ def describe(dataset: DatasetLike, subset: str | None = None) -> DatasetDescript
     cut = opened.record.cut
     return {
         **describe_clips(opened, subset),
+        "statistics": dataset_statistics(
+            opened, subset, assigned=several(column), captions=captions, seed=seed, tell=progress
+        ),
         "columns": column_progress(opened.layout, opened.record, cut) if cut else [],
         "recipe": opened.record.cuts.get(cut or "", {}).get("settings", []),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 from internvid.curate.statistics import paper
 from internvid.curate.statistics.caption_lengths import (
@@ -14,7 +14,8 @@ from internvid.curate.statistics.caption_lengths import (
     Captions,
     caption_lengths,
 )
-from internvid.curate.statistics.dominance import Warned, dominating_values
+from internvid.curate.statistics.clip_numbers import ClipNumbers
+from internvid.curate.statistics.dominance import dominating_values
 from internvid.curate.statistics.groups import (
     SOURCES,
     Rows,
@@ -23,7 +24,7 @@ from internvid.curate.statistics.groups import (
     shares_of_groups,
     value_shares,
 )
-from internvid.curate.statistics.paper_figures import PaperFigure, paper_figures
+from internvid.curate.statistics.paper_figures import paper_figures
 from internvid.curate.statistics.roles import Roles
 from internvid.curate.statistics.spreads import (
     EXACT_ROWS,
@@ -46,39 +47,6 @@ _VIDEOS = '"internvid_described_videos"'
 _JOINED = '"internvid_described_joined"'
 # Longer clips are mistakes of a table: eleven days.
 _MOST_SECONDS = 1e6
-
-
-class ClipNumbers(TypedDict):
-    """A table of clips in numbers; see `clip_statistics`.
-
-    Attributes:
-        clips: rows. sources: different ones; None where no column tells them. hours: of footage.
-        roles: which column was read as what. approximate: which figures are estimates, and how.
-        clip_seconds: lengths of clips. clips_per_source: how many clips sources have.
-        video_seconds: lengths of sources, where a column tells them.
-        shares: by bucket, beside the paper's: clip and video lengths, resolution, scores.
-        captions: lengths of each column of texts. verbs: of each, what is done in it.
-        scores: the spread of each column of scores.
-        values: categories, languages, years, owners, sources and more, the largest first.
-        paper: figure by figure, this table and the paper's InternVid.
-        warnings: where one value dominates.
-    """
-
-    clips: int
-    sources: int | None
-    hours: float
-    roles: dict[str, Any]
-    approximate: list[str]
-    clip_seconds: Spread | None
-    clips_per_source: Spread | None
-    video_seconds: Spread | None
-    shares: list[Shares]
-    captions: list[CaptionLengths]
-    verbs: list[CaptionVerbs]
-    scores: list[Spread]
-    values: list[ValueShares]
-    paper: list[PaperFigure]
-    warnings: list[Warned]
 
 
 @dataclass(frozen=True)
@@ -144,7 +112,7 @@ def _views(
 
 
 class _Counting:
-    """The scans of one table."""
+    """Counts one table, scan by scan."""
 
     def __init__(
         self,
@@ -157,7 +125,7 @@ class _Counting:
         self.connection, self.roles, self.tell, self.seed = connection, roles, tell, seed
         self.of_videos = videos.roles if videos is not None and roles.source else Roles()
         micro = _microseconds(roles)
-        self.clip_rows = Rows(_CLIPS, "1", micro or "null::bigint", micro is not None)
+        self.clip_rows = Rows(_CLIPS, "count(*)", micro or "null::bigint", micro is not None)
         self.shares: list[Shares] = []
         self.approximate: list[str] = []
 
@@ -165,7 +133,7 @@ class _Counting:
         self.tell("counting clips and hours", 0)
         clips, length, micro = self._clip_lengths()
         by_hours = micro > 0
-        self.clip_rows = Rows(_CLIPS, "1", self.clip_rows.microseconds, by_hours)
+        self.clip_rows = Rows(_CLIPS, "count(*)", self.clip_rows.microseconds, by_hours)
         self.is_large = clips > EXACT_ROWS
         per_source, video_length, values = self._by_source()
         scores = self._scores()
@@ -195,7 +163,9 @@ class _Counting:
         thousandths = "micro // 1000"
         for digits in (5, 6, 7):
             coarse = f"micro // {10 ** (digits - 1)} * {10 ** (digits - 4)}"
-            thousandths = f"case when micro < {10 ** (digits + 3)} then {thousandths} else {coarse} end"
+            thousandths = (
+                f"case when micro < {10 ** (digits + 3)} then {thousandths} else {coarse} end"
+            )
         rows = self._rows(
             f"select {thousandths} as bin, count(*), sum(micro)::hugeint, min(micro), max(micro), "
             f"count(given) from (select {micro} as micro, {_given(self.roles)} as given "
@@ -210,11 +180,9 @@ class _Counting:
         count, total = sum(n for _, n in lengths), int(sum(row[2] or 0 for row in rows))
         spread = _spread(_length_name(self.roles), lengths, total / 1e6, clips - given)
         spread["not_finite"] = given - count
-        spread["minimum"] = min((row[3] for row in rows if row[3] is not None), default=None)
-        spread["maximum"] = max((row[4] for row in rows if row[4] is not None), default=None)
-        for end in ("minimum", "maximum"):
-            if spread[end] is not None:  # type: ignore[literal-required]
-                spread[end] /= 1e6  # type: ignore[literal-required]
+        ends = [(row[3], row[4]) for row in rows if row[0] is not None]
+        spread["minimum"] = min(low for low, _ in ends) / 1e6 if ends else None
+        spread["maximum"] = max(high for _, high in ends) / 1e6 if ends else None
         spread["resolution"] = 0.001
         return clips, spread, total
 
@@ -259,16 +227,17 @@ class _Counting:
         of_video = (role, column) not in self.roles.value_columns
         rows = self._joined_rows() if of_video else self.clip_rows
         kind = self._type(rows.view, column)
-        value = quoted_name(column) + ("[1]" if kind.endswith("[]") else "")
+        stored = quoted_name(column) + ("[1]" if kind.endswith("[]") else "")
+        value = "stored::varchar"
         if role == "date":
             # 2017, 20170304, 2017-03-04 and timestamps all begin with their year.
-            year = f"try_cast(left(trim({value}::varchar), 4) as integer)"
+            year = "try_cast(left(trim(stored::varchar), 4) as integer)"
             value = f"case when {year} between 1970 and 2100 then {year}::varchar end"
-        return value_shares(self.connection, rows, (role, column), f"{value}::varchar")
+        return value_shares(self.connection, rows, (role, column), stored, value)
 
     def _joined_rows(self) -> Rows:
         by_hours = self.clip_rows.by_hours
-        return Rows(_JOINED, "internvid_clips", "internvid_microseconds", by_hours)
+        return Rows(_JOINED, "sum(internvid_clips)", "internvid_microseconds", by_hours)
 
     def _type(self, view: str, column: str) -> str:
         return str(self.connection.sql(f"select {quoted_name(column)} from {view}").types[0])
@@ -281,7 +250,7 @@ class _Counting:
                 f"try_cast({quoted_name(name)} as integer)" for name in (roles.width, roles.height)
             )
             sides = self._rows(
-                f"select least({width}, {height})::double as side, sum({rows.clips})::bigint "
+                f"select least({width}, {height})::double as side, {rows.clips}::bigint "
                 f"from {rows.view} where {width} > 0 and {height} > 0 group by side"
             )
             column = f"{roles.width} × {roles.height}"
@@ -315,9 +284,7 @@ class _Counting:
             scores.append(spread)
             self.shares += [shares] if shares is not None else []
             if spread["resolution"]:
-                self.approximate.append(
-                    f"quantiles of {name}: to within {spread['resolution']:g}"
-                )
+                self.approximate.append(f"quantiles of {name}: to within {spread['resolution']:g}")
         return scores
 
     def _captions(
@@ -377,9 +344,7 @@ def _seconds(value: str) -> str:
     return f"case when {number} >= 0 and {number} <= {_MOST_SECONDS!r} then {number} end"
 
 
-def _spread(
-    column: str, counted: list[tuple[float, int]], total: float, missing: int
-) -> Spread:
+def _spread(column: str, counted: list[tuple[float, int]], total: float, missing: int) -> Spread:
     count = sum(rows for _, rows in counted)
     return {
         "column": column, "count": count, "missing": missing, "not_finite": 0,

@@ -52,11 +52,11 @@ class ValueShares(TypedDict):
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows to group: where they are, and SQL for the clips and microseconds that each stands for.
+    """Rows to group: where they are, and how many clips and microseconds they stand for.
 
     Attributes:
         view: quoted name.
-        clips: SQL of a whole number. microseconds: SQL of a whole number or null.
+        clips: SQL that counts the clips of a group. microseconds: SQL of one row's, or null.
         by_hours: whether shares are of hours rather than of clips.
     """
 
@@ -80,7 +80,7 @@ def grouped_sources(
     length = f"max({video_seconds})" if video_seconds else "null::double"
     connection.execute(
         f"create or replace temp table {SOURCES} as select {source}::varchar as value, "
-        f"sum({rows.clips})::bigint as clips, sum({rows.microseconds})::bigint as microseconds, "
+        f"{rows.clips}::bigint as clips, sum({rows.microseconds})::bigint as microseconds, "
         f"{length} as video_seconds from {rows.view} group by 1"
     )
     try:
@@ -90,7 +90,11 @@ def grouped_sources(
 
 
 def value_shares(
-    connection: duckdb.DuckDBPyConnection, rows: Rows, named: tuple[str, str], value: str
+    connection: duckdb.DuckDBPyConnection,
+    rows: Rows,
+    named: tuple[str, str],
+    stored: str,
+    value: str,
 ) -> ValueShares:
     """Clips and hours by value of a column.
 
@@ -98,12 +102,15 @@ def value_shares(
         connection: where `rows` are.
         rows: what to group.
         named: (role, column).
-        value: SQL of the value, a text or null.
+        stored: SQL of what the column holds.
+        value: SQL of the value that counts, a text or null, made of `stored`.
     """
+    # What is stored is grouped first: that is many times as fast as making the value of each row.
     connection.execute(
         f"create or replace temp table {_GROUPS} as select {value} as value, "
-        f"sum({rows.clips})::bigint as clips, sum({rows.microseconds})::bigint as microseconds "
-        f"from {rows.view} group by 1"
+        f"sum(clips)::bigint as clips, sum(microseconds)::bigint as microseconds from ("
+        f"select {stored} as stored, {rows.clips}::bigint as clips, "
+        f"sum({rows.microseconds})::bigint as microseconds from {rows.view} group by 1) group by 1"
     )
     try:
         return shares_of_groups(connection, _GROUPS, named, by_hours=rows.by_hours)

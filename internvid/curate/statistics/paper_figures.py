@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypedDict
-
 from internvid.curate.statistics import paper
+from internvid.curate.statistics.clip_numbers import ClipNumbers, PaperFigure
+from internvid.curate.statistics.groups import ValueShares
+from internvid.curate.statistics.spreads import Spread
 
 
-class PaperFigure(TypedDict):
-    """One figure: of this table (None where it cannot be told), of the paper's InternVid.
-
-    Attributes:
-        note: what to know before comparing the two.
-    """
-
-    figure: str
-    here: float | None
-    paper: float | None
-    note: str
-
-
-def paper_figures(numbers: Mapping[str, Any]) -> list[PaperFigure]:
+def paper_figures(numbers: ClipNumbers) -> list[PaperFigure]:
     """The figures that the paper prints of InternVid, beside those of a table.
 
     Args:
-        numbers: `ClipNumbers`.
+        numbers: all else that is known of the table.
     """
     texts, verbs = numbers["captions"], numbers["verbs"]
     by_role = {values["role"]: values for values in numbers["values"]}
@@ -67,9 +54,9 @@ def _figure(figure: str, here: float | None, printed: float | None, note: str = 
     return {"figure": figure, "here": here, "paper": printed, "note": note}
 
 
-def _mean(spread: Mapping[str, Any] | None) -> float | None:
+def _mean(spread: Spread | None) -> float | None:
     return None if spread is None else spread["mean"]
 
 
-def _different(values: Mapping[str, Any] | None) -> int | None:
+def _different(values: ValueShares | None) -> int | None:
     return None if values is None else values["different"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from internvid.core.errors import MisuseError
 
@@ -17,7 +18,7 @@ _VALUES = ("category", "language", "date", "owner", "talking_head")
 # Names by which columns go, letters and digits only; the first that a table has counts.
 _ONE = {
     "source": ("videoid", "sourceid", "youtubeid", "video", "videopath", "url", "uri"),
-    "key": ("clipid", "rowkey", "id"),
+    "key": ("clipid", "id"),
     "start": ("startseconds", "start", "starttime"),
     "end": ("endseconds", "end", "endtime"),
     "seconds": ("durationseconds", "duration", "clipduration", "seconds"),
@@ -81,6 +82,11 @@ class Roles:
         )
 
 
+def is_number(kind: str) -> bool:
+    """Whether a type of DuckDB's holds numbers."""
+    return _NUMBERS.match(kind) is not None
+
+
 def find_roles(columns: Mapping[str, str], captions: Sequence[str] = ()) -> Roles:
     """The roles that columns have by their names and types.
 
@@ -88,8 +94,8 @@ def find_roles(columns: Mapping[str, str], captions: Sequence[str] = ()) -> Role
         columns: name -> type, as DuckDB writes it.
         captions: columns that are known to hold texts; without any, they are found by name.
     """
-    plain = {re.sub(r"[\W_]", "", name.lower()): name for name in reversed(columns)}
-    found = {
+    plain = {re.sub(r"[\W_]", "", name.lower()): name for name in [*columns][::-1]}
+    found: dict[str, Any] = {
         role: next((plain[name] for name in names if name in plain), None)
         for role, names in _ONE.items()
     }
@@ -145,8 +151,8 @@ def with_columns(roles: Roles, assigned: Sequence[str], columns: Mapping[str, st
         if column and role == "captions" and not _TEXT.match(columns[column]):
             raise MisuseError(f"--column {one!r}: {column} holds {columns[column]}, not texts")
         given.setdefault(role, []).extend([column] if column else [])
-    changes: dict[str, object] = {}
+    changes: dict[str, Any] = {}
     for role, names in given.items():
         is_several = role in several.values()
         changes[role] = tuple(dict.fromkeys(names)) if is_several else next(reversed(names), None)
-    return replace(roles, **changes)  # type: ignore[arg-type]
+    return replace(roles, **changes)

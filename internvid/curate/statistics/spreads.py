@@ -51,7 +51,7 @@ class Spread(TypedDict):
 
 
 class BucketShare(TypedDict):
-    """How much of the whole lies in one bucket, and in the paper's InternVid (shares are 0 to 1)."""
+    """How much lies in one bucket, here and in the paper's InternVid (shares are 0 to 1)."""
 
     bucket: str
     count: int
