@@ -140,12 +140,18 @@ def show_clip(dataset: DatasetLike, clip_id: str) -> dict[str, Any]:
     return {"uri": uri, "metadata": metadata, **row, "picks": picks}
 
 
-def write_report(dataset: DatasetLike, output: str | os.PathLike[str] | None = None) -> Path:
+def write_report(
+    dataset: DatasetLike,
+    output: str | os.PathLike[str] | None = None,
+    *,
+    captions: int | None = 20_000,
+) -> Path:
     """Write one HTML file about a dataset that opens offline; returns where it is.
 
     Args:
         dataset: to report on.
         output: the file; `report.html` in the dataset's folder when None.
+        captions: how many captions to read for verbs and nouns, drawn at random; all when None.
 
     Raises:
         OutputExistsError: the path holds something that is not a report.
@@ -153,7 +159,8 @@ def write_report(dataset: DatasetLike, output: str | os.PathLike[str] | None = N
     from internvid.browse.report import write_report as write_page
 
     opened = as_dataset(dataset)
-    return write_page(opened, Path(output) if output is not None else opened.root / "report.html")
+    path = Path(output) if output is not None else opened.root / "report.html"
+    return write_page(opened, path, captions)
 
 
 def repair(dataset: str | os.PathLike[str], *, moved: Sequence[str] = ()) -> Repair:

@@ -9,7 +9,7 @@ import typer
 
 from internvid.cli.commands.build import column_line
 from internvid.cli.display import PlainLines, live
-from internvid.cli.options import DatasetPath, Json, Settings, Subset, VideoPath
+from internvid.cli.options import Captions, DatasetPath, Json, Settings, Subset, VideoPath
 from internvid.cli.output import put, put_json, say, table
 from internvid.core import registry
 from internvid.core.assignments import spell
@@ -82,10 +82,7 @@ def describe(
             "talking_head=presenter, value=shot_type; may be repeated.",
         ),
     ] = None,
-    captions: Annotated[
-        str,
-        typer.Option(metavar="N|all", help="Number of captions to read for verbs and nouns."),
-    ] = "20000",
+    captions: Captions = "20000",
     seed: Annotated[int, typer.Option(help="Seed of the sample of captions.")] = 0,
     as_json: Json = False,
 ) -> None:
@@ -257,12 +254,13 @@ def report(
         Optional[Path],
         typer.Argument(metavar="OUTPUT", help="The HTML file; default: DATASET/report.html."),
     ] = None,
+    captions: Captions = "20000",
     as_json: Json = False,
 ) -> None:
     """Write a report of a dataset as one HTML file that opens offline."""
     from internvid.api.datasets import write_report
 
-    page = write_report(dataset, output)
+    page = write_report(dataset, output, captions=_caption_count(captions))
     if as_json:
         put_json({"report": page})
     else:
