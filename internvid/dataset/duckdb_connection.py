@@ -38,19 +38,33 @@ def open_connection() -> duckdb.DuckDBPyConnection:
     return _without_bar(duckdb.connect(":memory:", config={"threads": os.cpu_count() or 1}))
 
 
-def open_locked(files: Iterable[Path], folders: Iterable[Path]) -> duckdb.DuckDBPyConnection:
+def open_locked(
+    files: Iterable[Path],
+    folders: Iterable[Path],
+    *,
+    threads: int | None = None,
+    memory_limit: str | None = None,
+    spill: Path | None = None,
+) -> duckdb.DuckDBPyConnection:
     """A DuckDB in memory whose statements can open these files, and no others, for good.
 
     Args:
         files: the tables.
-        folders: all in them can be opened too, also what comes later.
+        folders: all in them can be opened and written too, also what comes later.
+        threads: to run on; null for one a core.
+        memory_limit: what DuckDB may hold, such as `2GB`; null for its own default.
+        spill: a folder for what does not fit; null for DuckDB's own default.
     """
     import duckdb
 
     config: dict[str, str | bool | int | float | list[str]] = {
-        "threads": os.cpu_count() or 1,
+        "threads": threads or os.cpu_count() or 1,
         **_CLOSED,
     }
+    if memory_limit is not None:
+        config["memory_limit"] = memory_limit
+    if spill is not None:
+        config["temp_directory"] = str(spill)
     connection = _without_bar(duckdb.connect(":memory:", config=config))
     # Variables of Python programs are no tables of the dataset.
     connection.execute("set python_enable_replacements = false")
@@ -84,6 +98,33 @@ def refuse_all_but_select(connection: duckdb.DuckDBPyConnection, query: str) -> 
         f"one SELECT is allowed here, this is {what}: {query!r}",
         hint="Dataset.unlocked() gives a connection that runs any statement",
     )
+
+
+def refuse_all_but_expression(condition: str) -> str:
+    """Refuse what is not one expression, such as a condition that ends a statement and adds one.
+
+    Returns:
+        The condition in brackets, whatever comments it ends with.
+
+    Raises:
+        MisuseError: it is several expressions, a statement, or cannot be parsed.
+    """
+    import duckdb
+
+    try:
+        duckdb.SQLExpression(condition)
+        kinds = [each.type for each in duckdb.extract_statements(f"select ({condition}\n)")]
+    except duckdb.Error as error:
+        raise MisuseError(
+            f"{condition!r} is not one SQL expression: {str(error).strip().splitlines()[0]}",
+            hint="write one condition over columns, such as: duration_seconds between 2 and 10",
+        ) from error
+    if kinds != [duckdb.StatementType.SELECT]:
+        raise MisuseError(
+            f"{condition!r} is not one SQL expression",
+            hint="write one condition over columns, such as: duration_seconds between 2 and 10",
+        )
+    return f"({condition}\n)"
 
 
 def quoted(paths: Iterable[Path]) -> str:

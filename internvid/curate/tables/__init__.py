@@ -1,0 +1,1 @@
+"""Tables of clips, our own or published, as one DuckDB relation that is streamed."""

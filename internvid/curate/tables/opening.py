@@ -1,0 +1,128 @@
+"""Opens a table of clips: Parquet as it lies, text files converted once, nothing read whole."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from internvid.core.errors import DatasetFormatError, MisuseError
+from internvid.curate.tables.faults import Faults
+from internvid.curate.tables.files import TableFiles, find_files
+from internvid.curate.tables.layouts import layout_of
+from internvid.curate.tables.rows import Origin, Rows
+from internvid.curate.tables.standard import (
+    HIDDEN,
+    Scan,
+    refuse_taken_names,
+    scan_sql,
+    standard_sql,
+)
+from internvid.dataset.duckdb_connection import open_locked
+from internvid.dataset.parts import reading_part, storage_errors
+
+if TYPE_CHECKING:
+    import duckdb
+
+MEMORY_LIMIT = "2GB"
+
+
+@contextmanager
+def open_rows(
+    source: Path | str,
+    *,
+    layout: str | None = None,
+    scratch: Path | None = None,
+    writable: Sequence[Path] = (),
+    threads: int | None = None,
+    memory_limit: str = MEMORY_LIMIT,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[Rows]:
+    """A table of clips as one relation, until the block ends.
+
+    Parquet is read where it lies. Text files, and tables with one row a video, are first converted
+    to one Parquet file in `scratch`, in blocks of a few megabytes; it is removed at the end.
+
+    Args:
+        source: a file, a folder or a glob of Parquet, jsonl, json, csv or tsv.
+        layout: its layout by name; null to recognise it by its columns.
+        scratch: a folder for conversion and for what DuckDB spills; null for the system's.
+        writable: folders that statements of the connection may write (and read).
+        threads: of DuckDB and of the conversion; null for one a core.
+        memory_limit: what DuckDB may hold before it spills.
+        progress: called with the bytes converted, and the bytes of all input files.
+
+    Raises:
+        SourceMissingError: nothing is there.
+        MisuseError: it is no table that is known; the message has its columns.
+        DatasetFormatError: a Parquet file is damaged.
+        StorageError: `scratch` is full.
+    """
+    files = find_files(source)
+    with ExitStack() as held:
+        if scratch is not None:
+            with storage_errors(scratch):
+                scratch.mkdir(parents=True, exist_ok=True)
+        folder = Path(
+            held.enter_context(tempfile.TemporaryDirectory(prefix="internvid-", dir=scratch))
+        )
+        scan, origin, faults = _opened(files, source, layout)
+        connection = held.enter_context(
+            open_locked(
+                scan.files,
+                writable,
+                threads=threads,
+                memory_limit=memory_limit,
+                spill=folder / "spill",
+            )
+        )
+        yield _rows(connection, scan, origin, faults)
+
+
+def _opened(
+    files: TableFiles, source: Path | str, layout: str | None
+) -> tuple[Scan, Origin, Faults]:
+    if files.form == "parquet":
+        schema, is_uniform = _parquet_schema(files, source)
+        refuse_taken_names(schema.names, source)
+        fitting = layout_of(schema.names, layout, source)
+        scan = Scan(files.paths, dict.fromkeys(schema.names, ""), frozenset(), fitting, is_uniform)
+        return scan, Origin(files, files.paths, schema), Faults()
+    raise MisuseError("not yet")
+
+
+def _rows(
+    connection: duckdb.DuckDBPyConnection, scan: Scan, origin: Origin, faults: Faults
+) -> Rows:
+    described = connection.execute(
+        f"describe select * from {scan_sql(scan.files, scan.is_uniform)}"
+    ).fetchall()
+    kinds = {row[0]: row[1] for row in described}
+    own = {name: kind for name, kind in kinds.items() if not name.startswith(HIDDEN)}
+    hidden = frozenset(kinds) - frozenset(own)
+    known = Scan(scan.files, own, hidden, scan.layout, scan.is_uniform)
+    relation = connection.sql(standard_sql(known))
+    return Rows(connection, relation, tuple(own), scan.layout.name, faults, origin)
+
+
+def _parquet_schema(files: TableFiles, source: Path | str) -> tuple[pa.Schema, bool]:
+    """The columns of all files, and whether they are equal in each."""
+    schemas = []
+    for path in files.paths:
+        with reading_part(path):
+            schemas.append(pq.read_schema(path))
+    first = schemas[0]
+    if all(each.equals(first) for each in schemas):
+        return first, True
+    try:
+        return pa.unify_schemas(schemas, promote_options="permissive"), False
+    except pa.ArrowException as error:
+        raise DatasetFormatError(
+            f"the files of {source} do not fit together: {error}",
+            hint="name those with equal columns by a glob",
+        ) from error

@@ -1,0 +1,224 @@
+"""Writes chosen rows of a table: their own columns, bit for bit, in the order of the input.
+
+A relation says which rows; their values come from the table itself, in one streaming pass. So
+types, nested values and metadata of Parquet stay as they are, and lines of text files are copied.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+from numpy.typing import NDArray
+
+from internvid.core.errors import MisuseError, OutputExistsError
+from internvid.curate.tables.copying import copy_lines
+from internvid.curate.tables.expressions import quoted_name
+from internvid.curate.tables.rows import Origin, Rows
+from internvid.curate.tables.taking import taken
+from internvid.dataset.parts import committed, part_writer, storage_errors
+
+if TYPE_CHECKING:
+    import duckdb
+
+_SUFFIXES = (".parquet", ".csv", ".jsonl")
+_PLACES_AT_ONCE = 1 << 16
+# Row groups: as many rows as a reader of one column likes, and as many bytes as memory does.
+_GROUP_ROWS = 1 << 16
+_GROUP_BYTES = 64 << 20
+
+
+def write_rows(
+    rows: Rows, relation: duckdb.DuckDBPyRelation, out: Path, *, overwrite: bool = False
+) -> int:
+    """Write the own columns of the rows of a relation, in the order of the input.
+
+    The same rows make the same bytes, whatever the order of the relation. A row that the relation
+    has twice is written twice. The file appears whole or not at all.
+
+    Args:
+        rows: the table.
+        relation: made of `rows.relation`, with its column `row_place`; other columns, and values
+            that were changed, are not looked at.
+        out: a path that ends with .parquet (zstd), .csv or .jsonl.
+        overwrite: replace a file that is there.
+
+    Returns:
+        How many rows were written.
+
+    Raises:
+        MisuseError: another suffix, or `row_place` was lost.
+        OutputExistsError: the file is there.
+        StorageError: the disk is full or refuses.
+    """
+    refuse_output(out, overwrite=overwrite)
+    if "row_place" not in relation.columns:
+        raise MisuseError(
+            f"rows without row_place cannot be written; columns are: {', '.join(relation.columns)}",
+            hint="keep the column row_place in the relation",
+        )
+    places = _places(relation)
+    suffix = out.suffix.lower()
+    if suffix == ".parquet":
+        return _write_parquet(rows.origin, places, out)
+    with committed(out) as temporary, temporary.open("wb") as file:
+        if rows.origin.is_verbatim and rows.origin.input.form == suffix[1:]:
+            return copy_lines(rows.origin, places, file)
+        write = _write_csv if suffix == ".csv" else _write_jsonl
+        return write(rows.origin, places, file)
+
+
+def refuse_output(out: Path, *, overwrite: bool = False) -> None:
+    """Find out before the work begins whether rows can be written to a path.
+
+    Raises:
+        MisuseError: its suffix is not known.
+        OutputExistsError: a file is there, or a folder.
+    """
+    if out.suffix.lower() not in _SUFFIXES:
+        raise MisuseError(
+            f"{out} has no suffix that says how to write it", hint=f"one of {', '.join(_SUFFIXES)}"
+        )
+    with storage_errors(out):
+        exists = out.exists() or out.is_symlink()
+    if out.is_dir():
+        raise OutputExistsError(f"{out} is a folder, not a file", hint="name a file in it")
+    if exists and not overwrite:
+        raise OutputExistsError(f"{out} exists", hint="choose another path, or remove it first")
+
+
+def _places(relation: duckdb.DuckDBPyRelation) -> Iterator[NDArray[np.int64]]:
+    """Places in order, some at a time."""
+    ordered = relation.project(quoted_name("row_place")).order(quoted_name("row_place"))
+    reader = ordered.to_arrow_reader(_PLACES_AT_ONCE)
+    for batch in reader:
+        if batch.num_rows:
+            yield batch.column(0).to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def _write_parquet(origin: Origin, places: Iterator[NDArray[np.int64]], out: Path) -> int:
+    schema = _plain_schema(origin.schema)
+    written = 0
+    with part_writer(out, schema) as writer:
+        held: list[pa.Table] = []
+        for table in taken(origin, places):
+            held.append(table.cast(schema) if table.schema != schema else table)
+            while sum(each.num_rows for each in held) >= _GROUP_ROWS:
+                whole = pa.concat_tables(held)
+                writer.write_table(whole.slice(0, _GROUP_ROWS), row_group_size=_GROUP_ROWS)
+                written += _GROUP_ROWS
+                held = [whole.slice(_GROUP_ROWS)]
+            if sum(each.nbytes for each in held) >= _GROUP_BYTES:
+                written += _write_group(writer, held)
+                held = []
+        written += _write_group(writer, held)
+    return written
+
+
+def _write_group(writer: Any, held: list[pa.Table]) -> int:
+    rows = sum(each.num_rows for each in held)
+    if rows:
+        writer.write_table(pa.concat_tables(held), row_group_size=rows)
+    return rows
+
+
+def _plain_schema(schema: pa.Schema) -> pa.Schema:
+    """The schema of an output: without our marks; what the input's fields carry stays."""
+    fields = [field.remove_metadata() if is_json(field) else field for field in schema]
+    return pa.schema(fields, metadata=schema.metadata)
+
+
+def is_json(field: pa.Field) -> bool:
+    """Whether a field holds JSON as text."""
+    return bool(field.metadata and field.metadata.get(b"internvid") == b"json")
+
+
+def _write_csv(origin: Origin, places: Iterator[NDArray[np.int64]], file: BinaryIO) -> int:
+    columns = [
+        pa.field(field.name, pa.string() if _is_nested(field.type) else field.type)
+        for field in origin.schema
+    ]
+    written = 0
+    with pyarrow.csv.CSVWriter(file, pa.schema(columns)) as writer:
+        for table in taken(origin, places):
+            writer.write_table(_flat(table, pa.schema(columns)))
+            written += table.num_rows
+    return written
+
+
+def _flat(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Nested values as JSON, bytes as hexadecimal digits: what a cell of a csv file can hold."""
+    columns = []
+    for field in schema:
+        column = table.column(field.name)
+        if _is_nested(column.type):
+            texts = [None if each is None else _json(each) for each in column.to_pylist()]
+            column = pa.array([text if text is None else text.strip('"') for text in texts])
+        columns.append(column)
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _is_nested(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_nested(kind)
+        or pa.types.is_binary(kind)
+        or pa.types.is_large_binary(kind)
+        or pa.types.is_fixed_size_binary(kind)
+        or pa.types.is_binary_view(kind)
+        or pa.types.is_dictionary(kind)
+    )
+
+
+def _write_jsonl(origin: Origin, places: Iterator[NDArray[np.int64]], file: BinaryIO) -> int:
+    written = 0
+    names = [json.dumps(name, ensure_ascii=False) + ": " for name in origin.schema.names]
+    for table in taken(origin, places):
+        columns = [
+            _json_texts(table.column(index), field) for index, field in enumerate(origin.schema)
+        ]
+        lines = [
+            "{" + ", ".join(map("".join, zip(names, values, strict=True))) + "}\n"
+            for values in zip(*columns, strict=True)
+        ]
+        file.write("".join(lines).encode("utf-8"))
+        written += table.num_rows
+    return written
+
+
+def _json_texts(column: pa.ChunkedArray, field: pa.Field) -> list[str]:
+    values = column.to_pylist()
+    if is_json(field):
+        return ["null" if each is None else each for each in values]
+    if pa.types.is_integer(field.type):
+        return ["null" if each is None else str(each) for each in values]
+    if pa.types.is_floating(field.type):
+        finite = pc.is_finite(column).to_pylist()
+        return [
+            repr(each) if good else "null" for each, good in zip(values, finite, strict=True)
+        ]
+    return [_json(each) for each in values]
+
+
+def _json(value: Any) -> str:
+    return json.dumps(_strict(value), ensure_ascii=False)
+
+
+def _strict(value: Any) -> Any:
+    """A value that JSON can hold."""
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    if value is None or isinstance(value, (str, int)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_strict(each) for each in value]
+    if isinstance(value, dict):
+        return {str(key): _strict(each) for key, each in value.items()}
+    if isinstance(value, (bytes, bytearray)):
+        return value.hex()
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
