@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from internvid.core.errors import MisuseError
 from internvid.core.several import several
 from internvid.core.types import instant
 from internvid.dataset.store import Dataset, open_dataset
@@ -90,37 +91,52 @@ def describe(
     """Counts, hours, the distribution of every column, and statistics beside the paper's.
 
     Args:
-        dataset: to look at: a dataset, its folder, or a table of clips (a file).
+        dataset: to look at: a dataset, its folder, or a table of clips (files).
         subset: only its clips.
         column: `ROLE=COLUMN` for columns that go by names that are not known, as in
             `owner=studio`, `talking_head=presenter` or `value=shot_type`.
         captions: how many captions to read for verbs and nouns, drawn at random; all when None.
         seed: of that sample.
-        progress: is told what is being counted, and how many captions were read.
+        progress: is called with what is being counted, and how many captions were read.
 
     Returns:
-        `videos`, `clips`, `hours`, `funnel`, `numbers`, `words`, `statistics`, `columns` and
-        `recipe`, as `internvid describe --json` prints them; of a table, `funnel`, `columns` and
-        `recipe` are empty.
+        `videos`, `clips`, `hours`, `funnel`, `numbers`, `words`, `statistics`, `columns`,
+        `recipe` and `faults`, as `internvid describe --json` prints them; of a table, `funnel`,
+        `columns` and `recipe` are empty.
 
     Raises:
         DatasetFormatError: there is no dataset, or it is damaged.
         MisuseError: there is no such subset, role or column.
     """
-    from internvid.curate.statistics import dataset_statistics
+    from internvid.curate.statistics import dataset_statistics, describe_table
     from internvid.curate.statistics import describe as describe_clips
+    from internvid.curate.tables.opening import open_rows
     from internvid.dataset.answers.columns import column_progress
 
+    assigned = several(column)
+    if not isinstance(dataset, Dataset) and is_table(dataset):
+        if subset is not None:
+            raise MisuseError(f"{dataset} is a table, which has no subset {subset!r}")
+        with open_rows(Path(dataset)) as rows:
+            return describe_table(
+                rows, assigned=assigned, captions=captions, seed=seed, tell=progress
+            )
     opened = as_dataset(dataset)
     cut = opened.record.cut
     return {
         **describe_clips(opened, subset),
         "statistics": dataset_statistics(
-            opened, subset, assigned=several(column), captions=captions, seed=seed, tell=progress
+            opened, subset, assigned=assigned, captions=captions, seed=seed, tell=progress
         ),
         "columns": column_progress(opened.layout, opened.record, cut) if cut else [],
         "recipe": opened.record.cuts.get(cut or "", {}).get("settings", []),
+        "faults": {},
     }
+
+
+def is_table(path: str | os.PathLike[str]) -> bool:
+    """Whether a path names files, one or a glob of them, and not the folder of a dataset."""
+    return Path(path).is_file() or (not Path(path).exists() and any(c in str(path) for c in "*?["))
 
 
 def show_clip(dataset: DatasetLike, clip_id: str) -> dict[str, Any]:

@@ -141,13 +141,18 @@ def _shares(one: counted.Shares, column: str = "") -> Shares:
 
 
 def _bars(values: ValueShares) -> ValueBars:
+    shown = values["values"]
+    if values["role"] == "date":
+        shown = sorted(shown, key=lambda row: row["value"])
+    else:
+        shown = shown[:_VALUES]
     rows = [
         (shorten(row["value"], 60), round(100 * row["share"], 2), count(row["clips"]))
-        for row in values["values"][:_VALUES]
+        for row in shown
     ]
     more = values["different"] - len(rows)
     if more:
-        left = values["clips"] - sum(row["clips"] for row in values["values"][:_VALUES])
+        left = values["clips"] - sum(row["clips"] for row in shown)
         rest = max(0.0, 100 - sum(row[1] for row in rows))
         rows.append((f"{count(more)} more", round(rest, 2), count(left)))
     notes = [f"as uneven as {number(values['effective'])} equal ones"]

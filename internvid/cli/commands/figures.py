@@ -50,7 +50,7 @@ def sections(numbers: ClipNumbers) -> Iterator[tuple[str, str]]:
         if any(row["count"] for row in shares["buckets"]):
             note = f"; {shares['note']}" if shares["note"] else ""
             yield (
-                f"{shares['figure'].lower()}, {shares['unit']} by {shares['column']}{note}",
+                f"{shares['figure']}: {shares['unit']} by {shares['column']}{note}",
                 _right(rows),
             )
     spreads = [
@@ -102,8 +102,10 @@ def _all_values(numbers: ClipNumbers) -> Iterator[tuple[str, str]]:
         )
         without = f", {values['without']:,} clips without" if values["without"] else ""
         many = f"{values['different']:,} values{effective}{without}"
-        shown: list[Any] = list(values["values"][:_VALUES])
-        left = [*values["values"][_VALUES:], *([values["rest"]] if values["rest"] else [])]
+        shown, left = values["values"][:_VALUES], values["values"][_VALUES:]
+        if values["role"] == "date":
+            shown, left = sorted(values["values"], key=lambda row: row["value"]), []
+        left = [*left, *([values["rest"]] if values["rest"] else [])]
         if left:
             more = values["different"] - len(shown)
             shown.append({

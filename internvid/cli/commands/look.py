@@ -106,6 +106,8 @@ def describe(
         )  # fmt: skip
     if subset is not None:
         note_subset(as_dataset(dataset), subset)
+    for reason, count in facts["faults"].items():
+        say(f"note: {count:,} rows or lines of the table are faulty: {reason}")
     if as_json:
         put_json(facts)
         return

@@ -12,7 +12,7 @@ from internvid.curate.statistics.verbs import CaptionVerbs
 
 
 class PaperFigure(TypedDict):
-    """One figure: of this table (None where it cannot be told), of the paper's InternVid.
+    """One figure: of this table (None where no column says it), of the paper's InternVid.
 
     Attributes:
         note: what to know before comparing the two.

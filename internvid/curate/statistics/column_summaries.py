@@ -63,11 +63,16 @@ class ClipStatistics(TypedDict):
 
 
 class DatasetDescription(ClipStatistics):
-    """Summaries, statistics beside the paper's, how far each column is, the cut's settings."""
+    """Summaries, statistics beside the paper's, how far each column is, the cut's settings.
+
+    Attributes:
+        faults: of a table, how many lines are no rows, or rows no sound clips, by reason.
+    """
 
     statistics: ClipNumbers
     columns: list[ColumnProgress]
     recipe: list[Setting]
+    faults: dict[str, int]
 
 
 def describe(dataset: Dataset, subset: str | None = None) -> ClipStatistics:

@@ -2,52 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
-from internvid.curate.statistics.clips import clip_statistics
+from internvid.curate.statistics.clip_statistics import clip_statistics
 from internvid.curate.statistics.column_summaries import DatasetDescription, describe_relation
 from internvid.curate.statistics.roles import find_roles, with_columns
 from internvid.curate.statistics.verbs import DEFAULT_CAPTIONS
+from internvid.curate.tables.rows import Rows
 
-if TYPE_CHECKING:
-    import duckdb
+_HIDDEN = ("row_key", "row_fault", "row_line", "row_place")
 
 
 def describe_table(
-    connection: duckdb.DuckDBPyConnection,
-    relation: duckdb.DuckDBPyRelation,
+    rows: Rows,
     *,
     assigned: Sequence[str] = (),
-    hidden: Collection[str] = (),
     captions: int | None = DEFAULT_CAPTIONS,
     seed: int = 0,
     tell: Callable[[str, int], None] | None = None,
 ) -> DatasetDescription:
-    """What `describe` says of a dataset, for a relation of clips.
+    """What `describe` says of a dataset, for a table of clips.
 
     Args:
-        connection: in which `relation` was made.
-        relation: the clips, one row each.
+        rows: the table, open.
         assigned: `ROLE=COLUMN` for columns that go by other names.
-        hidden: columns that are neither summarised nor read.
         captions, seed, tell: see `clip_statistics`.
 
     Raises:
         MisuseError: no such role or column.
         duckdb.Error: the rows cannot be read.
     """
+    connection, relation = rows.connection, rows.relation
     columns = dict(zip(relation.columns, map(str, relation.types), strict=True))
-    shown = {name: kind for name, kind in columns.items() if name not in hidden}
-    roles = with_columns(find_roles(shown), assigned, shown)
+    shown = {name: kind for name, kind in columns.items() if name not in _HIDDEN}
+    # The standard column of captions is a copy of one of the table's own, where there are any.
+    own = find_roles({name: shown[name] for name in rows.columns}).captions
+    roles = with_columns(find_roles(shown, own), assigned, shown)
     numbers = clip_statistics(connection, relation, roles, captions=captions, seed=seed, tell=tell)
-    texts = {*roles.captions, roles.source, roles.key} - {None}
+    left_out = {name for name in (roles.source, roles.key, *roles.captions) if name is not None}
+    if own:
+        left_out.add("caption")
     summaries = describe_relation(
-        connection,
-        relation,
-        roles.source,
-        roles.seconds,
-        {*hidden, *(name for name in texts if name)},
+        connection, relation, roles.source, roles.seconds, {*_HIDDEN, *left_out}
     )
     return {
         **summaries,
@@ -56,4 +52,12 @@ def describe_table(
         "statistics": numbers,
         "columns": [],
         "recipe": [],
+        "faults": {**rows.faults.counts, **_faulty_rows(rows)},
     }
+
+
+def _faulty_rows(rows: Rows) -> dict[str, int]:
+    counted = rows.relation.filter("row_fault is not null").aggregate(
+        "row_fault, count(*)", "row_fault"
+    )
+    return {reason: count for reason, count in sorted(counted.fetchall())}

@@ -53,7 +53,7 @@ class CaptionVerbs(TypedDict):
 
     Attributes:
         column: of which column.
-        tagger: what told them; None if none is installed, or no caption was asked for.
+        tagger: what found them; None if none is installed, or no caption was to be read.
         says: how it decides, or what is missing. install: how to get it, where it is missing.
         captions: that were read. of: that there are, as far as known. seed: of the sample.
         passed_over: drawn captions that are not in English by their language or letters.
@@ -89,7 +89,7 @@ def caption_verbs(
         of: how many texts it has, as far as known.
         limit: captions to read; all when None, none when 0.
         tagger: tells verbs; None where none is installed, or none is needed.
-        tell: is told how many captions are read.
+        tell: is called with how many captions are read.
     """
     forms: dict[str, set[str]] = {"VERB": set(), "NOUN": set()}
     lemmas: dict[str, Counter[str]] = {"VERB": Counter(), "NOUN": Counter()}

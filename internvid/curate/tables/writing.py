@@ -199,9 +199,7 @@ def _json_texts(column: pa.ChunkedArray, field: pa.Field) -> list[str]:
         return ["null" if each is None else str(each) for each in values]
     if pa.types.is_floating(field.type):
         finite = pc.is_finite(column).to_pylist()
-        return [
-            repr(each) if good else "null" for each, good in zip(values, finite, strict=True)
-        ]
+        return [repr(each) if good else "null" for each, good in zip(values, finite, strict=True)]
     return [_json(each) for each in values]
 
 

@@ -85,14 +85,14 @@ def clip_statistics(
         videos: what is known of their sources.
         captions: how many captions to read for verbs, of each column; all when None.
         seed: of every sample.
-        tell: is told a stage, and how many captions were read in it.
+        tell: is called with a stage, and how many captions were read in it.
 
     Raises:
         duckdb.Error: the rows cannot be read.
     """
-    told = tell or (lambda _stage, _count: None)
+    report = tell or (lambda _stage, _count: None)
     with _views(connection, relation, videos):
-        return _Counting(connection, roles, videos, seed, told).all(captions)
+        return _Counting(connection, roles, videos, seed, report).all(captions)
 
 
 @contextlib.contextmanager
@@ -293,8 +293,7 @@ class _Counting:
         roles, texts, verbs = self.roles, [], []
         tagger = find_tagger() if roles.captions and limit != 0 and clips else None
         for name in roles.captions:
-            told = roles.key, roles.source, roles.start
-            names = [roles.key] if roles.key else [one for one in told if one]
+            names = (roles.key,) if roles.key else (roles.source, roles.start)
             key = ", ".join(quoted_name(one) for one in names if one) or quoted_name(name)
             language = quoted_name(roles.caption_language) if roles.caption_language else None
             where = Captions(_CLIPS, clips, key, language, self.seed)
