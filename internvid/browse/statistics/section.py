@@ -50,7 +50,7 @@ class WordList:
 
     Attributes:
         title: which, how many different ones. words: (lemma, how often).
-        note: of how many captions, and by what they were told; or what is missing.
+        note: of how many captions, and what found them; or what is missing.
     """
 
     title: str

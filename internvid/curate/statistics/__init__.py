@@ -1,7 +1,7 @@
 """What is in a dataset, a subset or a table of clips: counts, spreads, words, dominance."""
 
 from internvid.curate.statistics.clip_numbers import ClipNumbers
-from internvid.curate.statistics.clip_statistics import Videos, clip_statistics
+from internvid.curate.statistics.counting import Videos, clip_statistics
 from internvid.curate.statistics.column_summaries import (
     ClipStatistics,
     DatasetDescription,

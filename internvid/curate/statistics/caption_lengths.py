@@ -28,7 +28,13 @@ _NAMES = {
     "chinese": "zh", "zho": "zh", "chi": "zh", "cmn": "zh", "yue": "zh", "japanese": "ja",
     "jpn": "ja", "thai": "th", "tha": "th", "lao": "lo", "khmer": "km", "burmese": "my",
 }  # fmt: skip
-_IRREGULAR = "\\s\\s|[\\t\\n\\r\\f\\v]|^\\s|\\s$"
+# Every blank of Unicode but the plain one.
+_ODD_BLANKS = (
+    "\\t\\n\\v\\f\\r\\x{85}\\x{A0}\\x{1680}\\x{2000}-\\x{200A}\\x{2028}\\x{2029}"
+    "\\x{202F}\\x{205F}\\x{3000}"
+)
+_IRREGULAR = f"  |[{_ODD_BLANKS}]|^ | $"
+_WORD = f"[^ {_ODD_BLANKS}]+"
 _HASHES = 2**64
 
 
@@ -128,12 +134,12 @@ def caption_lengths(
     """
     sampled = captions.rows > EXACT_ROWS
     where = captions.sampled(MEASURED_OF_MANY, captions.rows) if sampled else "true"
-    # A pattern is slow: only texts with other than single blanks are split by one.
+    # A pattern is slow: only texts with other than single plain blanks are split by one.
     words = (
         f"case when text is null or {is_unspaced('text', 'language')} then null "
         "when not regexp_matches(text, '[\\p{L}\\p{N}]') then 0 "
         f"when regexp_matches(text, '{_IRREGULAR}') "
-        "then len(string_split_regex(trim(text, e' \\t\\n\\r\\f\\v'), '\\s+')) "
+        f"then len(regexp_extract_all(text, '{_WORD}')) "
         "else strlen(text) - strlen(replace(text, ' ', '')) + 1 end"
     )
     rows = connection.execute(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from internvid.curate.statistics.clip_statistics import clip_statistics
+from internvid.curate.statistics.counting import clip_statistics
 from internvid.curate.statistics.column_summaries import DatasetDescription, describe_relation
 from internvid.curate.statistics.roles import find_roles, with_columns
 from internvid.curate.statistics.verbs import DEFAULT_CAPTIONS

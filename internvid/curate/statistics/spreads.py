@@ -128,7 +128,8 @@ class _Bins:
     bins: int
 
     def edge(self, at: int) -> float:
-        return self.first + at * self.step
+        # Of the largest doubles `at * step` alone would be infinite.
+        return (self.first / self.step + at) * self.step
 
     def sql(self, value: str) -> str:
         # A hair is added so that an edge such as 0.3 = 3 * 0.1 falls into the bin it starts. The
@@ -185,8 +186,12 @@ def score_spread(
         ((exact,),) = connection.execute(
             f"select quantile_cont({value}, {list(QUANTILES)}) from {view}"
         ).fetchall()
-        shares = (f"{share:g}" for share in QUANTILES)
-        spread["quantiles"] = dict(zip(shares, exact, strict=True))
+        spread["quantiles"] = {
+            f"{share:g}": place
+            for share, place in zip(QUANTILES, exact, strict=True)
+            # Between two of the largest doubles there is none.
+            if math.isfinite(place)
+        }
     else:
         middles = [(_middle(fine, at, least, most), by_bin[at]) for at in sorted(by_bin)]
         spread["quantiles"] = weighted_quantiles(middles)
