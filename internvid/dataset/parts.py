@@ -236,13 +236,16 @@ def part_writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
     """A Parquet part being written; each `write_table` call makes its own row group."""
     with committed(path) as temporary:
         plain = [field.name for field in schema if not pa.types.is_binary(field.type)]
+        # Tables of others have columns of these names too, and other values in them.
+        whole = {field.name for field in schema if pa.types.is_integer(field.type)}
+        growing = _GROWING & whole
         writer = pq.ParquetWriter(
             temporary,
             schema,
             compression="zstd",
             compression_level=3,
-            use_dictionary=[name for name in plain if name not in _GROWING],
-            column_encoding={name: "DELTA_BINARY_PACKED" for name in plain if name in _GROWING},
+            use_dictionary=[name for name in plain if name not in growing],
+            column_encoding={name: "DELTA_BINARY_PACKED" for name in plain if name in growing},
             # Row groups are found by their video; other statistics would outweigh short videos.
             write_statistics=[name for name in plain if name in _SOUGHT],
             version="2.6",

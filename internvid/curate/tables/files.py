@@ -68,6 +68,11 @@ def find_files(source: Path | str) -> TableFiles:
         raise MisuseError(
             f"{source} has files of several forms: {', '.join(found)}", hint="name one with a glob"
         )
+    for path in known:
+        if found[0] == "parquet" and any(mark in str(path) for mark in "*?["):
+            raise MisuseError(
+                f"{path} has a name that DuckDB takes for a pattern", hint="rename it"
+            )
     return TableFiles(tuple(known), found[0])
 
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from internvid.core.errors import DatasetFormatError, MisuseError
+from internvid.core.errors import DatasetFormatError
 from internvid.curate.tables.faults import Faults
 from internvid.curate.tables.files import TableFiles, find_files
-from internvid.curate.tables.layouts import layout_of
+from internvid.curate.tables.layouts import Layout, layout_of
 from internvid.curate.tables.rows import Origin, Rows
+from internvid.curate.tables.scratch import scratch_folder
 from internvid.curate.tables.standard import (
     HIDDEN,
     Scan,
@@ -23,8 +24,12 @@ from internvid.curate.tables.standard import (
     scan_sql,
     standard_sql,
 )
+from internvid.curate.tables.text.converting import Converted, convert, convert_parquet
+from internvid.curate.tables.text.copying import header_of
+from internvid.curate.tables.text.delimited import DELIMITERS
+from internvid.curate.tables.text.sniffing import TextTable, sniff
 from internvid.dataset.duckdb_connection import open_locked
-from internvid.dataset.parts import reading_part, storage_errors
+from internvid.dataset.parts import reading_part
 
 if TYPE_CHECKING:
     import duckdb
@@ -41,7 +46,7 @@ def open_rows(
     writable: Sequence[Path] = (),
     threads: int | None = None,
     memory_limit: str = MEMORY_LIMIT,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> Iterator[Rows]:
     """A table of clips as one relation, until the block ends.
 
@@ -55,7 +60,7 @@ def open_rows(
         writable: folders that statements of the connection may write (and read).
         threads: of DuckDB and of the conversion; null for one a core.
         memory_limit: what DuckDB may hold before it spills.
-        progress: called with the bytes converted, and the bytes of all input files.
+        progress: called while text is converted, with the bytes read so far, decompressed.
 
     Raises:
         SourceMissingError: nothing is there.
@@ -65,13 +70,10 @@ def open_rows(
     """
     files = find_files(source)
     with ExitStack() as held:
-        if scratch is not None:
-            with storage_errors(scratch):
-                scratch.mkdir(parents=True, exist_ok=True)
-        folder = Path(
-            held.enter_context(tempfile.TemporaryDirectory(prefix="internvid-", dir=scratch))
+        folder = held.enter_context(scratch_folder(scratch))
+        scan, origin, faults = _opened(
+            files, source, layout, _Conversion(folder, threads, progress)
         )
-        scan, origin, faults = _opened(files, source, layout)
         connection = held.enter_context(
             open_locked(
                 scan.files,
@@ -85,22 +87,55 @@ def open_rows(
 
 
 def _opened(
-    files: TableFiles, source: Path | str, layout: str | None
+    files: TableFiles, source: Path | str, layout: str | None, conversion: _Conversion
 ) -> tuple[Scan, Origin, Faults]:
-    if files.form == "parquet":
-        schema, is_uniform = _parquet_schema(files, source)
-        refuse_taken_names(schema.names, source)
-        fitting = layout_of(schema.names, layout, source)
-        scan = Scan(files.paths, dict.fromkeys(schema.names, ""), frozenset(), fitting, is_uniform)
-        return scan, Origin(files, files.paths, schema), Faults()
-    raise MisuseError("not yet")
+    if files.form != "parquet":
+        table = sniff(files, source, layout)
+        return _of_converted(files, table.layout, conversion.of_text(table), table)
+    schema, is_uniform = _parquet_schema(files, source)
+    refuse_taken_names(schema.names, source)
+    fitting = layout_of(schema.names, layout, source)
+    if fitting.expands:
+        converted = conversion.of_parquet(files, schema, fitting)
+        return _of_converted(files, fitting, converted, None)
+    scan = Scan(files.paths, dict.fromkeys(schema.names, ""), frozenset(), fitting, is_uniform)
+    return scan, Origin(files, files.paths, schema), Faults()
+
+
+@dataclass(frozen=True)
+class _Conversion:
+    """Where and how a table is converted."""
+
+    folder: Path
+    threads: int | None
+    progress: Callable[[int], None] | None
+
+    def of_text(self, table: TextTable) -> Converted:
+        return convert(
+            table, self.folder / "rows.parquet", threads=self.threads, progress=self.progress
+        )
+
+    def of_parquet(self, files: TableFiles, schema: pa.Schema, layout: Layout) -> Converted:
+        return convert_parquet(files.paths, schema, layout, self.folder / "rows.parquet")
+
+
+def _of_converted(
+    files: TableFiles, layout: Layout, converted: Converted, table: TextTable | None
+) -> tuple[Scan, Origin, Faults]:
+    paths = (converted.path,)
+    scan = Scan(paths, dict.fromkeys(converted.schema.names, ""), frozenset(), layout)
+    is_verbatim = table is not None and not layout.expands
+    has_header = is_verbatim and files.form in DELIMITERS and table is not None and table.has_header
+    header = header_of(files.paths[0]) if has_header else b""
+    origin = Origin(files, paths, converted.schema, is_verbatim, header)
+    return scan, origin, converted.faults
 
 
 def _rows(
     connection: duckdb.DuckDBPyConnection, scan: Scan, origin: Origin, faults: Faults
 ) -> Rows:
     described = connection.execute(
-        f"describe select * from {scan_sql(scan.files, scan.is_uniform)}"
+        f"describe select * from {scan_sql(scan.files, is_uniform=scan.is_uniform)}"
     ).fetchall()
     kinds = {row[0]: row[1] for row in described}
     own = {name: kind for name, kind in kinds.items() if not name.startswith(HIDDEN)}

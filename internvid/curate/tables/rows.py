@@ -23,14 +23,16 @@ class Origin:
         input: the files of the table.
         files: Parquet files that a place in `row_place` counts: those of the input, or the one
             that the input was converted to.
-        schema: types of the own columns. A field with the metadata `json` holds JSON as text.
+        schema: types of the own columns.
         is_verbatim: whether lines of the input stand for rows, so that they can be copied.
+        header: what stands above the lines of a csv file that has a header.
     """
 
     input: TableFiles
     files: tuple[Path, ...]
     schema: pa.Schema
     is_verbatim: bool = False
+    header: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,11 @@ class Rows:
     - `row_key` UBIGINT: what the row names, the same on any machine and in any order of rows;
     - `row_fault` VARCHAR: null for a sound row, else one word, see `docs/how-to/`;
     - `row_line` BIGINT: the number of the row in its file, or of its line in a text file, from 1;
-    - `row_place` BIGINT: grows with the order of the input and is no other row's.
+    - `row_place` BIGINT: grows with the order of the input and is no other row's;
+    - `row_caption` VARCHAR: the caption as plain text, also where the table's own column of that
+      name holds a list of one.
 
-    A table that has a column with one of these four names is refused. A query that does not use a
+    A table that has a column with one of these five names is refused. A query that does not use a
     standard column does not compute it.
 
     Attributes:

@@ -27,7 +27,7 @@ from internvid.curate.tables.keys import mixed_key_sql, name_key_sql
 from internvid.curate.tables.layouts import Columns, Layout
 from internvid.dataset.duckdb_connection import quoted
 
-ROW_COLUMNS = ("row_key", "row_fault", "row_line", "row_place")
+ROW_COLUMNS = ("row_key", "row_fault", "row_line", "row_place", "row_caption")
 # A place is the number of a file and, in the lower bits, of a row in it.
 PLACE_BITS = 40
 # What a converted table knows beside its own columns; no table may have such names.
@@ -81,7 +81,7 @@ def refuse_taken_names(columns: Sequence[str], source: Path | str) -> None:
             )
 
 
-def scan_sql(files: Sequence[Path], is_uniform: bool = True) -> str:
+def scan_sql(files: Sequence[Path], *, is_uniform: bool = True) -> str:
     """The rows of Parquet files, as a table function."""
     union = "" if is_uniform else ", union_by_name = true"
     return f"read_parquet({quoted(files)}{union}, hive_partitioning = false)"
@@ -105,13 +105,13 @@ def standard_sql(scan: Scan) -> str:
     return (
         f"select {', '.join([*own, *standard])}, {key} as row_key, {parts['fault']} as row_fault, "
         f"{_line(scan)} as row_line, (file_index::bigint << {PLACE_BITS}) | file_row_number::bigint"
-        f" as row_place from (select *, "
+        f" as row_place, {parts['caption']} as row_caption from (select *, "
         f"{step('internvid_started', 'internvid_end_seconds')} as internvid_key from (select *, "
         f"{step('internvid_named', 'internvid_start_seconds')} as internvid_started from (select *,"
         f" {name_key_sql('internvid_source_id')} as internvid_named from (select *, file_index, "
         f"file_row_number, {parts['source']} as internvid_source_id, {parts['start']} as "
         f"internvid_start_seconds, {parts['end']} as internvid_end_seconds from "
-        f"{scan_sql(scan.files, scan.is_uniform)}))))"
+        f"{scan_sql(scan.files, is_uniform=scan.is_uniform)}))))"
     )
 
 
@@ -151,7 +151,7 @@ def _source(columns: Columns, layout: Layout) -> str:
 
 def _times(scan: Scan, columns: Columns) -> tuple[str, str]:
     if START in scan.hidden:
-        return START, END
+        return seconds_sql(START, "VARCHAR"), seconds_sql(END, "VARCHAR")
     layout = scan.layout
     span = columns.first(layout.span)
     if span is not None:
@@ -209,7 +209,7 @@ def _fault(scan: Scan, columns: Columns, duration: str) -> str:
             cases.append((is_absent_sql(quoted_name(name), columns.kinds[name]), "no_id"))
     has_times = START in scan.hidden or bool(columns.first((*layout.start, *layout.span)))
     if has_times:
-        cases += _time_faults(scan, columns, bool(duration))
+        cases += _time_faults(scan, columns, has_duration=bool(duration))
     elif duration:
         stated = columns.first(layout.duration) or ""
         column = quoted_name(stated)
@@ -241,17 +241,16 @@ def _time_columns(columns: Columns, layout: Layout) -> set[str]:
     return {name for name in map(columns.first, groups) if name is not None}
 
 
-def _time_faults(scan: Scan, columns: Columns, has_duration: bool) -> list[tuple[str, str]]:
+def _time_faults(scan: Scan, columns: Columns, *, has_duration: bool) -> list[tuple[str, str]]:
     layout = scan.layout
     start, end = "internvid_start_seconds", "internvid_end_seconds"
     names = [columns.first(each) for each in (layout.start, layout.end, layout.span)]
     if names[1] is None and names[0] is not None and has_duration:
         names[1] = columns.first(layout.duration)
-    absent = [
-        is_absent_sql(quoted_name(name), columns.kinds[name])
-        for name in names
-        if name is not None and START not in scan.hidden
-    ]
+    stated = {name: columns.kinds[name] for name in names if name is not None}
+    if START in scan.hidden:
+        stated = {START: "VARCHAR", END: "VARCHAR"}
+    absent = [is_absent_sql(quoted_name(name), kind) for name, kind in stated.items()]
     # The texts are looked at only where they are no times: this is the common path of every query.
     unknown = f"({start} is null or {end} is null)"
     cases = [(f"{unknown} and ({' or '.join(absent)})", "no_time")] if absent else []

@@ -69,7 +69,7 @@ def taken(
         if first >= base + (1 << PLACE_BITS):
             continue
         for table in _of_file(path, names, base, queue):
-            yield table if columns is not None else _as(table, origin.schema)
+            yield table if columns is not None else with_columns_of(table, origin.schema)
 
 
 def _of_file(path: Path, names: list[str], base: int, queue: _Queue) -> Iterator[pa.Table]:
@@ -110,7 +110,7 @@ def _of_group(
             yield pa.Table.from_batches([batch]).take(pa.array(wanted))
 
 
-def _as(table: pa.Table, schema: pa.Schema) -> pa.Table:
+def with_columns_of(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """A file's rows with the columns of all files."""
     if table.schema.equals(schema, check_metadata=True):
         return table

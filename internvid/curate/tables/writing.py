@@ -17,11 +17,11 @@ import pyarrow.compute as pc
 import pyarrow.csv
 from numpy.typing import NDArray
 
-from internvid.core.errors import MisuseError, OutputExistsError
-from internvid.curate.tables.copying import copy_lines
+from internvid.core.errors import MisuseError, OutputExistsError, StorageError
 from internvid.curate.tables.expressions import quoted_name
 from internvid.curate.tables.rows import Origin, Rows
 from internvid.curate.tables.taking import taken
+from internvid.curate.tables.text.copying import copy_lines
 from internvid.dataset.parts import committed, part_writer, storage_errors
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ def write_rows(
     if suffix == ".parquet":
         return _write_parquet(rows.origin, places, out)
     with committed(out) as temporary, temporary.open("wb") as file:
-        if rows.origin.is_verbatim and rows.origin.input.form == suffix[1:]:
+        form = rows.origin.input.form
+        if rows.origin.is_verbatim and suffix[1:] == ("jsonl" if form == "json" else form):
             return copy_lines(rows.origin, places, file)
         write = _write_csv if suffix == ".csv" else _write_jsonl
         return write(rows.origin, places, file)
@@ -95,20 +96,37 @@ def refuse_output(out: Path, *, overwrite: bool = False) -> None:
 
 def _places(relation: duckdb.DuckDBPyRelation) -> Iterator[NDArray[np.int64]]:
     """Places in order, some at a time."""
+    import duckdb
+
     ordered = relation.project(quoted_name("row_place")).order(quoted_name("row_place"))
-    reader = ordered.to_arrow_reader(_PLACES_AT_ONCE)
-    for batch in reader:
-        if batch.num_rows:
-            yield batch.column(0).to_numpy(zero_copy_only=False).astype(np.int64)
+    try:
+        for batch in ordered.to_arrow_reader(_PLACES_AT_ONCE):
+            if batch.num_rows:
+                yield batch.column(0).to_numpy(zero_copy_only=False).astype(np.int64)
+    except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
+        raise StorageError(
+            f"the rows cannot be sorted: {_first_line(error)}",
+            hint="free space in the folder for temporary files, or name another one",
+        ) from error
+    except duckdb.Error as error:
+        # Relations are lazy: a condition that reads well may still fail on the values.
+        raise MisuseError(
+            f"the rows cannot be chosen: {_first_line(error)}",
+            hint="try_cast(column as double) is null where a value is no number",
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _write_parquet(origin: Origin, places: Iterator[NDArray[np.int64]], out: Path) -> int:
-    schema = _plain_schema(origin.schema)
+    schema = origin.schema
     written = 0
     with part_writer(out, schema) as writer:
         held: list[pa.Table] = []
         for table in taken(origin, places):
-            held.append(table.cast(schema) if table.schema != schema else table)
+            held.append(table)
             while sum(each.num_rows for each in held) >= _GROUP_ROWS:
                 whole = pa.concat_tables(held)
                 writer.write_table(whole.slice(0, _GROUP_ROWS), row_group_size=_GROUP_ROWS)
@@ -122,21 +140,10 @@ def _write_parquet(origin: Origin, places: Iterator[NDArray[np.int64]], out: Pat
 
 
 def _write_group(writer: Any, held: list[pa.Table]) -> int:
-    rows = sum(each.num_rows for each in held)
+    rows = sum(int(each.num_rows) for each in held)
     if rows:
         writer.write_table(pa.concat_tables(held), row_group_size=rows)
     return rows
-
-
-def _plain_schema(schema: pa.Schema) -> pa.Schema:
-    """The schema of an output: without our marks; what the input's fields carry stays."""
-    fields = [field.remove_metadata() if is_json(field) else field for field in schema]
-    return pa.schema(fields, metadata=schema.metadata)
-
-
-def is_json(field: pa.Field) -> bool:
-    """Whether a field holds JSON as text."""
-    return bool(field.metadata and field.metadata.get(b"internvid") == b"json")
 
 
 def _write_csv(origin: Origin, places: Iterator[NDArray[np.int64]], file: BinaryIO) -> int:
@@ -193,8 +200,6 @@ def _write_jsonl(origin: Origin, places: Iterator[NDArray[np.int64]], file: Bina
 
 def _json_texts(column: pa.ChunkedArray, field: pa.Field) -> list[str]:
     values = column.to_pylist()
-    if is_json(field):
-        return ["null" if each is None else each for each in values]
     if pa.types.is_integer(field.type):
         return ["null" if each is None else str(each) for each in values]
     if pa.types.is_floating(field.type):

@@ -1,0 +1,1 @@
+"""Tables that are text: split into records in blocks, parsed, and kept as one Parquet file."""
