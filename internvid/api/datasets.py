@@ -117,7 +117,12 @@ def describe(
     if not isinstance(dataset, Dataset) and is_table(dataset):
         if subset is not None:
             raise MisuseError(f"{dataset} is a table, which has no subset {subset!r}")
-        with open_rows(Path(dataset)) as rows:
+
+        def converted(_size: int) -> None:
+            if progress is not None:
+                progress("reading the table", 0)
+
+        with open_rows(Path(dataset), progress=converted) as rows:
             return describe_table(
                 rows, assigned=assigned, captions=captions, seed=seed, tell=progress
             )

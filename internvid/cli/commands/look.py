@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from internvid.dataset.store import Dataset
 
 PANEL = "Look"
+_QUICK_SECONDS = 3.0
 # The database counts rows in 64 bits.
 _MOST_ROWS = 2**63 - 1
 
@@ -91,13 +93,14 @@ def describe(
     from internvid.api.datasets import describe as describe_dataset
     from internvid.cli.commands import figures
 
-    lines = PlainLines()
+    lines, started = PlainLines(), time.monotonic()
     state = ("", 0)
 
     def tell(stage: str, count: int) -> None:
         nonlocal state
         state = stage, count
-        lines.tell(stage, lambda: f"{count:,} captions" if count else "")
+        if time.monotonic() - started > _QUICK_SECONDS:
+            lines.tell(stage, lambda: f"{count:,} captions" if count else "")
 
     with live(lambda: f"{state[0]}: {state[1]:,} captions" if state[1] else state[0]):
         facts = describe_dataset(
@@ -107,7 +110,7 @@ def describe(
     if subset is not None:
         note_subset(as_dataset(dataset), subset)
     for reason, count in facts["faults"].items():
-        say(f"note: {count:,} rows or lines of the table are faulty: {reason}")
+        say(f"note: rows or lines of the table that are faulty, {reason}: {count:,}")
     if as_json:
         put_json(facts)
         return

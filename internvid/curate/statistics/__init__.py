@@ -1,7 +1,6 @@
 """What is in a dataset, a subset or a table of clips: counts, spreads, words, dominance."""
 
 from internvid.curate.statistics.clip_numbers import ClipNumbers
-from internvid.curate.statistics.counting import Videos, clip_statistics
 from internvid.curate.statistics.column_summaries import (
     ClipStatistics,
     DatasetDescription,
@@ -10,6 +9,7 @@ from internvid.curate.statistics.column_summaries import (
     describe_relation,
     funnel,
 )
+from internvid.curate.statistics.counting import Videos, clip_statistics
 from internvid.curate.statistics.of_dataset import dataset_statistics
 from internvid.curate.statistics.of_table import describe_table
 from internvid.curate.statistics.roles import Roles, find_roles, with_columns

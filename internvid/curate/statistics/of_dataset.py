@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from internvid.curate.statistics.clip_numbers import ClipNumbers
-from internvid.curate.statistics.counting import Videos, clip_statistics
 from internvid.curate.statistics.column_summaries import clips_in_any_order
+from internvid.curate.statistics.counting import Videos, clip_statistics
 from internvid.curate.statistics.roles import Roles, find_roles, is_number, with_columns
 from internvid.curate.statistics.verbs import DEFAULT_CAPTIONS
 from internvid.dataset.answers.columns import is_text_column

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from internvid.curate.statistics.counting import clip_statistics
 from internvid.curate.statistics.column_summaries import DatasetDescription, describe_relation
+from internvid.curate.statistics.counting import clip_statistics
 from internvid.curate.statistics.roles import find_roles, with_columns
 from internvid.curate.statistics.verbs import DEFAULT_CAPTIONS
 from internvid.curate.tables.rows import Rows
-
-_HIDDEN = ("row_key", "row_fault", "row_line", "row_place")
+from internvid.curate.tables.standard import ROW_COLUMNS
 
 
 def describe_table(
@@ -34,16 +34,20 @@ def describe_table(
     """
     connection, relation = rows.connection, rows.relation
     columns = dict(zip(relation.columns, map(str, relation.types), strict=True))
-    shown = {name: kind for name, kind in columns.items() if name not in _HIDDEN}
-    # The standard column of captions is a copy of one of the table's own, where there are any.
+    shown = {name: kind for name, kind in columns.items() if name not in ROW_COLUMNS}
+    # The standard columns of captions are copies of one of the table's own, where there are any;
+    # they alone have the texts of lists.
     own = find_roles({name: shown[name] for name in rows.columns}).captions
-    roles = with_columns(find_roles(shown, own), assigned, shown)
+    if not own and relation.filter("row_caption is not null").limit(1).fetchall():
+        own = ("row_caption",)
+    found = find_roles(shown, own or ("-",))
+    roles = with_columns(found if own else replace(found, captions=()), assigned, shown)
     numbers = clip_statistics(connection, relation, roles, captions=captions, seed=seed, tell=tell)
     left_out = {name for name in (roles.source, roles.key, *roles.captions) if name is not None}
-    if own:
+    if "caption" not in rows.columns:
         left_out.add("caption")
     summaries = describe_relation(
-        connection, relation, roles.source, roles.seconds, {*_HIDDEN, *left_out}
+        connection, relation, roles.source, roles.seconds, {*ROW_COLUMNS, *left_out}
     )
     return {
         **summaries,
@@ -60,4 +64,4 @@ def _faulty_rows(rows: Rows) -> dict[str, int]:
     counted = rows.relation.filter("row_fault is not null").aggregate(
         "row_fault, count(*)", "row_fault"
     )
-    return {reason: count for reason, count in sorted(counted.fetchall())}
+    return dict(sorted(counted.fetchall()))
