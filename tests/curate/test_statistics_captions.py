@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from internvid.curate.statistics import ClipNumbers, clip_statistics, counting, find_roles
+from internvid.curate.statistics import caption_lengths as lengths_module
 from internvid.curate.statistics.taggers import Tagged, Tagger, find_tagger
 
 TEXTS = [
@@ -208,3 +209,21 @@ def test_the_real_pipeline_finds_what_is_done() -> None:
     assert found["verbs"]["distinct"] == found["verbs"]["distinct_lemmas"] + 1
     nouns = {row["word"]: row["count"] for row in found["nouns"]["commonest"]}
     assert nouns["dog"] == 2
+
+
+@pytest.mark.parametrize("limit", [100, 4000, None], ids=["in it", "beyond it", "all"])
+def test_a_sample_of_a_sample_is_the_sample(
+    monkeypatch: pytest.MonkeyPatch, limit: int | None
+) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(counting, "find_tagger", lambda: fake_tagger(seen))
+    texts = [f"word{at} runs" for at in range(5000)]
+    count(texts, limit)
+    whole = seen.copy()
+    seen.clear()
+    monkeypatch.setattr(lengths_module, "EXACT_ROWS", 1000)
+    monkeypatch.setattr(lengths_module, "MEASURED_OF_MANY", 2000)
+    numbers = count(texts, limit)
+    assert 1800 < numbers["captions"][0]["captions"] < 2200
+    assert numbers["verbs"][0]["captions"] == len(whole) == min(limit or 5000, 5000)
+    assert sorted(seen) == sorted(whole)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypedDict
 
 from internvid.curate.statistics.paper import CAPTION_CHARACTERS, CAPTION_LENGTH
@@ -36,6 +37,7 @@ _ODD_BLANKS = (
 _IRREGULAR = f"  |[{_ODD_BLANKS}]|^ | $"
 _WORD = f"[^ {_ODD_BLANKS}]+"
 _HASHES = 2**64
+_DRAWN = '"internvid_described_captions"'
 
 
 class Lengths(TypedDict):
@@ -74,40 +76,70 @@ class CaptionLengths(TypedDict):
 
 @dataclass(frozen=True)
 class Captions:
-    """Where texts are.
+    """One column of texts.
 
     Attributes:
-        view: quoted name of the rows. rows: how many.
+        name: of the column. text: SQL of it.
+        view: quoted name of the rows.
+        rows: how many the whole table has.
         key: SQL of what tells rows apart, several expressions with commas.
-        language: SQL of the language of a text, or None.
+        language: SQL of the language of a text.
         seed: of every sample; another one draws other rows.
+        share: how much of the whole table `view` has, those with the smallest hashes.
+        hash: SQL of the number that rows are drawn by; without it, of `key`.
     """
 
+    name: str
+    text: str
     view: str
     rows: int
     key: str
-    language: str | None = None
+    language: str = "null"
     seed: int = 0
-
-    def sampled(self, count: int, among: int) -> str:
-        """SQL condition that about `count` of `among` rows fulfil, drawn by a hash of the key."""
-        if count >= among:
-            return "true"
-        most = int(_HASHES * (count / among))
-        return f"{self.hash} < {most}::ubigint"
+    share: float = 1.0
+    hash: str = ""
 
     @property
-    def hash(self) -> str:
+    def draw(self) -> str:
         """SQL of the number that rows are drawn by, the smallest first."""
-        return f"hash({int(self.seed)}, {self.key})"
+        return self.hash or f"hash({int(self.seed)}, {self.key})"
+
+    def drawn(self, share: float) -> str:
+        """SQL condition that this share of the rows of the whole table fulfils."""
+        return "true" if share >= 1 else f"{self.draw} < {int(_HASHES * share)}::ubigint"
 
 
-def is_unspaced(text: str, language: str | None) -> str:
+@contextlib.contextmanager
+def sample(connection: duckdb.DuckDBPyConnection, captions: Captions) -> Iterator[Captions]:
+    """A random sample in place of the texts, where there are more than are counted exactly.
+
+    Args:
+        connection: where the texts are; a table is made in it for the block.
+        captions: the texts.
+    """
+    if captions.rows <= EXACT_ROWS:
+        yield captions
+        return
+    share = MEASURED_OF_MANY / captions.rows
+    connection.execute(
+        f"create or replace temp table {_DRAWN} as select {captions.text}::varchar as text, "
+        f"{captions.language}::varchar as language, {captions.draw} as draw "
+        f"from {captions.view} where {captions.drawn(share)}"
+    )
+    try:
+        yield replace(
+            captions, view=_DRAWN, text="text", language="language", hash="draw", share=share
+        )
+    finally:
+        connection.execute(f"drop table if exists {_DRAWN}")
+
+
+def is_unspaced(text: str, language: str) -> str:
     """SQL of whether a text has no blanks between words: its language decides, else its letters.
 
     Args:
         text: SQL of the text.
-        language: SQL of its language, if a column states it.
+        language: SQL of its language, null where none is known.
     """
     # Most texts are plain ASCII, which two lengths tell faster than a pattern.
     foreign = f"(length({text}) - length(regexp_replace({text}, '{_SCRIPTS}', '', 'g')))"
@@ -115,25 +147,23 @@ def is_unspaced(text: str, language: str | None) -> str:
         f"case when strlen({text}) = length({text}) then false "
         f"else {foreign} * 3 >= length({text}) end"
     )
-    if language is None:
-        return by_letters
-    code = f"lower(split_part(split_part(trim({language}::varchar), '-', 1), '_', 1))"
+    code = language_code(language)
     names = ", ".join(f"'{name}'" for name in (*UNSPACED, *_NAMES))
-    return f"(case when coalesce({code}, '') = '' then {by_letters} else {code} in ({names}) end)"
+    return f"(case when {code} = '' then {by_letters} else {code} in ({names}) end)"
 
 
-def caption_lengths(
-    connection: duckdb.DuckDBPyConnection, captions: Captions, name: str, quoted: str
-) -> CaptionLengths:
-    """Lengths of one column of texts; of a sample where there are too many to count them all.
+def language_code(language: str) -> str:
+    """SQL of the first part of a language's tag in lower case: `zh` of `zh-CN`; "" of none."""
+    return f"coalesce(lower(split_part(split_part(trim({language}), '-', 1), '_', 1)), '')"
+
+
+def caption_lengths(connection: duckdb.DuckDBPyConnection, captions: Captions) -> CaptionLengths:
+    """Lengths of one column of texts.
 
     Args:
         connection: where the texts are.
-        captions: where, and how to draw a sample.
-        name, quoted: of the column, plain and as SQL.
+        captions: the texts, or a sample of them.
     """
-    sampled = captions.rows > EXACT_ROWS
-    where = captions.sampled(MEASURED_OF_MANY, captions.rows) if sampled else "true"
     # A pattern is slow: only texts with other than single plain blanks are split by one.
     words = (
         f"case when text is null or {is_unspaced('text', 'language')} then null "
@@ -145,19 +175,20 @@ def caption_lengths(
     rows = connection.execute(
         "select grouping(words) as by_characters, words, characters, is_null, count(*) from ("
         f"select {words} as words, length(text) as characters, text is null as is_null "
-        f"from (select {quoted}::varchar as text, {captions.language or 'null'}::varchar as "
-        f"language from {captions.view} where {where})) "
+        f"from (select {captions.text}::varchar as text, {captions.language}::varchar as "
+        f"language from {captions.view})) "
         "group by grouping sets ((words, is_null), (characters, is_null))"
     ).fetchall()
     by_words = [(words, count) for kind, words, _, no, count in rows if kind == 0 and not no]
     by_length = sorted((length, count) for kind, _, length, no, count in rows if kind and not no)
     total = sum(count for _, count in by_length)
+    name = captions.name
     return {
         "column": name,
         "rows": captions.rows,
         "captions": total,
         "missing": sum(row[4] for row in rows if row[0] == 0 and row[3]),
-        "sampled": sampled,
+        "sampled": captions.share < 1,
         "no_words": sum(count for words, count in by_words if words == 0),
         "unspaced": sum(count for words, count in by_words if words is None),
         "words": _lengths(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from internvid.curate.statistics import paper
@@ -13,6 +14,7 @@ from internvid.curate.statistics.caption_lengths import (
     CaptionLengths,
     Captions,
     caption_lengths,
+    sample,
 )
 from internvid.curate.statistics.clip_numbers import ClipNumbers
 from internvid.curate.statistics.dominance import dominating_values
@@ -36,7 +38,12 @@ from internvid.curate.statistics.spreads import (
     weighted_quantiles,
 )
 from internvid.curate.statistics.taggers import find_tagger
-from internvid.curate.statistics.verbs import DEFAULT_CAPTIONS, CaptionVerbs, caption_verbs
+from internvid.curate.statistics.verbs import (
+    DEFAULT_CAPTIONS,
+    CaptionVerbs,
+    caption_verbs,
+    is_enough,
+)
 from internvid.dataset.answers.column_views import quoted_name
 
 if TYPE_CHECKING:
@@ -292,28 +299,38 @@ class _Counting:
     ) -> tuple[list[CaptionLengths], list[CaptionVerbs]]:
         roles, texts, verbs = self.roles, [], []
         tagger = find_tagger() if roles.captions and limit != 0 and clips else None
+        language = quoted_name(roles.caption_language) if roles.caption_language else "null"
         for name in roles.captions:
             names = (roles.key,) if roles.key else (roles.source, roles.start)
             key = ", ".join(quoted_name(one) for one in names if one) or quoted_name(name)
-            language = quoted_name(roles.caption_language) if roles.caption_language else None
-            where = Captions(_CLIPS, clips, key, language, self.seed)
+            whole = Captions(name, quoted_name(name), _CLIPS, clips, key, language, self.seed)
             self.tell(f"measuring {name}", 0)
-            length = caption_lengths(self.connection, where, name, quoted_name(name))
-            texts.append(length)
-            of = length["captions"]
-            if length["sampled"]:
-                self.approximate.append(
-                    f"lengths of {name}: from {of:,} captions drawn at random (about "
-                    f"{MEASURED_OF_MANY:,}); shares are within 0.3 percent points (3 sigma)"
+            with sample(self.connection, whole) as drawn:
+                length = caption_lengths(self.connection, drawn)
+                of = length["captions"]
+                if length["sampled"]:
+                    self.approximate.append(_estimated(length))
+                    of = round(clips * of / max(1, of + length["missing"]))
+                texts.append(length)
+                enough = drawn if is_enough(drawn, limit, of) else whole
+                verbs.append(
+                    caption_verbs(
+                        self.connection,
+                        enough,
+                        of,
+                        limit,
+                        tagger,
+                        partial(self.tell, f"reading {name}"),
+                    )
                 )
-                of = round(clips * of / max(1, of + length["missing"]))
-            verbs.append(
-                caption_verbs(
-                    self.connection, where, (name, quoted_name(name)), of, limit, tagger,
-                    lambda count, name=name: self.tell(f"reading {name}", count),  # type: ignore[misc]
-                )
-            )  # fmt: skip
         return texts, verbs
+
+
+def _estimated(length: CaptionLengths) -> str:
+    return (
+        f"lengths of {length['column']}: from {length['captions']:,} captions drawn at random "
+        f"(about {MEASURED_OF_MANY:,}); shares are within 0.3 percent points (3 sigma)"
+    )
 
 
 def _length_name(roles: Roles) -> str:

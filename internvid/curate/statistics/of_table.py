@@ -46,9 +46,8 @@ def describe_table(
     left_out = {name for name in (roles.source, roles.key, *roles.captions) if name is not None}
     if "caption" not in rows.columns:
         left_out.add("caption")
-    summaries = describe_relation(
-        connection, relation, roles.source, roles.seconds, {*ROW_COLUMNS, *left_out}
-    )
+    # Videos and hours are counted above.
+    summaries = describe_relation(connection, relation, None, None, {*ROW_COLUMNS, *left_out})
     return {
         **summaries,
         "videos": numbers["sources"] or 0,

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypedDict
 
-from internvid.curate.statistics.caption_lengths import Captions, is_unspaced
+from internvid.curate.statistics.caption_lengths import Captions, is_unspaced, language_code
 from internvid.curate.statistics.taggers import INSTALL, Tagger, what_is_missing
 
 if TYPE_CHECKING:
@@ -74,7 +74,6 @@ class CaptionVerbs(TypedDict):
 def caption_verbs(
     connection: duckdb.DuckDBPyConnection,
     captions: Captions,
-    named: tuple[str, str],
     of: int,
     limit: int | None,
     tagger: Tagger | None,
@@ -84,9 +83,8 @@ def caption_verbs(
 
     Args:
         connection: where the texts are.
-        captions: where, and how to draw the sample.
-        named: the column, plain and as SQL.
-        of: how many texts it has, as far as known.
+        captions: the texts, with as many of them as `is_enough` needs.
+        of: how many texts the column has, as far as known.
         limit: captions to read; all when None, none when 0.
         tagger: tells verbs; None where none is installed, or none is needed.
         tell: is called with how many captions are read.
@@ -97,7 +95,8 @@ def caption_verbs(
     says, install = (NOTHING_READ, None) if limit == 0 else (what_is_missing(), INSTALL)
     if tagger is not None and limit != 0:
         says, install = tagger.says, None
-        for texts in _batches(connection, captions, named[1], limit, of):
+        tell(0)
+        for texts in _batches(connection, captions, limit, of):
             english = [text for text, fits in texts if fits and _is_latin(text)]
             passed_over += len(texts) - len(english)
             for tagged in tagger.tag(english):
@@ -107,7 +106,7 @@ def caption_verbs(
             read += len(english)
             tell(read)
     return {
-        "column": named[0],
+        "column": captions.name,
         "tagger": tagger.name if tagger is not None and limit != 0 else None,
         "says": says, "install": install,
         "captions": read, "of": of, "seed": captions.seed, "passed_over": passed_over,
@@ -128,25 +127,27 @@ def _words(forms: set[str], lemmas: Counter[str], read: int) -> WordsOfKind:
     }
 
 
+def is_enough(captions: Captions, limit: int | None, of: int) -> bool:
+    """Whether a sample of the texts holds as many as are to be read."""
+    return captions.share >= _share(limit, of)
+
+
+def _share(limit: int | None, of: int) -> float:
+    """How much of the texts to draw: a few more than wanted, of which the first are taken."""
+    return 1.0 if limit is None or not of else min(1.0, (limit * 1.1 + 500) / of)
+
+
 def _batches(
-    connection: duckdb.DuckDBPyConnection,
-    captions: Captions,
-    column: str,
-    limit: int | None,
-    of: int,
+    connection: duckdb.DuckDBPyConnection, captions: Captions, limit: int | None, of: int
 ) -> Iterator[list[tuple[str, bool]]]:
     """Drawn texts, and whether each may be English, a batch at a time."""
-    code = "lower(split_part(split_part(trim(language), '-', 1), '_', 1))"
-    fits = f"not {is_unspaced('text', 'language')} and coalesce({code}, '') in {_ENGLISH}"
-    where, order = f"{column} is not null", ""
-    if limit is not None and limit < of:
-        # A few more are drawn than wanted; of these, those with the smallest hashes.
-        wanted = min(of, int(limit * 1.1) + 500)
-        where += f" and {captions.sampled(wanted, of)}"
-        order = f"order by draw, text limit {limit}"
+    code = language_code("language")
+    fits = f"not {is_unspaced('text', 'language')} and {code} in {_ENGLISH}"
+    where = f"{captions.text} is not null and {captions.drawn(_share(limit, of))}"
+    order = f"order by draw, text limit {limit}" if limit is not None and limit < of else ""
     relation = connection.execute(
-        f"select text, {fits} from (select {column}::varchar as text, "
-        f"{captions.language or 'null'}::varchar as language, {captions.hash} as draw "
+        f"select text, {fits} from (select {captions.text}::varchar as text, "
+        f"{captions.language}::varchar as language, {captions.draw} as draw "
         f"from {captions.view} where {where}) {order}"
     )
     while rows := relation.fetchmany(_BATCH):
