@@ -74,7 +74,7 @@ def _spacy() -> Tagger | None:
 
 def _pos(pipeline: Any, texts: Iterable[str]) -> Iterator[Tagged]:
     # Longer texts are no captions, and the pipeline refuses the longest.
-    for document in pipeline.pipe((text[:5000] for text in texts), batch_size=256):
+    for document in pipeline.pipe((text[:5000] for text in texts), batch_size=128):
         yield [
             (token.lower_, token.lemma_.lower(), token.pos_)
             for token in document
