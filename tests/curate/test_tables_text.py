@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from internvid.core.errors import DatasetFormatError, MisuseError
 from internvid.curate.tables.opening import open_rows
-from internvid.curate.tables.text import delimited, streams
+from internvid.curate.tables.text import delimited, line_blocks
 from internvid.curate.tables.text.plan import Plan
 from tests.curate.tables import internvid_objects, rows_of, write_jsonl
 
@@ -27,7 +27,7 @@ def reasons(rows):
 def small_blocks(monkeypatch):
     """Blocks of a few lines, so that every line lies near the border of one."""
     for name, value in (("BLOCK_BYTES", 97), ("MOST_LINE_BYTES", 400)):
-        monkeypatch.setattr(streams, name, value)
+        monkeypatch.setattr(line_blocks, name, value)
 
 
 @pytest.mark.usefixtures("small_blocks")
@@ -86,7 +86,7 @@ def test_text_that_is_no_utf_8_is_replaced_and_marked(tmp_path):
 
 
 def test_columns_and_fractions_that_turn_up_late_are_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(streams, "BLOCK_BYTES", 4096)
+    monkeypatch.setattr(line_blocks, "BLOCK_BYTES", 4096)
     objects = [{"clip_id": str(at), "views": at, "tags": ["a"]} for at in range(6000)]
     objects[5500]["views"] = 2.5
     objects[5800]["late"] = {"x": 1}
@@ -160,7 +160,7 @@ def test_what_a_csv_writer_writes_comes_through(tmp_path_factory, table, block_b
     plan = Plan(dict.fromkeys("abc", pa.string()))
     read = []
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(streams, "BLOCK_BYTES", block_bytes)
+        patched.setattr(line_blocks, "BLOCK_BYTES", block_bytes)
         for records in delimited.read_delimited(path, ",", 3):
             assert not records.faulty
             careful = delimited.parse_careful(records, plan, ",")
@@ -176,7 +176,7 @@ def test_what_a_csv_writer_writes_comes_through(tmp_path_factory, table, block_b
 
 @pytest.mark.parametrize("block_bytes", [1, 7, 64, 10_000])
 def test_arrays_are_read_element_by_element(tmp_path, monkeypatch, block_bytes):
-    monkeypatch.setattr(streams, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(line_blocks, "BLOCK_BYTES", block_bytes)
     elements = ['{"vid": "a]}, {", "caption": "é\\n\\"q\\""}', '{"vid":\n "b",\n"caption": null}']
     text = "\n [" + ",\n".join([elements[0], "{broken}", elements[1], "3"]) + " ]\n"
     (tmp_path / "t.json").write_text(text, "utf-8")

@@ -17,6 +17,8 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 # A file name that stands in several rooms, and the one thing that it means in all of them.
 SHARED_NAMES = {
+    "opening": "what a user names becomes what is read: clips to train on, tables of clips",
+    "rows": "rows of a table: those that a pass writes, those of a table that is chosen from",
     "annotate": "writing a column of captions or scores: the pass, and its commands",
     "audit": "checking stored texts: the pass, and its command",
     "build": "making a dataset: the pass, and its command",

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from internvid.curate.tables.faults import MOST_CHARACTERS, FaultyLine
-from internvid.curate.tables.layouts import Columns, Layout
+from internvid.curate.tables.known_layouts import Columns, Layout
 from internvid.curate.tables.literals import list_entries, string_of
 from internvid.curate.tables.standard import CAPTION, END, FILE, LINE, START
 

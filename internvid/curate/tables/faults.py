@@ -7,6 +7,7 @@
 | `wrong_fields` | has more or fewer fields than the header, or a quote that nothing closes |
 | `too_long` | is longer than 16 MiB |
 | `malformed_list` | is a video whose lists of clips cannot be read, or are not equally long |
+| `no_clips` | is a video whose lists are empty |
 """
 
 from __future__ import annotations

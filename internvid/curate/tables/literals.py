@@ -1,6 +1,6 @@
 """Reads Python literals, which some published csv files hold, without running Python's parser.
 
-Strings are told apart from what is between them by one regular expression, so that quotes, brackets
+Strings are separated from what is between them by one regular expression, so that quotes, brackets
 and commas in captions stay what they are; what is between is read as JSON. Literals that this does
 not cover go to `ast.literal_eval`, which is slower by up to ten times and reads all of them.
 """
@@ -20,7 +20,7 @@ _WORDS = re.compile(r"\b(None|True|False)\b")
 _JSON_WORDS = {"None": "null", "True": "true", "False": "false"}
 # JSON knows these as numbers or words; in Python they are names, and so no literals.
 _NO_LITERALS = ("null", "true", "false", "NaN", "Infinity")
-_COMMA = {", "}
+_COMMA = frozenset({", "})
 _ODD = object()
 _NUMBERS = re.compile(r"\[[-+0-9.eE, ]*\]")
 # Lists of times: no letters, so that a bracket is no part of a caption.

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from internvid.core.errors import DatasetFormatError
 from internvid.curate.tables.faults import Faults
 from internvid.curate.tables.files import TableFiles, find_files
-from internvid.curate.tables.layouts import Layout, layout_of
+from internvid.curate.tables.known_layouts import Layout, layout_of
 from internvid.curate.tables.rows import Origin, Rows
 from internvid.curate.tables.scratch import scratch_folder
 from internvid.curate.tables.standard import (

@@ -44,7 +44,7 @@ class Rows:
     `start_seconds`, `end_seconds`, `duration_seconds` DOUBLE and `caption` VARCHAR, and always
 
     - `row_key` UBIGINT: what the row names, the same on any machine and in any order of rows;
-    - `row_fault` VARCHAR: null for a sound row, else one word, see `docs/how-to/`;
+    - `row_fault` VARCHAR: null for a sound row, else one word (docs/how-to/published-tables.md);
     - `row_line` BIGINT: the number of the row in its file, or of its line in a text file, from 1;
     - `row_place` BIGINT: grows with the order of the input and is no other row's;
     - `row_caption` VARCHAR: the caption as plain text, also where the table's own column of that

@@ -24,7 +24,7 @@ from internvid.curate.tables.expressions import (
     text_sql,
 )
 from internvid.curate.tables.keys import mixed_key_sql, name_key_sql
-from internvid.curate.tables.layouts import Columns, Layout
+from internvid.curate.tables.known_layouts import Columns, Layout
 from internvid.dataset.duckdb_connection import quoted
 
 ROW_COLUMNS = ("row_key", "row_fault", "row_line", "row_place", "row_caption")

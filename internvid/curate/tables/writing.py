@@ -7,7 +7,8 @@ types, nested values and metadata of Parquet stay as they are, and lines of text
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -39,6 +40,8 @@ def write_rows(
 ) -> int:
     """Write the own columns of the rows of a relation, in the order of the input.
 
+    The connection runs no other query meanwhile.
+
     The same rows make the same bytes, whatever the order of the relation. A row that the relation
     has twice is written twice. The file appears whole or not at all.
 
@@ -63,7 +66,11 @@ def write_rows(
             f"rows without row_place cannot be written; columns are: {', '.join(relation.columns)}",
             hint="keep the column row_place in the relation",
         )
-    places = _places(relation)
+    with closing(_places(relation)) as places:
+        return _write(rows, places, out)
+
+
+def _write(rows: Rows, places: Iterator[NDArray[np.int64]], out: Path) -> int:
     suffix = out.suffix.lower()
     if suffix == ".parquet":
         return _write_parquet(rows.origin, places, out)
@@ -94,15 +101,17 @@ def refuse_output(out: Path, *, overwrite: bool = False) -> None:
         raise OutputExistsError(f"{out} exists", hint="choose another path, or remove it first")
 
 
-def _places(relation: duckdb.DuckDBPyRelation) -> Iterator[NDArray[np.int64]]:
+def _places(relation: duckdb.DuckDBPyRelation) -> Generator[NDArray[np.int64], None, None]:
     """Places in order, some at a time."""
     import duckdb
 
     ordered = relation.project(quoted_name("row_place")).order(quoted_name("row_place"))
     try:
-        for batch in ordered.to_arrow_reader(_PLACES_AT_ONCE):
-            if batch.num_rows:
-                yield batch.column(0).to_numpy(zero_copy_only=False).astype(np.int64)
+        # A reader that is not closed would keep the connection from its next query.
+        with ordered.to_arrow_reader(_PLACES_AT_ONCE) as reader:
+            for batch in reader:
+                if batch.num_rows:
+                    yield batch.column(0).to_numpy(zero_copy_only=False).astype(np.int64)
     except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
         raise StorageError(
             f"the rows cannot be sorted: {_first_line(error)}",

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from internvid.core.errors import DatasetFormatError
 from internvid.curate.tables.expanding import Expander
 from internvid.curate.tables.faults import Faults, FaultyLine
-from internvid.curate.tables.layouts import Layout
+from internvid.curate.tables.known_layouts import Layout
 from internvid.curate.tables.standard import FAULT, FILE, LENGTH, LINE, OFFSET
 from internvid.curate.tables.taking import with_columns_of
 from internvid.curate.tables.text import delimited, jsonl
 from internvid.curate.tables.text.plan import ColumnsChanged, Plan
-from internvid.curate.tables.text.records import Records
 from internvid.curate.tables.text.sniffing import TextTable
+from internvid.curate.tables.text.splitting import Records
 from internvid.dataset.parts import reading_part, storage_errors
 
 _MOST_BEGINNINGS = 50
@@ -172,7 +172,7 @@ def _write(expand: Expander, parsed: Iterable[Parsed], target: Path) -> Converte
 
 
 def _settings(schema: pa.Schema) -> dict[str, object]:
-    """Of a file that is read a few times and thrown away."""
+    """Settings of a file that is read a few times and thrown away."""
     steady = (LINE, OFFSET, LENGTH)
     return {
         "compression": "lz4",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from internvid.curate.tables.rows import Origin
 from internvid.curate.tables.standard import FILE, LENGTH, OFFSET
 from internvid.curate.tables.taking import taken
-from internvid.curate.tables.text.streams import read_blocks, read_pieces
+from internvid.curate.tables.text.line_blocks import read_blocks, read_pieces
 
 _HIDDEN = (FILE, OFFSET, LENGTH)
 

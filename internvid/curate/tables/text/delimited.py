@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.csv
 
 from internvid.curate.tables.faults import FaultyLine
+from internvid.curate.tables.text.line_blocks import Block, Progress, read_blocks, shown
 from internvid.curate.tables.text.plan import BAD, Plan, cell_value, column_array
-from internvid.curate.tables.text.records import Records, lines_of
-from internvid.curate.tables.text.streams import Block, Progress, read_blocks, shown
+from internvid.curate.tables.text.splitting import Records, lines_of
 
 _QUOTE = 34
 _MOST_RECORD_BYTES = 1 << 20
@@ -50,7 +50,9 @@ def fields_of(text: str, delimiter: str) -> list[str] | None:
 
 def _pattern(delimiter: str) -> re.Pattern[str]:
     each = re.escape(delimiter)
-    return re.compile(rf'(?:"((?:[^"]|"")*)"|((?:[^"{each}][^{each}]*)?))(?={each}|\Z)', re.DOTALL)
+    return re.compile(
+        rf'(?:"([^"]*(?:""[^"]*)*)"|((?:[^"{each}][^{each}]*)?))(?={each}|\Z)', re.DOTALL
+    )
 
 
 def read_delimited(
@@ -89,11 +91,11 @@ def _split(
     odd = np.flatnonzero((np.searchsorted(quotes, ends) - before) % 2)
     if not len(odd):
         return lines, nothing
-    return _joined(block, lines, odd.tolist(), delimiter, width, is_last=is_last)
+    return _joined(lines, odd.tolist(), delimiter, width, is_last=is_last)
 
 
 def _joined(
-    block: Block, lines: Records, odd: list[int], delimiter: str, width: int, *, is_last: bool
+    lines: Records, odd: list[int], delimiter: str, width: int, *, is_last: bool
 ) -> tuple[Records, Block]:
     """Lines with odd quotes joined to records, where that makes records."""
     is_start = np.ones(len(lines), bool)
@@ -108,6 +110,8 @@ def _joined(
             if not is_last and len(lines.data) - start < _MOST_RECORD_BYTES:
                 limit = first
                 rest = Block(lines.data[start:], int(lines.lines[first]), int(lines.offsets[first]))
+            else:
+                is_odd = True
             break
         end = int(lines.starts[last] + lines.lengths[last])
         if _is_record(lines.data[start:end], delimiter, width):

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.json
 
 from internvid.curate.tables.faults import FaultyLine
+from internvid.curate.tables.text.line_blocks import shown
 from internvid.curate.tables.text.plan import (
     BAD,
     ColumnsChanged,
@@ -20,8 +21,7 @@ from internvid.curate.tables.text.plan import (
     plain_type,
     type_of_values,
 )
-from internvid.curate.tables.text.records import Records
-from internvid.curate.tables.text.streams import shown
+from internvid.curate.tables.text.splitting import Records
 
 
 def parse_fast(records: Records, plan: Plan) -> pa.Table | None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from internvid.curate.tables.layouts import Columns, Layout, plain_name
+from internvid.curate.tables.known_layouts import Columns, Layout, plain_name
 
 _INT64 = range(-(2**63), 2**63)
 _WHOLE = re.compile(r"^-?(0|[1-9][0-9]{0,17})$")
@@ -88,7 +88,7 @@ def is_text_name(name: str, layout: Layout) -> bool:
 def plan_of_objects(objects: Sequence[Mapping[str, Any]], layout: Layout) -> Plan:
     """Types of the columns of JSON objects, from some of them."""
     names = dict.fromkeys(name for each in objects for name in each)
-    numbers = _number_names(names, layout)
+    numbers, times = _number_names(names, layout), _time_names(names, layout)
     types: dict[str, pa.DataType] = {}
     numerals: set[str] = set()
     for name in names:
@@ -99,6 +99,8 @@ def plan_of_objects(objects: Sequence[Mapping[str, Any]], layout: Layout) -> Pla
             types[name] = pa.string()
             if values and all(type(value) is int and value in _INT64 for value in values):
                 numerals.add(name)
+        elif name in times:
+            types[name] = _type_of_times(map(str, values))
         else:
             types[name] = type_of_values(values)
     return Plan(types, frozenset(numerals))
@@ -106,7 +108,7 @@ def plan_of_objects(objects: Sequence[Mapping[str, Any]], layout: Layout) -> Pla
 
 def plan_of_cells(names: Sequence[str], rows: Sequence[Sequence[str]], layout: Layout) -> Plan:
     """Types of the columns of a csv file, from some of its rows."""
-    numbers = _number_names(names, layout)
+    numbers, times = _number_names(names, layout), _time_names(names, layout)
     types: dict[str, pa.DataType] = {}
     for index, name in enumerate(names):
         cells = [row[index] for row in rows if row[index]]
@@ -114,6 +116,8 @@ def plan_of_cells(names: Sequence[str], rows: Sequence[Sequence[str]], layout: L
             types[name] = pa.float64()
         elif is_text_name(name, layout):
             types[name] = pa.string()
+        elif name in times:
+            types[name] = _type_of_times(cells)
         else:
             types[name] = _type_of_cells(cells)
     return Plan(types)
@@ -197,6 +201,18 @@ def _number_names(names: Iterable[str], layout: Layout) -> set[str]:
     times = {plain_name(each) for each in (*layout.start, *layout.end, *layout.duration)}
     known = [each for each in layout.numbers if plain_name(each) not in times]
     return {name for each in known if (name := columns.first((each,))) is not None}
+
+
+def _time_names(names: Iterable[str], layout: Layout) -> set[str]:
+    """Columns of times, which a file holds as numbers or as texts."""
+    columns = Columns(dict.fromkeys(names, ""))
+    known = () if layout.ticks else (*layout.start, *layout.end, *layout.duration)
+    return {name for each in known if (name := columns.first((each,))) is not None}
+
+
+def _type_of_times(cells: Iterable[str]) -> pa.DataType:
+    known = [_NUMBER.match(cell) is not None or cell.lower() in _NOT_FINITE for cell in cells]
+    return pa.float64() if known and sum(known) >= _ENOUGH * len(known) else pa.string()
 
 
 def _type_of_cells(cells: Sequence[str]) -> pa.DataType:

@@ -11,13 +11,13 @@ from typing import Any
 
 from internvid.core.errors import DatasetFormatError, MisuseError
 from internvid.curate.tables.files import TableFiles
-from internvid.curate.tables.layouts import Layout, layout_of, named_layout
+from internvid.curate.tables.known_layouts import Layout, layout_of, named_layout
 from internvid.curate.tables.standard import refuse_taken_names
 from internvid.curate.tables.text.delimited import DELIMITERS, fields_of, read_delimited
 from internvid.curate.tables.text.jsonl import read_object
+from internvid.curate.tables.text.line_blocks import Progress, read_blocks, read_pieces, shown
 from internvid.curate.tables.text.plan import Plan, plan_of_cells, plan_of_objects
-from internvid.curate.tables.text.records import Records, read_array, read_lines
-from internvid.curate.tables.text.streams import Progress, read_blocks, read_pieces, shown
+from internvid.curate.tables.text.splitting import Records, read_array, read_lines
 
 _SAMPLE_ROWS = 5000
 _MOST_SAMPLED_FILES = 16

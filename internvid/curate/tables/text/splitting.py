@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from internvid.curate.tables.faults import FaultyLine
-from internvid.curate.tables.text.streams import (
+from internvid.curate.tables.text.line_blocks import (
     BLOCK_BYTES,
     MOST_LINE_BYTES,
     Block,

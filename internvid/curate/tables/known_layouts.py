@@ -27,13 +27,14 @@ class Layout:
         end: likewise.
         duration: of the clip, where a table states it.
         caption: the text.
-        key: a name of the row of its own.
+        key: a name that the row has of its own.
         numbers: further columns that are numbers: scores.
         texts: further columns that are text, whatever they look like.
         video_seconds: how long the source video is.
         ticks: how many units of `start` and `end` are a second; a column's name or a number.
-        one_row: what a row is before it is read: a clip, or a video with lists of clips.
-        list_columns: those that have one entry a clip where a row is a video.
+        span: start and end in one column, as a list of two.
+        expands: where a row is a video with lists of clips, how they are written: `literals` of
+            Python, or `clips`, a list of objects.
         columns: names of the columns of a file that does not state them.
     """
 
