@@ -318,8 +318,8 @@ def test_a_value_that_dominates_is_a_warning() -> None:
     sports = numbers["warnings"][0]
     assert (sports["by"], sports["clips"]) == ("hours", 60)
     assert sports["share"] == pytest.approx(180 / 220)
-    assert sports["rule"] == "one value has more than 50% of the hours"
-    assert numbers["warnings"][2]["rule"] == "one owner has more than 10% of the hours"
+    assert sports["rule"] == "one value has more than 50 % of the hours"
+    assert numbers["warnings"][2]["rule"] == "one owner has more than 10 % of the hours"
 
 
 def test_half_is_not_more_than_half_and_few_owners_are_no_warning() -> None:

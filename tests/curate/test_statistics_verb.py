@@ -52,8 +52,8 @@ def test_a_dataset_is_described_beside_the_paper(data: Path, capsys: Capture) ->
     assert len(out.split("\n\nfunnel")[0].splitlines()) <= 24
     assert "mean clip, seconds" in head
     assert "234,000,000" in head
-    assert "warning: category: Sports has 60.0 % of the hours; one value has more than 50%" in out
-    assert "warning: channel: big has 20.0 % of the hours; one owner has more than 10%" in out
+    assert "warning: category: Sports has 60.0 % of the hours; one value has more than 50 %" in out
+    assert "warning: channel: big has 20.0 % of the hours; one owner has more than 10 %" in out
     for title in ("funnel", "Clip length", "channel (owner)", "upload_date (date)", "numbers"):
         assert title in out
 

@@ -50,12 +50,12 @@ def _warned(shares: ValueShares) -> Warned | None:
     first, by = shares["values"][0], shares["by"]
     if shares["role"] in _MAKERS:
         limit = MOST_OF_ONE_MAKER
-        rule = f"one {shares['role']} has more than {limit:.0%} of the {by}"
+        rule = f"one {shares['role']} has more than {100 * limit:.0f} % of the {by}"
         if shares["different"] <= _FEW_MAKERS:
             return None
     else:
         limit = MOST_OF_ONE_VALUE
-        rule = f"one value has more than {limit:.0%} of the {by}"
+        rule = f"one value has more than {100 * limit:.0f} % of the {by}"
         if first["value"].lower() in _NO:
             return None
     if first["share"] <= limit:
