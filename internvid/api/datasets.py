@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from internvid.core.errors import MisuseError
 from internvid.core.several import several
 from internvid.core.types import instant
 from internvid.dataset.layout import RECORD
@@ -84,31 +85,69 @@ def status(dataset: DatasetLike) -> DatasetStatus:
     return read_status(as_folder(dataset))
 
 
-def describe(dataset: DatasetLike, subset: str | None = None) -> DatasetDescription:
-    """Counts, hours, lengths and the distribution of every column.
+def describe(
+    dataset: DatasetLike,
+    subset: str | None = None,
+    *,
+    column: str | Sequence[str] = (),
+    captions: int | None = 20_000,
+    seed: int = 0,
+    progress: Callable[[str, int], None] | None = None,
+) -> DatasetDescription:
+    """Counts, hours, the distribution of every column, and statistics beside the paper's.
 
     Args:
-        dataset: to look at.
+        dataset: to look at: a dataset, its folder, or a table of clips (files).
         subset: only its clips.
+        column: `ROLE=COLUMN` for columns that go by names that are not known, as in
+            `owner=studio`, `talking_head=presenter` or `value=shot_type`.
+        captions: how many captions to read for verbs and nouns, drawn at random; all when None.
+        seed: of that sample.
+        progress: is called with what is being counted, and how many captions were read.
 
     Returns:
-        `videos`, `clips`, `hours`, `funnel`, `numbers`, `words`, `columns` and `recipe`, as
-        `internvid describe --json` prints them.
+        `videos`, `clips`, `hours`, `funnel`, `numbers`, `words`, `statistics`, `columns`,
+        `recipe` and `faults`, as `internvid describe --json` prints them; of a table, `funnel`,
+        `columns` and `recipe` are empty.
 
     Raises:
         DatasetFormatError: there is no dataset, or it is damaged.
-        MisuseError: there is no such subset.
+        MisuseError: there is no such subset, role or column.
     """
+    from internvid.curate.statistics import dataset_statistics, describe_table
     from internvid.curate.statistics import describe as describe_clips
+    from internvid.curate.tables.opening import open_rows
     from internvid.dataset.answers.columns import column_progress
 
+    assigned = several(column)
+    if not isinstance(dataset, Dataset) and is_table(dataset):
+        if subset is not None:
+            raise MisuseError(f"{dataset} is a table, which has no subset {subset!r}")
+
+        def converted(_size: int) -> None:
+            if progress is not None:
+                progress("reading the table", 0)
+
+        with open_rows(Path(dataset), progress=converted) as rows:
+            return describe_table(
+                rows, assigned=assigned, captions=captions, seed=seed, tell=progress
+            )
     opened = as_dataset(dataset)
     cut = opened.record.cut
     return {
         **describe_clips(opened, subset),
+        "statistics": dataset_statistics(
+            opened, subset, assigned=assigned, captions=captions, seed=seed, tell=progress
+        ),
         "columns": column_progress(opened.layout, opened.record, cut) if cut else [],
         "recipe": opened.record.cuts.get(cut or "", {}).get("settings", []),
+        "faults": {},
     }
+
+
+def is_table(path: str | os.PathLike[str]) -> bool:
+    """Whether a path names files, one or a glob of them, and not the folder of a dataset."""
+    return Path(path).is_file() or (not Path(path).exists() and any(c in str(path) for c in "*?["))
 
 
 def show_clip(dataset: DatasetLike, clip_id: str) -> dict[str, Any]:
@@ -128,12 +167,18 @@ def show_clip(dataset: DatasetLike, clip_id: str) -> dict[str, Any]:
     return {"uri": uri, "metadata": metadata, **row, "picks": picks}
 
 
-def write_report(dataset: DatasetLike, output: str | os.PathLike[str] | None = None) -> Path:
+def write_report(
+    dataset: DatasetLike,
+    output: str | os.PathLike[str] | None = None,
+    *,
+    captions: int | None = 20_000,
+) -> Path:
     """Write one HTML file about a dataset that opens offline; returns where it is.
 
     Args:
         dataset: to report on.
         output: the file; `report.html` in the dataset's folder when None.
+        captions: how many captions to read for verbs and nouns, drawn at random; all when None.
 
     Raises:
         OutputExistsError: the path holds something that is not a report.
@@ -141,7 +186,8 @@ def write_report(dataset: DatasetLike, output: str | os.PathLike[str] | None = N
     from internvid.browse.report import write_report as write_page
 
     opened = as_dataset(dataset)
-    return write_page(opened, Path(output) if output is not None else opened.root / "report.html")
+    path = Path(output) if output is not None else opened.root / "report.html"
+    return write_page(opened, path, captions)
 
 
 def repair(dataset: str | os.PathLike[str], *, moved: Sequence[str] = ()) -> Repair:

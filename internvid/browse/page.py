@@ -13,17 +13,13 @@ from internvid.browse.answers import Answers, answers
 from internvid.browse.cards import Card, make_cards
 from internvid.browse.column_facts import Column, clip_columns, video_columns
 from internvid.browse.distributions import (
-    CLIP_LENGTH,
-    RESOLUTION,
-    VIDEO_LENGTH,
     Distributions,
-    Shares,
     Source,
     distributions,
-    shares,
 )
 from internvid.browse.filmstrips import PictureBudget, make_strips, sample_clips
 from internvid.browse.overview import Overview, overview
+from internvid.browse.statistics.section import Statistics, statistics_section
 from internvid.browse.subset_facts import SubsetFact, subset_facts
 from internvid.browse.text_facts import Texts, describe_texts
 from internvid.curate.statistics import funnel
@@ -114,8 +110,7 @@ class Page:
     median_seconds: float | None
     clip_charts: Distributions
     video_charts: Distributions
-    shares: tuple[Shares, ...]
-    video_shares: Shares
+    statistics: Statistics
     texts: tuple[Texts, ...]
     cards: tuple[Card, ...]
     sort_columns: tuple[Column, ...]
@@ -130,8 +125,12 @@ class Page:
     hidden_columns: int
 
 
-def gather(dataset: Dataset) -> Page:
+def gather(dataset: Dataset, captions: int | None) -> Page:
     """Reads everything the page shows.
+
+    Args:
+        dataset: to show.
+        captions: how many captions to read for verbs and nouns; all when None.
 
     Raises:
         DatasetFormatError: no build of the dataset was finished.
@@ -153,11 +152,7 @@ def gather(dataset: Dataset) -> Page:
         median_seconds=_median_seconds(dataset),
         clip_charts=distributions(dataset, clip_source, columns),
         video_charts=distributions(dataset, video_source, in_videos),
-        shares=(
-            shares(dataset, "clips", "duration_seconds", CLIP_LENGTH),
-            shares(dataset, _CLIPS_WITH_SIZE, "short_side", RESOLUTION),
-        ),
-        video_shares=shares(dataset, video_source.view, "duration_seconds", VIDEO_LENGTH),
+        statistics=statistics_section(dataset, captions),
         texts=tuple(describe_texts(dataset, column) for column in texts[:MOST_TEXTS]),
         cards=make_cards(strips, columns, provenance.rules(record), root),
         sort_columns=tuple(column for column in columns if column.kind == "number"),
@@ -171,12 +166,6 @@ def gather(dataset: Dataset) -> Page:
         root_of_names=root,
         hidden_columns=hidden_columns,
     )
-
-
-_CLIPS_WITH_SIZE = (
-    "(select least(videos.width, videos.height) as short_side from clips "
-    "join videos using (video_id) where videos.status = 'ok')"
-)
 
 
 def _funnel(dataset: Dataset) -> Funnel:

@@ -12,6 +12,7 @@ from internvid.browse import wording
 from internvid.browse.charts import draw
 from internvid.browse.distributions import Bars
 from internvid.browse.page import Page, dataset_name, gather, name_of
+from internvid.curate.statistics import DEFAULT_CAPTIONS
 from internvid.dataset.parts import commit_bytes, refuse_foreign
 from internvid.dataset.store import Dataset
 
@@ -23,7 +24,7 @@ MARK = b'<meta name="generator" content="internvid report">'
 _HEAD_BYTES = 2048
 
 
-def write_report(dataset: Dataset, output: Path) -> Path:
+def write_report(dataset: Dataset, output: Path, captions: int | None = DEFAULT_CAPTIONS) -> Path:
     """Write the page of a dataset.
 
     The page is one file: pictures, style and script lie inside it, nothing is fetched. It holds
@@ -32,6 +33,7 @@ def write_report(dataset: Dataset, output: Path) -> Path:
     Args:
         dataset: what to show.
         output: the file; an earlier report there is replaced.
+        captions: how many captions to read for verbs and nouns; all when None, none when 0.
 
     Returns:
         `output`.
@@ -42,7 +44,7 @@ def write_report(dataset: Dataset, output: Path) -> Path:
     """
     refuse_foreign(output, _is_ours, "a report of internvid", "report.html")
     with dataset.reading():
-        html = render(gather(dataset), dataset_name(dataset, output))
+        html = render(gather(dataset, captions), dataset_name(dataset, output))
     commit_bytes(output, html.encode("utf-8", "replace"))
     return output
 

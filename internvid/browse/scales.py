@@ -92,9 +92,9 @@ def make_scale(quantiles: tuple[float, ...], *, is_whole: bool) -> Scale:
         is_whole: the values are whole numbers: no bin is narrower than 1.
     """
     least, low, lowish, middle, high, most = quantiles
-    if low == high:
+    if low >= high:
         low, high = least, most
-    if low == high:
+    if low >= high:
         width = max(abs(low) * 0.1, 1.0 if is_whole else 1e-6)
         step = round_step(width)
         start = math.floor(low / step) - 2

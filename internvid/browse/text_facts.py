@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 
 from internvid.browse.column_facts import Column
-from internvid.browse.distributions import CAPTION_LENGTH, Shares, shares
 from internvid.browse.wording import shorten
 from internvid.dataset.store import Dataset
 
@@ -51,7 +50,6 @@ class Texts:
     of: int
     different: int
     median_words: float | None
-    lengths: Shares
     words: tuple[Word, ...]
 
 
@@ -63,14 +61,12 @@ def describe_texts(dataset: Dataset, column: Column) -> Texts:
         f"select count({column.sql}), count(*), count(distinct {column.sql}), "
         f"quantile_cont({length}, 0.5) filter ({column.sql} is not null) from clips"
     ).fetchall()[0]
-    written = f"case when {column.sql} is not null then {length} end"
     return Texts(
         column=column,
         answered=answered,
         of=of,
         different=different,
         median_words=median,
-        lengths=shares(dataset, "clips", written, CAPTION_LENGTH),
         words=_words(dataset, column),
     )
 

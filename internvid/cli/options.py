@@ -11,6 +11,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 DatasetPath = Annotated[Path, typer.Argument(metavar="DATASET", help="The dataset folder.")]
 VideoPath = Annotated[Path, typer.Argument(metavar="VIDEO", help="A video file.")]
 Subset = Annotated[Optional[str], typer.Option(help="Use only the clips of this subset.")]
+Captions = Annotated[
+    str,
+    typer.Option(
+        metavar="N|all", help="Number of captions to read for verbs and nouns, drawn at random."
+    ),
+]
 Workers = Annotated[
     Optional[int],
     typer.Option("--workers", min=1, help="Number of worker processes; default: one per core."),

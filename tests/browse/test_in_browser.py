@@ -35,7 +35,7 @@ def browser() -> Iterator[Any]:
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     plan = Plan(
         names=[f"/videos/{HOSTILE}.mp4", '/videos/"><img src=x onerror=alert(1)>.mp4'],
-        metadata={"title": [HOSTILE, "plain"]},
+        metadata={"title": [HOSTILE, "plain"], "category": ["Sports", "Sports"]},
         captions=["a red ball rolls", HOSTILE, "two dogs run"],
         failures=[("/videos/bad.mp4", HOSTILE, HOSTILE)],
     )
@@ -85,6 +85,18 @@ def test_hostile_texts_run_nowhere(browser: Any, report: Path) -> None:
         assert visit.page.locator("img[onerror]").count() == 0
         assert HOSTILE in visit.page.locator("#cards").inner_text()
         assert visit.complaints == []
+
+
+def test_warnings_and_bars_of_the_paper_are_seen(browser: Any, report: Path) -> None:
+    with Visit(browser, report) as visit:
+        section = visit.page.locator("#statistics")
+        assert "category: Sports has 100 % of the hours" in section.inner_text()
+        box = section.locator("figure", has_text="Clip length").locator("rect.paper").first
+        here = section.locator("figure", has_text="Clip length").locator("rect.kept").nth(1)
+        # 36 % of InternVid's clips are in the first bucket; all of these are in the second.
+        assert box.bounding_box()["width"] == pytest.approx(
+            0.36 * here.bounding_box()["width"], rel=0.02
+        )
 
 
 def test_filters_and_sorts_from_the_keyboard(browser: Any, report: Path) -> None:

@@ -47,6 +47,12 @@ def test_the_database_counts_values_where_the_axis_puts_them(values: list[float]
             assert at == scale.bins - 1 or value <= scale.edge(at + 1) + slack
 
 
+def test_quantiles_of_equal_values_may_be_off_by_a_rounding() -> None:
+    low, high = 0.8999999761581422, 0.8999999761581421
+    scale = make_scale((0.9, low, low, low, high, 0.9), is_whole=False)
+    assert 0 < scale.fraction(0.9) < 1
+
+
 def test_a_long_tail_gets_a_logarithmic_axis_even_with_zeros() -> None:
     tail = list(10.0 ** np.linspace(0, 5, 200))
     assert make_scale(quantiles(tail), is_whole=False).is_log

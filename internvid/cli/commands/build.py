@@ -50,7 +50,7 @@ def demo(
     say(f"rendering the synthetic world (seed {seed}) into {folder / 'videos'}")
     with _shown_progress() as progress:
         summary = datasets.demo(folder, seed=seed, workers=workers, progress=progress)
-    _put_summary(summary, datasets.write_report(summary.dataset), as_json=as_json)
+    _put_summary(summary, datasets.write_report(summary.dataset, captions=0), as_json=as_json)
 
 
 def build(
@@ -106,7 +106,8 @@ def build(
             moved=moved or (),
             progress=progress,
         )
-    page = write_report(summary.dataset) if report else None
+    # A tagger takes seconds to load, and a build should not wait for it.
+    page = write_report(summary.dataset, captions=0) if report else None
     _put_summary(summary, page, as_json=as_json)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from internvid.cli.commands.build import column_line
-from internvid.cli.options import DatasetPath, Json, Settings, Subset, VideoPath
+from internvid.cli.display import PlainLines, live
+from internvid.cli.options import Captions, DatasetPath, Json, Settings, Subset, VideoPath
 from internvid.cli.output import put, put_json, say, table
 from internvid.core import registry
 from internvid.core.assignments import spell
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from internvid.dataset.store import Dataset
 
 PANEL = "Look"
+_QUICK_SECONDS = 3.0
 # The database counts rows in 64 bits.
 _MOST_ROWS = 2**63 - 1
 
@@ -67,27 +70,77 @@ def shots(
     put_json({"video": str(video), "shots": [{key: row[key] for key in fixed} for row in rows]})
 
 
-def describe(dataset: DatasetPath, subset: Subset = None, as_json: Json = False) -> None:
-    """Summarise a dataset: counts, hours, clip lengths and the distribution of each column."""
+def describe(
+    dataset: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="The dataset folder, or a table of clips.")
+    ],
+    subset: Subset = None,
+    column: Annotated[
+        Optional[list[str]],
+        typer.Option(
+            "--column",
+            metavar="ROLE=COLUMN",
+            help="Column of a role that goes by another name, e.g. owner=studio, "
+            "talking_head=presenter, value=shot_type; may be repeated.",
+        ),
+    ] = None,
+    captions: Captions = "20000",
+    seed: Annotated[int, typer.Option(help="Seed of the sample of captions.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Summarise a dataset or table of clips, beside the paper's values; warn of what dominates."""
     from internvid.api.datasets import as_dataset
     from internvid.api.datasets import describe as describe_dataset
+    from internvid.cli.commands import figures
 
-    opened = as_dataset(dataset)
-    facts = describe_dataset(opened, subset)
-    note_subset(opened, subset)
+    lines, started = PlainLines(), time.monotonic()
+    state = ("", 0)
+
+    def tell(stage: str, count: int) -> None:
+        nonlocal state
+        state = stage, count
+        if time.monotonic() - started > _QUICK_SECONDS:
+            lines.tell(stage, lambda: f"{count:,} captions" if count else "")
+
+    with live(lambda: f"{state[0]}: {state[1]:,} captions" if state[1] else state[0]):
+        facts = describe_dataset(
+            dataset, subset, column=column or (), captions=_caption_count(captions), seed=seed,
+            progress=tell,
+        )  # fmt: skip
+    if subset is not None:
+        note_subset(as_dataset(dataset), subset)
+    for reason, count in facts["faults"].items():
+        say(f"note: rows or lines of the table that are faulty, {reason}: {count:,}")
     if as_json:
         put_json(facts)
         return
     put(f"{facts['clips']} clips of {facts['videos']} videos, {facts['hours']:.3f} hours")
-    for column in facts["columns"]:
-        put(column_line(column))
-    for title in ("funnel", "numbers", "words"):
-        if facts[title]:
-            put(f"\n{title}")
-            put(table(facts[title]))
+    for written in facts["columns"]:
+        put(column_line(written))
+    put("")
+    for line in figures.head(facts["statistics"]):
+        put(line)
+    tables = [
+        (title, table(facts[title])) for title in ("funnel", "numbers", "words") if facts[title]
+    ]
+    is_first = bool(facts["funnel"])
+    for title, text in [
+        *tables[:is_first],
+        *figures.sections(facts["statistics"]),
+        *tables[is_first:],
+    ]:
+        put(f"\n{title}\n{text}")
     if facts["recipe"]:
         put("\nrecipe")
         put("\n".join(f"--set {one['setting']}={one['value']}" for one in facts["recipe"]))
+
+
+def _caption_count(text: str) -> int | None:
+    if text == "all":
+        return None
+    if not text.isdecimal():
+        raise MisuseError(f"--captions {text!r} is neither a number nor all")
+    return int(text)
 
 
 def list_(
@@ -206,12 +259,13 @@ def report(
         Optional[Path],
         typer.Argument(metavar="OUTPUT", help="The HTML file; default: DATASET/report.html."),
     ] = None,
+    captions: Captions = "20000",
     as_json: Json = False,
 ) -> None:
     """Write a report of a dataset as one HTML file that opens offline."""
     from internvid.api.datasets import write_report
 
-    page = write_report(dataset, output)
+    page = write_report(dataset, output, captions=_caption_count(captions))
     if as_json:
         put_json({"report": page})
     else:

@@ -1,0 +1,1 @@
+"""The report's section of statistics: the dataset's figures beside the paper's."""
