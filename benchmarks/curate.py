@@ -182,14 +182,6 @@ def scan(table: Path, _out: Path) -> int:
     """Read every column of every row, as a selection's last step has to."""
     connection = open_connection()
     connection.execute("set threads = 2")
-    names = [
-        "YoutubeID",
-        "Start_timestamp",
-        "End_timestamp",
-        "Caption",
-        "Aesthetic_Score",
-        "UMT_Score",
-    ]
     columns = ", ".join(f"max({name})" for name in COLUMNS)
     row = connection.execute(f"select count(*), {columns} from '{table}/*.parquet'").fetchall()[0]
     return int(row[0])

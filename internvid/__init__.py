@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from internvid import recipes
     from internvid.api.annotations import audit, caption, classify, drop_column, embed, score
     from internvid.api.components import list_components, make_component
+    from internvid.api.curation import diff, split
     from internvid.api.datasets import demo, describe, repair, show_clip, status, write_report
     from internvid.api.evaluation import evaluate
     from internvid.api.searching import search
-    from internvid.api.splitting import diff, split
     from internvid.api.subsets import publish, select
     from internvid.api.training import compare, plan_training, train
     from internvid.core.errors import InternvidError
@@ -70,7 +70,7 @@ _EXPORTS = {
     "demo": "internvid.api.datasets",
     "describe": "internvid.api.datasets",
     "detect_shots": "internvid.shots.detect",
-    "diff": "internvid.api.splitting",
+    "diff": "internvid.api.curation",
     "drop_column": "internvid.api.annotations",
     "embed": "internvid.api.annotations",
     "evaluate": "internvid.api.evaluation",
@@ -85,7 +85,7 @@ _EXPORTS = {
     "search": "internvid.api.searching",
     "select": "internvid.api.subsets",
     "show_clip": "internvid.api.datasets",
-    "split": "internvid.api.splitting",
+    "split": "internvid.api.curation",
     "status": "internvid.api.datasets",
     "train": "internvid.api.training",
     "write_report": "internvid.api.datasets",

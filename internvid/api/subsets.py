@@ -56,7 +56,7 @@ def select(
         name: of the subset, which holds ids with reasons; a table has none.
         argument: the selector's one argument: the SQL condition of `where`, the column of `quota`,
             how many clips of the others.
-        where: an SQL condition, asked before the selector.
+        where: an SQL condition, checked before the selector.
         then: further selectors, each over what is left: instances, or texts like `"cap 3"`,
             `"random 1000 seed=7"`, `"where duration_seconds > 2"`.
         count: how many clips the selector takes.

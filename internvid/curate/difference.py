@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from internvid.core.errors import MisuseError
 from internvid.curate.select_out import write_relation
-from internvid.curate.selectors.names import quoted_name
+from internvid.curate.selectors.score_columns import quoted_name
 from internvid.curate.tables.keys import mixed_key_query, name_key_sql
 from internvid.curate.tables.opening import open_rows
 from internvid.dataset.duckdb_connection import open_locked

@@ -13,8 +13,8 @@ from internvid.core.contracts import Selector
 from internvid.core.errors import ConfigInvalidError, MisuseError, NothingSelectedError
 from internvid.core.system.shell import command
 from internvid.curate.select_out import write_relation
-from internvid.curate.selectors.scratch import drop_scratch, over
-from internvid.curate.selectors.verdict import Verdict, judge
+from internvid.curate.selectors.scratch_tables import drop_scratch, over
+from internvid.curate.selectors.verdict import Verdict, decide
 from internvid.curate.tables.keys import name_key_sql
 from internvid.curate.tables.writing import refuse_output
 from internvid.dataset.names import NAME
@@ -90,7 +90,7 @@ def select_clips(
     if out is None:
         assert summary is not None
         return summary
-    with judging(dataset, selector) as verdict:
+    with deciding(dataset, selector) as verdict:
         order = "order by video_id, start_pts"
         rows = over(verdict.chosen, f"select * exclude (row_key) from input {order}")
         facts = _facts(verdict, {})
@@ -150,13 +150,13 @@ def select(
                 )
             if not with_rejected or dataset.layout.rejected_by(name).exists():
                 return _summary(name, facts)
-        with judging(dataset, selector) as verdict:
+        with deciding(dataset, selector) as verdict:
             _record(dataset, verdict, name, recipe, with_rejected=with_rejected)
     return _summary(name, subset_facts(dataset.layout, name))
 
 
 @contextmanager
-def judging(dataset: Dataset, selector: Selector) -> Iterator[Verdict]:
+def deciding(dataset: Dataset, selector: Selector) -> Iterator[Verdict]:
     """What a selector says of the kept clips of a dataset, for a block that reads it.
 
     Raises:
@@ -165,8 +165,8 @@ def judging(dataset: Dataset, selector: Selector) -> Iterator[Verdict]:
     """
     import duckdb
 
-    def judged(relation: duckdb.DuckDBPyRelation) -> Verdict:
-        verdict = judge(selector, relation)
+    def decided(relation: duckdb.DuckDBPyRelation) -> Verdict:
+        verdict = decide(selector, relation)
         # Binds what is lazy: a column that is missing is missed here.
         verdict.chosen.limit(0).fetchall()
         return verdict
@@ -176,13 +176,13 @@ def judging(dataset: Dataset, selector: Selector) -> Iterator[Verdict]:
     try:
         with dataset.reading():
             try:
-                verdict = explained(columns, lambda: judged(clips))
+                verdict = explained(columns, lambda: decided(clips))
             except ConfigInvalidError as error:
                 if not isinstance(error.__cause__, duckdb.BinderException):
                     raise
                 clips = dataset.clips_relation(of_video=None).project(f"*, {_ROW_KEY}")
                 columns = clips.columns
-                verdict = explained(columns, lambda: judged(clips))
+                verdict = explained(columns, lambda: decided(clips))
             yield verdict
     except duckdb.Error as error:
         raise _unusable(error, columns) from error

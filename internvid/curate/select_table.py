@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from internvid.core.contracts import Selector
 from internvid.core.errors import MisuseError, NothingSelectedError
 from internvid.curate.select import SubsetSummary, explained, output_files, why_rejected
-from internvid.curate.selectors.scratch import new_table, over, run
-from internvid.curate.selectors.verdict import Sums, Verdict, judge, judged, judged_by, then
+from internvid.curate.selectors.scratch_tables import new_table, over, run
+from internvid.curate.selectors.verdict import Sums, Verdict, decide, decided, rejected_where, then
 from internvid.curate.tables.opening import open_rows
 from internvid.curate.tables.rows import Rows
 from internvid.curate.tables.writing import write_rows
@@ -64,7 +64,7 @@ def select_table(
 
 def _without_duplicates(rows: Rows, selector: Selector) -> tuple[Verdict, str]:
     """The verdict, and a table of the chosen rows' places and lengths."""
-    verdict = _judged(rows, selector, None)
+    verdict = _decided(rows, selector, None)
     taken = _note(verdict)
     if not _repeats(rows, taken):
         return verdict, taken
@@ -75,7 +75,7 @@ def _without_duplicates(rows: Rows, selector: Selector) -> tuple[Verdict, str]:
         f"create temp table {first} as select row_key, min(row_place) as first "
         "from input where row_fault is null group by 1 having count(*) > 1",
     )
-    verdict = _judged(rows, selector, first)
+    verdict = _decided(rows, selector, first)
     return verdict, _note(verdict)
 
 
@@ -95,18 +95,18 @@ def _repeats(rows: Rows, taken: str) -> bool:
     return bool(found.fetchall())
 
 
-def _judged(rows: Rows, selector: Selector, first: str | None) -> Verdict:
+def _decided(rows: Rows, selector: Selector, first: str | None) -> Verdict:
     if first is None:
-        return judge(selector, rows.relation)
-    sound = judged_by(rows.relation, {})
+        return decide(selector, rows.relation)
+    sound = rejected_where(rows.relation, {})
     return then(
         then(sound, lambda table: _first_of_each(table, first)),
-        lambda table: judge(selector, table),
+        lambda table: decide(selector, table),
     )
 
 
 def _first_of_each(table: duckdb.DuckDBPyRelation, first: str) -> Verdict:
-    return judged(
+    return decided(
         over(
             table,
             f"select input.*, if(row_place <> first, '{DUPLICATE}', null) as rejection "

@@ -173,7 +173,7 @@ class Layout:
         return self._path("subsets", file=name)
 
     def rejected_by(self, name: str) -> Path:
-        """Ids of the clips that a subset does not take, with reasons, where they were asked for."""
+        """Ids of the clips that a subset does not take, with reasons, where they were recorded."""
         return self._path("subsets", "rejected", file=name)
 
     def run(self, run_id: str) -> Path:

@@ -156,7 +156,7 @@ def split(
     as_json: Json = False,
 ) -> None:
     """Split clips into train, val and test by source video, near-duplicates on one side."""
-    from internvid.api.splitting import split as make_split
+    from internvid.api.curation import split as make_split
 
     parts = make_split(
         dataset, name, val=val, test=test, seed=seed, groups=groups, where=where, out=out
@@ -183,7 +183,7 @@ def diff(
     as_json: Json = False,
 ) -> None:
     """Compare two subsets, datasets or tables: clips, reasons and columns."""
-    from internvid.api.splitting import diff as compare_two
+    from internvid.api.curation import diff as compare_two
 
     found = compare_two(a, b)
     if as_json:

@@ -9,12 +9,12 @@ beside them.
 
 from __future__ import annotations
 
-from internvid.curate.selectors.aesthetic import Aesthetic
+from internvid.curate.selectors.aes import Aesthetic
 from internvid.curate.selectors.chain import Chain
-from internvid.curate.selectors.filtered import Filtered
+from internvid.curate.selectors.flt import Filtered
 from internvid.curate.selectors.quotas import Cap, Quota
 from internvid.curate.selectors.sampling import Diverse, Random
-from internvid.curate.selectors.splits import Split
+from internvid.curate.selectors.source_splits import Split
 from internvid.curate.selectors.where import Where
 
 __all__ = ["Aesthetic", "Cap", "Chain", "Diverse", "Filtered", "Quota", "Random", "Split", "Where"]

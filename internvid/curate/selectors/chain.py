@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from internvid.core.contracts import Selector
 from internvid.core.errors import ConfigInvalidError
-from internvid.curate.selectors.verdict import Verdict, judge, then
+from internvid.curate.selectors.verdict import Verdict, decide, then
 
 if TYPE_CHECKING:
     import duckdb
@@ -33,14 +33,14 @@ class Chain:
         if not self.steps:
             raise ConfigInvalidError("a chain of selectors needs at least one")
 
-    def judge(self, table: duckdb.DuckDBPyRelation) -> Verdict:
+    def decide(self, table: duckdb.DuckDBPyRelation) -> Verdict:
         """Every row with the reason of the step that rejected it."""
         first, *others = self.steps
-        verdict = judge(first, table)
+        verdict = decide(first, table)
         for step in others:
-            verdict = then(verdict, lambda rows, step=step: judge(step, rows))  # type: ignore[misc]
+            verdict = then(verdict, lambda rows, step=step: decide(step, rows))  # type: ignore[misc]
         return verdict
 
     def select(self, table: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
         """Every row with the reason of the step that rejected it."""
-        return self.judge(table).rows
+        return self.decide(table).rows

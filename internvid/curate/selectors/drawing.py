@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from internvid.curate.draws import drawn_query
 from internvid.curate.selectors.expected import Amount, World
-from internvid.curate.selectors.scratch import new_table, over, run
+from internvid.curate.selectors.scratch_tables import new_table, over, run
 from internvid.curate.selectors.verdict import (
     FAULT,
     Verdict,
-    judged,
-    judged_by,
+    decided,
+    rejected_where,
     then,
     without_faults,
 )
@@ -65,20 +65,20 @@ def _draw(
     world = World.of(table, sources, by_source=by_source)
     may_be_faulty = FAULT in table.columns and not is_sound
     if world.holds(amount):
-        return judged_by(table, {}, None if may_be_faulty else {None: world.rows})
+        return rejected_where(table, {}, None if may_be_faulty else {None: world.rows})
     keyed = _keyed(table, sources, seed, by_source=by_source, measured=measured)
     edge, noted = _find_edge(keyed, world, amount)
     if may_be_faulty and (noted is None or _any_fault(noted)):
         # Faulty rows were counted among those of their sources: begin anew without them.
         return then(
-            judged_by(table, {}),
+            rejected_where(table, {}),
             lambda rows: _draw(rows, amount, seed=seed, by_source=by_source, is_sound=True),
         )
     keyed = without_faults(keyed)
     chosen = f"draw_key < {edge.key} or (draw_key = {edge.key} and row_key <= {edge.row_key})"
     without = "exclude (draw_key, length)"
     return replace(
-        judged(
+        decided(
             over(
                 keyed,
                 f"select * {without}, if({chosen}, null, '{_REASON}') as rejection from input",

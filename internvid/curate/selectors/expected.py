@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from internvid.core.errors import ConfigInvalidError
-from internvid.curate.selectors.scratch import run_one
+from internvid.curate.selectors.scratch_tables import run_one
 
 if TYPE_CHECKING:
     import duckdb

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 from internvid.core.errors import ConfigInvalidError
 from internvid.curate.draws import drawn_query
 from internvid.curate.selectors.clusters import with_clusters
-from internvid.curate.selectors.names import quoted_name
-from internvid.curate.selectors.scratch import new_table, over, run
-from internvid.curate.selectors.verdict import Verdict, judged, of_sound
+from internvid.curate.selectors.score_columns import quoted_name
+from internvid.curate.selectors.scratch_tables import new_table, over, run
+from internvid.curate.selectors.verdict import Verdict, decided, of_sound
 
 if TYPE_CHECKING:
     import duckdb
@@ -31,7 +31,7 @@ class Cap:
     count: int = 3
     seed: int = 0
 
-    def judge(self, table: duckdb.DuckDBPyRelation) -> Verdict:
+    def decide(self, table: duckdb.DuckDBPyRelation) -> Verdict:
         """Every row; `over_cap` is the reason of those beyond it."""
         return of_sound(
             table, lambda rows: at_most(rows, "source_id", self.count, self.seed, "over_cap")
@@ -39,7 +39,7 @@ class Cap:
 
     def select(self, table: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
         """Every row; `over_cap` is the reason of those beyond it."""
-        return self.judge(table).rows
+        return self.decide(table).rows
 
 
 @dataclass(frozen=True)
@@ -61,19 +61,19 @@ class Quota:
     clusters: int | None = None
     seed: int = 0
 
-    def judge(self, table: duckdb.DuckDBPyRelation) -> Verdict:
+    def decide(self, table: duckdb.DuckDBPyRelation) -> Verdict:
         """Every row; `over_quota` is the reason of those beyond it.
 
         Raises:
             ConfigInvalidError: no such column, or clusters of a column without vectors.
         """
-        return of_sound(table, self._judge)
+        return of_sound(table, self._decide)
 
-    def _judge(self, table: duckdb.DuckDBPyRelation) -> Verdict:
+    def _decide(self, table: duckdb.DuckDBPyRelation) -> Verdict:
         if self.clusters is not None:
             clustered, cluster = with_clusters(table, self.column, self.clusters, self.seed)
             verdict = at_most(clustered, cluster, self.count, self.seed, "over_quota")
-            return judged(verdict.last.project(f"* exclude ({cluster})"))
+            return decided(verdict.last.project(f"* exclude ({cluster})"))
         if self.column not in table.columns:
             raise ConfigInvalidError(
                 f"there is no column {self.column!r} to balance",
@@ -82,8 +82,8 @@ class Quota:
         return at_most(table, self.column, self.count, self.seed, "over_quota")
 
     def select(self, table: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
-        """Every row with its reason, see `judge`."""
-        return self.judge(table).rows
+        """Every row with its reason, see `decide`."""
+        return self.decide(table).rows
 
 
 def at_most(
@@ -99,7 +99,7 @@ def at_most(
         f"create temp table {limits} as select {value} as value, "
         f"list_last(min({_DRAW}, {count})) as last_draw from ({drawn}) group by 1",
     )
-    return judged(
+    return decided(
         over(
             table,
             f"select drawn.* exclude ({_DRAW}), if({_DRAW} <= last_draw, null, '{reason}') as "

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from internvid.curate.selectors.scratch import over, run_one
+from internvid.curate.selectors.scratch_tables import over, run_one
 from internvid.curate.selectors.verdict import Sums, Verdict
 
 if TYPE_CHECKING:

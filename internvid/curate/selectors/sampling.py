@@ -33,7 +33,7 @@ class Random:
     hours: float | None = None
     seed: int = 0
 
-    def judge(self, table: duckdb.DuckDBPyRelation) -> Verdict:
+    def decide(self, table: duckdb.DuckDBPyRelation) -> Verdict:
         """Every row; `not_drawn` is the reason of the others."""
         unlimited = self.count is None and self.hours is None
         amount = Amount(1000 if unlimited else self.count, self.hours)
@@ -41,7 +41,7 @@ class Random:
 
     def select(self, table: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
         """Every row; `not_drawn` is the reason of the others."""
-        return self.judge(table).rows
+        return self.decide(table).rows
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Diverse:
     hours: float | None = None
     seed: int = 42
 
-    def judge(self, table: duckdb.DuckDBPyRelation) -> Verdict:
+    def decide(self, table: duckdb.DuckDBPyRelation) -> Verdict:
         """Every row; `not_drawn` is the reason of the others."""
         unlimited = self.count is None and self.hours is None
         amount = Amount(DIV_CLIPS if unlimited else self.count, self.hours)
@@ -70,4 +70,4 @@ class Diverse:
 
     def select(self, table: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
         """Every row; `not_drawn` is the reason of the others."""
-        return self.judge(table).rows
+        return self.decide(table).rows

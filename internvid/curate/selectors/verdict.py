@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from internvid.core.contracts import Selector
-from internvid.curate.selectors.scratch import over
+from internvid.curate.selectors.scratch_tables import over
 
 if TYPE_CHECKING:
     import duckdb
@@ -66,29 +66,29 @@ class Verdict:
 
 
 @runtime_checkable
-class Judging(Protocol):
+class Deciding(Protocol):
     """A selector that counts on the way."""
 
-    def judge(self, table: duckdb.DuckDBPyRelation) -> Verdict:
+    def decide(self, table: duckdb.DuckDBPyRelation) -> Verdict:
         """Every row with its reason, and the sums."""
         ...
 
 
-def judge(selector: Selector, table: duckdb.DuckDBPyRelation) -> Verdict:
+def decide(selector: Selector, table: duckdb.DuckDBPyRelation) -> Verdict:
     """What a selector says of a table, with its sums where it knows them.
 
     Rows of a table that has `row_fault` (see `internvid.curate.tables`) are rejected for it first.
     """
-    if isinstance(selector, Judging):
-        return selector.judge(table)
-    return of_sound(table, lambda rows: judged(selector.select(rows)))
+    if isinstance(selector, Deciding):
+        return selector.decide(table)
+    return of_sound(table, lambda rows: decided(selector.select(rows)))
 
 
 def of_sound(
     table: duckdb.DuckDBPyRelation, step: Callable[[duckdb.DuckDBPyRelation], Verdict]
 ) -> Verdict:
     """What a step says of the rows without a fault; the others are rejected for theirs."""
-    return then(judged_by(table, {}), step) if FAULT in table.columns else step(table)
+    return then(rejected_where(table, {}), step) if FAULT in table.columns else step(table)
 
 
 def without_faults(table: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
@@ -98,7 +98,7 @@ def without_faults(table: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
     return table.project(f"* replace (null::varchar as {FAULT})")
 
 
-def judged(
+def decided(
     rows: duckdb.DuckDBPyRelation,
     chosen: duckdb.DuckDBPyRelation | None = None,
     sums: Sums | None = None,
@@ -109,7 +109,7 @@ def judged(
     return Verdict(rows, chosen, sums)
 
 
-def judged_by(
+def rejected_where(
     table: duckdb.DuckDBPyRelation,
     conditions: Mapping[str, str],
     sums: Sums | None = None,
@@ -119,7 +119,7 @@ def judged_by(
     """Reject rows by conditions: reason -> SQL that is true of bad rows; the first counts.
 
     Args:
-        table: what to judge.
+        table: what to decide.
         conditions: see above.
         sums: what is known of them.
         later: leave the faults of rows to the step that comes next.
@@ -131,12 +131,12 @@ def judged_by(
     reason = f"case{cases} end" if cases else "null::varchar"
     # A conjunction of its own: DuckDB asks the cheap and selective conditions first.
     fine = " and ".join(f"({is_bad}) is not true" for is_bad in named.values()) or "true"
-    judged_rows, chosen = table.project(f"*, {reason} as rejection"), table.filter(fine)
-    return Verdict(judged_rows, chosen if later else without_faults(chosen), sums)
+    decided_rows, chosen = table.project(f"*, {reason} as rejection"), table.filter(fine)
+    return Verdict(decided_rows, chosen if later else without_faults(chosen), sums)
 
 
 def then(first: Verdict, step: Callable[[duckdb.DuckDBPyRelation], Verdict]) -> Verdict:
-    """A further step judges what an earlier one chose."""
+    """A further step decides what an earlier one chose."""
     return _after(step(first.chosen), first)
 
 

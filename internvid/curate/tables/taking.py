@@ -109,7 +109,7 @@ def _groups(files: Sequence[Path], queue: _Queue) -> Iterator[_Group]:
 
 
 def _of_group(group: _Group, names: list[str]) -> Iterable[pa.Table]:
-    """The rows: at once, or of a large group some at a time when they are asked for."""
+    """The rows: at once, or of a large group some at a time, as they are consumed."""
     tables = _in_batches(group, names)
     return tables if group.is_large else list(tables)
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, ClassVar
 from internvid.curate.draws import drawn_query
 from internvid.curate.selectors.drawing import draw_clips
 from internvid.curate.selectors.expected import Amount
-from internvid.curate.selectors.names import AESTHETIC, score_of
 from internvid.curate.selectors.ranking import number, rank
-from internvid.curate.selectors.scratch import over, run_one
-from internvid.curate.selectors.verdict import Verdict, judged, judged_by, then
+from internvid.curate.selectors.score_columns import AESTHETIC, score_of
+from internvid.curate.selectors.scratch_tables import over, run_one
+from internvid.curate.selectors.verdict import Verdict, decided, rejected_where, then
 
 if TYPE_CHECKING:
     import duckdb
@@ -46,7 +46,7 @@ class Aesthetic:
     hours: float | None = None
     seed: int = 42
 
-    def judge(self, table: duckdb.DuckDBPyRelation) -> Verdict:
+    def decide(self, table: duckdb.DuckDBPyRelation) -> Verdict:
         """Every row; the reasons are `no_score`, `low_aesthetic`, `no_text_score`,
         `low_text_score` and `not_drawn`.
 
@@ -64,7 +64,7 @@ class Aesthetic:
         unlimited = self.count is None and self.hours is None
         is_drawn = not text and not unlimited
         # The draw looks for faults in passing, which is cheaper than a pass of their own.
-        verdict = judged_by(table, limits, later=is_drawn)
+        verdict = rejected_where(table, limits, later=is_drawn)
         if text and self.count is not None:
             verdict = self._best(verdict, text, self.count)
         if unlimited:
@@ -73,8 +73,8 @@ class Aesthetic:
         return then(verdict, lambda rows: draw_clips(rows, amount, seed=self.seed, by_source=False))
 
     def select(self, table: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
-        """Every row with its reason, see `judge`."""
-        return self.judge(table).rows
+        """Every row with its reason, see `decide`."""
+        return self.decide(table).rows
 
     def _best(self, fitting: Verdict, text: str, count: int) -> Verdict:
         """The best `count` by text score; among those that are as good as the last, by draw."""
@@ -84,7 +84,8 @@ class Aesthetic:
         least = number(best.least)
         sums = {None: best.number, "low_text_score": rest}
         good = then(
-            fitting, lambda rows: judged_by(rows, {"low_text_score": f"{text} < {least}"}, sums)
+            fitting,
+            lambda rows: rejected_where(rows, {"low_text_score": f"{text} < {least}"}, sums),
         )
         if best.number <= count:
             return good
@@ -100,7 +101,7 @@ class Aesthetic:
             f"order by {_DRAW} limit {count})",
         )
         is_over = f"{tied} and {_DRAW} > {last}::ubigint"
-        return judged(
+        return decided(
             over(
                 table,
                 f"select * exclude ({_DRAW}), if({is_over}, 'not_drawn', null) as rejection "

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from internvid.core.errors import ConfigInvalidError
 from internvid.curate.draws import drawn_query
-from internvid.curate.selectors.names import quoted_name
-from internvid.curate.selectors.scratch import new_table, over, run, run_one
-from internvid.curate.selectors.verdict import Verdict, judged, of_sound
+from internvid.curate.selectors.score_columns import quoted_name
+from internvid.curate.selectors.scratch_tables import new_table, over, run, run_one
+from internvid.curate.selectors.verdict import Verdict, decided, of_sound
 from internvid.curate.tables.keys import name_key_sql
 
 if TYPE_CHECKING:
@@ -62,13 +62,13 @@ class Split:
         if sum(share for share in (self.val, self.test) if share < 1) >= 1:
             raise ConfigInvalidError(f"val {self.val} and test {self.test} leave nothing to train")
 
-    def judge(self, table: duckdb.DuckDBPyRelation) -> Verdict:
+    def decide(self, table: duckdb.DuckDBPyRelation) -> Verdict:
         """Every row; the reason of those elsewhere is the name of the part that they are in."""
-        return of_sound(table, self._judge)
+        return of_sound(table, self._decide)
 
-    def _judge(self, table: duckdb.DuckDBPyRelation) -> Verdict:
+    def _decide(self, table: duckdb.DuckDBPyRelation) -> Verdict:
         sides = part_of_sources(table, self)
-        return judged(
+        return decided(
             over(
                 table,
                 f"select input.*, if(part = '{self.part}', null, part) as rejection from input "
@@ -77,8 +77,8 @@ class Split:
         )
 
     def select(self, table: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
-        """Every row with its reason, see `judge`."""
-        return self.judge(table).rows
+        """Every row with its reason, see `decide`."""
+        return self.decide(table).rows
 
 
 def part_of_sources(table: duckdb.DuckDBPyRelation, split: Split) -> str:

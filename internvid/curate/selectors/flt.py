@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, ClassVar
 from internvid.core.errors import ConfigInvalidError
 from internvid.curate.selectors.drawing import draw_clips
 from internvid.curate.selectors.expected import Amount
-from internvid.curate.selectors.names import SIMILARITY, score_of
 from internvid.curate.selectors.ranking import number, rank
 from internvid.curate.selectors.sampling import DIV_CLIPS
-from internvid.curate.selectors.verdict import Verdict, judged_by, then
+from internvid.curate.selectors.score_columns import SIMILARITY, score_of
+from internvid.curate.selectors.verdict import Verdict, rejected_where, then
 
 if TYPE_CHECKING:
     import duckdb
@@ -65,21 +65,21 @@ class Filtered:
         if self.order not in ORDERS:
             raise ConfigInvalidError(f"order is {' or '.join(ORDERS)}, not {self.order!r}")
 
-    def judge(self, table: duckdb.DuckDBPyRelation) -> Verdict:
+    def decide(self, table: duckdb.DuckDBPyRelation) -> Verdict:
         """Every row; the reasons are `too_short`, `too_long`, `no_score`, `low_score`, `not_drawn`.
 
         Raises:
             ConfigInvalidError: no column of similarities, or not a single score.
         """
         score = score_of(table, self.column, SIMILARITY, "similarity")
-        fitting = judged_by(table, self._limits(score))
+        fitting = rejected_where(table, self._limits(score))
         if self.order == "filter_first":
             return then(self._best(fitting, score), self._drawn)
         return self._best(then(fitting, self._drawn_first), score)
 
     def select(self, table: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
-        """Every row with its reason, see `judge`."""
-        return self.judge(table).rows
+        """Every row with its reason, see `decide`."""
+        return self.decide(table).rows
 
     def _limits(self, score: str) -> dict[str, str]:
         return {
@@ -94,7 +94,9 @@ class Filtered:
         sums = {None: best.number, "low_score": rest}
         return then(
             replace(fitting, sums=best.sums),
-            lambda rows: judged_by(rows, {"low_score": f"{score} < {number(best.least)}"}, sums),
+            lambda rows: rejected_where(
+                rows, {"low_score": f"{score} < {number(best.least)}"}, sums
+            ),
         )
 
     def _amount(self) -> Amount:
@@ -105,7 +107,7 @@ class Filtered:
         return draw_clips(rows, self._amount(), seed=self.seed, by_source=True)
 
     def _drawn_first(self, rows: duckdb.DuckDBPyRelation) -> Verdict:
-        """So many that the best share of them is what was asked for."""
+        """So many that the best share of them is the amount wanted."""
         amount = self._amount()
         wider = Amount(
             None if amount.count is None else math.ceil(amount.count / self.share),

@@ -49,7 +49,7 @@ def split(
         MisuseError: neither a name nor a file, or names taken by another recipe.
         ConfigInvalidError: shares that leave nothing to train on.
     """
-    from internvid.curate.selectors.splits import TEST, TRAIN, VALIDATION, Split
+    from internvid.curate.selectors.source_splits import TEST, TRAIN, VALIDATION, Split
 
     parts: dict[str, SubsetSummary] = {}
     nothing: NothingSelectedError | None = None
