@@ -13,6 +13,7 @@ from internvid.core.errors import ConfigInvalidError, MisuseError
 from internvid.core.system.shell import command
 from internvid.dataset.names import NAME
 from internvid.dataset.parts import commit_json, commit_table
+from internvid.dataset.removal.purging import writing
 from internvid.dataset.store import Dataset
 from internvid.dataset.subset_files import SubsetFacts, SubsetRecipe, subset_facts
 
@@ -39,7 +40,7 @@ def select(dataset: Dataset, selector: Selector, name: str) -> SubsetSummary:
         raise MisuseError(f"{name!r} cannot name a subset: use letters, digits, '.', '_' and '-'")
     path = dataset.layout.subset(name)
     recipe: SubsetRecipe = {"cut": dataset.record.cut, "selector": identity(selector)}
-    with dataset.layout.locked():
+    with writing(dataset.layout):
         facts_path = path.with_suffix(".json")
         facts = subset_facts(dataset.layout, name)
         if facts and path.exists():
