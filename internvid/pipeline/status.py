@@ -29,8 +29,8 @@ class DatasetStatus(TypedDict):
 
     Attributes:
         dataset: the folder.
-        videos: how many sources are ok, failed, duplicate, removed (their bytes are those of a
-            video that was removed before) and pending.
+        videos: how many sources are ok, failed, duplicate and pending; and `removed`, where there
+            are some: their bytes are those of a video that was removed before.
         staged: sources that are scanned, though their part is not whole yet.
         clips, rejected: of the current cut.
         uncut: videos that are scanned and not cut yet.
@@ -67,7 +67,7 @@ def read_status(dataset: Path) -> DatasetStatus:
     record = layout.read_record()
     scan = record.scan or _only_scan(layout)
     staged = 0
-    counts: Counter[str] = Counter(ok=0, failed=0, duplicate=0, removed=0, pending=0)
+    counts: Counter[str] = Counter(ok=0, failed=0, duplicate=0, pending=0)
     latest: dict[str, tuple[str, VideoRow]] = {}
     removed = pending_removal(layout) or Removed()
     for part in record.parts:
