@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import internvid
 from internvid.curate.select import select
 from internvid.curate.selectors import Where
 from internvid.dataset.layout import Layout
+from internvid.dataset.removal.copies import note_copy, recorded_copies
 from internvid.pipeline.annotate.annotate import annotate
 from internvid.pipeline.build import build
 from internvid.pipeline.recipe import CutRecipe, Recipe
@@ -132,9 +132,12 @@ def copied(desk: Desk, root: Path) -> Desk:
     for name in ("ids.json", "clips.json", "list.jsonl"):
         shutil.copyfile(desk.root / name, root / name)
     os.symlink(desk.videos, root / "videos")
-    for path in (root / "data" / "exports").glob("*.json"):
-        # Where an export lies is the one path that moves with the copy.
-        path.write_text(path.read_text().replace(str(desk.root), str(root)))
+    layout = Layout(root / "data")
+    noted = recorded_copies(layout)
+    shutil.rmtree(root / "data" / "exports")
+    for each in noted:  # where an export lies is the one path that moves with the copy
+        each["path"] = each["path"].replace(str(desk.root), str(root.resolve()))
+        note_copy(layout, each)
     return CopiedDesk(root, desk.videos)
 
 
@@ -146,12 +149,3 @@ class CopiedDesk(Desk):
 
     def uri(self, name: str) -> str:
         return str(self.original / f"{name}.mp4")
-
-
-Copied = Callable[[Path], Desk]
-
-
-@pytest.fixture
-def copies(whole_desk: Desk) -> Copied:
-    """Makes one more copy, in the named folder."""
-    return lambda root: copied(whole_desk, root)

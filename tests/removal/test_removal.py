@@ -63,6 +63,7 @@ def test_no_byte_of_a_removed_video_is_left(desk: Desk, capsys: Capture) -> None
     assert not (desk.data / "removals" / "pending").exists()
 
 
+@pytest.mark.slow
 def test_what_loses_nothing_is_not_touched_and_the_rest_is_as_if_it_had_never_been(
     tmp_path: Path,
 ) -> None:
@@ -114,6 +115,7 @@ def test_the_record_is_right_and_can_be_made_again(desk: Desk) -> None:
     assert digest_tree(desk.data) == before
 
 
+@pytest.mark.slow
 def test_removed_bytes_under_another_name_are_found_by_their_hash(desk: Desk) -> None:
     internvid.remove(desk.data, desk.video("eve"))
     other = desk.root / "other.mp4"
@@ -128,6 +130,7 @@ def test_removed_bytes_under_another_name_are_found_by_their_hash(desk: Desk) ->
     assert traces(desk.data, names_of(desk, "eve")) == []
 
 
+@pytest.mark.slow
 def test_what_is_forgotten_is_built_again(desk: Desk, capsys: Capture) -> None:
     kept = len(internvid.open(desk.data))
     other = desk.root / "other.mp4"
@@ -146,6 +149,7 @@ def test_what_is_forgotten_is_built_again(desk: Desk, capsys: Capture) -> None:
         internvid.remove(desk.data, forget="film:dan")
 
 
+@pytest.mark.slow
 def test_a_video_goes_with_all_sources_of_its_bytes(desk: Desk) -> None:
     done = internvid.remove(desk.data, desk.video("bob"))
     assert (done.removed_videos, done.removed_sources) == (1, 2)
@@ -153,6 +157,7 @@ def test_a_video_goes_with_all_sources_of_its_bytes(desk: Desk) -> None:
     assert desk.build().removed == 2
 
 
+@pytest.mark.slow
 def test_a_uri_goes_alone_where_another_source_has_the_bytes(desk: Desk, capsys: Capture) -> None:
     kept = len(internvid.open(desk.data))
     code, out, err = spoken(capsys, "remove", desk.data, "--uri", desk.uri("bob"))
@@ -170,7 +175,9 @@ def test_a_uri_goes_alone_where_another_source_has_the_bytes(desk: Desk, capsys:
     )  # fmt: skip
     opened = internvid.open(desk.data)
     assert len(opened) == kept
-    sources = opened.sql(f"select distinct source_id from clips where video_id = '{desk.video('bob')}'")
+    sources = opened.sql(
+        f"select distinct source_id from clips where video_id = '{desk.video('bob')}'"
+    )
     assert sources.fetchall() == [("film:same",)]
     assert all(audited.broken == [] for audited in internvid.audit(desk.data))
     before = digest_tree(desk.data)
@@ -186,6 +193,7 @@ def test_a_uri_goes_alone_where_another_source_has_the_bytes(desk: Desk, capsys:
     assert traces(desk.data, [*names_of(desk, "bob"), *names_of(desk, "same")]) == []
 
 
+@pytest.mark.slow
 def test_a_file_that_was_replaced_keeps_its_new_bytes(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", level=40, seed=1)
     other = write_video(tmp_path / "b.mp4", level=140, seed=2)
@@ -286,6 +294,7 @@ def test_a_folder_that_cannot_be_written_to_stays_and_says_so(
     assert digest_tree(desk.data) == before
 
 
+@pytest.mark.slow
 def test_the_stages_of_a_part_that_is_not_whole_are_kept_but_for_removed_ones(
     tmp_path: Path,
 ) -> None:

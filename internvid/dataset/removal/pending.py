@@ -30,7 +30,13 @@ CLIP, PART = "clip", "part"
 REQUEST, PURGE, PLAN = "request-", "purge-", "plan-"
 VIEW = "internvid_removed"
 """Name under which the removed ids stand in a DuckDB connection: `kind`, `id`."""
+SAME = "has the same bytes as "
+"""What is said of a duplicate, before the uri of the source that was scanned."""
 _SCHEMA = pa.schema([(name, pa.string()) for name in ("kind", "id", "group_kind", "group")])
+_ERROR = (
+    f"if(starts_with(error, '{SAME}') and error[{len(SAME) + 1}:] in "
+    f"(select id from {VIEW} where kind = '{URI}'), null, error)"
+)
 
 
 class IdRow(NamedTuple):
@@ -159,7 +165,10 @@ def hide_removed(
     """
     if removed is None:
         return views
-    connection.register(VIEW, removed.rows())
+    # A table, because cursors of the connection do not see what is registered with it.
+    connection.register("given", removed.rows())
+    connection.execute(f"create table {VIEW} as select * from given")
+    connection.unregister("given")
     return {name: _hiding(name, statement) for name, statement in views.items()}
 
 
@@ -170,7 +179,8 @@ def _hiding(name: str, statement: str) -> str:
         conditions = [f"clip_id not in ({_ids(CLIP)})"]
     if not conditions:
         return statement
-    return f"select * from ({statement}) where {' and '.join(conditions)}"
+    shown = f"* replace ({_ERROR} as error)" if name == "videos" else "*"
+    return f"select {shown} from ({statement}) where {' and '.join(conditions)}"
 
 
 def _ids(kind: str) -> str:

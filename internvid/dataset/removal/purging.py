@@ -38,6 +38,7 @@ from internvid.dataset.removal.pending import (
     PLAN,
     PURGE,
     REQUEST,
+    SAME,
     Removed,
     members_of,
     pending_files,
@@ -53,7 +54,6 @@ from internvid.dataset.removal.tombstones import add_tombstones, removals_folder
 from internvid.dataset.tables import VideoRow
 
 _RENUMBERED = "renumbered"
-_SAME = "has the same bytes as "
 
 Progress = Callable[[int, int], None]
 """Is told how many files are done, and of how many."""
@@ -337,7 +337,7 @@ def _in_place_of(row: VideoRow, part: str, heirs: dict[str, Heir], removed: Remo
         return row
     if row["uri"] == heir["row"]["uri"] and part == heir["heir_part"]:
         return heir["row"]
-    return {**row, "error": _SAME + heir["row"]["uri"]}
+    return {**row, "error": SAME + heir["row"]["uri"]}
 
 
 def _keep_rows(path: Path, keeps: Callable[[pa.Table], list[bool]]) -> None:
