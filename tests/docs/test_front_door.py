@@ -27,6 +27,7 @@ FUNCTIONS = {
     "evaluate": "evaluate",
     "list": "list_components",
     "publish": "publish",
+    "remove": "remove",
     "repair": "repair",
     "report": "write_report",
     "score": "score",

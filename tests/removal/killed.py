@@ -43,8 +43,6 @@ def run_until(step: int, arguments: list[str]) -> int:
 
 
 def main() -> None:
-    import internvid.dataset.frame_shards
-    import internvid.pipeline.removal.removing
 
     for line in sys.stdin:
         step, *arguments = line.split()

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from internvid.core.errors import DatasetFormatError
+from internvid.core.system.temporary import is_temporary
 from internvid.dataset.layout import Layout
 from internvid.dataset.parts import commit_table, read_part
 from internvid.dataset.removal.tombstones import KINDS, SOURCE, URI, VIDEO, Member, removals_folder
@@ -90,7 +91,9 @@ def pending_folder(layout: Layout) -> Path:
 
 def pending_files(layout: Layout, beginning: str) -> list[Path]:
     """Files of one sort (`REQUEST`, `PURGE`, `PLAN`), in order."""
-    return sorted(pending_folder(layout).glob(f"{beginning}*"))
+    found = pending_folder(layout).glob(f"{beginning}*")
+    # One that is being written is none yet.
+    return sorted(path for path in found if not is_temporary(path.name))
 
 
 def pending_removal(layout: Layout) -> Removed | None:

@@ -98,7 +98,7 @@ def resolve(layout: Layout, wanted: Collection[Wanted]) -> Resolution:
     Raises:
         DatasetFormatError: a part is damaged.
     """
-    found = _Found(layout, wanted)
+    found = _Closure(layout, wanted)
     made = Resolution()
     tombstones = read_tombstones(tombstones_path(layout))
     for each in wanted:
@@ -118,7 +118,7 @@ def resolve(layout: Layout, wanted: Collection[Wanted]) -> Resolution:
     return made
 
 
-class _Found:
+class _Closure:
     """Rows of the dataset that are concerned, and what is removed with them."""
 
     def __init__(self, layout: Layout, wanted: Iterable[Wanted]) -> None:
