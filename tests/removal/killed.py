@@ -1,4 +1,4 @@
-"""`python -m tests.removal.killed`: removals that are killed at a step, each in a process of its own.
+"""`python -m tests.removal.killed`: removals that are killed at a step, in processes of their own.
 
 Reads lines `STEP DATASET OPTION...` and answers each with the step that was reached, or with
 `killed`. The removing processes are forks of this one, which imports everything beforehand.

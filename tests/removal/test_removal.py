@@ -11,12 +11,15 @@ import pyarrow.parquet as pq
 import pytest
 
 import internvid
+from internvid.browse import report
 from internvid.core.errors import DatasetFormatError, MisuseError, StorageError
 from internvid.dataset.layout import Layout
+from internvid.dataset.removal import purge_plan
 from internvid.pipeline.build import build
 from internvid.pipeline.scanning import ScanTask, scan_source
 from internvid.searching.query import open_search
 from tests.cli.speaking import Capture, read_json, spoken
+from tests.docs.manual import PACKAGE
 from tests.media import write_video
 from tests.removal.bytes import names_of, traces
 from tests.removal.conftest import Desk, small
@@ -342,3 +345,39 @@ def test_other_files_in_the_folder_are_named_and_left(desk: Desk, capsys: Captur
     done = read_json(capsys, "remove", desk.data, "--video", desk.video("dan"))
     assert done["left"] == [str(mine)]
     assert mine.exists()
+
+
+@pytest.mark.slow
+def test_a_dataset_of_which_everything_was_removed_is_still_one(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    path = write_video(tmp_path / "a.mp4", seed=1)
+    build([str(path)], tmp_path / "data", small(), workers=1)
+    internvid.remove(tmp_path / "data", uris=str(path))
+    before = digest_tree(tmp_path / "data")
+    assert build([str(path)], tmp_path / "data", small(), workers=1).removed == 1
+    assert digest_tree(tmp_path / "data") == before
+    opened = internvid.open(tmp_path / "data")
+    assert (len(opened), opened.videos().num_rows, list(opened)) == (0, 0, [])
+    assert internvid.describe(opened)["clips"] == 0
+    assert spoken(capsys, "report", tmp_path / "data")[0] == 0
+    assert spoken(capsys, "status", tmp_path / "data")[0] == 0
+    assert all(audited.rows == 0 for audited in internvid.audit(opened))
+    # It goes on with other videos.
+    other = write_video(tmp_path / "b.mp4", seed=2, level=150)
+    assert build([str(other)], tmp_path / "data", small(), workers=1).videos == 1
+
+
+def test_whoever_writes_finishes_removals_first() -> None:
+    """The bare lock is for what makes a dataset readable again."""
+    allowed = {"dataset/removal/purging.py", "pipeline/repair.py"}
+    using = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        if ".locked()" in path.read_text("utf-8")
+    }
+    assert using == allowed
+
+
+def test_a_report_is_known_by_its_mark() -> None:
+    assert purge_plan.REPORT_MARK == report.MARK

@@ -111,6 +111,11 @@ def _tell(done: Removal) -> None:
             f"--video {kept.video_id} removes it with all of them")  # fmt: skip
     for copy in done.to_reissue:
         say(f"note: to be written again: {copy['kind']} {copy['path']} ({copy['reason']})")
+    for name in done.purged:
+        if name.endswith(".html"):
+            say(
+                f"note: {name} showed what was removed, and is gone: internvid report makes it anew"
+            )
     for path in done.left[:_SHOWN]:
         say(f"note: {path} is not internvid's and names what was removed")
 

@@ -32,7 +32,7 @@ REQUEST, PURGE, PLAN = "request-", "purge-", "plan-"
 VIEW = "internvid_removed"
 """Name under which the removed ids stand in a DuckDB connection: `kind`, `id`."""
 SAME = "has the same bytes as "
-"""What is said of a duplicate, before the uri of the source that was scanned."""
+"""What `error` says of a duplicate, before the uri of the source that was scanned."""
 _SCHEMA = pa.schema([(name, pa.string()) for name in ("kind", "id", "group_kind", "group")])
 _ERROR = (
     f"if(starts_with(error, '{SAME}') and error[{len(SAME) + 1}:] in "
@@ -56,7 +56,7 @@ class Removed:
     Attributes:
         videos, sources, uris: a row of `videos` with any of them is gone.
         clips: ids of the clips of these videos, under every cut.
-        files: names of the pending files that said so.
+        files: names of the pending files that name them.
     """
 
     videos: frozenset[str] = frozenset()

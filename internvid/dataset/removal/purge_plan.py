@@ -1,7 +1,7 @@
 """Which files hold something of removed videos, and what is done with each.
 
 A plan is written down before the first file is changed, so that a purge which was killed goes on
-with the same plan, and its receipt says what an undisturbed one would have said.
+with the same plan, and its receipt says what an undisturbed one would say.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Plan:
             return None
 
     def plain(self) -> dict[str, Any]:
-        """As JSON."""
+        """The plan as JSON."""
         return dataclasses.asdict(self)
 
     @property

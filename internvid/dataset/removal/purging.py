@@ -56,7 +56,7 @@ from internvid.dataset.tables import VideoRow
 _RENUMBERED = "renumbered"
 
 Progress = Callable[[int, int], None]
-"""Is told how many files are done, and of how many."""
+"""Called with how many files are done, and of how many."""
 
 
 class Receipt(TypedDict):

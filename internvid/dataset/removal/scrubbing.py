@@ -33,7 +33,7 @@ class Needles:
 
     @classmethod
     def of(cls, removed: Removed) -> Needles:
-        """Of all removed ids, longer ones first."""
+        """The needles of a removal, longer ones first."""
         whole = removed.videos | removed.sources | removed.uris | removed.clips
         long = (text for text in whole if len(text) >= _SHORTEST)
         return cls(whole, tuple(sorted(long, key=lambda text: (-len(text), text))))

@@ -105,7 +105,7 @@ def remove(
         dataset: the folder.
         request: which videos; none only finishes what is pending.
         forgets: ids that may be built again.
-        progress: is told how many files are done, and of how many.
+        progress: called with how many files are done, and of how many.
 
     Raises:
         MisuseError: an id cannot be one, or the dataset has nothing of one that was not listed in
