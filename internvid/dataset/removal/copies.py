@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import tarfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -18,6 +19,8 @@ from internvid.core.config import Identity
 from internvid.core.errors import DatasetFormatError, StorageError
 from internvid.dataset.layout import Layout, read_json
 from internvid.dataset.parts import commit_json, read_part
+
+logger = logging.getLogger(__name__)
 
 EXPORT, PACK, HUB = "export", "pictures", "hub"
 MANIFEST, NOTES, REQUEST = "manifest.json", ".unfinished", "asked.json"
@@ -65,7 +68,8 @@ def note_copy(layout: Layout, copy: Copy) -> bool:
     """Remember a copy. Where the dataset cannot be written to it is not, and this returns False."""
     try:
         commit_json(_place(layout, copy), copy)
-    except StorageError:
+    except StorageError as error:
+        logger.warning("a removal of videos will not reach %s: %s", copy["path"], error.message)
         return False
     return True
 
