@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from internvid.api.curation import diff, split
     from internvid.api.datasets import demo, describe, repair, show_clip, status, write_report
     from internvid.api.evaluation import evaluate
+    from internvid.api.removal import plan_removal, remove
     from internvid.api.searching import search
     from internvid.api.subsets import publish, select
     from internvid.api.training import compare, plan_training, train
@@ -78,8 +79,10 @@ _EXPORTS = {
     "make_component": "internvid.api.components",
     "open": "internvid.dataset.store:open_dataset",
     "open_dataset": "internvid.dataset.store",
+    "plan_removal": "internvid.api.removal",
     "plan_training": "internvid.api.training",
     "publish": "internvid.api.subsets",
+    "remove": "internvid.api.removal",
     "repair": "internvid.api.datasets",
     "score": "internvid.api.annotations",
     "search": "internvid.api.searching",
@@ -128,9 +131,11 @@ __all__ = [
     "make_component",
     "open",
     "open_dataset",
+    "plan_removal",
     "plan_training",
     "publish",
     "recipes",
+    "remove",
     "repair",
     "score",
     "search",

@@ -203,6 +203,7 @@ def repair(dataset: str | os.PathLike[str], *, moved: Sequence[str] = ()) -> Rep
     """
     from internvid import recipes
     from internvid.dataset.layout import Layout
+    from internvid.dataset.removal.purging import writing
     from internvid.dataset.sources.remap import remap
     from internvid.pipeline.repair import repair as repair_record
 
@@ -210,5 +211,5 @@ def repair(dataset: str | os.PathLike[str], *, moved: Sequence[str] = ()) -> Rep
     if not moved:
         return done
     layout = Layout(Path(dataset).absolute())
-    with layout.locked():
+    with writing(layout):
         return replace(done, notes=(*done.notes, remap(layout, several(moved))))

@@ -21,6 +21,7 @@ from internvid.cli.commands import (
     evaluate,
     look,
     publish,
+    remove,
     search,
     train,
 )
@@ -59,7 +60,8 @@ def top(
 
 # The order is that of the help.
 for _group in (
-    build, look, search, annotate, classify, audit, drop, curate, publish, evaluate, train, compare,
+    build, remove, look, search, annotate, classify, audit, drop, curate, publish, evaluate, train,
+    compare,
 ):  # fmt: skip
     _group.register(app)
 

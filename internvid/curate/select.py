@@ -19,6 +19,7 @@ from internvid.curate.tables.keys import name_key_sql
 from internvid.curate.tables.writing import refuse_output
 from internvid.dataset.names import NAME
 from internvid.dataset.parts import commit_json, commit_table
+from internvid.dataset.removal.purging import writing
 from internvid.dataset.store import Dataset
 from internvid.dataset.subset_files import SubsetFacts, SubsetRecipe, subset_facts
 
@@ -140,7 +141,7 @@ def select(
         raise MisuseError(f"{name!r} cannot name a subset: use letters, digits, '.', '_' and '-'")
     path = dataset.layout.subset(name)
     recipe: SubsetRecipe = {"cut": dataset.record.cut, "selector": identity(selector)}
-    with dataset.layout.locked():
+    with writing(dataset.layout):
         facts = subset_facts(dataset.layout, name)
         if facts and path.exists():
             if facts["recipe"] != recipe:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from internvid.dataset.layout import Layout
 from internvid.dataset.parts import read_part
+from internvid.dataset.removal.pending import Removed, pending_removal
 
 # The same rule in SQL, over the view `videos`.
 CURRENT_VIDEOS = "select video_id from videos where status in ('ok', 'duplicate')"
@@ -25,15 +26,20 @@ ONE_OF_EACH_VIDEO = (
 
 
 def gone_videos(layout: Layout, scan: str, parts: Iterable[str]) -> frozenset[str]:
-    """The `video_id` of videos that were scanned and that no source is any more."""
+    """The `video_id` of videos that were scanned and that no source is any more.
+
+    Sources that are removed are none, also while their data is not purged yet.
+    """
+    removed = pending_removal(layout) or Removed()
     latest: dict[str, tuple[str | None, str]] = {}
     scanned: set[str] = set()
     for part in parts:
         path = layout.scanned(scan, "videos", part)
         if not path.exists():
             continue
-        for row in read_part(path, ["uri", "video_id", "status"]).to_pylist():
-            latest[row["uri"]] = row["video_id"], row["status"]
+        for row in read_part(path, ["uri", "video_id", "source_id", "status"]).to_pylist():
+            is_removed = removed.hides(row["uri"], row["video_id"], row["source_id"])
+            latest[row["uri"]] = row["video_id"], "removed" if is_removed else row["status"]
             if row["status"] == "ok":
                 scanned.add(row["video_id"])
     current = {video_id for video_id, status in latest.values() if status in ("ok", "duplicate")}

@@ -30,6 +30,8 @@ from internvid.dataset.hub_folder import write_hub_folder
 from internvid.dataset.layout import Layout, Record
 from internvid.dataset.names import NAME
 from internvid.dataset.parts import checked_ids, refuse_damaged
+from internvid.dataset.removal.copies import HUB, note_copy
+from internvid.dataset.removal.pending import hide_removed, pending_removal
 from internvid.dataset.sources.metadata import expressions
 from internvid.dataset.subset_files import subset_facts, subset_names
 from internvid.dataset.tables import LATER_VIDEO_COLUMNS, VIDEO_SCHEMA
@@ -109,7 +111,8 @@ class Dataset:
         with self.reading():
             # Subsets may be made later; nothing else that a query needs is.
             connection = open_locked(self._files(), [self.layout.subset("any").parent])
-            create_views(connection, views)
+            removed = pending_removal(self.layout)
+            create_views(connection, hide_removed(connection, views, removed))
         return connection
 
     def refresh(self) -> None:
@@ -130,7 +133,8 @@ class Dataset:
         """
         connection = open_connection()
         with self.reading():
-            create_views(connection, self._view_statements())
+            views, removed = self._view_statements(), pending_removal(self.layout)
+            create_views(connection, hide_removed(connection, views, removed))
         return connection
 
     @contextmanager
@@ -365,6 +369,11 @@ class Dataset:
         target = HubTarget(repo_id, private, **options)
         with tempfile.TemporaryDirectory() as folder, self.reading():
             write_hub_folder(self.clips_relation(subset), Path(folder), repo_id)
+            # Before the upload: a copy that nobody knows of is worse than a note too many.
+            note_copy(
+                self.layout,
+                {"kind": HUB, "path": repo_id, "cut": self.record.cut, "subset": subset},
+            )
             return upload_folder(Path(folder), "dataset", target)
 
     def _view_statements(self) -> dict[str, str]:

@@ -16,6 +16,7 @@ from internvid.core.errors import ConfigInvalidError
 from internvid.dataset.current import count_clips, gone_videos
 from internvid.dataset.layout import Layout, Record
 from internvid.dataset.parts import read_part
+from internvid.dataset.removal.purging import writing
 from internvid.dataset.sources.remap import remap
 from internvid.dataset.tables import VideoRow
 from internvid.pipeline.annotate.annotate import require, survey, write_column
@@ -26,6 +27,7 @@ from internvid.pipeline.annotate.stream import ColumnJob
 from internvid.pipeline.cutting import CutTask, cut_part
 from internvid.pipeline.progress import BuildProgress
 from internvid.pipeline.recipe import Recipe
+from internvid.pipeline.removal.passing_over import pass_over_removed, tombstones_for_workers
 from internvid.pipeline.runs import write_run
 from internvid.pipeline.scanning import PartStage, ScanTask, scan_source, stage_failure
 from internvid.pipeline.source_parts import plan_sources
@@ -40,6 +42,7 @@ class BuildSummary:
     Attributes:
         videos: sources that are ok. clips: kept clips. rejected: other clips.
         failures: sources that are not usable. duplicates: sources with another's bytes.
+        removed: sources that were passed over, because they or their bytes were removed before.
         notes: sentences about what was taken from tables of sources, and what was not; and
             about videos that a fast scan decoded in full.
         set_aside: rows of these tables that name no source that can be used.
@@ -57,6 +60,7 @@ class BuildSummary:
     seconds: float
     notes: tuple[str, ...] = ()
     set_aside: int = 0
+    removed: int = 0
 
 
 def build(
@@ -101,9 +105,10 @@ def build(
     # Before the lock file is made, so that a refused folder stays as it was.
     layout.refuse_foreign()
     recipe.check()  # what cannot run is refused before anything is written
-    with layout.locked():
+    with writing(layout):
         record = layout.create()
         moves = (remap(layout, moved),) if moved else ()
+        sources, passed = pass_over_removed(layout, sources)
         notes = moves + plan_sources(layout, record, sources, retry=retry)
         executor = LocalExecutor(workers=count)
         run = _Run(layout, record, recipe, executor, shown)
@@ -113,7 +118,10 @@ def build(
         run.point_at_current()
         summary = run.finish()
         aside = sum(table.rows for table in sources.tables)
-        return replace(summary, notes=(*notes, *summary.notes), set_aside=aside)
+        removed = summary.removed + passed
+        if removed:
+            notes = (*notes, f"sources passed over because they were removed: {removed}")
+        return replace(summary, notes=(*notes, *summary.notes), set_aside=aside, removed=removed)
 
 
 class _Run:
@@ -168,11 +176,13 @@ class _Run:
             for part in self.parts
             if part not in stages
         )
+        removed = tombstones_for_workers(self.layout)
         tasks, owners = [], []
         for part, stage in stages.items():
             uris = stage.sources.column("uri").to_pylist()
             for index in stage.pending():
-                tasks.append(ScanTask(uris[index], stage.stage(index), self.scan_recipe, sealed))
+                where = stage.stage(index)
+                tasks.append(ScanTask(uris[index], where, self.scan_recipe, sealed, removed))
                 owners.append(part)
         return tasks, owners
 
@@ -273,6 +283,7 @@ class _Run:
             rejected=rejected,
             failures=statuses.count("failed"),
             duplicates=statuses.count("duplicate"),
+            removed=statuses.count("removed"),
             clips_files=str(self.layout.clips(self.cut_key, "*")),
             videos_files=str(self.layout.scanned(self.scan_key, "videos", "*")),
             scanned=self.scanned,

@@ -27,6 +27,7 @@ from internvid.dataset.layout import (
 )
 from internvid.dataset.names import foreign_entry, is_file_name
 from internvid.dataset.parts import read_part, read_part_schema
+from internvid.dataset.removal.purging import finish_removals
 from internvid.dataset.sources.metadata import join_kinds
 from internvid.pipeline.annotate.jobs import column_record
 from internvid.pipeline.recipe import Recipe
@@ -76,7 +77,9 @@ def repair(dataset: Path, known: Sequence[Recipe] = ()) -> Repair:
         )
     with layout.locked():
         try:
-            return _repaired(layout.read_record(), (), intact=True)
+            record = layout.read_record()
+            finish_removals(layout)
+            return _repaired(record, (), intact=True)
         except DatasetFormatError:
             if _is_of_another_version(layout):
                 raise
@@ -85,6 +88,7 @@ def repair(dataset: Path, known: Sequence[Recipe] = ()) -> Repair:
         if layout.record_path.exists():
             os.replace(layout.record_path, layout.root / DAMAGED)
         layout.write_record(record)
+        finish_removals(layout)
     return _repaired(record, tuple(finder.notes), intact=False)
 
 

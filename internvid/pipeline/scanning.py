@@ -30,6 +30,7 @@ from internvid.dataset.parts import (
     rows_to_table,
     storage_errors,
 )
+from internvid.dataset.removal.tombstones import read_tombstones
 from internvid.dataset.sources.uris import uri_to_path
 from internvid.dataset.tables import (
     PICK_SCHEMA,
@@ -47,6 +48,7 @@ from internvid.scan.scan import ScanRecipe, ScanResult, scan_video
 from internvid.video.probe import hash_file, stamp_file
 
 PICKS_PER_GROUP = 256
+_REMOVED = "its bytes are those of a video that was removed from this dataset"
 # 2.4 hours at 30 fps: most videos have one row group in the timelines.
 FRAMES_PER_GROUP = 1 << 18
 
@@ -57,12 +59,14 @@ class ScanTask:
 
     Attributes:
         known: sealed parts of the videos table; what they hold is not decoded again.
+        removed: file of tombstones; a source with the bytes of a removed video is not decoded.
     """
 
     uri: str
     stage: Path
     recipe: ScanRecipe
     known: tuple[Path, ...] = ()
+    removed: Path | None = None
 
 
 def scan_source(task: ScanTask, report: Any) -> StagedVideo:
@@ -82,7 +86,11 @@ def scan_source(task: ScanTask, report: Any) -> StagedVideo:
         stamp = stamp_file(path)
         video_id = hash_file(path, lambda: report_time(0.0, None))
         row["stamp"] = dataclasses.astuple(stamp)
-        if video_id in _known_ids(task.known):
+        tombstones = read_tombstones(task.removed) if task.removed else None
+        if tombstones is not None and tombstones.holds_video(video_id):
+            # Nothing is kept of it but that it was there, not even what its bytes were.
+            row.update({"status": "removed", "reason": "removed", "error": _REMOVED})
+        elif video_id in _known_ids(task.known):
             row.update({"video_id": video_id, "status": "duplicate"})
         else:
             result = _scan(task, path, video_id, report_time)

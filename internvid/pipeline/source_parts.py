@@ -77,6 +77,8 @@ def plan_sources(
         again = seen.changed(row["uri"], last.video_id)
         if last.status == "failed":
             again = again or retry or (last.may_come_back and _is_readable(row["uri"]))
+        # What was removed may have been forgotten since.
+        again = again or (retry and last.status == "removed")
         is_changed = row["metadata"] is not None and hash(row["metadata"]) != before.metadata
         # The clips have it, and they are never rewritten.
         moved += not again and row["source_id"] not in (None, before.source_id)

@@ -10,6 +10,7 @@ from internvid.dataset.answers.columns import ColumnProgress, column_progress
 from internvid.dataset.current import count_clips, gone_videos
 from internvid.dataset.layout import Layout
 from internvid.dataset.parts import read_part
+from internvid.dataset.removal.pending import Removed, pending_removal
 from internvid.dataset.subset_files import SubsetEntry, list_subsets
 from internvid.dataset.tables import VideoRow
 from internvid.pipeline.source_tables import AsideEntry, read_set_aside
@@ -28,7 +29,8 @@ class DatasetStatus(TypedDict):
 
     Attributes:
         dataset: the folder.
-        videos: how many sources are ok, failed, duplicate and pending.
+        videos: how many sources are ok, failed, duplicate and pending; and `removed`, where there
+            are some: their bytes are those of a video that was removed before.
         staged: sources that are scanned, though their part is not whole yet.
         clips, rejected: of the current cut.
         uncut: videos that are scanned and not cut yet.
@@ -67,15 +69,21 @@ def read_status(dataset: Path) -> DatasetStatus:
     staged = 0
     counts: Counter[str] = Counter(ok=0, failed=0, duplicate=0, pending=0)
     latest: dict[str, tuple[str, VideoRow]] = {}
+    removed = pending_removal(layout) or Removed()
     for part in record.parts:
         path = layout.scanned(scan, "videos", part["name"]) if scan else None
         if path is None or not path.exists():
             counts["pending"] += part["sources"]
             staged += _staged(layout, scan, part["name"])
             continue
-        columns = ["uri", "status", "reason", "error"]
+        columns = ["uri", "video_id", "source_id", "status", "reason", "error"]
         for row in read_part(path, columns).to_pylist():
             latest[row["uri"]] = part["name"], row
+    latest = {
+        uri: found
+        for uri, found in latest.items()
+        if not removed.hides(uri, found[1]["video_id"], found[1]["source_id"])
+    }
     counts.update(row["status"] for _, row in latest.values())
     kept = rejected = 0
     if record.scan is not None and record.cut is not None:

@@ -19,13 +19,20 @@ from internvid.dataset.parts import (
     read_part,
     storage_errors,
 )
+from internvid.dataset.removal.copies import (
+    EXPORT,
+    MANIFEST,
+    REQUEST,
+    Copy,
+    digest_of_json,
+    note_copy,
+)
 from internvid.dataset.sources.uris import uri_to_path
 from internvid.dataset.store import SOURCE_COLUMNS, Dataset
 from internvid.dataset.tables import row_to_clip
 from internvid.publishing.shards import NOTES
 
-MANIFEST = "manifest.json"
-REQUEST, LOCK = "asked.json", "lock"
+LOCK = "lock"
 
 _OF_VIDEO = ("scan_mode", "repaired_times", "damaged_packets", "damaged_frames")
 
@@ -85,12 +92,22 @@ def publish(
         _refuse_others(folder, request)  # another process may have ended meanwhile
         discard_temporaries(folder)
         commit_json(folder / NOTES / REQUEST, request)
+        copy = _noted(dataset, folder, request)
         items = _counted(export_items(dataset, subset), total, progress)
         manifest: dict[str, Any] = {**exporter.export(items, folder), **request}
         manifest["columns"] = [{"column": name, "type": kind} for name, kind in columns.items()]
+        # Known before it is there: a removal changes no folder whose manifest it does not know.
+        note_copy(dataset.layout, {**copy, "manifests": [digest_of_json(manifest)]})
         commit_json(folder / MANIFEST, manifest)
         discard(folder / NOTES)
     return manifest
+
+
+def _noted(dataset: Dataset, folder: Path, request: _Request) -> Copy:
+    """Lets the dataset know of the export, so that a removal of videos reaches it."""
+    copy: Copy = {"kind": EXPORT, "path": str(folder.resolve()), "manifests": [], **request}
+    note_copy(dataset.layout, copy)
+    return copy
 
 
 def _columns_of(dataset: Dataset) -> dict[str, str]:

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from internvid.core.errors import ConfigInvalidError, MisuseError, StorageError
 from internvid.core.system.shell import command
 from internvid.core.weights import weights_identity
+from internvid.dataset.removal.pending import pending_removal
 from internvid.dataset.store import Dataset
 from internvid.searching.index import VectorIndex
 from internvid.searching.vectors import Hit, Matrix, VectorStore, search_exact
@@ -154,6 +155,10 @@ class ClipSearch:
         # Also of the videos: a source that was replaced takes its clips out of the answers.
         files = [*_column_files(self.dataset, self.key), *_videos_files(self.dataset)]
         label = _label([path.relative_to(self.dataset.layout.root) for path in files], files)
+        removed = pending_removal(self.dataset.layout)
+        if removed is not None:
+            # What is removed and not purged yet is in no answer, whatever was gathered before.
+            label = f"{label} {' '.join(removed.files)}"
         store = VectorStore(self.dataset.root / "search" / self.key)
         if (store.facts or {}).get("label") != label:
             store = self._gather(store, label)

@@ -15,6 +15,7 @@ from internvid.core.errors import MisuseError
 from internvid.dataset.answers.column_inputs import text_chain
 from internvid.dataset.layout import Layout, Record
 from internvid.dataset.parts import discard, reading_part, storage_errors
+from internvid.dataset.removal.purging import writing
 from internvid.dataset.subset_files import subset_facts, subset_names
 
 
@@ -55,7 +56,7 @@ def drop_column(root: Path, column: str, *, force: bool = False) -> Dropped:
     """
     layout = Layout(root.absolute())
     layout.read_record()  # a folder that is no dataset stays as it is
-    with layout.locked():
+    with writing(layout):
         record = layout.read_record()
         key = _key(layout, record, column)
         name = key.partition("@")[0]

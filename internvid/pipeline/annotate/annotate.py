@@ -13,6 +13,7 @@ from internvid.core.errors import BudgetSpentError, InternvidError
 from internvid.core.timings import Timings, carry_over, collecting
 from internvid.dataset.answers.columns import column_schema_of, staged_files
 from internvid.dataset.layout import Layout, Record
+from internvid.dataset.removal.purging import writing
 from internvid.dataset.store import Dataset, layout_to_write
 from internvid.pipeline.annotate.column_progress import AnnotateProgress
 from internvid.pipeline.annotate.column_run import AnswerWriter, ColumnRun, PartTask, annotate_parts
@@ -101,7 +102,7 @@ def annotate_columns(
     """
     executor = LocalExecutor(workers=workers or os.cpu_count() or 1)
     shown = progress or AnnotateProgress()
-    with layout_to_write(dataset) as layout, layout.locked():
+    with layout_to_write(dataset) as layout, writing(layout):
         record = layout.read_record()
         jobs = [column_job(layout, record, request) for request in requests]
         surveys = [survey(job) for job in jobs]

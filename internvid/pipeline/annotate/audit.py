@@ -29,6 +29,7 @@ from internvid.dataset.answers.generations import latest_rows
 from internvid.dataset.layout import Layout, Record
 from internvid.dataset.parts import read_part
 from internvid.dataset.picks import SCAN_PICKS, SpanPicks, StoredPicks, span_picks_index
+from internvid.dataset.removal.pending import pending_removal
 from internvid.dataset.tables import CLIP_FIELDS, AnswerRow, ClipFrames, ClipRow, extras_in
 from internvid.pipeline.annotate.rows import bind, make_view
 
@@ -189,8 +190,11 @@ class _Column:
         is_caption = recipe.get("verb", "caption") == "caption"
         shared = shared_in(self.layout, self.record, self.key) if is_caption else frozenset()
         sums = _Sums()
+        removed = pending_removal(self.layout)
         for part in (entry["name"] for entry in self.record.parts):
             table = latest_rows(self.layout.column_files(self._cut, self.key, part))
+            if table is not None and removed is not None:
+                table = removed.without_clips(table)
             if table is None or not table.num_rows:
                 continue
             clips = clips_by_id(self.layout, self._cut, part)

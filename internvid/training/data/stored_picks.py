@@ -28,6 +28,8 @@ from PIL import Image
 
 from internvid.core.errors import MisuseError, VideoUnreadableError
 from internvid.dataset.parts import commit_json, committed, discard, row_group_owners
+from internvid.dataset.removal.copies import PACK as PACK_COPY
+from internvid.dataset.removal.copies import note_copy
 from internvid.dataset.store import Dataset
 from internvid.training.data.clip_columns import Strings
 from internvid.training.data.order import IntArray
@@ -137,6 +139,7 @@ def pack_picks(
     groups = _groups(dataset.parts)
     if rank() == 0:
         _make_ready(folder, what, len(groups))
+        _note(dataset, folder)
     wait_for_all()
     is_there = _is_there(folder, what)
     wanted = None if is_there else _wanted(rows, most_videos)
@@ -153,6 +156,12 @@ def pack_picks(
     if most_videos is not None:
         packed = np.flatnonzero(_read_places(folder)[0][:, 1])
     return PickSource(folder, table, packed)
+
+
+def _note(dataset: Dataset, folder: Path) -> None:
+    """Lets the dataset know of the pack, so that a removal of videos reaches it."""
+    path = str(folder.resolve())
+    note_copy(dataset.layout, {"kind": PACK_COPY, "path": path, "cut": dataset.record.cut})
 
 
 def _rows(dataset: Dataset, text: str, subset: str | None) -> pa.Table:
