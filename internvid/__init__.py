@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from internvid.api.annotations import audit, caption, classify, drop_column, embed, score
     from internvid.api.components import list_components, make_component
     from internvid.api.datasets import demo, describe, repair, show_clip, status, write_report
+    from internvid.api.deduplication import dedup
     from internvid.api.evaluation import evaluate
     from internvid.api.searching import search
     from internvid.api.subsets import publish, select
@@ -49,6 +50,7 @@ _EXPORTS = {
     "caption": "internvid.api.annotations",
     "classify": "internvid.api.annotations",
     "compare": "internvid.api.training",
+    "dedup": "internvid.api.deduplication",
     "demo": "internvid.api.datasets",
     "describe": "internvid.api.datasets",
     "detect_shots": "internvid.shots.detect",
@@ -90,6 +92,7 @@ __all__ = [
     "caption",
     "classify",
     "compare",
+    "dedup",
     "demo",
     "describe",
     "detect_shots",

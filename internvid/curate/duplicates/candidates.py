@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from internvid.curate.duplicates.hashes import Hashes, distances, mirror_bytes, mirrored
+from internvid.curate.duplicates.difference_hashes import Hashes, distances, mirror_bytes, mirrored
 
 ROWS: tuple[tuple[int, int, int, int], ...] = (
     (0, 2, 4, 6),

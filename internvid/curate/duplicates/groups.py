@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from internvid.curate.duplicates.finding import KINDS, ClipPair
+from internvid.curate.duplicates.clip_pairs import KINDS, ClipPair
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 import PIL.Image
 
-from internvid.curate.duplicates.gathering import Gathered
-from internvid.curate.duplicates.runs import SamePictures
-from internvid.curate.duplicates.views import INNER, WHOLE, Grey, pictures_of, view_box
+from internvid.curate.duplicates.track_pictures import Gathered
+from internvid.curate.duplicates.alignment import SamePictures
+from internvid.curate.duplicates.picture_views import INNER, WHOLE, Grey, pictures_of, view_box
 
 _SIDE = 32
 _STORED_SIDE = 64

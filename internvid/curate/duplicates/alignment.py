@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from internvid.curate.duplicates.hashes import Hashes, distances, mirrored
+from internvid.curate.duplicates.difference_hashes import Hashes, distances, mirrored
 
 _BINS_PER_SECOND = 4
 _MOST_OFFSETS = 16

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from internvid.core.errors import ConfigInvalidError, MisuseError
-from internvid.curate.duplicates.finding import ClipPair
+from internvid.curate.duplicates.clip_pairs import ClipPair
 from internvid.dataset.store import Dataset
 
 _BLOCK = 2048
@@ -55,6 +56,28 @@ def read_vectors(
         MisuseError: there is no such column, or it holds no vectors.
         ConfigInvalidError: its vectors have several lengths.
     """
+    table = vector_table(dataset, column)
+    ids = table["clip_id"].to_pylist()
+    values = table["value"].combine_chunks()
+    lengths = np.unique(values.value_lengths().to_numpy(zero_copy_only=False))
+    if len(lengths) > 1:
+        raise ConfigInvalidError(f"the vectors of {column!r} have lengths {lengths.tolist()}")
+    matrix = values.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
+    matrix = matrix.reshape(len(ids), -1) if len(ids) else np.empty((0, 0), np.float32)
+    chosen = np.array(
+        [clip_id in rows and bool(vector.any()) for clip_id, vector in zip(ids, matrix, strict=True)],
+        np.bool_,
+    )
+    places = [rows[clip_id] for clip_id, keep in zip(ids, chosen, strict=True) if keep]
+    return matrix[chosen], np.array(places, np.int64)
+
+
+def vector_table(dataset: Dataset, column: str) -> pa.Table:
+    """`clip_id` and `value` of a column of vectors that holds, in id order.
+
+    Raises:
+        MisuseError: there is no such column, or it holds no vectors.
+    """
     known = dataset.record.columns.get(dataset.record.cut or "", {})
     recipe = dataset.record.column_recipes.get(known.get(column, ""), {})
     if column not in known or recipe.get("value_type", "vector") != "vector":
@@ -69,20 +92,7 @@ def read_vectors(
         )
     with dataset.reading():
         name = f"column_{column}".replace('"', '""')
-        table = dataset.sql(
+        return dataset.sql(
             f"select clip_id, value from \"{name}\" where status = 'ok' and not is_stale "
             "order by clip_id"
         ).to_arrow_table()
-    ids = table["clip_id"].to_pylist()
-    values = table["value"].combine_chunks()
-    lengths = np.unique(values.value_lengths().to_numpy(zero_copy_only=False))
-    if len(lengths) > 1:
-        raise ConfigInvalidError(f"the vectors of {column!r} have lengths {lengths.tolist()}")
-    matrix = values.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
-    matrix = matrix.reshape(len(ids), -1) if len(ids) else np.empty((0, 0), np.float32)
-    chosen = np.array(
-        [clip_id in rows and bool(vector.any()) for clip_id, vector in zip(ids, matrix, strict=True)],
-        np.bool_,
-    )
-    places = [rows[clip_id] for clip_id, keep in zip(ids, chosen, strict=True) if keep]
-    return matrix[chosen], np.array(places, np.int64)

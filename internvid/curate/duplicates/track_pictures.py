@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from internvid.curate.duplicates.candidates import Pictures
-from internvid.curate.duplicates.hashes import are_informative
-from internvid.curate.duplicates.runs import Track
-from internvid.curate.duplicates.views import (
+from internvid.curate.duplicates.difference_hashes import are_informative
+from internvid.curate.duplicates.alignment import Track
+from internvid.curate.duplicates.picture_views import (
     CROPS,
     INNER,
     WHOLE,
