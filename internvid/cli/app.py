@@ -60,7 +60,8 @@ def top(
 
 # The order is that of the help.
 for _group in (
-    build, look, search, annotate, classify, audit, drop, dedup, curate, publish, evaluate, train, compare,
+    build, look, search, annotate, classify, audit, drop, dedup, curate, publish, evaluate, train,
+    compare,
 ):  # fmt: skip
     _group.register(app)
 

@@ -23,7 +23,9 @@ def dedup(
     distance: Annotated[
         int,
         typer.Option(
-            min=0, max=16, help="Number of bits, of 64, in which the hashes of equal pictures differ."
+            min=0,
+            max=16,
+            help="Number of bits, of 64, in which the hashes of equal pictures differ.",
         ),
     ] = 10,
     coverage: Annotated[

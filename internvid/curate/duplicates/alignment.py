@@ -108,7 +108,9 @@ def find_runs(
         )
         pairs = _at_constant_offset(first, slower, apart, rule)
         pairs = [
-            replace(pair, speed=speed) for pair in pairs if pair.pictures >= _LEAST_AT_SPEED and pair.scenes >= _LEAST_SCENES_AT_SPEED
+            replace(pair, speed=speed)
+            for pair in pairs
+            if pair.pictures >= _LEAST_AT_SPEED and pair.scenes >= _LEAST_SCENES_AT_SPEED
         ]
         found = max(found, pairs, key=lambda each: sum(pair.pictures for pair in each))
     return found
@@ -216,7 +218,9 @@ def _clips_in_run(
             shorter = min(end - start, ends[other] - starts[other])
             if high - low < rule.coverage * shorter:
                 continue
-            inside = (first.seconds > low - _SLACK_AT_ENDS) & (first.seconds < high + _SLACK_AT_ENDS)
+            inside = (first.seconds > low - _SLACK_AT_ENDS) & (
+                first.seconds < high + _SLACK_AT_ENDS
+            )
             inside &= ~np.isnan(nearest)
             hits = np.flatnonzero(inside & (nearest <= rule.distance))
             if len(hits) < 2 or len(hits) < rule.agreement * int(inside.sum()):

@@ -10,6 +10,7 @@ test card) makes a chain of neighbours and not all their pairs.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -121,7 +122,6 @@ def find_candidates(
     distance: int,
     most_alike: int,
     with_mirrored: bool = True,
-    first_tracks: int | None = None,
 ) -> Candidates:
     """Pairs of tracks that share at least two pictures at one offset, or that have few pictures.
 
@@ -130,7 +130,6 @@ def find_candidates(
         distance: two pictures agree that differ in so many of 64 bits at most.
         most_alike: with how many of those that follow it under its key a picture is compared.
         with_mirrored: whether a picture also agrees with the mirror image of another one.
-        first_tracks: only pairs of one of the first so many tracks with a later one; all when None.
     """
     chosen = _worth_comparing(pictures)
     hashes = pictures.hashes[chosen]
@@ -138,14 +137,13 @@ def find_candidates(
     matches = _Matches()
     crowded = passed_over = 0
     for rows in ROWS:
-        for keys, places in _sorted_keys(view, rows, with_mirrored):
+        for keys, places in _sorted_keys(view, rows, with_mirrored=with_mirrored):
             for near in _neighbours(keys, places, most_alike):
                 _match(pictures, chosen, hashes, near, matches, (distance, with_mirrored))
             more, over = _crowd(keys, most_alike)
             crowded += more
             passed_over += over
-    pairs, places = matches.settle()
-    return _voted(pictures, pairs, places, (crowded, passed_over), first_tracks)
+    return _voted(pictures, *matches.settle(), (crowded, passed_over))
 
 
 def _worth_comparing(pictures: Pictures) -> npt.NDArray[np.int64]:
@@ -157,7 +155,7 @@ def _worth_comparing(pictures: Pictures) -> npt.NDArray[np.int64]:
 
 
 def _sorted_keys(
-    view: npt.NDArray[np.uint8], rows: tuple[int, ...], with_mirrored: bool
+    view: npt.NDArray[np.uint8], rows: tuple[int, ...], *, with_mirrored: bool
 ) -> Iterator[tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]]:
     """Keys in order and whose they are; in several portions, where there are many hashes."""
     # The bytes of a little-endian number stand from the lowest: the last row first.
@@ -166,9 +164,11 @@ def _sorted_keys(
     if with_mirrored:
         keys = np.minimum(keys, mirror_bytes(chosen).view(np.uint32)[:, 0])
     portions = max(1, -(-len(keys) // SORTED_AT_ONCE))
-    edges = np.quantile(keys[:: max(1, len(keys) // 100_000)], np.linspace(0, 1, portions + 1)[1:-1])
+    edges = np.quantile(
+        keys[:: max(1, len(keys) // 100_000)], np.linspace(0, 1, portions + 1)[1:-1]
+    )
     bounds = [0, *(int(edge) + 1 for edge in edges), 1 << 32]
-    for low, high in zip(bounds[:-1], bounds[1:], strict=True):
+    for low, high in itertools.pairwise(bounds):
         inside = slice(None) if portions < 2 else (keys >= low) & (keys <= high - 1)
         places = np.arange(len(keys), dtype=np.uint32)[inside]
         # One number to sort instead of an order to follow: five times as fast.
@@ -232,7 +232,6 @@ def _voted(
     pairs: npt.NDArray[np.uint64],
     places: npt.NDArray[np.uint64],
     passed_over: tuple[int, int],
-    first_tracks: int | None,
 ) -> Candidates:
     """Pairs with enough matches at one offset. A bin and the next count together."""
     bins = (places >> np.uint64(32)).astype(np.int64)
@@ -247,23 +246,20 @@ def _voted(
     total = _sums_of_equal(pairs, votes)
     # The best offset of each pair: its most votes, the first of equal ones.
     order = np.lexsort((bins, -with_next, pairs))
-    pairs, bins, with_next, total = (each[order] for each in (pairs, bins, with_next, total))
-    best = np.ones(len(pairs), np.bool_)
-    best[1:] = pairs[1:] != pairs[:-1]
-    pairs, bins, with_next, total = (each[best] for each in (pairs, bins, with_next, total))
+    new = np.ones(len(pairs), np.bool_)
+    new[1:] = pairs[order][1:] != pairs[order][:-1]
+    best = order[new]
     first = (pairs >> np.uint64(32)).astype(np.int32)
     second = ((pairs & np.uint64(0xFFFFFFFF)) >> np.uint64(1)).astype(np.int32)
     counts = np.bincount(pictures.track[_worth_comparing(pictures)], minlength=pictures.tracks)
     few = np.minimum(counts[first], counts[second]) <= _FEW_PICTURES
     # At another speed, pictures agree at offsets that grow.
-    keep = (with_next >= 2) | (total >= 3) | few
-    if first_tracks is not None:
-        keep &= (first < first_tracks) & (second >= first_tracks)
+    keep = best[((with_next >= 2) | (total >= 3) | few)[best]]
     return Candidates(
         first[keep],
         second[keep],
-        ((pairs & np.uint64(1)) == 1)[keep],
-        ((bins - (1 << 31)) * BIN_SECONDS)[keep].astype(np.float32),
+        (pairs[keep] & np.uint64(1)) == 1,
+        ((bins[keep] - (1 << 31)) * BIN_SECONDS).astype(np.float32),
         *passed_over,
     )
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from internvid.curate.duplicates.candidates import Candidates, find_candidates
-from internvid.curate.duplicates.track_pictures import Gathered
-from internvid.curate.duplicates.looking import LookRule, Sighting, confirmed
 from internvid.curate.duplicates.alignment import RunRule, find_runs
+from internvid.curate.duplicates.candidates import Candidates, find_candidates
+from internvid.curate.duplicates.looking import LookRule, Sighting, confirmed
 from internvid.curate.duplicates.picture_views import CROPS, INNER, WHOLE
+from internvid.curate.duplicates.track_pictures import Gathered
 
 KINDS = ("same", "part", "speed", "bars", "cropped", "mirrored", "vector")
 """How a pair of clips is the same; of several the last holds."""

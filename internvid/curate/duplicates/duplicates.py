@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from internvid.core.errors import ConfigInvalidError
+from internvid.curate.duplicates.alignment import RunRule
 from internvid.curate.duplicates.clip_pairs import ClipPair, Matches, MatchRule, match_clips
-from internvid.curate.duplicates.track_pictures import gather
 from internvid.curate.duplicates.groups import Membership, group_clips, joined
 from internvid.curate.duplicates.looking import LookRule
-from internvid.curate.duplicates.alignment import RunRule
+from internvid.curate.duplicates.track_pictures import gather
 from internvid.curate.duplicates.vector_pairs import read_vectors, vector_pairs
 from internvid.dataset.store import Dataset
 

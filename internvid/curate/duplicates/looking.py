@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 import PIL.Image
 
-from internvid.curate.duplicates.track_pictures import Gathered
 from internvid.curate.duplicates.alignment import SamePictures
 from internvid.curate.duplicates.picture_views import INNER, WHOLE, Grey, pictures_of, view_box
+from internvid.curate.duplicates.track_pictures import Gathered
 
 _SIDE = 32
 _STORED_SIDE = 64
@@ -79,10 +79,7 @@ def confirmed(
     doubtful = [each for each in sightings if each.pair.scenes < rule.scenes]
     thumbnails = _thumbnails(gathered, doubtful)
     return np.array(
-        [
-            each.pair.scenes >= rule.scenes or _is_same(thumbnails, each, rule)
-            for each in sightings
-        ],
+        [each.pair.scenes >= rule.scenes or _is_same(thumbnails, each, rule) for each in sightings],
         np.bool_,
     )
 
@@ -149,7 +146,7 @@ def _difference(first: Levels, second: Levels) -> float:
 def _thumbnails(
     gathered: Gathered, sightings: Iterable[Sighting]
 ) -> dict[tuple[int, int], Thumbnail]:
-    """(track, picture) -> what it shows, of all pictures that a look needs and those beside them."""
+    """(track, picture) -> what it shows, of all pictures that a look needs."""
     wanted: dict[int, set[int]] = {}
     for each in sightings:
         for one, two in each.pair.places:

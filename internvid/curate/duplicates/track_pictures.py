@@ -13,9 +13,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from internvid.curate.duplicates.alignment import Track
 from internvid.curate.duplicates.candidates import Pictures
 from internvid.curate.duplicates.difference_hashes import are_informative
-from internvid.curate.duplicates.alignment import Track
 from internvid.curate.duplicates.picture_views import (
     CROPS,
     INNER,
@@ -87,6 +87,29 @@ class Gathered:
         """How many videos have kept clips."""
         return len(self.first_clip) - 1
 
+    def with_other(self, other: Gathered) -> Gathered:
+        """These clips and pictures, followed by those of another dataset."""
+        names = ["clip_id", "video_id", "start_seconds", "end_seconds", "uri"]
+        mine, theirs = self.pictures, other.pictures
+        return Gathered(
+            pa.concat_tables([self.clips.select(names), other.clips.select(names)]),
+            _continued(self.first_clip, other.first_clip),
+            Pictures(
+                np.concatenate([mine.track, theirs.track + np.int32(mine.tracks)]),
+                np.concatenate([mine.seconds, theirs.seconds]),
+                np.concatenate([mine.hashes, theirs.hashes]),
+                np.concatenate([mine.is_informative, theirs.is_informative]),
+                mine.tracks + theirs.tracks,
+            ),
+            _continued(self.first_picture, other.first_picture),
+            np.concatenate([self.video_of, other.video_of + np.int32(self.videos)]),
+            np.concatenate([self.view, other.view]),
+            np.concatenate([self.frames, other.frames]),
+            (*self.files, *other.files),
+            np.concatenate([self.file_of, other.file_of + np.int32(len(self.files))]),
+            {**self.boxes, **{self.videos + at: boxes for at, boxes in other.boxes.items()}},
+        )
+
     def seconds_of(self, clip: int) -> float:
         """How long a clip is."""
         return float(self._ends[clip] - self._starts[clip])
@@ -135,16 +158,37 @@ def gather(
     Raises:
         DatasetFormatError: a part is missing or damaged.
     """
-    clips = kept_clips(dataset)
+    scan = dataset.record.scan or ""
+    files = [dataset.layout.scanned(scan, "picks", part) for part in dataset.parts]
+    return gather_picks(kept_clips(dataset), files, with_crops=with_crops, progress=progress)
+
+
+def gather_picks(
+    clips: pa.Table,
+    files: Sequence[Path],
+    *,
+    with_crops: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Gathered:
+    """Read the hashes of the pictures of some clips' videos.
+
+    Args:
+        clips: a row each by video and start, see `Gathered`; `has_bars` with the rest.
+        files: the parts of picks.
+        with_crops, progress: as of `gather`.
+
+    Raises:
+        DatasetFormatError: a part is missing or damaged.
+    """
     videos, first_clip = _begins(clips["video_id"])
     columns = _Columns({video_id: at for at, video_id in enumerate(videos)})
     wanted = pa.array(videos, pa.string())
     with_bars: dict[str, list[Span]] = {}
-    for row in clips.filter(clips["has_bars"]).to_pylist():
+    names = ["video_id", "start_frame", "end_frame"]
+    for row in clips.filter(clips["has_bars"]).select(names).to_pylist():
         spans = with_bars.setdefault(row["video_id"], [])
         spans.append((row["start_frame"], row["end_frame"]))
-    for at, part in enumerate(dataset.parts):
-        path = dataset.layout.scanned(dataset.record.scan or "", "picks", part)
+    for at, path in enumerate(files):
         table = read_part(path, ["video_id", "frame", "pts_seconds", "picture_hash", "sharpness"])
         table = table.filter(pc.is_in(table["video_id"], wanted))
         here = table["video_id"].unique().to_pylist()
@@ -157,7 +201,7 @@ def gather(
         }
         columns.add(path, table, further)
         if progress is not None:
-            progress(at + 1, len(dataset.parts))
+            progress(at + 1, len(files))
     return columns.gathered(clips, first_clip)
 
 
@@ -198,13 +242,20 @@ def kept_clips(dataset: Dataset) -> pa.Table:
         return dataset.sql(
             f"select {', '.join('c.' + name for name in _CLIPS.split(', '))}, "
             f"round({shown})::bigint as pixels, "
-            "coalesce(v.damaged_frames, 0) + coalesce(v.damaged_packets, 0) as damage, "
+            "v.uri, coalesce(v.damaged_frames, 0) + coalesce(v.damaged_packets, 0) as damage, "
             f"{f'coalesce(c.{has_bars}, false)' if has_bars else 'false'} as has_bars "
-            "from clips c left join (select video_id, width, height, damaged_frames, "
+            "from clips c left join (select video_id, uri, width, height, damaged_frames, "
             "damaged_packets from videos where status = 'ok' qualify row_number() over "
             "(partition by video_id order by uri) = 1) v using (video_id) "
             "order by video_id, start_pts"
         ).to_arrow_table()
+
+
+def _continued(
+    first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Where things begin, and those of a second list behind them."""
+    return np.concatenate([first, second[1:] + first[-1]])
 
 
 def _begins(column: pa.ChunkedArray) -> tuple[list[str], npt.NDArray[np.int64]]:

@@ -65,7 +65,10 @@ def read_vectors(
     matrix = values.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
     matrix = matrix.reshape(len(ids), -1) if len(ids) else np.empty((0, 0), np.float32)
     chosen = np.array(
-        [clip_id in rows and bool(vector.any()) for clip_id, vector in zip(ids, matrix, strict=True)],
+        [
+            clip_id in rows and bool(vector.any())
+            for clip_id, vector in zip(ids, matrix, strict=True)
+        ],
         np.bool_,
     )
     places = [rows[clip_id] for clip_id, keep in zip(ids, chosen, strict=True) if keep]
