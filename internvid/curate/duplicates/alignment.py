@@ -19,6 +19,9 @@ _LEAST_AT_SPEED = 4
 _LEAST_SCENES_AT_SPEED = 2
 _MOST_PLACES = 6
 _MOST_COMPARED = 64
+_MOST_CELLS = 1 << 23
+_WINDOW_SECONDS = 600.0
+_WINDOW_MARGIN = 60.0
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class Track:
         hashes: uint64 [n].
         is_informative: bool [n].
         starts, ends: float [c], the clips in the order of their starts, in seconds.
+        first_picture: number of the first of these pictures in the video, for a piece of one.
     """
 
     seconds: npt.NDArray[np.float32]
@@ -54,6 +58,7 @@ class Track:
     is_informative: npt.NDArray[np.bool_]
     starts: npt.NDArray[np.float64]
     ends: npt.NDArray[np.float64]
+    first_picture: int = 0
 
 
 @dataclass(frozen=True)
@@ -114,6 +119,51 @@ def find_runs(
         ]
         found = max(found, pairs, key=lambda each: sum(pair.pictures for pair in each))
     return found
+
+
+def windows(first: Track, second: Track, offset: float) -> Iterator[tuple[Track, Track, int, int]]:
+    """Two tracks in pieces that fit into memory, with the numbers of their first clips.
+
+    Short tracks are one piece. Of long ones (hours of video) each clip of the first is laid beside
+    what the second shows near the offset at which most pictures agree.
+
+    Args:
+        first, second: the tracks.
+        offset: seconds that the second is ahead.
+    """
+    if len(first.seconds) * len(second.seconds) <= _MOST_CELLS:
+        yield first, second, 0, 0
+        return
+    start = 0
+    while start < len(first.starts):
+        reach = first.starts[start] + _WINDOW_SECONDS
+        stop = max(start + 1, int(np.searchsorted(first.starts, reach)))
+        low, high = first.starts[start], float(first.ends[start:stop].max())
+        near = _piece(second, low + offset - _WINDOW_MARGIN, high + offset + _WINDOW_MARGIN)
+        if near is not None:
+            own = _piece(first, low, high)
+            assert own is not None  # it has the clip it was made for
+            yield own[0], near[0], own[1], near[1]
+        start = stop
+
+
+def _piece(track: Track, low: float, high: float) -> tuple[Track, int] | None:
+    """The clips of a track that begin between two times, and its pictures around them."""
+    clips = np.flatnonzero((track.starts >= low) & (track.starts < high))
+    if not len(clips):
+        return None
+    one, two = int(clips[0]), int(clips[-1]) + 1
+    first, last = np.searchsorted(track.seconds, [low, max(high, float(track.ends[one:two].max()))])
+    here = slice(int(first), int(last))
+    piece = Track(
+        track.seconds[here],
+        track.hashes[here],
+        track.is_informative[here],
+        track.starts[one:two],
+        track.ends[one:two],
+        int(first) + track.first_picture,
+    )
+    return piece, one
 
 
 def _at_constant_offset(
@@ -234,7 +284,10 @@ def _clips_in_run(
                 _scenes(first.hashes[hits], rule.distance),
                 float(nearest[hits].mean()),
                 float(high - low),
-                tuple((int(at), int(which[at])) for at in shown),
+                tuple(
+                    (first.first_picture + int(at), second.first_picture + int(which[at]))
+                    for at in shown
+                ),
             )
             yield pair, inside
 

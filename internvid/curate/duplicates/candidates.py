@@ -33,7 +33,7 @@ ROWS: tuple[tuple[int, int, int, int], ...] = (
 
 BIN_SECONDS = 1.0
 SORTED_AT_ONCE = 1 << 24
-_FEW_PICTURES = 4
+_FEW_SCENES = 3
 _GATHERED = 1 << 22
 
 
@@ -82,13 +82,17 @@ class Candidates:
         return len(self.first)
 
 
+_Near = tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32], npt.NDArray[np.bool_]]
+"""Places of pictures, of others under the same key, and whether many lie there."""
+
+
 @dataclass
 class _Matches:
     """Pictures that agree, packed in two numbers each.
 
     Attributes:
         pairs: first track, second track, mirrored (31, 31 and 1 bits).
-        places: bin of the offset, number of the first track's picture (32 bits each).
+        places: bin of the offset, first track's picture (32 bits each).
     """
 
     pairs: list[npt.NDArray[np.uint64]] = field(default_factory=list)
@@ -123,7 +127,11 @@ def find_candidates(
     most_alike: int,
     with_mirrored: bool = True,
 ) -> Candidates:
-    """Pairs of tracks that share at least two pictures at one offset, or that have few pictures.
+    """Pairs of tracks that share two pictures at one offset, or that have few scenes.
+
+    Pictures that are shown one after another and agree are one scene. Where more pictures lie
+    under a key than are compared, those of one scene count as one: a still that many videos share
+    says nothing of any two of them, however long it is shown.
 
     Args:
         pictures: of all tracks.
@@ -132,18 +140,21 @@ def find_candidates(
         with_mirrored: whether a picture also agrees with the mirror image of another one.
     """
     chosen = _worth_comparing(pictures)
+    scenes = _scenes(pictures, distance)
     hashes = pictures.hashes[chosen]
     view = np.ascontiguousarray(hashes).view(np.uint8).reshape(-1, 8)
     matches = _Matches()
     crowded = passed_over = 0
     for rows in ROWS:
         for keys, places in _sorted_keys(view, rows, with_mirrored=with_mirrored):
-            for near in _neighbours(keys, places, most_alike):
-                _match(pictures, chosen, hashes, near, matches, (distance, with_mirrored))
-            more, over = _crowd(keys, most_alike)
+            sizes = _sizes_of_equal(keys)
+            for first, second, is_crowded in _neighbours(keys, places, sizes, most_alike):
+                near = first, second, is_crowded
+                _match(pictures, (chosen, scenes, hashes), near, matches, (distance, with_mirrored))
+            more, over = _crowd(keys, sizes, most_alike)
             crowded += more
             passed_over += over
-    return _voted(pictures, *matches.settle(), (crowded, passed_over))
+    return _voted(_scenes_of_tracks(pictures, scenes), *matches.settle(), (crowded, passed_over))
 
 
 def _worth_comparing(pictures: Pictures) -> npt.NDArray[np.int64]:
@@ -152,6 +163,21 @@ def _worth_comparing(pictures: Pictures) -> npt.NDArray[np.int64]:
     same = pictures.track[1:] == pictures.track[:-1]
     fresh[1:] = ~same | (pictures.hashes[1:] != pictures.hashes[:-1])
     return np.flatnonzero(fresh & pictures.is_informative)
+
+
+def _scenes(pictures: Pictures, distance: int) -> npt.NDArray[np.int64]:
+    """For each picture the number of the first one of its scene."""
+    fresh = np.ones(len(pictures), np.bool_)
+    fresh[1:] = pictures.track[1:] != pictures.track[:-1]
+    fresh[1:] |= distances(pictures.hashes[1:], pictures.hashes[:-1]) > distance
+    starts = np.flatnonzero(fresh)
+    return np.repeat(starts, np.diff(np.append(starts, len(pictures))))
+
+
+def _scenes_of_tracks(pictures: Pictures, scenes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """How many scenes with something to see each track has."""
+    seen = np.unique(scenes[pictures.is_informative])
+    return np.bincount(pictures.track[seen], minlength=pictures.tracks)
 
 
 def _sorted_keys(
@@ -177,44 +203,61 @@ def _sorted_keys(
         yield (packed >> np.uint64(32)).astype(np.uint32), packed.astype(np.uint32)
 
 
+def _sizes_of_equal(keys: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
+    """For each of some sorted keys how many are equal to it."""
+    if not len(keys):
+        return np.empty(0, np.int64)
+    starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
+    sizes = np.diff(np.append(starts, len(keys)))
+    return np.repeat(sizes, sizes)
+
+
 def _neighbours(
-    keys: npt.NDArray[np.uint32], places: npt.NDArray[np.uint32], most_alike: int
-) -> Iterator[tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]]:
+    keys: npt.NDArray[np.uint32],
+    places: npt.NDArray[np.uint32],
+    sizes: npt.NDArray[np.int64],
+    most_alike: int,
+) -> Iterator[_Near]:
     """Pictures with equal keys: each with the next, with the one after, and so on."""
-    at = np.arange(len(keys))
+    at = np.flatnonzero(sizes > 1)
     for step in range(1, most_alike + 1):
         at = at[at < len(keys) - step]
         at = at[keys[at] == keys[at + step]]
         if not len(at):
             return
-        yield places[at], places[at + step]
+        yield places[at], places[at + step], sizes[at] > most_alike + 1
 
 
-def _crowd(keys: npt.NDArray[np.uint32], most_alike: int) -> tuple[int, int]:
+def _crowd(
+    keys: npt.NDArray[np.uint32], sizes: npt.NDArray[np.int64], most_alike: int
+) -> tuple[int, int]:
     """(keys with more pictures than are compared with each other, pairs that are not compared)."""
-    starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])) if len(keys) else keys
-    sizes = np.diff(np.append(starts, len(keys))).astype(np.int64)
-    rest = np.maximum(sizes - 1 - most_alike, 0)
-    return int((rest > 0).sum()), int((rest * (rest + 1) // 2).sum())
+    crowds = np.flatnonzero(sizes > most_alike + 1)
+    rest = sizes[crowds[np.unique(keys[crowds], return_index=True)[1]]] - 1 - most_alike
+    return len(rest), int((rest * (rest + 1) // 2).sum())
 
 
 def _match(
     pictures: Pictures,
-    chosen: npt.NDArray[np.int64],
-    hashes: Hashes,
-    near: tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]],
+    compared: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Hashes],
+    near: _Near,
     matches: _Matches,
     rule: tuple[int, bool],
 ) -> None:
     """Keep those of neighbouring pictures that agree, and are of different tracks."""
     distance, with_mirrored = rule
-    first, second = near
+    chosen, scenes, hashes = compared
+    first, second, is_crowded = near
     differ = pictures.track[chosen[first]] != pictures.track[chosen[second]]
-    first, second = first[differ], second[differ]
+    first, second, is_crowded = first[differ], second[differ], is_crowded[differ]
     for is_mirrored in (False, True)[: 1 + with_mirrored]:
         others = mirrored(hashes[second]) if is_mirrored else hashes[second]
         agree = distances(hashes[first], others) <= distance
         one, two = chosen[first[agree]], chosen[second[agree]]
+        # Where many share a picture, those of one scene are one vote.
+        votes = [
+            np.where(is_crowded[agree], scenes[each], each).astype(np.uint64) for each in (one, two)
+        ]
         swap = pictures.track[one] > pictures.track[two]
         one, two = np.where(swap, two, one), np.where(swap, one, two)
         offset = np.floor((pictures.seconds[two] - pictures.seconds[one]) / BIN_SECONDS)
@@ -224,26 +267,33 @@ def _match(
             | (pictures.track[two].astype(np.uint64) << np.uint64(1))
             | np.uint64(is_mirrored)
         )
-        matches.add(pairs, (bins << np.uint64(32)) | one.astype(np.uint64))
+        matches.add(pairs, (bins << np.uint64(32)) | np.where(swap, votes[1], votes[0]))
 
 
 def _voted(
-    pictures: Pictures,
+    scenes: npt.NDArray[np.int64],
     pairs: npt.NDArray[np.uint64],
     places: npt.NDArray[np.uint64],
     passed_over: tuple[int, int],
 ) -> Candidates:
-    """Pairs with enough matches at one offset. A bin and the next count together."""
+    """Pairs with enough matches at one offset. A bin and the next count together.
+
+    Args:
+        scenes: how many each track has.
+        pairs, places: the matches.
+        passed_over: keys and pairs of pictures.
+    """
+    total = _distinct_of_equal(pairs, places & np.uint64(0xFFFFFFFF))
     bins = (places >> np.uint64(32)).astype(np.int64)
     new = np.ones(len(pairs), np.bool_)
     new[1:] = (pairs[1:] != pairs[:-1]) | (bins[1:] != bins[:-1])
     starts = np.flatnonzero(new)
     votes = np.diff(np.append(starts, len(pairs)))
-    pairs, bins = pairs[starts], bins[starts]
+    pairs, bins, total = pairs[starts], bins[starts], total[starts]
     with_next = votes.copy()
     joins = (pairs[1:] == pairs[:-1]) & (bins[1:] == bins[:-1] + 1)
     with_next[:-1] += np.where(joins, votes[1:], 0)
-    total = _sums_of_equal(pairs, votes)
+    with_next = np.minimum(with_next, total)  # one may lie in both
     # The best offset of each pair: its most votes, the first of equal ones.
     order = np.lexsort((bins, -with_next, pairs))
     new = np.ones(len(pairs), np.bool_)
@@ -251,8 +301,7 @@ def _voted(
     best = order[new]
     first = (pairs >> np.uint64(32)).astype(np.int32)
     second = ((pairs & np.uint64(0xFFFFFFFF)) >> np.uint64(1)).astype(np.int32)
-    counts = np.bincount(pictures.track[_worth_comparing(pictures)], minlength=pictures.tracks)
-    few = np.minimum(counts[first], counts[second]) <= _FEW_PICTURES
+    few = np.minimum(scenes[first], scenes[second]) <= _FEW_SCENES
     # At another speed, pictures agree at offsets that grow.
     keep = best[((with_next >= 2) | (total >= 3) | few)[best]]
     return Candidates(
@@ -264,12 +313,16 @@ def _voted(
     )
 
 
-def _sums_of_equal(
-    keys: npt.NDArray[np.uint64], values: npt.NDArray[np.int64]
+def _distinct_of_equal(
+    keys: npt.NDArray[np.uint64], values: npt.NDArray[np.uint64]
 ) -> npt.NDArray[np.int64]:
-    """For each of some sorted keys the sum of the values of all equal ones."""
+    """For each of some sorted keys how many different values equal keys have."""
     if not len(keys):
-        return values
+        return np.empty(0, np.int64)
+    order = np.lexsort((values, keys))  # leaves the keys in their order
+    fresh = np.ones(len(keys), np.int64)
+    same = (keys[1:] == keys[:-1]) & (values[order][1:] == values[order][:-1])
+    fresh[1:] = ~same
     starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
     sizes = np.diff(np.append(starts, len(keys)))
-    return np.repeat(np.add.reduceat(values, starts), sizes)
+    return np.repeat(np.add.reduceat(fresh, starts), sizes)

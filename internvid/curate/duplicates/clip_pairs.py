@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from internvid.curate.duplicates.alignment import RunRule, find_runs
+from internvid.curate.duplicates.alignment import RunRule, find_runs, windows
 from internvid.curate.duplicates.candidates import Candidates, find_candidates
 from internvid.curate.duplicates.looking import LookRule, Sighting, confirmed
 from internvid.curate.duplicates.picture_views import CROPS, INNER, WHOLE
@@ -130,8 +130,10 @@ def _sightings(
         first, second = int(candidates.first[at]), int(candidates.second[at])
         is_mirrored = bool(candidates.is_mirrored[at])
         one, two = gathered.track(first), gathered.track(second)
-        for pair in find_runs(one, two, rule.run, is_mirrored=is_mirrored):
-            yield Sighting(first, second, is_mirrored, pair)
+        for own, near, clip, other in windows(one, two, float(candidates.offsets[at])):
+            for pair in find_runs(own, near, rule.run, is_mirrored=is_mirrored):
+                placed = replace(pair, first=pair.first + clip, second=pair.second + other)
+                yield Sighting(first, second, is_mirrored, placed)
 
 
 def _clip_pair(gathered: Gathered, sighting: Sighting) -> ClipPair:
