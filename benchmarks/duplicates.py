@@ -1,7 +1,7 @@
 """Near-duplicates: what is found in copies of real videos, and time and memory for many hashes.
 
     python -m benchmarks.duplicates scale [--hashes 1000000 10000000]
-    python -m benchmarks.duplicates media MEDIA --work FOLDER [--no-crops]
+    python -m benchmarks.duplicates media MEDIA --work FOLDER [--no-crops] [--held-out]
 
 `scale` makes hashes as videos have them: six scenes a video, rows that are alike, noise inside a
 scene. 5 % of the videos are copies with 4 % of their bits turned over; 2 % begin with one intro;
@@ -10,7 +10,7 @@ whose peak memory is stated.
 
 `media` copies 21 videos of the collection in every way of `benchmarks.copies`, adds the whole
 collection and a rendered world (videos of the same kind of scene, none a copy), builds a dataset of
-it all and compares. Truth: `dedup_groups.csv` of the collection, and which copy is of what.
+it all and compares; `--held-out` copies the other videos, and renders another world. Truth: `dedup_groups.csv` of the collection, and which copy is of what.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -134,14 +135,14 @@ def measure_scale(count: int) -> dict:
     }
 
 
-def prepare_media(media: Path, work: Path) -> Path:
+def prepare_media(media: Path, work: Path, sources: Sequence[str], seed: int) -> Path:
     """The dataset of the collection, the copies and a rendered world; made once."""
     data, copies = work / "data", work / "copies"
     if not copies.exists():
         copies.mkdir(parents=True)
-        for number, name in enumerate(SOURCES):
+        for number, name in enumerate(sources):
             make_copies(media / "videos" / name, copies, number)
-        render_world(work / "world", 3, 10, seconds=20, copies=False)
+        render_world(work / "world", seed, 10, seconds=20, copies=False)
     folders = [media / "videos", media / "odd", media / "labelled", copies, work / "world"]
     internvid.build([str(folder) for folder in folders], data)
     return data
@@ -154,9 +155,13 @@ def group_of(name: str, known: dict[str, str], originals: dict[str, str]) -> str
     return known.get(origin, origin)
 
 
-def measure_media(media: Path, work: Path, rule: Duplicates) -> dict:
+def measure_media(media: Path, work: Path, rule: Duplicates, *, held_out: bool) -> dict:
     """Recall by kind of copy, and every pair of files that is none."""
-    dataset = internvid.open(prepare_media(media, work))
+    sources = SOURCES
+    if held_out:
+        there = sorted(path.name for path in (media / "videos").iterdir())
+        sources = tuple(name for name in there if name not in SOURCES)
+    dataset = internvid.open(prepare_media(media, work, sources, 4 if held_out else 3))
     started = time.process_time()
     found = find_duplicates(dataset, rule)
     seconds = time.process_time() - started
@@ -170,7 +175,7 @@ def measure_media(media: Path, work: Path, rule: Duplicates) -> dict:
     pairs = {tuple(sorted((owners[pair.first], owners[pair.second]))) for pair in found.pairs}
     with (media / "dedup_groups.csv").open() as file:
         known = {Path(row["file"]).name: row["group"] for row in csv.DictReader(file)}
-    originals = {Path(name).stem: name for name in SOURCES}
+    originals = {Path(name).stem: name for name in sources}
     groups = {name: group_of(name, known | ALSO, originals) for name in set(owners)}
     listed = [name for name in known if name in groups]
     truth = {
@@ -208,9 +213,11 @@ def main() -> None:
     parser.add_argument("--hashes", type=int, nargs="+", default=[1_000_000, 10_000_000])
     parser.add_argument("--work", type=Path, default=Path("duplicates-work"))
     parser.add_argument("--no-crops", action="store_true")
+    parser.add_argument("--held-out", action="store_true")
     given = parser.parse_args()
     if given.what == "media":
-        result = measure_media(given.media, given.work, Duplicates(crops=not given.no_crops))
+        rule = Duplicates(crops=not given.no_crops)
+        result = measure_media(given.media, given.work, rule, held_out=given.held_out)
         print(json.dumps(result, indent=2))
     elif given.what == "one":
         print(json.dumps(measure_scale(given.hashes[0])))

