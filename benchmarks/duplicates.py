@@ -10,7 +10,8 @@ whose peak memory is stated.
 
 `media` copies 21 videos of the collection in every way of `benchmarks.copies`, adds the whole
 collection and a rendered world (videos of the same kind of scene, none a copy), builds a dataset of
-it all and compares; `--held-out` copies the other videos, and renders another world. Truth: `dedup_groups.csv` of the collection, and which copy is of what.
+it all and compares; `--held-out` copies the other videos, and renders another world. Truth:
+`dedup_groups.csv` of the collection, and which copy is of what.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ def measure_scale(count: int) -> dict:
     pictures, pairs = planted(count)
     rule = RunRule()
     started = time.process_time()
-    candidates = find_candidates(pictures, distance=rule.distance, most_alike=32)
+    candidates = find_candidates(pictures, distance=rule.distance, neighbours=32)
     found_seconds = time.process_time() - started
     clips = np.arange(SCENES) * float(PER_VIDEO // 2 // SCENES)
     length = PER_VIDEO / 2 / SCENES

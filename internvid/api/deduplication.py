@@ -19,7 +19,7 @@ def dedup(
     distance: int = 10,
     coverage: float = 0.5,
     crops: bool = True,
-    most_alike: int = 32,
+    neighbours: int = 32,
     vectors: str = "",
     similarity: float = 0.95,
     progress: Callable[[str, int, int], None] | None = None,
@@ -36,7 +36,7 @@ def dedup(
         distance: two pictures agree whose hashes differ in so many of 64 bits at most.
         coverage: least share of the shorter clip that both show.
         crops: also compare pictures without their rims; every stored picture is decoded for that.
-        most_alike: with how many of those that follow it under a key a picture is compared.
+        neighbours: with how many of those that follow it under a key a picture is compared.
         vectors: a column of vectors; clips are duplicates too whose vectors are near.
         similarity: least cosine of such vectors.
         progress: called with what is done now, how far it is, and of how much.
@@ -53,7 +53,7 @@ def dedup(
         distance=distance,
         coverage=coverage,
         crops=crops,
-        most_alike=most_alike,
+        neighbours=neighbours,
         vectors=vectors,
         similarity=similarity,
     )

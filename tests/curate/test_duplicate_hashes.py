@@ -83,7 +83,7 @@ def test_copies_are_found_among_many_and_others_are_not() -> None:
     tracks[200] = with_turned_bits(tracks[10], 4)
     tracks[250] = mirrored(with_turned_bits(tracks[20], 3))
     tracks[299] = np.concatenate([draw_hashes(30, 999), with_turned_bits(tracks[30][5:15], 3)])
-    found = find_candidates(in_tracks(*tracks), distance=10, most_alike=32)
+    found = find_candidates(in_tracks(*tracks), distance=10, neighbours=32)
     pairs = dict(
         zip(zip(found.first.tolist(), found.second.tolist(), strict=True), found.is_mirrored,
             strict=True)
@@ -97,9 +97,9 @@ def test_copies_are_found_among_many_and_others_are_not() -> None:
 def test_portions_of_the_keys_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     tracks = [draw_hashes(20, seed) for seed in range(60)]
     tracks[50] = with_turned_bits(tracks[3], 4)
-    whole = find_candidates(in_tracks(*tracks), distance=10, most_alike=32)
+    whole = find_candidates(in_tracks(*tracks), distance=10, neighbours=32)
     monkeypatch.setattr(sorting, "SORTED_AT_ONCE", 97)
-    parts = find_candidates(in_tracks(*tracks), distance=10, most_alike=32)
+    parts = find_candidates(in_tracks(*tracks), distance=10, neighbours=32)
     assert len(whole) == 1
     assert (parts.first.tolist(), parts.second.tolist()) == ([3], [50])
 
@@ -107,7 +107,7 @@ def test_portions_of_the_keys_change_nothing(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_picture_that_many_share_makes_a_chain_and_says_what_was_passed_over() -> None:
     intro = draw_hashes(4, 7777)
     tracks = [np.concatenate([intro, draw_hashes(8, seed)]) for seed in range(100)]
-    found = find_candidates(in_tracks(*tracks), distance=6, most_alike=3)
+    found = find_candidates(in_tracks(*tracks), distance=6, neighbours=3)
     pairs = set(zip(found.first.tolist(), found.second.tolist(), strict=True))
     assert len(pairs) <= 100 * 3
     assert {(at, at + 1) for at in range(99)} <= pairs  # nobody is left out of the chain

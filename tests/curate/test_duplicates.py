@@ -207,7 +207,7 @@ def test_sources_that_share_clips_are_one_group(mine: Dataset) -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("distance", 17), ("coverage", 0.0), ("similarity", 1.5), ("most_alike", 0)],
+    [("distance", 17), ("coverage", 0.0), ("similarity", 1.5), ("neighbours", 0)],
 )
 def test_a_value_out_of_range_is_refused(mine: Dataset, field: str, value: float) -> None:
     with pytest.raises(ConfigInvalidError, match=field):

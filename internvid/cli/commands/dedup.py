@@ -37,7 +37,7 @@ def dedup(
             "--crops/--no-crops", help="Also compare pictures without their rims; decodes them all."
         ),
     ] = True,
-    most_alike: Annotated[
+    neighbours: Annotated[
         int,
         typer.Option(min=1, help="Number of pictures under one key to compare each picture with."),
     ] = 32,
@@ -59,7 +59,7 @@ def dedup(
         distance=distance,
         coverage=coverage,
         crops=crops,
-        most_alike=most_alike,
+        neighbours=neighbours,
         vectors=vectors,
         similarity=similarity,
         progress=_Progress(),

@@ -124,7 +124,7 @@ def find_candidates(
     pictures: Pictures,
     *,
     distance: int,
-    most_alike: int,
+    neighbours: int,
     with_mirrored: bool = True,
 ) -> Candidates:
     """Pairs of tracks that share two pictures at one offset, or that have few scenes.
@@ -136,7 +136,7 @@ def find_candidates(
     Args:
         pictures: of all tracks.
         distance: two pictures agree that differ in so many of 64 bits at most.
-        most_alike: with how many of those that follow it under its key a picture is compared.
+        neighbours: with how many of those that follow it under its key a picture is compared.
         with_mirrored: whether a picture also agrees with the mirror image of another one.
     """
     chosen = _worth_comparing(pictures)
@@ -148,10 +148,10 @@ def find_candidates(
     for rows in ROWS:
         for keys, places in _sorted_keys(view, rows, with_mirrored=with_mirrored):
             sizes = _sizes_of_equal(keys)
-            for first, second, is_crowded in _neighbours(keys, places, sizes, most_alike):
+            for first, second, is_crowded in _neighbours(keys, places, sizes, neighbours):
                 near = first, second, is_crowded
                 _match(pictures, (chosen, scenes, hashes), near, matches, (distance, with_mirrored))
-            more, over = _crowd(keys, sizes, most_alike)
+            more, over = _crowd(keys, sizes, neighbours)
             crowded += more
             passed_over += over
     return _voted(_scenes_of_tracks(pictures, scenes), *matches.settle(), (crowded, passed_over))
@@ -216,24 +216,24 @@ def _neighbours(
     keys: npt.NDArray[np.uint32],
     places: npt.NDArray[np.uint32],
     sizes: npt.NDArray[np.int64],
-    most_alike: int,
+    neighbours: int,
 ) -> Iterator[_Near]:
     """Pictures with equal keys: each with the next, with the one after, and so on."""
     at = np.flatnonzero(sizes > 1)
-    for step in range(1, most_alike + 1):
+    for step in range(1, neighbours + 1):
         at = at[at < len(keys) - step]
         at = at[keys[at] == keys[at + step]]
         if not len(at):
             return
-        yield places[at], places[at + step], sizes[at] > most_alike + 1
+        yield places[at], places[at + step], sizes[at] > neighbours + 1
 
 
 def _crowd(
-    keys: npt.NDArray[np.uint32], sizes: npt.NDArray[np.int64], most_alike: int
+    keys: npt.NDArray[np.uint32], sizes: npt.NDArray[np.int64], neighbours: int
 ) -> tuple[int, int]:
     """(keys with more pictures than are compared with each other, pairs that are not compared)."""
-    crowds = np.flatnonzero(sizes > most_alike + 1)
-    rest = sizes[crowds[np.unique(keys[crowds], return_index=True)[1]]] - 1 - most_alike
+    crowds = np.flatnonzero(sizes > neighbours + 1)
+    rest = sizes[crowds[np.unique(keys[crowds], return_index=True)[1]]] - 1 - neighbours
     return len(rest), int((rest * (rest + 1) // 2).sum())
 
 

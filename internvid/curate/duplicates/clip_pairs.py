@@ -27,12 +27,12 @@ class MatchRule:
     Attributes:
         run: when two clips show the same pictures.
         look: when they hold at a second look.
-        most_alike: with how many of those that follow it under its key a picture is compared.
+        neighbours: with how many of those that follow it under its key a picture is compared.
     """
 
     run: RunRule = field(default_factory=RunRule)
     look: LookRule = field(default_factory=LookRule)
-    most_alike: int = 32
+    neighbours: int = 32
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def match_clips(
         progress: called with how many pairs of videos are compared, and of how many.
     """
     candidates = find_candidates(
-        gathered.pictures, distance=rule.run.distance, most_alike=rule.most_alike
+        gathered.pictures, distance=rule.run.distance, neighbours=rule.neighbours
     )
     keep = _are_worth_it(gathered, candidates, first_videos)
     matches = Matches([], int(keep.sum()), 0, candidates.crowded, candidates.passed_over)

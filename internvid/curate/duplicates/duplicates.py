@@ -29,7 +29,7 @@ class Duplicates:
         coverage: least share of the shorter clip that the run covers.
         crops: also compare pictures without their rims (some 5 % on each side), and cut to the
             other usual shape (4:3, 16:9). Every stored picture is decoded for that.
-        most_alike: with how many of those that follow it under a key a picture is compared.
+        neighbours: with how many of those that follow it under a key a picture is compared.
         vectors: name of a column of vectors; clips are duplicates too whose vectors are near.
         similarity: least cosine of such vectors.
     """
@@ -39,7 +39,7 @@ class Duplicates:
     agreement: float = 0.6
     coverage: float = 0.5
     crops: bool = True
-    most_alike: int = 32
+    neighbours: int = 32
     vectors: str = ""
     similarity: float = 0.95
 
@@ -51,18 +51,18 @@ class Duplicates:
                 raise ConfigInvalidError(
                     f"{name} must be above 0 and at most 1, got {getattr(self, name)}"
                 )
-        if self.most_alike < 1:
-            raise ConfigInvalidError(f"most_alike must be at least 1, got {self.most_alike}")
+        if self.neighbours < 1:
+            raise ConfigInvalidError(f"neighbours must be at least 1, got {self.neighbours}")
 
     @property
     def match_rule(self) -> MatchRule:
         """The part that is about pictures."""
         run = RunRule(self.distance, self.agreement, self.coverage)
-        return MatchRule(run, LookRule(), self.most_alike)
+        return MatchRule(run, LookRule(), self.neighbours)
 
 
 @dataclass(frozen=True)
-class Found:
+class DuplicateClips:
     """The duplicates among the kept clips of a dataset.
 
     Attributes:
@@ -107,7 +107,7 @@ def find_duplicates(
     dataset: Dataset,
     rule: Duplicates,
     progress: Callable[[str, int, int], None] | None = None,
-) -> Found:
+) -> DuplicateClips:
     """The duplicates among the kept clips of a dataset. Nothing is written.
 
     Args:
@@ -133,7 +133,7 @@ def find_duplicates(
             pairs.setdefault((pair.first, pair.second), pair)
     ordered = [pairs[key] for key in sorted(pairs)]
     members = group_clips(gathered.clips, ordered)
-    return Found(gathered.clips, ordered, members, matches)
+    return DuplicateClips(gathered.clips, ordered, members, matches)
 
 
 def same_videos(clips: pa.Table, pairs: Sequence[ClipPair], share: float = 0.5) -> dict[str, str]:

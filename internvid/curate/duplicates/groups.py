@@ -14,7 +14,7 @@ from internvid.curate.duplicates.clip_pairs import KINDS, ClipPair
 
 @dataclass(frozen=True)
 class Membership:
-    """What is said of one clip that belongs to a group.
+    """The place of one clip in its group.
 
     Attributes:
         group: name of the group: the lowest clip_id in it.

@@ -1,9 +1,9 @@
 """A second look: the stored pictures of two clips side by side, where hashes cannot tell enough.
 
 A camera that stands still records many clips with nearly one hash. Where all pictures of a run
-look alike, another recording of the same scene would agree just as well; and a copy is then told
-by what moves: at equal times it differs less than the clip itself does from one picture to the
-next.
+resemble each other, another recording of the same scene would agree just as well. A copy is then
+known by what moves: at equal times it differs less than the clip itself does from one picture to
+the next.
 """
 
 from __future__ import annotations

@@ -97,11 +97,11 @@ class Exclude:
         """All rows with a last column `reason`: null where nothing speaks against the row.
 
         Args:
-            table: at least `row_key` (UBIGINT, once in the table) and what the fields ask for:
+            table: at least `row_key` (UBIGINT, once in the table) and what the fields need:
                 `source_id`, a caption, an owner, a licence, or `clip_id` for pictures.
 
         Raises:
-            ConfigInvalidError: the table lacks a column that is asked for.
+            ConfigInvalidError: the table lacks a column that is needed.
             SourceMissingError: a list is not there.
         """
         rest = " exclude (reason)" if "reason" in table.columns else ""
@@ -120,7 +120,7 @@ class Exclude:
         entry of the list, the licence, or the clip that shows the same.
 
         Raises:
-            ConfigInvalidError: the table lacks a column that is asked for.
+            ConfigInvalidError: the table lacks a column that is needed.
             SourceMissingError: a list is not there.
         """
         rows = list(
@@ -144,7 +144,7 @@ class Exclude:
         """What is refused of a table, and why.
 
         Raises:
-            ConfigInvalidError: the table lacks a column that is asked for.
+            ConfigInvalidError: the table lacks a column that is needed.
             SourceMissingError: a list is not there.
         """
         found: list[Verdict] = []
@@ -187,7 +187,7 @@ def contamination(dataset: Dataset, exclude: Exclude) -> pa.Table:
         exclude: what to look for.
 
     Raises:
-        ConfigInvalidError: the clips lack a column that is asked for.
+        ConfigInvalidError: the clips lack a column that is needed.
         SourceMissingError: a list is not there.
     """
     relation = dataset.clips_relation(of_video=None)

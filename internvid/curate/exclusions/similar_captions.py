@@ -19,8 +19,8 @@ def words_of(text: str) -> frozenset[str]:
 class CaptionIndex:
     """Finds the caption of a list that shares nearly all words with another text.
 
-    Two texts are alike whose sets of words have a Jaccard index (words of both, by words of
-    either) of at least `least`. No pair is missed: two sets that are so alike share one of the few
+    Two texts say the same whose sets of words have a Jaccard index (words of both, by words of
+    either) of at least `least`. No pair is missed: two such sets share one of the few
     rarest words of each, and only texts that share one of these are compared.
 
     Args:

@@ -154,7 +154,7 @@ def keyed(table: duckdb.DuckDBPyRelation, column: str) -> Iterator[tuple[int, st
 
 
 def column_of(
-    table: duckdb.DuckDBPyRelation, named: str, usual: Sequence[str], asked_by: str
+    table: duckdb.DuckDBPyRelation, named: str, usual: Sequence[str], needed_by: str
 ) -> str:
     """The column that is named, or the first usual one.
 
@@ -166,7 +166,7 @@ def column_of(
     found = next((there[name.lower()] for name in wanted if name.lower() in there), None)
     if found is None:
         raise ConfigInvalidError(
-            f"{asked_by!r} needs a column {' or '.join(wanted)}, and there is none",
+            f"{needed_by!r} needs a column {' or '.join(wanted)}, and there is none",
             hint=f"columns are: {', '.join(table.columns)}",
         )
     return found
