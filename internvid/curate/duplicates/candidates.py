@@ -103,8 +103,8 @@ class _Matches:
         self.pairs.append(pairs)
         self.places.append(places)
         self.waiting += len(pairs)
-        # Twice as many each time, so that what is settled is not sorted over and over.
-        if self.waiting > max(_GATHERED, len(self.pairs[0])):
+        # In proportion to what is settled, so that it is not sorted over and over.
+        if self.waiting > max(_GATHERED, len(self.pairs[0]) // 2):
             self.settle()
 
     def settle(self) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
@@ -140,6 +140,9 @@ def find_candidates(
         with_mirrored: whether a picture also agrees with the mirror image of another one.
     """
     chosen = _worth_comparing(pictures)
+    if not len(chosen):
+        nothing = np.empty(0, np.int32)
+        return Candidates(nothing, nothing, nothing.astype(np.bool_), nothing.astype(np.float32))
     scenes = _scenes(pictures, distance)
     hashes = pictures.hashes[chosen]
     view = np.ascontiguousarray(hashes).view(np.uint8).reshape(-1, 8)

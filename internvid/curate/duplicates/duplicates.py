@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from internvid.core.errors import ConfigInvalidError
 from internvid.curate.duplicates.alignment import RunRule
@@ -147,11 +148,14 @@ def same_videos(clips: pa.Table, pairs: Sequence[ClipPair], share: float = 0.5) 
         pairs: of rows of `clips`.
         share: least share.
     """
-    ids = clips["video_id"].to_pylist()
-    seconds = clips["duration_seconds"].to_pylist()
-    total: Counter[str] = Counter()
-    for video_id, length in zip(ids, seconds, strict=True):
-        total[video_id] += length
+    rows = sorted({clip for pair in pairs for clip in (pair.first, pair.second)})
+    some = clips.take(pa.array(rows, pa.int64()))
+    ids = dict(zip(rows, some["video_id"].to_pylist(), strict=True))
+    seconds = dict(zip(rows, some["duration_seconds"].to_pylist(), strict=True))
+    sums = clips.group_by("video_id").aggregate([("duration_seconds", "sum")])
+    sums = sums.filter(pc.is_in(sums["video_id"], some["video_id"].combine_chunks()))
+    lengths = sums["duration_seconds_sum"].to_pylist()
+    total = dict(zip(sums["video_id"].to_pylist(), lengths, strict=True))
     common: dict[tuple[str, str], dict[str, dict[int, float]]] = {}
     for pair in pairs:
         one, two = sorted((pair.first, pair.second), key=lambda row: ids[row])

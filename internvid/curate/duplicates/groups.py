@@ -53,19 +53,23 @@ def group_clips(clips: pa.Table, pairs: Sequence[ClipPair]) -> dict[str, Members
         clips: a row each: `clip_id`, `pixels`, `duration_seconds`, `damage`.
         pairs: of rows of `clips`.
     """
-    ids = clips["clip_id"].to_pylist()
-    roots = joined(len(ids), ((pair.first, pair.second) for pair in pairs))
+    # Most clips are alone: what is known of them is not looked at.
+    rows = sorted({clip for pair in pairs for clip in (pair.first, pair.second)})
+    place = {row: at for at, row in enumerate(rows)}
+    some = clips.take(pa.array(rows, pa.int64()))
+    ids = some["clip_id"].to_pylist()
+    roots = joined(len(rows), ((place[pair.first], place[pair.second]) for pair in pairs))
     nearest: dict[int, ClipPair] = {}
     for pair in pairs:
-        for clip in (pair.first, pair.second):
+        for clip in (place[pair.first], place[pair.second]):
             known = nearest.get(clip)
             if known is None or _nearness(pair) < _nearness(known):
                 nearest[clip] = pair
     members: dict[int, list[int]] = {}
-    for clip in sorted(nearest):
+    for clip in range(len(rows)):
         members.setdefault(int(roots[clip]), []).append(clip)
     names = ("pixels", "duration_seconds", "damage")
-    worth = list(zip(*(clips[name].to_pylist() for name in names), strict=True))
+    worth = list(zip(*(some[name].to_pylist() for name in names), strict=True))
     found: dict[str, Membership] = {}
     for group in members.values():
         best = min(group, key=lambda at: (-worth[at][0], -worth[at][1], worth[at][2], ids[at]))

@@ -61,9 +61,12 @@ def _pairs(dataset: Dataset, column: str, least_share: float) -> Iterator[tuple[
         "select source_id, min(source_id) over (partition by video_id) from videos "
         "where status in ('ok', 'duplicate') and source_id is not null"
     )
+    # A table may have renamed a source since its clips were cut: its row of `videos` counts.
     same_pictures = (
-        "with shown as (select source_id, duration_seconds / sum(duration_seconds) over "
-        f"(partition by source_id) as share, {group} as found from clips) "
+        "with named as (select distinct video_id, source_id from videos where status in "
+        "('ok', 'duplicate') and source_id is not null), shown as (select named.source_id, "
+        "clips.duration_seconds / sum(clips.duration_seconds) over (partition by named.source_id) "
+        f"as share, clips.{group} as found from clips join named using (video_id)) "
         "select source_id, lowest from (select source_id, min(source_id) over (partition by found) "
         "as lowest, max(share) over (partition by found) as share from shown "
         f"where found is not null) where share >= {float(least_share)}"
