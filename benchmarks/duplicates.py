@@ -10,8 +10,8 @@ whose peak memory is stated.
 
 `media` copies 21 videos of the collection in every way of `benchmarks.copies`, adds the whole
 collection and a rendered world (videos of the same kind of scene, none a copy), builds a dataset of
-it all and compares; `--held-out` copies the other videos, and renders another world. Truth:
-`dedup_groups.csv` of the collection, and which copy is of what.
+it all and compares; `--held-out` copies other videos of up to 12 seconds, and renders another
+world. Truth: `dedup_groups.csv` of the collection, and which copy is of what.
 """
 
 from __future__ import annotations
@@ -156,12 +156,18 @@ def group_of(name: str, known: dict[str, str], originals: dict[str, str]) -> str
     return known.get(origin, origin)
 
 
+def is_short(row: dict[str, str]) -> bool:
+    """Whether a row of the manifest is a natural video of at most 12 seconds."""
+    return row["file"].startswith("videos/") and float(row["duration_s"] or 99) <= 12
+
+
 def measure_media(media: Path, work: Path, rule: Duplicates, *, held_out: bool) -> dict:
     """Recall by kind of copy, and every pair of files that is none."""
     sources = SOURCES
     if held_out:
-        there = sorted(path.name for path in (media / "videos").iterdir())
-        sources = tuple(name for name in there if name not in SOURCES)
+        with (media / "MANIFEST.csv").open() as file:
+            short = [row["file"] for row in csv.DictReader(file) if is_short(row)]
+        sources = tuple(sorted({Path(name).name for name in short} - set(SOURCES)))
     dataset = internvid.open(prepare_media(media, work, sources, 4 if held_out else 3))
     started = time.process_time()
     found = find_duplicates(dataset, rule)
@@ -195,12 +201,21 @@ def measure_media(media: Path, work: Path, rule: Duplicates, *, held_out: bool) 
             wanted[kind] += 1
             hits[kind] += tuple(sorted((name, origin))) in pairs
     recall |= {kind: [hits[kind], wanted[kind]] for kind in sorted(wanted)}
+    in_group: Counter[str] = Counter()
+    clips: Counter[str] = Counter()
+    for owner, clip_id in zip(owners, found.clips["clip_id"].to_pylist(), strict=True):
+        stem, _, kind = owner.rpartition(".")[0].rpartition("__")
+        if originals.get(stem) in groups:
+            kind = re.sub(r"\d$", "", kind) if kind.startswith("part") else kind
+            clips[kind] += 1
+            in_group[kind] += clip_id in found.members
     false = sorted(pair for pair in pairs if groups[pair[0]] != groups[pair[1]])
     return {
         "videos": len(groups),
         "clips": len(owners),
         "cpu_seconds": round(seconds, 1),
         "recall": recall,
+        "clips_joined": {kind: [in_group[kind], clips[kind]] for kind in sorted(clips)},
         "pairs_of_videos": len(pairs),
         "false_pairs": false,
         **found.summary(),

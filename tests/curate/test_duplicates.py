@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import itertools
 import json
 import os
@@ -269,3 +270,22 @@ def test_a_picture_with_bars_is_found_in_them() -> None:
     assert (columns.start, columns.stop) == (33, 223)
     dark = [np.full((144, 256), 20, np.uint8)]
     assert picture_box(dark) == (slice(0, 144), slice(0, 256))
+
+
+@pytest.mark.slow
+def test_real_videos_and_no_others_are_joined(media: Path, tmp_path: Path) -> None:
+    folders = [str(media / "videos"), str(media / "odd")]
+    internvid.build(folders, tmp_path / "data", workers=2)
+    pairs = set(pairs_of(internvid.open(tmp_path / "data"), Duplicates()))
+    with (media / "dedup_groups.csv").open() as file:
+        groups = {Path(row["file"]).name: row["group"] for row in csv.DictReader(file)}
+    # The list does not name this one: the opening of the same film.
+    groups["exo__sample_h265.mp4"] = "big_buck_bunny_open"
+    listed = {
+        frozenset(pair)
+        for pair in itertools.combinations(groups, 2)
+        if groups[pair[0]] == groups[pair[1]] and "exo__sample_h265.mp4" not in pair
+    }
+    assert len(listed & pairs) >= 0.9 * len(listed)
+    for pair in pairs:
+        assert len({groups.get(name, name) for name in pair}) == 1, pair
