@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from internvid.api.components import list_components, make_component
     from internvid.api.curation import diff, split
     from internvid.api.datasets import demo, describe, repair, show_clip, status, write_report
+    from internvid.api.deduplication import dedup
     from internvid.api.evaluation import evaluate
     from internvid.api.removal import plan_removal, remove
     from internvid.api.searching import search
@@ -68,6 +69,7 @@ _EXPORTS = {
     "caption": "internvid.api.annotations",
     "classify": "internvid.api.annotations",
     "compare": "internvid.api.training",
+    "dedup": "internvid.api.deduplication",
     "demo": "internvid.api.datasets",
     "describe": "internvid.api.datasets",
     "detect_shots": "internvid.shots.detect",
@@ -120,6 +122,7 @@ __all__ = [
     "caption",
     "classify",
     "compare",
+    "dedup",
     "demo",
     "describe",
     "detect_shots",

@@ -17,6 +17,7 @@ from internvid.cli.commands import (
     classify,
     compare,
     curate,
+    dedup,
     drop,
     evaluate,
     look,
@@ -60,8 +61,8 @@ def top(
 
 # The order is that of the help.
 for _group in (
-    build, remove, look, search, annotate, classify, audit, drop, curate, publish, evaluate, train,
-    compare,
+    build, remove, look, search, annotate, classify, audit, drop, dedup, curate, publish, evaluate,
+    train, compare,
 ):  # fmt: skip
     _group.register(app)
 

@@ -20,6 +20,7 @@ FUNCTIONS = {
     "caption": "caption",
     "classify": "classify",
     "compare": "compare",
+    "dedup": "dedup",
     "demo": "demo",
     "describe": "describe",
     "diff": "diff",
