@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from internvid.api.datasets import DatasetLike
+from internvid.dataset.removal.purging import writing
 from internvid.dataset.store import layout_to_write, open_dataset
 
 if TYPE_CHECKING:
@@ -57,5 +58,5 @@ def dedup(
         vectors=vectors,
         similarity=similarity,
     )
-    with layout_to_write(dataset) as layout, layout.locked():
+    with layout_to_write(dataset) as layout, writing(layout):
         return record_duplicates(open_dataset(layout.root), rule, name, progress)

@@ -73,6 +73,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "cap": "internvid.curate.selectors.quotas:Cap",
         "quota": "internvid.curate.selectors.quotas:Quota",
         "split": "internvid.curate.selectors.source_splits:Split",
+        "exclude": "internvid.curate.exclusions.exclude:Exclude",
     },
     "exporter": {
         "webdataset": "internvid.publishing.webdataset:WebDatasetExporter",

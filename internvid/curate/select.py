@@ -14,7 +14,7 @@ from internvid.core.errors import ConfigInvalidError, MisuseError, NothingSelect
 from internvid.core.system.shell import command
 from internvid.curate.select_out import write_relation
 from internvid.curate.selectors.scratch_tables import drop_scratch, over
-from internvid.curate.selectors.verdict import Verdict, decide
+from internvid.curate.selectors.verdict import Verdict, bound, decide
 from internvid.curate.tables.keys import name_key_sql
 from internvid.curate.tables.writing import refuse_output
 from internvid.dataset.names import NAME
@@ -167,7 +167,7 @@ def deciding(dataset: Dataset, selector: Selector) -> Iterator[Verdict]:
     import duckdb
 
     def decided(relation: duckdb.DuckDBPyRelation) -> Verdict:
-        verdict = decide(selector, relation)
+        verdict = decide(bound(selector, dataset), relation)
         # Binds what is lazy: a column that is missing is missed here.
         verdict.chosen.limit(0).fetchall()
         return verdict

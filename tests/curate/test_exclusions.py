@@ -38,7 +38,7 @@ def a_table() -> duckdb.DuckDBPyRelation:
 
 def reasons_of(exclude: Exclude) -> list[str | None]:
     chosen = exclude.select(a_table())
-    assert chosen.columns == ["row_key", "source_id", "caption", "licence", "channel", "reason"]
+    assert chosen.columns == [*a_table().columns, "rejection"]
     rows = chosen.order("row_key").fetchall()
     assert [row[0] for row in rows] == [0, 1, 2, 3]
     return [row[-1] for row in rows]
@@ -213,7 +213,7 @@ def test_clips_that_show_a_benchmarks_pictures_are_found(
         "*, (row_number() over (order by clip_id))::ubigint as row_key"
     )
     exclude = Exclude(videos=str(tmp_path / "data")).of_dataset(dataset)
-    chosen = exclude.select(numbered).project("clip_id, reason").fetchall()
+    chosen = exclude.select(numbered).project("clip_id, rejection").fetchall()
     assert {clip_id for clip_id, reason in chosen if reason} == {row["clip_id"] for row in again}
     (tmp_path / "empty").mkdir()
     with pytest.raises(SourceMissingError, match="no video"):

@@ -9,7 +9,7 @@ from internvid.browse.wording import count, number, plural, share, shorten
 from internvid.curate.statistics import ClipNumbers, dataset_statistics
 from internvid.curate.statistics import spreads as counted
 from internvid.curate.statistics.dominance import Warned
-from internvid.curate.statistics.groups import ValueShares
+from internvid.curate.statistics.groupings import ValueShares
 from internvid.curate.statistics.verbs import CaptionVerbs
 from internvid.dataset.store import Dataset
 

@@ -91,7 +91,7 @@ def describe(
     """Summarise a dataset or table of clips, beside the paper's values; warn of what dominates."""
     from internvid.api.datasets import as_dataset
     from internvid.api.datasets import describe as describe_dataset
-    from internvid.cli.commands import figures
+    from internvid.cli import figures
 
     lines, started = PlainLines(), time.monotonic()
     state = ("", 0)

@@ -16,10 +16,8 @@ from internvid.curate.exclusions.list_files import (
     OWNER_FIELDS,
     listed_values,
 )
-from internvid.curate.exclusions.same_pictures import clips_in_videos
-from internvid.curate.exclusions.similar_captions import CaptionIndex
-from internvid.curate.exclusions.verdicts import (
-    Verdict,
+from internvid.curate.exclusions.refusals import (
+    Refusal,
     column_of,
     refuse_captions,
     refuse_clips,
@@ -27,6 +25,8 @@ from internvid.curate.exclusions.verdicts import (
     refuse_sources,
     refuse_values,
 )
+from internvid.curate.exclusions.same_pictures import clips_in_videos
+from internvid.curate.exclusions.similar_captions import CaptionIndex
 from internvid.dataset.store import Dataset
 
 if TYPE_CHECKING:
@@ -105,8 +105,8 @@ class Exclude:
             SourceMissingError: a list is not there.
         """
         cases = "".join(
-            f" when {verdict.condition()} then '{verdict.reason}'"
-            for verdict in sorted(self.verdicts(table), key=lambda one: REASONS.index(one.reason))
+            f" when {refusal.condition()} then '{refusal.reason}'"
+            for refusal in sorted(self.refusals(table), key=lambda one: REASONS.index(one.reason))
         )
         why = f"case{cases} else null end" if cases else "null"
         return table.project(f"*, {why}::varchar as rejection")
@@ -123,9 +123,9 @@ class Exclude:
         """
         rows = list(
             dict.fromkeys(
-                (key, verdict.reason, matched)
-                for verdict in self.verdicts(table)
-                for key, matched in verdict.rows(table)
+                (key, refusal.reason, matched)
+                for refusal in self.refusals(table)
+                for key, matched in refusal.rows(table)
             )
         )
         rows.sort(key=lambda row: (row[0], REASONS.index(row[1]), row[2] or ""))
@@ -138,14 +138,14 @@ class Exclude:
             schema=FINDINGS,
         )
 
-    def verdicts(self, table: duckdb.DuckDBPyRelation) -> list[Verdict]:
+    def refusals(self, table: duckdb.DuckDBPyRelation) -> list[Refusal]:
         """What is refused of a table, and why.
 
         Raises:
             ConfigInvalidError: the table lacks a column that is needed.
             SourceMissingError: a list is not there.
         """
-        found: list[Verdict] = []
+        found: list[Refusal] = []
         if self.ids:
             listed = listed_values(self.ids, ID_FIELDS, self.id_field)
             found += refuse_sources(table, listed, "excluded_id")

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from internvid.core.contracts import Selector
 from internvid.core.errors import ConfigInvalidError
-from internvid.curate.selectors.verdict import Verdict, decide, then
+from internvid.curate.selectors.verdict import Verdict, bound, decide, then
 
 if TYPE_CHECKING:
     import duckdb
+
+    from internvid.dataset.store import Dataset
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,10 @@ class Chain:
         """
         if not self.steps:
             raise ConfigInvalidError("a chain of selectors needs at least one")
+
+    def of_dataset(self, dataset: Dataset) -> Chain:
+        """The chain for clips of this dataset."""
+        return Chain(tuple(bound(step, dataset) for step in self.steps))
 
     def decide(self, table: duckdb.DuckDBPyRelation) -> Verdict:
         """Every row with the reason of the step that rejected it."""

@@ -48,7 +48,7 @@ class Random:
 class Diverse:
     """InternVid-DIV: a draw without replacement with weight 1 / clips of the same source video.
 
-    Videos of a thousand clips and of one are taken alike, as far as they reach (InternVid,
+    Videos of a thousand clips and of one are equally likely, as far as they reach (InternVid,
     section 3.2, and its `div_sampling.py`).
 
     Attributes:

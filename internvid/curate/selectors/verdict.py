@@ -12,6 +12,8 @@ from internvid.curate.selectors.scratch_tables import over
 if TYPE_CHECKING:
     import duckdb
 
+    from internvid.dataset.store import Dataset
+
 Sums = Mapping[str | None, int]
 """Reason (None: chosen) -> number of rows."""
 FAULT = "row_fault"
@@ -72,6 +74,20 @@ class Deciding(Protocol):
     def decide(self, table: duckdb.DuckDBPyRelation) -> Verdict:
         """Every row with its reason, and the sums."""
         ...
+
+
+@runtime_checkable
+class OfDataset(Protocol):
+    """A selector that looks at more of a dataset than the columns of its clips."""
+
+    def of_dataset(self, dataset: Dataset) -> Selector:
+        """The selector for clips of this dataset."""
+        ...
+
+
+def bound(selector: Selector, dataset: Dataset) -> Selector:
+    """A selector that knows the dataset it chooses from, if it wants to."""
+    return selector.of_dataset(dataset) if isinstance(selector, OfDataset) else selector
 
 
 def decide(selector: Selector, table: duckdb.DuckDBPyRelation) -> Verdict:

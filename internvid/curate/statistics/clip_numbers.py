@@ -6,7 +6,7 @@ from typing import Any, TypedDict
 
 from internvid.curate.statistics.caption_lengths import CaptionLengths
 from internvid.curate.statistics.dominance import Warned
-from internvid.curate.statistics.groups import ValueShares
+from internvid.curate.statistics.groupings import ValueShares
 from internvid.curate.statistics.spreads import Shares, Spread
 from internvid.curate.statistics.verbs import CaptionVerbs
 

@@ -18,7 +18,7 @@ from internvid.curate.statistics.caption_lengths import (
 )
 from internvid.curate.statistics.clip_numbers import ClipNumbers
 from internvid.curate.statistics.dominance import dominating_values
-from internvid.curate.statistics.groups import (
+from internvid.curate.statistics.groupings import (
     SOURCES,
     Rows,
     ValueShares,

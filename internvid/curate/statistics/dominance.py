@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypedDict
 
-from internvid.curate.statistics.groups import ValueShares
+from internvid.curate.statistics.groupings import ValueShares
 
 MOST_OF_ONE_VALUE = 0.5
 MOST_OF_ONE_MAKER = 0.1

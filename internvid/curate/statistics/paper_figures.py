@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from internvid.curate.statistics import paper
 from internvid.curate.statistics.clip_numbers import ClipNumbers, PaperFigure
-from internvid.curate.statistics.groups import ValueShares
+from internvid.curate.statistics.groupings import ValueShares
 from internvid.curate.statistics.spreads import Spread
 
 

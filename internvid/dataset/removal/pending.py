@@ -31,6 +31,8 @@ CLIP, PART = "clip", "part"
 REQUEST, PURGE, PLAN = "request-", "purge-", "plan-"
 VIEW = "internvid_removed"
 """Name under which the removed ids stand in a DuckDB connection: `kind`, `id`."""
+NAMING = ("group", "of")
+"""Columns of a column of duplicates that hold ids of other clips."""
 SAME = "has the same bytes as "
 """What `error` says of a duplicate, before the uri of the source that was scanned."""
 _SCHEMA = pa.schema([(name, pa.string()) for name in ("kind", "id", "group_kind", "group")])

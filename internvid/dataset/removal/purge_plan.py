@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from internvid.dataset.layout import Layout, Record, read_json
 from internvid.dataset.parts import read_part, reading_part, row_group_owners
 from internvid.dataset.removal.copies import CopyOutcome, outcome_of, recorded_copies
-from internvid.dataset.removal.pending import PART, IdRow, Removed, removed_of
+from internvid.dataset.removal.pending import NAMING, PART, IdRow, Removed, removed_of
 from internvid.dataset.removal.resolving import clips_of
 from internvid.dataset.removal.scrubbing import Needles, holds_texts
 from internvid.dataset.subset_files import SubsetFacts, subset_facts, subset_names
@@ -275,6 +275,10 @@ class _Steps:
                 self._add(path, "answers", f"subsets/{name}")
                 if path.with_suffix(".json").exists():
                     self._add(path.with_suffix(".json"), "subset", f"subsets/{name}")
+        for path in sorted((root / "subsets" / "rejected").glob("*.parquet")):
+            if self._has(path, "clip_id", removed.clips):
+                self._add(path, "answers", f"subsets/rejected/{path.stem}")
+        self._of_duplicates()
         for folder in sorted((root / "search").glob("*")):
             ids = folder / "ids.parquet"
             if folder.is_dir() and (not ids.exists() or self._has(ids, "clip_id", removed.clips)):
@@ -318,6 +322,20 @@ class _Steps:
             self.removed.hides(row["uri"], row["video_id"], None)
             for row in read_part(path, ["uri", "video_id"]).to_pylist()
         )
+
+    def _of_duplicates(self) -> None:
+        """Rows of any part that name a removed clip as their group, or as what stands for them."""
+        known = {step["path"] for step in self.steps}
+        recipes = self.layout.read_record().column_recipes
+        keys = [key for key, one in recipes.items() if set(NAMING) <= set(one.get("extras", {}))]
+        for path in sorted(
+            each
+            for key in keys
+            for each in self.layout.root.glob(f"cuts/*/columns/{key}/*.parquet")
+        ):
+            is_known = path.relative_to(self.layout.root).as_posix() in known
+            if not is_known and any(self._has(path, name, self.removed.clips) for name in NAMING):
+                self._add(path, "answers", f"columns/{path.parent.name}")
 
     def _facts_left(self, name: str) -> SubsetFacts:
         """The facts of a subset without the removed clips."""

@@ -35,6 +35,7 @@ from internvid.dataset.parts import (
 from internvid.dataset.removal.copies import PURGED, CopyOutcome, recorded_copies
 from internvid.dataset.removal.copy_purge import purge_copy
 from internvid.dataset.removal.pending import (
+    NAMING,
     PLAN,
     PURGE,
     REQUEST,
@@ -245,7 +246,11 @@ class _Purge:
         ]
 
     def _answered(self, table: pa.Table) -> list[bool]:
-        return [each not in self.removed.clips for each in table["clip_id"].to_pylist()]
+        # What a duplicate says of a clip that is gone goes with it: it is looked for anew.
+        names = [name for name in ("clip_id", *NAMING) if name in table.column_names]
+        return [
+            self.removed.clips.isdisjoint(row.values()) for row in table.select(names).to_pylist()
+        ]
 
     def _shown(self, table: pa.Table) -> list[bool]:
         # A dictionary of few values, not one text for each of many frames.

@@ -70,13 +70,13 @@ class RowVerdict:
         yield from self.found.items()
 
 
-Verdict = ValueVerdict | RowVerdict
+Refusal = ValueVerdict | RowVerdict
 
 
 def refuse_sources(
     table: duckdb.DuckDBPyRelation, listed: Iterable[str], reason: str
-) -> list[Verdict]:
-    """Rows whose source is listed, however either is written; one verdict a column.
+) -> list[Refusal]:
+    """Rows whose source is listed, however either is written; one refusal a column.
 
     Raises:
         ConfigInvalidError: the table names no sources.
@@ -98,7 +98,7 @@ def refuse_sources(
 
 def refuse_values(
     table: duckdb.DuckDBPyRelation, column: str, listed: Iterable[str], reason: str
-) -> Verdict:
+) -> Refusal:
     """Rows with a listed value, capitals aside."""
     known = {entry.casefold(): entry for entry in listed}
     return _of_values(
@@ -108,7 +108,7 @@ def refuse_values(
 
 def refuse_licences(
     table: duckdb.DuckDBPyRelation, column: str, allowed: Sequence[str], *, unknown: bool
-) -> Verdict:
+) -> Refusal:
     """Rows whose licence is none of the allowed ones, capitals aside.
 
     Args:
@@ -128,7 +128,7 @@ def refuse_licences(
 
 def refuse_captions(
     table: duckdb.DuckDBPyRelation, column: str, index: CaptionIndex, reason: str
-) -> Verdict:
+) -> Refusal:
     """Rows whose caption says what one of a list says."""
     found: dict[int, str | None] = {}
     for key, value in keyed(table, column):
@@ -140,7 +140,7 @@ def refuse_captions(
 
 def refuse_clips(
     table: duckdb.DuckDBPyRelation, clips: Mapping[str, str | None], reason: str
-) -> Verdict:
+) -> Refusal:
     """Rows of certain clips: clip_id -> what they matched."""
     column = column_of(table, "clip_id", (), "videos")
     return ValueVerdict(reason, column, {**clips})
