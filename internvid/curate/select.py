@@ -156,6 +156,11 @@ def select(
     return _summary(name, subset_facts(dataset.layout, name))
 
 
+def reads_videos(selector: Selector) -> bool:
+    """Whether a selector wants the columns of the clips' videos, whatever columns clips have."""
+    return bool(getattr(selector, "reads_videos", False))
+
+
 @contextmanager
 def deciding(dataset: Dataset, selector: Selector) -> Iterator[Verdict]:
     """What a selector says of the kept clips of a dataset, for a block that reads it.
@@ -172,7 +177,10 @@ def deciding(dataset: Dataset, selector: Selector) -> Iterator[Verdict]:
         verdict.chosen.limit(0).fetchall()
         return verdict
 
-    clips = dataset.sql(f"select *, {_ROW_KEY} from clips")
+    if reads_videos(selector):
+        clips = dataset.clips_relation(of_video=None).project(f"*, {_ROW_KEY}")
+    else:
+        clips = dataset.sql(f"select *, {_ROW_KEY} from clips")
     columns = clips.columns
     try:
         with dataset.reading():

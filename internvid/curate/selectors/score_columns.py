@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from internvid.core.errors import ConfigInvalidError
+from internvid.dataset.answers.column_views import quoted_name
 
 if TYPE_CHECKING:
     import duckdb
@@ -14,11 +15,6 @@ SIMILARITY = ("similarity", "clipscore", "umt_score", "umt-sim", "clip_score", "
 """Video-text similarity: of our scorers, of InternVid, of Panda-70M."""
 AESTHETIC = ("aesthetic", "aesthetic_score", "aesthetic score", "aesthetic_mean")
 """Aesthetic scores: of our scorer, of InternVid and Koala-36M, of OpenVid-1M."""
-
-
-def quoted_name(column: str) -> str:
-    """The name of a column in SQL."""
-    return '"' + column.replace('"', '""') + '"'
 
 
 def score_of(table: duckdb.DuckDBPyRelation, column: str, known: Sequence[str], what: str) -> str:
