@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from internvid import recipes
     from internvid.api.annotations import audit, caption, classify, drop_column, embed, score
     from internvid.api.components import list_components, make_component
-    from internvid.api.curation import diff, split
+    from internvid.api.curation import contamination, diff, split
     from internvid.api.datasets import demo, describe, repair, show_clip, status, write_report
-    from internvid.api.deduplication import dedup
+    from internvid.api.deduplication import dedup, source_groups
     from internvid.api.evaluation import evaluate
     from internvid.api.removal import plan_removal, remove
     from internvid.api.searching import search
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from internvid.api.training import compare, plan_training, train
     from internvid.core.errors import InternvidError
     from internvid.core.types import Clip, FrameBatch, Shot, Timeline, TimeSpan
+    from internvid.curate.exclusions.exclude import Exclude
     from internvid.curate.selectors import (
         Aesthetic,
         Cap,
@@ -52,6 +53,7 @@ _EXPORTS = {
     "ClipDataset": "internvid.training.data.clip_dataset",
     "Dataset": "internvid.dataset.store",
     "Diverse": "internvid.curate.selectors",
+    "Exclude": "internvid.curate.exclusions.exclude",
     "Filtered": "internvid.curate.selectors",
     "FrameBatch": "internvid.core.types",
     "InternvidError": "internvid.core.errors",
@@ -69,6 +71,7 @@ _EXPORTS = {
     "caption": "internvid.api.annotations",
     "classify": "internvid.api.annotations",
     "compare": "internvid.api.training",
+    "contamination": "internvid.api.curation",
     "dedup": "internvid.api.deduplication",
     "demo": "internvid.api.datasets",
     "describe": "internvid.api.datasets",
@@ -90,6 +93,7 @@ _EXPORTS = {
     "search": "internvid.api.searching",
     "select": "internvid.api.subsets",
     "show_clip": "internvid.api.datasets",
+    "source_groups": "internvid.api.deduplication",
     "split": "internvid.api.curation",
     "status": "internvid.api.datasets",
     "train": "internvid.api.training",
@@ -104,6 +108,7 @@ __all__ = [
     "ClipDataset",
     "Dataset",
     "Diverse",
+    "Exclude",
     "Filtered",
     "FrameBatch",
     "InternvidError",
@@ -122,6 +127,7 @@ __all__ = [
     "caption",
     "classify",
     "compare",
+    "contamination",
     "dedup",
     "demo",
     "describe",
@@ -144,6 +150,7 @@ __all__ = [
     "search",
     "select",
     "show_clip",
+    "source_groups",
     "split",
     "status",
     "train",

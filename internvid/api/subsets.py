@@ -88,8 +88,14 @@ def select(
         from internvid.curate.select import select_clips
 
         return select_clips(as_dataset(dataset), whole, name, file, with_rejected=with_rejected)
-    if name is not None:
+    if name is not None and Path(dataset).is_dir():
+        # A folder of tables, or one that was to be a dataset: what it lacks is said.
         as_dataset(dataset)
+    if name is not None:
+        raise MisuseError(
+            f"{os.fspath(dataset)} is a table, in which no subset can be recorded",
+            hint="leave out --as, and name a file with --out",
+        )
     from internvid.curate.select_table import select_table
 
     return select_table(dataset, whole, file, with_rejected=with_rejected)

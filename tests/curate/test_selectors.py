@@ -215,6 +215,22 @@ def test_scores_that_are_no_numbers_are_no_scores(tmp_path: Path) -> None:
     assert select_table(table, Aesthetic(), tmp_path / "b.parquet").reasons["no_score"] == 4
 
 
+def test_a_score_in_a_list_of_one_is_a_score(tmp_path: Path) -> None:
+    videos = [
+        {
+            "videoID": f"v{video}",
+            "url": "u",
+            "timestamp": str([[stamp(at * 9), stamp(at * 9 + 5)] for at in range(10)]),
+            "caption": str(["a dog"] * 10),
+            "matching_score": str([(10 * video + at) / 50 for at in range(10)]),
+        }
+        for video in range(5)
+    ]
+    table = write_table(videos, tmp_path / "panda.parquet")
+    best = chosen(table, Filtered(share=0.2), tmp_path / "best.parquet")
+    assert {row["matching_score"] for row in best} == {f"[{at / 50}]" for at in range(40, 50)}
+
+
 def test_a_score_has_to_be_named_where_it_is_not_known(tmp_path: Path) -> None:
     rows = [{**row, "CLIP_Score": 0.2} for row in rows_of([20])]
     table = write_table(rows, tmp_path / "t.parquet")

@@ -134,10 +134,10 @@ def split(
         ),
     ] = None,
     val: Annotated[
-        float, typer.Option(help="Share of the sources below 1, or number of clips.")
+        float, typer.Option(help="Expected share of the sources, or number of clips.")
     ] = 0.05,
     test: Annotated[
-        float, typer.Option(help="Share of the sources below 1, or number of clips.")
+        float, typer.Option(help="Expected share of the sources, or number of clips.")
     ] = 0.05,
     seed: Annotated[int, typer.Option(help="Another seed gives another split.")] = 0,
     groups: Annotated[
@@ -205,4 +205,7 @@ def diff(
         if columns:
             put(f"columns only in {title}: {', '.join(columns)}")
     changed = [row for row in found["columns"] if row["differs"]]
-    put(table(changed) if changed else "no column differs in a shared clip")
+    if changed:
+        put(table(changed))
+    elif found["shared"]:
+        put(f"none of the {len(found['columns'])} columns of both differs in a shared clip")
