@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _SIGMAS = 10.0
 _UNIFORM = 1.1102230246251565e-16  # 2 ** -53
 _REASON = "not_drawn"
+POOL_ROWS = 64_000_000
+"""So many rows of a pool are noted: each takes 32 bytes, of which what is too much is spilled."""
 # So many drawn rows are noted: their places take some 40 bytes each.
 _MOST_NOTED = 20_000_000
 # Whole microseconds: sums of them are exact in any order.
@@ -90,13 +92,70 @@ def _draw(
     )
 
 
+def draw_from_pool(
+    table: duckdb.DuckDBPyRelation, pool: duckdb.DuckDBPyRelation, amount: Amount, *, seed: int
+) -> Verdict:
+    """Draw by source from rows of a table that cost much to tell: they are noted once.
+
+    Args:
+        table: with `row_place`, see `internvid.curate.tables`.
+        pool: some of its rows, none with a fault; at most `POOL_ROWS`.
+        amount: how much of the pool.
+        seed: another one draws other rows.
+    """
+    sources, noted = new_table("sources"), new_table("pool")
+    run(
+        table,
+        f"create temp table {sources} as select *, {name_key_sql('source_id')} as source_key, "
+        "row_number() over () as number from (select distinct source_id from input)",
+    )
+    rows = (
+        f"select row_place, duration_seconds, start_seconds, end_seconds, number as source_id, "
+        f"source_key from input join {sources} of_source "
+        "on input.source_id is not distinct from of_source.source_id"
+    )
+    rows = mixed_key_query(rows, "source_key", "start_seconds", "draw_start")
+    rows = mixed_key_query(rows, "draw_start", "end_seconds", "draw_row")
+    run(
+        pool,
+        f"create temp table {noted} as select row_place, draw_row as row_key, source_id, "
+        f"duration_seconds from ({rows})",
+    )
+    # With a name of its own a row keeps its key.
+    narrow = over(pool, f"select *, null::varchar as clip_id from {noted}")
+    drawn = draw_clips(narrow, amount, seed=seed, by_source=True)
+    places = drawn.noted
+    if places is None:
+        taken = new_table("taken")
+        run(drawn.chosen, f"create temp table {taken} as select * exclude (clip_id) from input")
+        places = over(pool, f"select * from {taken}")
+    taken = new_table("drawn")
+    run(
+        places,
+        f"create temp table {taken} as select row_place, row_key, duration_seconds from input",
+    )
+    return replace(
+        decided(
+            over(
+                pool,
+                f"select input.*, if(drawn.row_place is null, '{_REASON}', null) as rejection "
+                f"from input left join {taken} drawn using (row_place)",
+            ),
+            over(pool, f"select * from input semi join {taken} using (row_place)"),
+            drawn.counted(),
+        ),
+        noted=over(pool, f"select * from {taken}"),
+    )
+
+
 def _count_sources(table: duckdb.DuckDBPyRelation, *, measured: bool) -> str:
     """Make a table of how many rows, and how much, each source has; its name."""
     sources = new_table("sources")
+    key = "null::ubigint" if "clip_id" in table.columns else name_key_sql("source_id")
     lengths = f"sum({_LENGTH})::hugeint as length, sum(({_LENGTH} / 1e6) ^ 2) as squares"
     run(
         table,
-        f"create temp table {sources} as select *, {name_key_sql('source_id')} as source_key from "
+        f"create temp table {sources} as select *, {key} as source_key from "
         "(select source_id, count(*) as rows_of_source, "
         f"{lengths if measured else '0 as length, 0 as squares'} from input group by source_id)",
     )

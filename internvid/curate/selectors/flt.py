@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from internvid.core.errors import ConfigInvalidError
-from internvid.curate.selectors.drawing import draw_clips
+from internvid.curate.selectors.drawing import POOL_ROWS, draw_clips, draw_from_pool
 from internvid.curate.selectors.expected import Amount
 from internvid.curate.selectors.ranking import number, rank
 from internvid.curate.selectors.sampling import DIV_CLIPS
@@ -74,7 +74,14 @@ class Filtered:
         score = score_of(table, self.column, SIMILARITY, "similarity")
         fitting = rejected_where(table, self._limits(score))
         if self.order == "filter_first":
-            return then(self._best(fitting, score), self._drawn)
+            best = self._best(fitting, score)
+            few = (best.sums or {}).get(None, POOL_ROWS + 1) <= POOL_ROWS
+            if "row_place" in table.columns and few:
+                return then(
+                    best,
+                    lambda rows: draw_from_pool(table, rows, self._amount(), seed=self.seed),
+                )
+            return then(best, self._drawn)
         return self._best(then(fitting, self._drawn_first), score)
 
     def select(self, table: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:

