@@ -28,6 +28,7 @@ def split(
     test: float = 0.05,
     seed: int = 0,
     groups: str = "duplicate_group",
+    subset: str | None = None,
     where: str | None = None,
     out: str | os.PathLike[str] | None = None,
 ) -> Mapping[str, SubsetSummary]:
@@ -42,6 +43,7 @@ def split(
         test: likewise.
         seed: another one gives another split.
         groups: column of groups of near-duplicates, see `internvid dedup`, where there is one.
+        subset: only clips of this subset of the dataset.
         where: only rows for which this SQL condition is true.
         out: writes `OUT` with `.train`, `.val` and `.test` before its ending.
 
@@ -66,7 +68,7 @@ def split(
         selector = Split(part, val, test, groups, seed)
         named = None if name is None else f"{name}-{part}"
         try:
-            parts[part] = select(dataset, selector, named, where=where, out=file)
+            parts[part] = select(dataset, selector, named, subset=subset, where=where, out=file)
         except NothingSelectedError as error:
             nothing = error
     if not parts and nothing is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shlex
 from collections.abc import Callable, Sequence
@@ -38,6 +39,7 @@ def select(
     name: str | None = None,
     argument: str | int | None = None,
     *,
+    subset: str | None = None,
     where: str | None = None,
     then: Sequence[str | Selector] = (),
     count: int | None = None,
@@ -56,6 +58,7 @@ def select(
         name: of the subset, which holds ids with reasons; a table has none.
         argument: the selector's one argument: the SQL condition of `where`, the column of `quota`,
             how many clips of the others.
+        subset: only clips of this subset of the dataset.
         where: an SQL condition, checked before the selector.
         then: further selectors, each over what is left: instances, or texts like `"cap 3"`,
             `"random 1000 seed=7"`, `"where duration_seconds > 2"`.
@@ -87,18 +90,26 @@ def select(
     if isinstance(dataset, Dataset) or is_dataset(dataset):
         from internvid.curate.select import select_clips
 
-        return select_clips(as_dataset(dataset), whole, name, file, with_rejected=with_rejected)
-    if name is not None and Path(dataset).is_dir():
-        # A folder of tables, or one that was to be a dataset: what it lacks is said.
-        as_dataset(dataset)
-    if name is not None:
-        raise MisuseError(
-            f"{os.fspath(dataset)} is a table, in which no subset can be recorded",
-            hint="leave out --as, and name a file with --out",
+        return select_clips(
+            as_dataset(dataset), whole, name, file, with_rejected=with_rejected, subset=subset
         )
+    _refuse_subsets(dataset, name, subset)
     from internvid.curate.select_table import select_table
 
     return select_table(dataset, whole, file, with_rejected=with_rejected)
+
+
+def _refuse_subsets(table: str | os.PathLike[str], name: str | None, subset: str | None) -> None:
+    """Refuse what only a dataset has, of an input that is none."""
+    if name is None and subset is None:
+        return
+    path = Path(table)
+    if not (path.is_file() or glob.has_magic(str(path))):
+        as_dataset(table)
+    raise MisuseError(
+        f"{path} is a table, which has no subsets",
+        hint="leave out --as and --subset, and name a file with --out",
+    )
 
 
 def _make_selector(selector: str | Selector, argument: Any, settings: list[str]) -> Selector:

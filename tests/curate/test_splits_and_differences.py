@@ -147,3 +147,22 @@ def test_tables_are_matched_by_source_and_times_and_compared_by_column(tmp_path:
     same = internvid.diff(first, second)
     assert (same["shared"], same["only_a"], same["only_b"]) == (12, 0, 0)
     assert [row["column"] for row in same["columns"] if row["differs"]] == []
+
+
+def test_a_subset_is_chosen_from_and_split(dataset: Dataset, tmp_path: Path) -> None:
+    shutil.copytree(dataset.root, tmp_path / "data")
+    data = internvid.open(tmp_path / "data")
+    internvid.select(data, "random", "pool", 5)
+    pool = set(data.clips("pool")["clip_id"].to_pylist())
+    for selector, argument in (("random", 2), ("where", "fps > 0")):
+        name = f"of-{selector}"
+        found = internvid.select(data, selector, name, argument, subset="pool")
+        assert found.of == 5
+        assert set(data.clips(name)["clip_id"].to_pylist()) <= pool
+    with pytest.raises(MisuseError, match="another recipe"):
+        internvid.select(data, "random", "of-random", 2)
+    parts = internvid.split(data, "parts", subset="pool", val=0.3, test=0.3)
+    taken = [data.clips(part.name)["clip_id"].to_pylist() for part in parts.values()]
+    assert sorted(one for part in taken for one in part) == sorted(pool)
+    with pytest.raises(MisuseError, match="no subset 'nix'"):
+        internvid.select(data, "random", "more", subset="nix")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from internvid.cli.options import Json, Settings
-from internvid.cli.output import put, put_json, table
+from internvid.cli.options import Json, Settings, Subset
+from internvid.cli.output import put, put_json, say, table
 
 if TYPE_CHECKING:
     from internvid.curate.select import SubsetSummary
@@ -64,6 +64,7 @@ def select(
         Optional[str],
         typer.Option(metavar="SQL", help="Choose only among rows for which this is true."),
     ] = None,
+    subset: Subset = None,
     then: Annotated[
         Optional[list[str]],
         typer.Option(
@@ -87,6 +88,7 @@ def select(
         selector,
         name,
         argument,
+        subset=subset,
         where=where,
         then=then or (),
         count=count,
@@ -147,6 +149,7 @@ def split(
         Optional[str],
         typer.Option(metavar="SQL", help="Split only rows for which this is true."),
     ] = None,
+    subset: Subset = None,
     out: Annotated[
         Optional[Path],
         typer.Option(
@@ -159,8 +162,9 @@ def split(
     from internvid.api.curation import split as make_split
 
     parts = make_split(
-        dataset, name, val=val, test=test, seed=seed, groups=groups, where=where, out=out
-    )
+        dataset, name, val=val, test=test, seed=seed, groups=groups, subset=subset, where=where,
+        out=out,
+    )  # fmt: skip
     if as_json:
         put_json({part: summary_json(summary) for part, summary in parts.items()})
         return
@@ -171,6 +175,11 @@ def split(
         summary = parts[part]
         named = summary.name or str(summary.out)
         put(f"{part:<6}{summary.clips:>12} clips  {summary.hours:>10.3f} hours  {named}")
+    wanted = {"val": val, "test": test}
+    missing = [part for part, share in wanted.items() if share and part not in parts]
+    if missing:
+        say(f"note: no source fell to {' and '.join(missing)}: shares are expected ones; a number "
+            "of clips, such as --val 100, is reached")  # fmt: skip
 
 
 def diff(
