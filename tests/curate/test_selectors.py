@@ -297,3 +297,18 @@ def test_nothing_is_overwritten_and_nothing_fits_is_said(tmp_path: Path) -> None
     assert not (tmp_path / "none.parquet").exists()
     with pytest.raises(MisuseError, match="nowhere to write"):
         select_table(table, Random(), None)
+
+
+def test_rows_with_names_of_their_own_are_drawn_by_these(tmp_path: Path) -> None:
+    """OpenVid-1M names its files, and has no times: each is drawn for itself."""
+    rows = [
+        {"video": f"abcdefghij{clip % 5}_{clip}_0to99.mp4", "caption": "x", "seconds": 4.0,
+         "frame": 100, "aesthetic score": 4.0 + clip % 3}
+        for clip in range(400)
+    ]  # fmt: skip
+    table = write_table(rows, tmp_path / "t.parquet")
+    for number, selector in enumerate(
+        (Random(count=20), Diverse(count=20), Aesthetic(count=20), Filtered("aesthetic score", 1.0,
+         count=20))
+    ):  # fmt: skip
+        assert select_table(table, selector, tmp_path / f"{number}.parquet").clips == 20
