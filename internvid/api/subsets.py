@@ -48,6 +48,7 @@ def select(
     settings: Sequence[str] = (),
     out: str | os.PathLike[str] | None = None,
     with_rejected: bool = False,
+    layout: str | None = None,
 ) -> SubsetSummary:
     """Choose clips of a dataset, or rows of a table, and record or write them.
 
@@ -70,6 +71,7 @@ def select(
             .jsonl.
         with_rejected: keep each rejected clip and its reason too: beside the subset, and beside
             `out` with `.rejected` before its ending.
+        layout: of a table, by name; recognised by its columns when None.
 
     Raises:
         MisuseError: neither a name nor a file, a name taken by another recipe, or nothing fits.
@@ -96,7 +98,7 @@ def select(
     _refuse_subsets(dataset, name, subset)
     from internvid.curate.select_table import select_table
 
-    return select_table(dataset, whole, file, with_rejected=with_rejected)
+    return select_table(dataset, whole, file, with_rejected=with_rejected, layout=layout)
 
 
 def _refuse_subsets(table: str | os.PathLike[str], name: str | None, subset: str | None) -> None:

@@ -77,6 +77,10 @@ def select(
     with_rejected: Annotated[
         bool, typer.Option("--with-rejected", help="Keep the rejected rows too, with reasons.")
     ] = False,
+    layout: Annotated[
+        Optional[str],
+        typer.Option(help="Layout of a table, e.g. internvid; default: told by its columns."),
+    ] = None,
     assignments: Settings = None,
     as_json: Json = False,
 ) -> None:
@@ -97,6 +101,7 @@ def select(
         settings=assignments or (),
         out=out,
         with_rejected=with_rejected,
+        layout=layout,
     )
     if as_json:
         put_json(summary_json(summary))
