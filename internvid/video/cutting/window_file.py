@@ -21,6 +21,7 @@ from internvid.video.cutting.cut_windows import Window
 
 _BITS_PER_CHANNEL = 64_000
 _SAMPLES = 1024
+_LEAST_SCALE, _MOST_SCALE = 10_000, 1_000_000
 # Sound follows the pictures at this distance, so that it is never written beyond the window.
 _BEHIND = Fraction(1, 2)
 
@@ -51,12 +52,17 @@ class WindowFile:
     _video: Any = field(init=False, repr=False)
     _audio: Any = field(init=False, default=None, repr=False)
     _held: tuple[VideoFrame, int] | None = field(default=None, repr=False)
+    _lengths: dict[int, int] = field(default_factory=dict, repr=False)
     _sample: int = 0
     _first_sample: int = 0
     expected: Expected = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._container = av.open(self._buffer, "w", format="mp4")
+        # Lengths in the header are in these ticks, of which each frame takes a whole number.
+        scale = self.time_base.denominator
+        scale *= -(-_LEAST_SCALE // scale)
+        options = {"movie_timescale": str(scale)} if scale <= _MOST_SCALE else {}
+        self._container = av.open(self._buffer, "w", format="mp4", options=options)
         stream = self._container.add_stream("libx264", rate=self.rate)
         stream.width, stream.height = self.size
         stream.pix_fmt = "yuv420p"
@@ -65,6 +71,9 @@ class WindowFile:
         context.colorspace = context.color_primaries = context.color_trc = BT709
         context.color_range = 1
         stream.options = {"crf": str(self.plan.crf), "preset": self.plan.preset}
+        if self.plan.rate is None:
+            # Where lengths of frames differ, MP4 states wrong ones of those that are reordered.
+            stream.options = {**stream.options, "bf": "0"}
         self._video = stream
         if self.sound is not None:
             audio = self._container.add_stream(
@@ -94,7 +103,7 @@ class WindowFile:
         """
         self._show(ticks)
         try:
-            self._container.mux(self._video.encode(None))
+            self._mux(None)
             if self.sound is not None:
                 length = (ticks - self.begin) * self.time_base
                 stop = self._first_sample + max(1, round(length * self.sound.rate))
@@ -102,7 +111,7 @@ class WindowFile:
                 self._container.mux(self._audio.encode(None))
                 self.expected.samples = stop - self._first_sample
             self._container.close()
-        except (av.error.FFmpegError, ValueError) as error:
+        except (av.error.FFmpegError, ValueError, KeyError) as error:
             raise _refused(error) from error
         self.expected.end = ticks - self.begin
         return self._buffer.getvalue()
@@ -113,22 +122,28 @@ class WindowFile:
             return
         frame, ticks = self._held
         frame.pts, frame.time_base = ticks - self.begin, self.time_base
-        frame.duration = until - ticks
+        self._lengths[ticks - self.begin] = until - ticks
         if not self.expected.ticks:
             self.expected.first = luma_of(frame)
         if len(self.expected.ticks) + 1 == self.window.frames:
             self.expected.last = luma_of(frame)
         self.expected.ticks.append(ticks - self.begin)
         try:
-            self._container.mux(self._video.encode(frame))
+            self._mux(frame)
             if self.sound is not None:
                 time = (ticks - self.begin) * self.time_base
                 if time > _BEHIND:
                     heard = round((time - _BEHIND) * self.sound.rate)
                     self._hear(self._first_sample + heard - heard % _SAMPLES)
-        except (av.error.FFmpegError, ValueError) as error:
+        except (av.error.FFmpegError, ValueError, KeyError) as error:
             raise _refused(error) from error
         self._held = None
+
+    def _mux(self, frame: VideoFrame | None) -> None:
+        for packet in self._video.encode(frame):
+            # Encoders do not pass it on, and MP4 takes that of the last frame for the end.
+            packet.duration = self._lengths.pop(packet.pts)
+            self._container.mux(packet)
 
     def _hear(self, stop: int) -> None:
         assert self.sound is not None
