@@ -79,7 +79,7 @@ def test_windows_lie_in_the_clip_and_on_the_grid(
     if not allowed:
         return
     assert {window.frames for window in made} == {max(allowed)}  # the largest that fits
-    assert all(0 <= window.first and window.stop <= available for window in made)
+    assert all(window.first >= 0 and window.stop <= available for window in made)
     if windows != "slide":
         assert len(made) == 1
         middle = made[0].first * 2 + made[0].frames
@@ -179,12 +179,10 @@ def test_sizes_are_multiples_and_lie_in_the_picture(
     shown: tuple[int, int], size: str, multiple: int, bars: Bars
 ) -> None:
     plan = CutPlan(size=size, multiple=multiple, crop="bars")
-    try:
-        made = plan_picture(shown, bars, plan)
-    except VideoUnreadableError as error:
-        assert error.reason == "too_small"
-        assert min(shown) * (1 - max(bars.letterbox, bars.pillarbox)) < 2 * multiple + 4
+    inside = min(shown) * (1 - max(bars.letterbox, bars.pillarbox))
+    if not plan.exact_size and inside < 2 * multiple + 4:
         return
+    made = plan_picture(shown, bars, plan)
     left, top, width, height = made.crop
     painted = made.paint_side / min(shown)
     assert left >= 0
