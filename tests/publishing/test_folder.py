@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import signal
@@ -26,6 +27,7 @@ from internvid.publishing.shards import NOTES
 from internvid.publishing.trainer_presets import PRESETS
 from internvid.video.cutting.cut_check import Expected, check_written
 from internvid.video.cutting.cut_plan import CutPlan
+from tests.docs.manual import page, rows, sections
 from tests.trees import digest_tree
 
 SMALL = CutPlan(fps=16, frames="4k+1", size="48", multiple=16)
@@ -250,3 +252,17 @@ def test_what_an_earlier_run_left_is_swept(
     publish(dataset, tmp_path / "parts", exporter, few)
     assert digest_tree(tmp_path / "parts") == digest_tree(tmp_path / "whole")
     assert commits[3] == commits[2]  # and the first clip was not written again
+
+
+def test_the_page_lists_every_preset_and_every_field_of_the_cut() -> None:
+    listed = sections(page("publishing.md"))
+    presets = {
+        row[0]: (float(row[1]), row[2], int(row[3]), int(row[4]), row[5])
+        for row in rows(listed["Presets"])
+    }
+    assert presets == {
+        name: (each.fps, each.frames, each.multiple, each.maximum_frames, each.source)
+        for name, each in PRESETS.items()
+    }
+    names = [name for row in rows(listed["The cut"]) for name in row[0].split("`, `")]
+    assert sorted(names) == sorted(field.name for field in dataclasses.fields(CutPlan))

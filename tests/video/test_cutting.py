@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from internvid.core.errors import ConfigInvalidError, VideoUnreadableError
 from internvid.synthetic.encode import SAMPLE_RATE, VideoFormat, write_video
+from internvid.synthetic.odd import boxes
 from internvid.video.cutting.cut_check import Expected, check_written
 from internvid.video.cutting.cut_clip import cut_clip
 from internvid.video.cutting.cut_picture import Bars, plan_picture, refined_bars
@@ -304,6 +305,18 @@ def test_windows_of_any_container_are_exact(name: str, tmp_path: Path) -> None:
     span = FrameSpan(zero + 10 * tick, zero + 80 * tick, 10, 80, stored)
     shown = [[number_of(image) for image in decoded(data)[1]] for data in cut(path, span, plan)]
     assert shown == [list(range(at, at + 25)) for at in (10, 30, 50)]
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_pictures_are_upright(degrees: int, tmp_path: Path) -> None:
+    plain = write_numbered(tmp_path / "plain.mp4", Numbered(frames=12, cuts=()))
+    path = tmp_path / "turned.mp4"
+    path.write_bytes(boxes.turned(plain.read_bytes(), degrees, 128, 96))
+    (data,) = cut(path, FrameSpan(0, 12 * 512, 0, 12, True), CutPlan(fps=25, size="48"))
+    _, images = decoded(data)
+    assert images[0].shape[:2] == ((48, 64) if degrees == 180 else (64, 48))
+    back = [np.rot90(image, degrees // 90) for image in images]  # counter-clockwise
+    assert [number_of(image) for image in back] == list(range(12))
 
 
 def _format(name: str) -> str | None:
