@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from internvid.api.evaluation import evaluate
     from internvid.api.removal import plan_removal, remove
     from internvid.api.searching import search
-    from internvid.api.subsets import publish, select
+    from internvid.api.subsets import plan_publication, publish, select
     from internvid.api.training import compare, plan_training, train
     from internvid.core.errors import InternvidError
     from internvid.core.types import Clip, FrameBatch, Shot, Timeline, TimeSpan
@@ -84,6 +84,7 @@ _EXPORTS = {
     "make_component": "internvid.api.components",
     "open": "internvid.dataset.store:open_dataset",
     "open_dataset": "internvid.dataset.store",
+    "plan_publication": "internvid.api.subsets",
     "plan_removal": "internvid.api.removal",
     "plan_training": "internvid.api.training",
     "publish": "internvid.api.subsets",
@@ -140,6 +141,7 @@ __all__ = [
     "make_component",
     "open",
     "open_dataset",
+    "plan_publication",
     "plan_removal",
     "plan_training",
     "publish",

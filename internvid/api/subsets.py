@@ -151,6 +151,7 @@ def publish(
     subset: str | None = None,
     exporter: str | Exporter = "webdataset",
     settings: Sequence[str] = (),
+    preset: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Write clips in a public format, with a manifest that says where they came from.
@@ -161,10 +162,14 @@ def publish(
         subset: only its clips; every kept clip when None.
         exporter: a name (see `list_components("exporter")`), `"module:Class"` or an instance.
         settings: fields of the exporter as `"field=value"`.
+        preset: a trainer's model (`wan`, `ltx`, ...): sets rate, frame counts and sides of an
+            exporter that cuts by a plan; `settings` override it.
         progress: called with how many clips are done, and of how many.
 
     Returns:
-        The manifest: `files`, `clips`, `missing` (clips that could not be written, with reasons).
+        The manifest: `files`, `clips`, `missing` (clips that could not be written, with reasons);
+        of an exporter that cuts by a plan also `windows` and `dropped`, which maps why a clip was
+        left out to how many were.
 
     Raises:
         OutputExistsError: the folder holds something else.
@@ -172,5 +177,45 @@ def publish(
     """
     from internvid.publishing.publish import publish as write_export
 
-    made = make_component("exporter", exporter, settings)
+    made = _make_exporter(exporter, settings, preset)
     return write_export(as_dataset(dataset), Path(folder), made, subset, progress)
+
+
+def plan_publication(
+    dataset: DatasetLike,
+    *,
+    subset: str | None = None,
+    exporter: str | Exporter = "webdataset",
+    settings: Sequence[str] = (),
+    preset: str | None = None,
+) -> dict[str, Any]:
+    """What `publish` would write of these clips, and what falls out by which rule.
+
+    Rows alone are read, and nothing is written: whether sources are still there is not seen.
+
+    Args:
+        dataset: to publish from.
+        subset: only its clips; every kept clip when None.
+        exporter: as in `publish`.
+        settings: as in `publish`.
+        preset: as in `publish`.
+
+    Returns:
+        `clips`, `windows`, `hours` (of windows), `unused_hours` (of these clips, in no window),
+        `dropped` (reason -> clips), `dropped_hours`, `frames` (frames of a window -> windows).
+    """
+    from internvid.publishing.plan_export import plan_export
+
+    made = _make_exporter(exporter, settings, preset)
+    return plan_export(as_dataset(dataset), made, subset).as_json()
+
+
+def _make_exporter(
+    exporter: str | Exporter, settings: Sequence[str], preset: str | None
+) -> Exporter:
+    if preset is not None:
+        from internvid.publishing.trainer_presets import preset_settings
+
+        settings = [*preset_settings(preset), *several(settings)]
+    made: Exporter = make_component("exporter", exporter, settings)
+    return made
