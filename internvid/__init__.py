@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from internvid.api.datasets import demo, describe, repair, show_clip, status, write_report
     from internvid.api.deduplication import dedup
     from internvid.api.evaluation import evaluate
+    from internvid.api.releases import reissue, verify
     from internvid.api.removal import plan_removal, remove
     from internvid.api.searching import search
     from internvid.api.subsets import publish, select
@@ -84,6 +85,7 @@ _EXPORTS = {
     "plan_removal": "internvid.api.removal",
     "plan_training": "internvid.api.training",
     "publish": "internvid.api.subsets",
+    "reissue": "internvid.api.releases",
     "remove": "internvid.api.removal",
     "repair": "internvid.api.datasets",
     "score": "internvid.api.annotations",
@@ -93,6 +95,7 @@ _EXPORTS = {
     "split": "internvid.api.curation",
     "status": "internvid.api.datasets",
     "train": "internvid.api.training",
+    "verify": "internvid.api.releases",
     "write_report": "internvid.api.datasets",
 }
 
@@ -138,6 +141,7 @@ __all__ = [
     "plan_training",
     "publish",
     "recipes",
+    "reissue",
     "remove",
     "repair",
     "score",
@@ -147,6 +151,7 @@ __all__ = [
     "split",
     "status",
     "train",
+    "verify",
     "write_report",
 ]
 

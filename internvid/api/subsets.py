@@ -132,6 +132,7 @@ def publish(
     subset: str | None = None,
     exporter: str | Exporter = "webdataset",
     settings: Sequence[str] = (),
+    keep_paths: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Write clips in a public format, with a manifest that says where they came from.
@@ -142,10 +143,13 @@ def publish(
         subset: only its clips; every kept clip when None.
         exporter: a name (see `list_components("exporter")`), `"module:Class"` or an instance.
         settings: fields of the exporter as `"field=value"`.
+        keep_paths: write whole paths of local sources, not the names of their files alone.
         progress: called with how many clips are done, and of how many.
 
     Returns:
-        The manifest: `files`, `clips`, `missing` (clips that could not be written, with reasons).
+        The manifest: `files`, `clips`, `missing` (clips that could not be written, with reasons),
+        `checksums` of all files. `internvid.verify` checks them, `internvid.reissue` takes clips
+        back.
 
     Raises:
         OutputExistsError: the folder holds something else.
@@ -154,4 +158,5 @@ def publish(
     from internvid.publishing.publish import publish as write_export
 
     made = make_component("exporter", exporter, settings)
-    return write_export(as_dataset(dataset), Path(folder), made, subset, progress)
+    opened = as_dataset(dataset)
+    return write_export(opened, Path(folder), made, subset, progress, keep_paths=keep_paths)

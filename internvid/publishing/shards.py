@@ -114,6 +114,10 @@ def _write(
 
 
 def _missing(item: ExportItem, reason: str, text: str) -> MissingClip:
+    # Where a source lies is told by `uri` alone, if at all.
+    for path in (item.source, *item.copies):
+        if path is not None:
+            text = text.replace(str(path), path.name)
     return {
         "clip_id": item.clip.clip_id,
         "uri": item.uri,

@@ -68,7 +68,9 @@ def test_frames_that_stay_are_read_where_the_index_says(desk: Desk) -> None:
     assert pictures() == {clip: data for clip, data in before.items() if clip not in gone}
     manifest = manifest_of(folder)
     assert manifest["files"] == sorted(
-        path.name for path in folder.iterdir() if path.name != "manifest.json"
+        path.name
+        for path in folder.iterdir()
+        if path.name not in ("manifest.json", "removed.parquet")
     )
     assert any(name.endswith("-1.tar") for name in manifest["files"])  # type: ignore[attr-defined]
     assert traces(folder, names_of(desk, "dan")) == []
@@ -110,7 +112,8 @@ def test_exports_without_removed_clips_stay_and_others_are_to_be_reissued(
     assert len(uploaded) == 1
     # A subset that is all removed leaves an export without a shard.
     internvid.remove(desk.data, desk.video("dan"))
-    assert [path.name for path in (desk.root / "dan").iterdir()] == ["manifest.json"]
+    left = sorted(path.name for path in (desk.root / "dan").iterdir())
+    assert left == ["manifest.json", "removed.parquet"]
     assert manifest_of(desk.root / "dan")["clips"] == 0
 
 

@@ -12,6 +12,8 @@ from internvid.cli.commands.look import note_subset
 from internvid.cli.display import shown_progress
 from internvid.cli.options import DatasetPath, Json, Settings, Subset
 from internvid.cli.output import put, put_json, say
+from internvid.cli.verdicts import put_reissue, put_verification
+from internvid.core.errors import MisuseError
 
 
 def register(app: typer.Typer) -> None:
@@ -32,9 +34,30 @@ def publish(
         str, typer.Option(help="Output format; see: internvid list exporters.")
     ] = "webdataset",
     assignments: Settings = None,
+    keep_paths: Annotated[
+        bool,
+        typer.Option("--keep-paths", help="Write whole paths of local sources, not only names."),
+    ] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check FOLDER against its manifest; write nothing.")
+    ] = False,
+    reissue: Annotated[
+        bool,
+        typer.Option("--reissue", help="Take out of FOLDER the clips that DATASET has no more."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Cut the clips out of their videos and write them, with captions and a manifest."""
+    if verify or reissue:
+        is_asked_more = subset or exporter != "webdataset" or assignments or keep_paths
+        if is_asked_more or (verify and reissue):
+            raise MisuseError(
+                f"{'--verify' if verify else '--reissue'} is given with options of another request",
+                hint="a folder knows what is in it: name DATASET, FOLDER and no other option",
+            )
+        run = put_verification if verify else put_reissue
+        run(dataset, folder, as_json=as_json)
+        return
     from internvid.api.datasets import as_dataset
     from internvid.api.subsets import publish as write_export
 
@@ -52,6 +75,7 @@ def publish(
             subset=subset,
             exporter=exporter,
             settings=assignments or (),
+            keep_paths=keep_paths,
             progress=report,
         )
     note_subset(opened, subset)
