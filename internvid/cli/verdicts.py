@@ -14,7 +14,7 @@ def put_verification(dataset: Path, folder: Path, *, as_json: bool) -> None:
     """Check a folder against its manifest, and print what is wrong, file by file.
 
     Args:
-        dataset: that it was published from; one that is not here is not asked.
+        dataset: that it was published from; if it is not there, the folder alone is checked.
         folder: of the export.
         as_json: print JSON.
 

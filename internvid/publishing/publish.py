@@ -40,7 +40,7 @@ from internvid.dataset.removal.copies import (
 from internvid.dataset.sources.uris import uri_to_path
 from internvid.dataset.store import SOURCE_COLUMNS, Dataset
 from internvid.dataset.tables import row_to_clip
-from internvid.publishing.release.provenance import provenance_of, travelling_uri
+from internvid.publishing.release.origin import provenance_of, travelling_uri
 from internvid.publishing.shards import NOTES
 
 LOCK = "lock"

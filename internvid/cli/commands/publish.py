@@ -49,8 +49,8 @@ def publish(
 ) -> None:
     """Cut the clips out of their videos and write them, with captions and a manifest."""
     if verify or reissue:
-        is_asked_more = subset or exporter != "webdataset" or assignments or keep_paths
-        if is_asked_more or (verify and reissue):
+        has_more_options = subset or exporter != "webdataset" or assignments or keep_paths
+        if has_more_options or (verify and reissue):
             raise MisuseError(
                 f"{'--verify' if verify else '--reissue'} is given with options of another request",
                 hint="a folder knows what is in it: name DATASET, FOLDER and no other option",

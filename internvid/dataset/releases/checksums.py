@@ -23,7 +23,7 @@ _THREADS = 4
 _CHUNK = 1 << 20
 
 Progress = Callable[[int, int], None]
-"""Is told how many files are done, and of how many."""
+"""Called with how many files are done, and of how many."""
 
 
 class Checksum(TypedDict):

@@ -49,7 +49,7 @@ from internvid.dataset.removal.tombstones import (
     tombstones_path,
 )
 from internvid.dataset.store import Dataset
-from internvid.publishing.release.provenance import provenance_of, travelling_uri
+from internvid.publishing.release.origin import provenance_of, travelling_uri
 
 
 def reissue(dataset: Dataset, folder: Path) -> ReleaseChange:

@@ -24,7 +24,7 @@ from internvid.dataset.removal.copies import MANIFEST, copy_at, digest_of_json
 from internvid.dataset.store import Dataset
 
 Progress = Callable[[int, int], None]
-"""Is told how many files are done, and of how many."""
+"""Called with how many files are done, and of how many."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def verify(
         folder: of the export, here or copied.
         dataset: that it was published from: a manifest is also checked against the one that it
             noted for this folder.
-        progress: is told how many files are read, and of how many.
+        progress: called with how many files are read, and of how many.
 
     Raises:
         SourceMissingError: there is no such folder.
@@ -142,7 +142,7 @@ def _size(path: Path) -> int | None:
 def _damaged(
     folder: Path, known: dict[str, Checksum], names: list[str], progress: Progress | None
 ) -> dict[str, str]:
-    """Of files of the right length those with other bytes, and what is wrong with each."""
+    """What is wrong with files of the right length, by name."""
     readable = [name for name in names if os.access(folder / name, os.R_OK)]
     troubles = dict.fromkeys(set(names) - set(readable), "it cannot be read")
     for row in checksums_of(folder, readable, progress):

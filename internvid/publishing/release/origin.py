@@ -1,4 +1,4 @@
-"""What is told of where an export comes from, and of local paths, which stay at home."""
+"""Where an export comes from, as its manifest states it; local paths stay at home."""
 
 from __future__ import annotations
 
