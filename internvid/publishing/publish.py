@@ -26,6 +26,7 @@ from internvid.dataset.releases.checksums import (
     files_in,
     sealed,
 )
+from internvid.dataset.releases.origin import provenance_of, travelling_uri
 from internvid.dataset.removal.copies import (
     EXPORT,
     MANIFEST,
@@ -40,7 +41,6 @@ from internvid.dataset.removal.copies import (
 from internvid.dataset.sources.uris import uri_to_path
 from internvid.dataset.store import SOURCE_COLUMNS, Dataset
 from internvid.dataset.tables import row_to_clip
-from internvid.publishing.release.origin import provenance_of, travelling_uri
 from internvid.publishing.shards import NOTES
 
 LOCK = "lock"
@@ -113,7 +113,7 @@ def publish(
         items = _counted(items, total, progress)
         manifest: dict[str, Any] = {**exporter.export(items, folder), **request}
         manifest["columns"] = [{"column": name, "type": kind} for name, kind in columns.items()]
-        manifest["provenance"] = provenance_of(dataset, subset, keep_paths=keep_paths)
+        manifest["provenance"] = provenance_of(dataset.layout, subset, keep_paths=keep_paths)
         rows = checksums_of(folder, files_in(folder))
         manifest = sealed({**manifest, VERSION: 1, CHECKSUMS: rows})
         # Known before it is there: a removal changes no folder whose manifest it does not know.

@@ -394,7 +394,7 @@ def test_local_paths_do_not_travel_unless_they_are_asked_for(
 
 
 def test_remote_uris_stay_whole() -> None:
-    from internvid.publishing.release.origin import travelling_uri
+    from internvid.dataset.releases.origin import travelling_uri
 
     for uri in ("https://a.example/v/1.mp4", "s3://bucket/a.mp4", None):
         assert travelling_uri(uri) == uri

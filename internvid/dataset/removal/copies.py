@@ -19,7 +19,8 @@ from internvid.core.config import Identity
 from internvid.core.errors import DatasetFormatError, StorageError
 from internvid.dataset.layout import Layout, read_json
 from internvid.dataset.parts import commit_json, read_part
-from internvid.dataset.removal.scrubbing import Needles, scrubbed
+from internvid.dataset.releases.origin import cleaned_provenance
+from internvid.dataset.removal.scrubbing import Needles
 
 logger = logging.getLogger(__name__)
 
@@ -143,10 +144,11 @@ def is_whole(folder: Path) -> bool:
     return (folder / MANIFEST).is_file()
 
 
-def outcome_of(copy: Copy, gone: Collection[str], needles: Needles) -> CopyOutcome:
+def outcome_of(layout: Layout, copy: Copy, gone: Collection[str], needles: Needles) -> CopyOutcome:
     """What is to become of a copy when clips are removed; nothing is changed.
 
     Args:
+        layout: of the dataset.
         copy: as it was noted.
         gone: ids of the removed clips.
         needles: all ids that are removed, which the recipe in a manifest may name.
@@ -157,7 +159,7 @@ def outcome_of(copy: Copy, gone: Collection[str], needles: Needles) -> CopyOutco
         return CopyOutcome(path=copy["path"], kind=kind, action=action, clips=clips, reason=reason)
 
     folder = Path(copy["path"])
-    if not gone and not _names(folder, needles):
+    if not gone and not _names(layout, copy, needles):
         return outcome(UNTOUCHED, 0)
     if copy.get("kind") == HUB:
         return outcome(REISSUE, None, "it was uploaded: push it again, or delete it there")
@@ -174,13 +176,20 @@ def outcome_of(copy: Copy, gone: Collection[str], needles: Needles) -> CopyOutco
         clips = len(clips_in(copy, folder) & set(gone))
     except (DatasetFormatError, OSError, tarfile.TarError) as error:
         return outcome(REISSUE, None, f"it cannot be read: {error}".splitlines()[0])
-    return outcome(PURGED if clips or _names(folder, needles) else UNTOUCHED, clips)
+    return outcome(PURGED if clips or _names(layout, copy, needles) else UNTOUCHED, clips)
 
 
-def _names(folder: Path, needles: Needles) -> bool:
-    manifest = read_json(folder / MANIFEST)
+def cleaned_origin(layout: Layout, copy: Copy, known: Any, needles: Needles) -> Any:
+    """What the manifest of an export may state of its origin (`provenance`)."""
+    keep_paths = bool(copy.get("keep_paths"))
+    return cleaned_provenance(layout, copy.get("subset"), known, needles, keep_paths=keep_paths)
+
+
+def _names(layout: Layout, copy: Copy, needles: Needles) -> bool:
+    """Whether the recipe in a manifest names something that is removed."""
+    manifest = read_json(Path(copy["path"]) / MANIFEST)
     known = manifest.get(PROVENANCE) if isinstance(manifest, dict) else None
-    return bool(known != scrubbed(known, needles))
+    return known is not None and bool(known != cleaned_origin(layout, copy, known, needles))
 
 
 def is_proven(copy: Copy, folder: Path) -> bool:

@@ -8,7 +8,7 @@ names before the index names them.
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -45,6 +45,7 @@ from internvid.dataset.removal.copies import (
     REQUEST,
     Copy,
     Sample,
+    cleaned_origin,
     digest_of_json,
     is_frames,
     is_whole,
@@ -54,7 +55,7 @@ from internvid.dataset.removal.copies import (
     settle_copy,
     shards_of,
 )
-from internvid.dataset.removal.scrubbing import Needles, scrubbed
+from internvid.dataset.removal.scrubbing import Needles
 
 _LOCK = "lock"
 _GOING = "reissue.json"
@@ -103,7 +104,7 @@ def purge_copy(layout: Layout, copy: Copy, gone: Collection[str], needles: Needl
         return
     held_clips = samples_in(copy, folder)
     doomed = {clip_id: each for clip_id, each in held_clips.items() if clip_id in gone}
-    take_out(layout, copy, doomed, gone, lambda known: scrubbed(known, needles))
+    take_out(layout, copy, doomed, gone, needles)
 
 
 def take_out(
@@ -111,7 +112,7 @@ def take_out(
     copy: Copy,
     doomed: Mapping[str, Sample],
     gone: Collection[str],
-    clean: Callable[[Any], Any],
+    needles: Needles,
 ) -> ReleaseChange:
     """Make the next version of a finished export, without some of its clips.
 
@@ -125,7 +126,7 @@ def take_out(
         copy: the export, with the digest of its manifest in it.
         doomed: the clips to take out, and what the export says of each.
         gone: ids of clips that may not stand among the missing ones either.
-        clean: what is left of the `provenance` in the manifest.
+        needles: ids that may not stand in the recipe of the subset.
 
     Raises:
         StorageError: its folder cannot be written to.
@@ -139,7 +140,9 @@ def take_out(
         touched = {each.shard for each in doomed.values()} | begun
         if touched and is_frames(copy):
             touched.add(INDEX)
-        after = _manifest_left(before, gone, clean)
+        after = _manifest_left(before, gone)
+        if PROVENANCE in before:
+            after[PROVENANCE] = cleaned_origin(layout, copy, before[PROVENANCE], needles)
         if touched:
             after |= _rewrite_files(layout, copy, doomed, touched, version)
         if after == before:
@@ -299,12 +302,7 @@ def _next_name(name: str) -> str:
     return f"{parts[0]}-{parts[1]}-{number}.tar"
 
 
-def _manifest_left(
-    manifest: Any, gone: Collection[str], clean: Callable[[Any], Any]
-) -> dict[str, Any]:
+def _manifest_left(manifest: Any, gone: Collection[str]) -> dict[str, Any]:
     """What a manifest states once the clips are gone, but for its files."""
     missing = [row for row in manifest.get("missing", []) if row.get("clip_id") not in gone]
-    after = {**manifest, "missing": missing}
-    if PROVENANCE in manifest:
-        after[PROVENANCE] = clean(manifest[PROVENANCE])
-    return after
+    return {**manifest, "missing": missing}

@@ -133,7 +133,7 @@ def make_plan(layout: Layout, record: Record, rows: Iterable[IdRow], receipt: in
     plan.files = steps.steps
     gone = removed.clips.union(plan.handed_clips)
     needles = Needles.of(removed)
-    plan.copies = [outcome_of(each, gone, needles) for each in recorded_copies(layout)]
+    plan.copies = [outcome_of(layout, each, gone, needles) for each in recorded_copies(layout)]
     return plan
 
 

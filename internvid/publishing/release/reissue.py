@@ -23,6 +23,7 @@ from internvid.dataset.releases.checksums import (
     checksums_of,
     sealed,
 )
+from internvid.dataset.releases.origin import travelling_uri
 from internvid.dataset.removal.copies import (
     EXPORT,
     MANIFEST,
@@ -40,8 +41,9 @@ from internvid.dataset.removal.copies import (
     settle_copy,
 )
 from internvid.dataset.removal.copy_purge import INDEX, ReleaseChange, take_out, touched_by
+from internvid.dataset.removal.pending import Removed
 from internvid.dataset.removal.purging import writing
-from internvid.dataset.removal.scrubbing import PLACE
+from internvid.dataset.removal.scrubbing import Needles
 from internvid.dataset.removal.tombstones import (
     SOURCE,
     URI,
@@ -49,7 +51,6 @@ from internvid.dataset.removal.tombstones import (
     tombstones_path,
 )
 from internvid.dataset.store import Dataset
-from internvid.publishing.release.origin import provenance_of, travelling_uri
 
 
 def reissue(dataset: Dataset, folder: Path) -> ReleaseChange:
@@ -92,7 +93,7 @@ def reissue(dataset: Dataset, folder: Path) -> ReleaseChange:
         copy, is_sealed_now = _with_checksums(layout, copy, folder, manifest)
         absent = {row["clip_id"] for row in manifest.get("missing", [])}
         gone = (absent - current.rows.keys()) | doomed.keys()
-        done = take_out(layout, copy, doomed, gone, lambda known: _cleaned(published, copy, known))
+        done = take_out(layout, copy, doomed, gone, Needles.of(Removed()))
     if is_sealed_now and not done["rewritten"]:
         done["rewritten"] = [MANIFEST]
     return done
@@ -218,10 +219,3 @@ class _Current:
         uri = sample.uri
         is_name = uri is not None and "/" not in uri
         return is_name and uri not in self._names[self.rows[clip_id]]
-
-
-def _cleaned(dataset: Dataset, copy: Copy, known: Any) -> Any:
-    """What a manifest states of its origin, without ids that the dataset took out of it."""
-    fresh = provenance_of(dataset, copy.get("subset"), keep_paths=bool(copy.get("keep_paths")))
-    recipe = fresh.get("recipe")
-    return {**known, "recipe": recipe} if PLACE in str(recipe) else known

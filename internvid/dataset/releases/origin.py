@@ -8,7 +8,8 @@ import re
 from typing import Any
 
 from internvid._version import __version__
-from internvid.dataset.store import Dataset
+from internvid.dataset.layout import Layout
+from internvid.dataset.removal.scrubbing import PLACE, Needles, scrubbed
 from internvid.dataset.subset_files import subset_facts
 
 _LOCAL = "file://"
@@ -23,21 +24,41 @@ def travelling_uri(uri: str | None) -> str | None:
     return os.path.basename(uri.removeprefix(_LOCAL))
 
 
-def provenance_of(dataset: Dataset, subset: str | None, *, keep_paths: bool) -> dict[str, Any]:
+def provenance_of(layout: Layout, subset: str | None, *, keep_paths: bool) -> dict[str, Any]:
     """What a manifest states of its origin; no clock, so that equal exports have equal manifests.
 
     Args:
-        dataset: that is published.
+        layout: of the dataset that is published.
         subset: its name.
         keep_paths: whether folders in the conditions of the recipe stay.
 
     Returns:
         `internvid`: the version that wrote the clips; `recipe`: of the subset.
     """
-    recipe: Any = None if subset is None else subset_facts(dataset.layout, subset).get("recipe")
+    recipe: Any = None if subset is None else subset_facts(layout, subset).get("recipe")
     if not keep_paths:
         recipe = _without_folders(recipe)
     return {"internvid": __version__, "recipe": json.loads(json.dumps(recipe))}
+
+
+def cleaned_provenance(
+    layout: Layout, subset: str | None, known: Any, needles: Needles, *, keep_paths: bool
+) -> Any:
+    """What a manifest may state of its origin once ids are removed.
+
+    Args:
+        layout: of the dataset, whose own recipe of the subset has the ids whole.
+        subset: its name.
+        known: what the manifest states.
+        needles: ids that are being removed; those of earlier removals are gone from the recipe.
+        keep_paths: whether folders in the conditions of the recipe stay.
+    """
+    recipe: Any = None if subset is None else subset_facts(layout, subset).get("recipe")
+    recipe = scrubbed(recipe, needles)
+    clean = scrubbed(known, needles)
+    if isinstance(clean, dict) and PLACE in json.dumps(recipe, ensure_ascii=False):
+        clean = {**clean, "recipe": recipe if keep_paths else _without_folders(recipe)}
+    return clean
 
 
 def _without_folders(value: Any) -> Any:
