@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from internvid.api.datasets import demo, describe, repair, show_clip, status, write_report
     from internvid.api.deduplication import dedup, source_groups
     from internvid.api.evaluation import evaluate
+    from internvid.api.releases import reissue, verify
     from internvid.api.removal import plan_removal, remove
     from internvid.api.searching import search
     from internvid.api.subsets import plan_publication, publish, select
@@ -88,6 +89,7 @@ _EXPORTS = {
     "plan_removal": "internvid.api.removal",
     "plan_training": "internvid.api.training",
     "publish": "internvid.api.subsets",
+    "reissue": "internvid.api.releases",
     "remove": "internvid.api.removal",
     "repair": "internvid.api.datasets",
     "score": "internvid.api.annotations",
@@ -98,6 +100,7 @@ _EXPORTS = {
     "split": "internvid.api.curation",
     "status": "internvid.api.datasets",
     "train": "internvid.api.training",
+    "verify": "internvid.api.releases",
     "write_report": "internvid.api.datasets",
 }
 
@@ -146,6 +149,7 @@ __all__ = [
     "plan_training",
     "publish",
     "recipes",
+    "reissue",
     "remove",
     "repair",
     "score",
@@ -156,6 +160,7 @@ __all__ = [
     "split",
     "status",
     "train",
+    "verify",
     "write_report",
 ]
 

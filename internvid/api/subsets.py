@@ -152,6 +152,7 @@ def publish(
     exporter: str | Exporter = "webdataset",
     settings: Sequence[str] = (),
     preset: str | None = None,
+    keep_paths: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Write clips in a public format, with a manifest that says where they came from.
@@ -164,12 +165,14 @@ def publish(
         settings: fields of the exporter as `"field=value"`.
         preset: a trainer's model (`wan`, `ltx`, ...): sets rate, frame counts and sides of an
             exporter that cuts by a plan; `settings` override it.
+        keep_paths: write whole paths of local sources, not the names of their files alone.
         progress: called with how many clips are done, and of how many.
 
     Returns:
-        The manifest: `files`, `clips`, `missing` (clips that could not be written, with reasons);
-        of an exporter that cuts by a plan also `windows` and `dropped`, which maps why a clip was
-        left out to how many were.
+        The manifest: `files`, `clips`, `missing` (clips that could not be written, with reasons),
+        `checksums` of all files; of an exporter that cuts by a plan also `windows` and `dropped`,
+        which maps why a clip was left out to how many were. `internvid.verify` checks the files,
+        `internvid.reissue` takes clips back.
 
     Raises:
         OutputExistsError: the folder holds something else.
@@ -178,7 +181,8 @@ def publish(
     from internvid.publishing.publish import publish as write_export
 
     made = _make_exporter(exporter, settings, preset)
-    return write_export(as_dataset(dataset), Path(folder), made, subset, progress)
+    opened = as_dataset(dataset)
+    return write_export(opened, Path(folder), made, subset, progress, keep_paths=keep_paths)
 
 
 def plan_publication(

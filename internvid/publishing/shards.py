@@ -115,6 +115,10 @@ def _write(
 
 def missing_clip(item: ExportItem, reason: str, text: str) -> MissingClip:
     """The row of a clip that could not be written."""
+    # Where a source lies is told by `uri` alone, if at all.
+    for path in (item.source, *item.copies):
+        if path is not None:
+            text = text.replace(str(path), path.name)
     return {
         "clip_id": item.clip.clip_id,
         "uri": item.uri,

@@ -13,6 +13,8 @@ from internvid.cli.commands.look import note_subset
 from internvid.cli.display import shown_progress
 from internvid.cli.options import DatasetPath, Json, Settings, Subset
 from internvid.cli.output import put, put_json, say
+from internvid.cli.verdicts import put_reissue, put_verification
+from internvid.core.errors import MisuseError
 
 if TYPE_CHECKING:
     from internvid.dataset.store import Dataset
@@ -44,9 +46,30 @@ def publish(
         bool,
         typer.Option("--plan", help="Only say what would be written and what falls out, and why."),
     ] = False,
+    keep_paths: Annotated[
+        bool,
+        typer.Option("--keep-paths", help="Write whole paths of local sources, not only names."),
+    ] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check FOLDER against its manifest; write nothing.")
+    ] = False,
+    reissue: Annotated[
+        bool,
+        typer.Option("--reissue", help="Take out of FOLDER the clips that DATASET has no more."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Cut the clips out of their videos and write them, with captions and a manifest."""
+    if verify or reissue:
+        has_more_options = subset or exporter != "webdataset" or assignments or keep_paths
+        if has_more_options or (verify and reissue):
+            raise MisuseError(
+                f"{'--verify' if verify else '--reissue'} is given with options of another request",
+                hint="a folder knows what is in it: name DATASET, FOLDER and no other option",
+            )
+        run = put_verification if verify else put_reissue
+        run(dataset, folder, as_json=as_json)
+        return
     from internvid.api.datasets import as_dataset
     from internvid.api.subsets import publish as write_export
 
@@ -68,6 +91,7 @@ def publish(
             exporter=exporter,
             settings=assignments or (),
             preset=preset,
+            keep_paths=keep_paths,
             progress=report,
         )
     note_subset(opened, subset)

@@ -133,7 +133,8 @@ def make_plan(layout: Layout, record: Record, rows: Iterable[IdRow], receipt: in
     steps.of_dataset()
     plan.files = steps.steps
     gone = removed.clips.union(plan.handed_clips)
-    plan.copies = [outcome_of(each, gone) for each in recorded_copies(layout)]
+    needles = Needles.of(removed)
+    plan.copies = [outcome_of(layout, each, gone, needles) for each in recorded_copies(layout)]
     return plan
 
 
