@@ -79,7 +79,7 @@ def select(
     ] = False,
     layout: Annotated[
         Optional[str],
-        typer.Option(help="Layout of a table, e.g. internvid; default: told by its columns."),
+        typer.Option(help="Layout of a table, e.g. internvid; default: recognised by its columns."),
     ] = None,
     assignments: Settings = None,
     as_json: Json = False,
