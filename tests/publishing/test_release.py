@@ -364,6 +364,9 @@ def test_killed_at_any_step_it_ends_in_the_same_bytes(
         shutil.rmtree(root)
         shutil.copytree(tmp_path / "kept", root)
         assert run_until(step, root / "data", root / "out") is None, step
+        # Nobody takes a folder for whole in which something is half done.
+        is_begun = any((root / "out").glob(".unfinished/*"))
+        assert internvid.verify(root / "out").ok == (not is_begun), step
         assert run_until(0, root / "data", root / "out") is not None, step
         assert digest_tree(root) == expected, step
     assert internvid.verify(root / "out", dataset=root / "data").ok
