@@ -45,7 +45,10 @@ from internvid.publishing.shards import NOTES
 
 LOCK = "lock"
 
-_OF_VIDEO = ("scan_mode", "repaired_times", "damaged_packets", "damaged_frames")
+_OF_VIDEO = (
+    *("scan_mode", "repaired_times", "damaged_packets", "damaged_frames"),
+    *("fps", "time_base_numerator", "time_base_denominator", "width", "height"),
+)
 
 Progress = Callable[[int, int], None]
 """Is told how many clips are done, and of how many."""
@@ -94,7 +97,7 @@ def publish(
     }
     # What cannot be asked for is found out before anything is written.
     _refuse_foreign_ids(dataset)
-    columns = _columns_of(dataset)
+    columns = columns_of(dataset)
     check = getattr(exporter, "check", None)
     if check is not None:
         check(columns)
@@ -137,7 +140,7 @@ def _noted(dataset: Dataset, folder: Path, request: _Request) -> Copy:
     return copy
 
 
-def _columns_of(dataset: Dataset) -> dict[str, str]:
+def columns_of(dataset: Dataset) -> dict[str, str]:
     """Name -> Arrow type of every column of clips."""
     with dataset.reading():
         schema = dataset.sql("select * from clips limit 0").to_arrow_table().schema

@@ -143,6 +143,8 @@ def test_options_of_another_request_are_refused(own: Dataset, copy: Path, capsys
     words = ["publish", str(own.root), str(copy)]
     assert main([*words, "--verify", "--reissue"]) == 2
     assert main([*words, "--verify", "--subset", "x"]) == 2
+    assert main([*words, "--reissue", "--plan"]) == 2
+    assert main([*words, "--verify", "--preset", "wan"]) == 2
     assert "options of another request" in capsys.readouterr().err
 
 
