@@ -143,6 +143,8 @@ def test_options_of_another_request_are_refused(own: Dataset, copy: Path, capsys
     words = ["publish", str(own.root), str(copy)]
     assert main([*words, "--verify", "--reissue"]) == 2
     assert main([*words, "--verify", "--subset", "x"]) == 2
+    assert main([*words, "--reissue", "--plan"]) == 2
+    assert main([*words, "--verify", "--preset", "wan"]) == 2
     assert "options of another request" in capsys.readouterr().err
 
 
@@ -364,6 +366,9 @@ def test_killed_at_any_step_it_ends_in_the_same_bytes(
         shutil.rmtree(root)
         shutil.copytree(tmp_path / "kept", root)
         assert run_until(step, root / "data", root / "out") is None, step
+        # Nobody takes a folder for whole in which something is half done.
+        is_begun = any((root / "out").glob(".unfinished/*"))
+        assert internvid.verify(root / "out").ok == (not is_begun), step
         assert run_until(0, root / "data", root / "out") is not None, step
         assert digest_tree(root) == expected, step
     assert internvid.verify(root / "out", dataset=root / "data").ok

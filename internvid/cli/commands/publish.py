@@ -61,7 +61,8 @@ def publish(
 ) -> None:
     """Cut the clips out of their videos and write them, with captions and a manifest."""
     if verify or reissue:
-        has_more_options = subset or exporter != "webdataset" or assignments or keep_paths
+        is_other = subset or exporter != "webdataset" or assignments or keep_paths
+        has_more_options = is_other or preset or plan
         if has_more_options or (verify and reissue):
             raise MisuseError(
                 f"{'--verify' if verify else '--reissue'} is given with options of another request",

@@ -13,7 +13,7 @@ from internvid.dataset.removal.scrubbing import PLACE, Needles, scrubbed
 from internvid.dataset.subset_files import subset_facts
 
 _LOCAL = "file://"
-# Folders of an absolute path inside a text: `uri like '/home/me/%'`.
+# Folders of an absolute path inside a text: `uri like '/videos/set/%'`.
 _FOLDERS = re.compile(r"(?:file://|(?<![\w.:/]))/(?:[^/\s'\"]+/)+")
 
 
