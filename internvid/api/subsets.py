@@ -89,10 +89,20 @@ def select(
 
         return select_clips(as_dataset(dataset), whole, name, file, with_rejected=with_rejected)
     if name is not None:
-        as_dataset(dataset)
+        _refuse_name(dataset, name)
     from internvid.curate.select_table import select_table
 
     return select_table(dataset, whole, file, with_rejected=with_rejected)
+
+
+def _refuse_name(source: str | os.PathLike[str], name: str) -> None:
+    """Refuse a subset's name for what is no dataset."""
+    if Path(source).is_file():
+        raise MisuseError(
+            f"{os.fspath(source)} is a table, which cannot keep a subset {name!r}",
+            hint="write the rows with --out FILE instead",
+        )
+    as_dataset(source)
 
 
 def _make_selector(selector: str | Selector, argument: Any, settings: list[str]) -> Selector:
@@ -111,10 +121,16 @@ def _make_selector(selector: str | Selector, argument: Any, settings: list[str])
 
 def _make_step(text: str) -> Selector:
     """A selector written as its name, its argument and its fields: `random 1000 seed=7`."""
-    name, _, rest = text.strip().partition(" ")
+    name, rest = [*text.split(maxsplit=1), "", ""][:2]
     if _ARGUMENTS.get(name) == "condition":
         return _make_selector(name, rest.strip() or None, [])
-    words = shlex.split(rest)
+    try:
+        words = shlex.split(rest)
+    except ValueError as error:
+        raise MisuseError(
+            f"{text!r} cannot be read as a step: {str(error).lower()}",
+            hint='a step is a selector, its argument and its fields: "random 1000 seed=7"',
+        ) from error
     arguments = [word for word in words if "=" not in word]
     if len(arguments) > 1:
         raise MisuseError(

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     import duckdb
 
 T = TypeVar("T")
-_ROW_KEY = f"{name_key_sql('clip_id')} as row_key"
+ROW_KEY, REJECTION = "row_key", "rejection"
+_ROW_KEY = f"{name_key_sql('clip_id')} as {ROW_KEY}"
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,9 @@ def deciding(dataset: Dataset, selector: Selector) -> Iterator[Verdict]:
         verdict.chosen.limit(0).fetchall()
         return verdict
 
-    clips = dataset.sql(f"select *, {_ROW_KEY} from clips")
+    clips = dataset.sql("select * from clips")
+    _refuse_taken_names(clips.columns)
+    clips = clips.project(f"*, {_ROW_KEY}")
     columns = clips.columns
     try:
         with dataset.reading():
@@ -181,7 +184,9 @@ def deciding(dataset: Dataset, selector: Selector) -> Iterator[Verdict]:
             except ConfigInvalidError as error:
                 if not isinstance(error.__cause__, duckdb.BinderException):
                     raise
-                clips = dataset.clips_relation(of_video=None).project(f"*, {_ROW_KEY}")
+                clips = dataset.clips_relation(of_video=None)
+                _refuse_taken_names(clips.columns)
+                clips = clips.project(f"*, {_ROW_KEY}")
                 columns = clips.columns
                 verdict = explained(columns, lambda: decided(clips))
             yield verdict
@@ -189,6 +194,20 @@ def deciding(dataset: Dataset, selector: Selector) -> Iterator[Verdict]:
         raise _unusable(error, columns) from error
     finally:
         drop_scratch(dataset.connection)
+
+
+def _refuse_taken_names(columns: list[str]) -> None:
+    """Refuse columns of clips that are called what rows are given in a selection.
+
+    Raises:
+        MisuseError: one is.
+    """
+    for name in columns:
+        if name.lower() in (ROW_KEY, REJECTION):
+            raise MisuseError(
+                f"the clips have a column {name!r}, a name that is given to rows here",
+                hint="make that column under another name (--as), and drop this one",
+            )
 
 
 def explained(columns: list[str], work: Callable[[], T]) -> T:
@@ -206,10 +225,15 @@ def explained(columns: list[str], work: Callable[[], T]) -> T:
 
 
 def _unusable(error: Exception, columns: list[str]) -> ConfigInvalidError:
+    import duckdb
+
     # Relations are lazy: a condition that reads well may still fail on the values.
+    failing = isinstance(error, (duckdb.ConversionException, duckdb.InvalidInputException))
     return ConfigInvalidError(
         f"the selection cannot be used: {str(error).strip().splitlines()[0]}",
-        hint=f"columns are: {', '.join(columns)}",
+        hint="try(...) and try_cast(column as double) are null where a value does not do"
+        if failing
+        else f"columns are: {', '.join(columns)}",
     )
 
 

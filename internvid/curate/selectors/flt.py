@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar
 
 from internvid.core.errors import ConfigInvalidError
 from internvid.curate.selectors.drawing import POOL_ROWS, draw_clips, draw_from_pool
-from internvid.curate.selectors.expected import Amount
+from internvid.curate.selectors.expected import MOST_HOURS, Amount
 from internvid.curate.selectors.ranking import number, rank
 from internvid.curate.selectors.sampling import DIV_CLIPS
 from internvid.curate.selectors.score_columns import SIMILARITY, score_of
@@ -90,8 +91,8 @@ class Filtered:
 
     def _limits(self, score: str) -> dict[str, str]:
         return {
-            "too_short": f"coalesce(duration_seconds < {self.minimum_seconds}, true)",
-            "too_long": f"duration_seconds > {self.maximum_seconds}",
+            "too_short": f"coalesce(duration_seconds < {number(self.minimum_seconds)}, true)",
+            "too_long": f"duration_seconds > {number(self.maximum_seconds)}",
             "no_score": f"{score} is null",
         }
 
@@ -117,7 +118,7 @@ class Filtered:
         """So many that the best share of them is the amount wanted."""
         amount = self._amount()
         wider = Amount(
-            None if amount.count is None else math.ceil(amount.count / self.share),
-            None if amount.hours is None else amount.hours / self.share,
+            None if amount.count is None else math.ceil(amount.count / Fraction(self.share)),
+            None if amount.hours is None else min(amount.hours / self.share, MOST_HOURS),
         )
         return draw_clips(rows, wider, seed=self.seed, by_source=True)
