@@ -42,7 +42,8 @@ def split(
             a few sources may be divided unevenly.
         test: likewise.
         seed: another one gives another split.
-        groups: column of groups of near-duplicates, see `internvid dedup`, where there is one.
+        groups: column of groups of near-duplicates, see `internvid dedup`; one of the name
+            `duplicate_group` is not looked at where there is none. Empty for none.
         subset: only clips of this subset of the dataset.
         where: only rows for which this SQL condition is true.
         out: writes `OUT` with `.train`, `.val` and `.test` before its ending.
@@ -53,21 +54,28 @@ def split(
     Raises:
         NothingSelectedError: there is not one clip.
         MisuseError: neither a name nor a file, or names taken by another recipe.
-        ConfigInvalidError: shares that leave nothing to train on.
+        ConfigInvalidError: shares that leave nothing to train on, or no such column of groups.
+        OutputExistsError: one of the files is there; none is written then.
     """
     from internvid.curate.selectors.source_splits import TEST, TRAIN, VALIDATION, Split
+    from internvid.curate.tables.writing import refuse_output
 
+    files: dict[str, Path] = {}
+    if out is not None:
+        whole = Path(out)
+        for part in (TRAIN, VALIDATION, TEST):
+            files[part] = whole.with_name(f"{whole.stem}.{part}{whole.suffix}")
+            # Before the first is written: a split is whole or not there.
+            refuse_output(files[part])
     parts: dict[str, SubsetSummary] = {}
     nothing: NothingSelectedError | None = None
     for part in (TRAIN, VALIDATION, TEST):
         if part != TRAIN and not (val if part == VALIDATION else test):
             continue
-        file = None if out is None else Path(out)
-        if file is not None:
-            file = file.with_name(f"{file.stem}.{part}{file.suffix}")
         selector = Split(part, val, test, groups, seed)
         named = None if name is None else f"{name}-{part}"
         try:
+            file = files.get(part)
             parts[part] = select(dataset, selector, named, subset=subset, where=where, out=file)
         except NothingSelectedError as error:
             nothing = error

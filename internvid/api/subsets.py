@@ -130,10 +130,16 @@ def _make_selector(selector: str | Selector, argument: Any, settings: list[str])
 
 def _make_step(text: str) -> Selector:
     """A selector written as its name, its argument and its fields: `random 1000 seed=7`."""
-    name, _, rest = text.strip().partition(" ")
+    name, rest = [*text.split(maxsplit=1), "", ""][:2]
     if _ARGUMENTS.get(name) == "condition":
         return _make_selector(name, rest.strip() or None, [])
-    words = shlex.split(rest)
+    try:
+        words = shlex.split(rest)
+    except ValueError as error:
+        raise MisuseError(
+            f"{text!r} cannot be read as a step: {str(error).lower()}",
+            hint='a step is a selector, its argument and its fields: "random 1000 seed=7"',
+        ) from error
     arguments = [word for word in words if "=" not in word]
     if len(arguments) > 1:
         raise MisuseError(

@@ -128,6 +128,9 @@ def _end_without_reader() -> int:
 
 def _tell(error: Exception) -> int | None:
     """Tell what is no error of ours, and give its exit code; None where it cannot be determined."""
+    # How DuckDB answers Ctrl-C.
+    if type(error) is RuntimeError and str(error) == "Query interrupted":
+        return say_interrupted()
     # Wrong options: the command-line library shows them itself, as every tool does.
     show = getattr(error, "show", None)
     if show is not None:

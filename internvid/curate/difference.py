@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from internvid.core.errors import MisuseError
 from internvid.curate.select_out import write_relation
 from internvid.curate.tables.keys import mixed_key_query, name_key_sql
 from internvid.curate.tables.opening import open_rows
+from internvid.curate.tables.scratch import scratch_folder
 from internvid.dataset.answers.column_views import quoted_name
 from internvid.dataset.duckdb_connection import open_locked
 from internvid.dataset.store import Dataset
@@ -86,12 +86,12 @@ def compare_sides(first: Side, second: Side) -> Difference:
         MisuseError: no such subset or table.
         StorageError: no room for the copies.
     """
-    with tempfile.TemporaryDirectory(prefix="internvid-") as folder:
-        files = [Path(folder) / "a.parquet", Path(folder) / "b.parquet"]
+    with scratch_folder(None) as folder:
+        files = [folder / "a.parquet", folder / "b.parquet"]
         for side, file in zip((first, second), files, strict=True):
             with _rows(side) as rows:
                 write_relation(rows, file)
-        connection = open_locked(files, [], spill=Path(folder) / "spill")
+        connection = open_locked(files, [], spill=folder / "spill")
         return _compare(connection, files)
 
 

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     import duckdb
 
 T = TypeVar("T")
-_ROW_KEY = f"{name_key_sql('clip_id')} as row_key"
+ROW_KEY, REJECTION = "row_key", "rejection"
+_ROW_KEY = f"{name_key_sql('clip_id')} as {ROW_KEY}"
 
 
 @dataclass(frozen=True)
@@ -188,8 +189,12 @@ def deciding(dataset: Dataset, selector: Selector, subset: str | None = None) ->
         verdict.chosen.limit(0).fetchall()
         return verdict
 
+    def with_key(rows: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+        _refuse_taken_names(rows.columns)
+        return rows.project(f"*, {_ROW_KEY}")
+
     def with_videos() -> duckdb.DuckDBPyRelation:
-        return dataset.clips_relation(subset, of_video=None).project(f"*, {_ROW_KEY}")
+        return with_key(dataset.clips_relation(subset, of_video=None))
 
     if reads_videos(selector):
         clips = with_videos()
@@ -198,7 +203,7 @@ def deciding(dataset: Dataset, selector: Selector, subset: str | None = None) ->
         if subset is not None:
             path = quoted([dataset.subset_path(subset)])
             chosen = f" semi join read_parquet({path}) using (clip_id)"
-        clips = dataset.sql(f"select *, {_ROW_KEY} from clips{chosen}")
+        clips = with_key(dataset.sql(f"select * from clips{chosen}"))
     columns = clips.columns
     try:
         with dataset.reading():
@@ -217,6 +222,20 @@ def deciding(dataset: Dataset, selector: Selector, subset: str | None = None) ->
         drop_scratch(dataset.connection)
 
 
+def _refuse_taken_names(columns: list[str]) -> None:
+    """Refuse columns of clips that are called what rows are given in a selection.
+
+    Raises:
+        MisuseError: one is.
+    """
+    for name in columns:
+        if name.lower() in (ROW_KEY, REJECTION):
+            raise MisuseError(
+                f"the clips have a column {name!r}, a name that is given to rows here",
+                hint="make that column under another name (--as), and drop this one",
+            )
+
+
 def explained(columns: list[str], work: Callable[[], T]) -> T:
     """What `work` returns; DuckDB's errors as those of the selection, with the columns there are.
 
@@ -232,10 +251,14 @@ def explained(columns: list[str], work: Callable[[], T]) -> T:
 
 
 def _unusable(error: Exception, columns: list[str]) -> ConfigInvalidError:
+    import duckdb
+
     # Relations are lazy: a condition that reads well may still fail on the values.
+    failing = isinstance(error, (duckdb.ConversionException, duckdb.InvalidInputException))
     return ConfigInvalidError(
         f"the selection cannot be used: {str(error).strip().splitlines()[0]}",
-        hint=f"columns are: {', '.join(columns)}",
+        hint=("try_cast(column as double) is null where a value is no number; " if failing else "")
+        + f"columns are: {', '.join(columns)}",
     )
 
 

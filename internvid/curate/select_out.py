@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from internvid.curate.tables.opening import open_rows
+from internvid.curate.tables.scratch import scratch_folder
 from internvid.curate.tables.writing import write_rows
 from internvid.dataset.parts import part_writer
 
@@ -28,8 +28,8 @@ def write_relation(relation: duckdb.DuckDBPyRelation, out: Path) -> int:
     """
     if out.suffix.lower() == ".parquet":
         return _write_parquet(relation, out)
-    with tempfile.TemporaryDirectory(prefix="internvid-", dir=out.absolute().parent) as folder:
-        table = Path(folder) / "rows.parquet"
+    with scratch_folder(out.absolute().parent) as folder:
+        table = folder / "rows.parquet"
         _write_parquet(relation, table)
         with open_rows(table) as rows:
             return write_rows(rows, rows.relation, out)

@@ -5,14 +5,22 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from internvid.core.contracts import Selector
 from internvid.core.errors import MisuseError, NothingSelectedError
-from internvid.curate.select import SubsetSummary, explained, output_files, why_rejected
+from internvid.curate.select import (
+    REJECTION,
+    SubsetSummary,
+    explained,
+    output_files,
+    why_rejected,
+)
 from internvid.curate.selectors.scratch_tables import new_table, over, run
 from internvid.curate.selectors.verdict import Sums, Verdict, decide, decided, rejected_where, then
+from internvid.curate.tables.expressions import quoted_name
 from internvid.curate.tables.opening import open_rows
 from internvid.curate.tables.rows import Rows
 from internvid.curate.tables.writing import write_rows
@@ -22,6 +30,7 @@ if TYPE_CHECKING:
     import duckdb
 
 DUPLICATE = "duplicate"
+_FIRST = "internvid_first"  # a name that no table has
 
 
 def select_table(
@@ -56,10 +65,34 @@ def select_table(
     files = output_files(out, with_rejected=with_rejected)
     if not files:
         raise MisuseError("there is nowhere to write the rows", hint="add --out FILE")
-    with open_rows(os.fspath(source), layout=layout, scratch=files[0].absolute().parent) as rows:
+    with open_rows(os.fspath(source), layout=layout, scratch=files[0].absolute().parent) as table:
+        rows = _without_rejection(table, is_written=with_rejected)
         columns = rows.relation.columns
         verdict, taken = explained(columns, lambda: _without_duplicates(rows, selector))
         return explained(columns, lambda: _written(rows, verdict, taken, files))
+
+
+def _without_rejection(rows: Rows, *, is_written: bool) -> Rows:
+    """A table of rows that were rejected before: their `rejection` is no verdict of this selection.
+
+    Selectors find it as `earlier_rejection`; the output keeps it under its name.
+
+    Raises:
+        MisuseError: rejected rows are to be written with reasons in a column of the same name.
+    """
+    taken = next((name for name in rows.columns if name.lower() == REJECTION), None)
+    if taken is None:
+        return rows
+    if is_written:
+        raise MisuseError(
+            f"the table has a column {taken!r}, which --with-rejected adds to rejected rows",
+            hint="rename that column of the table, or leave --with-rejected out",
+        )
+    renamed = f"earlier_{REJECTION}"
+    while renamed in map(str.lower, rows.relation.columns):
+        renamed = f"earlier_{renamed}"
+    relation = rows.relation.project(f"* rename ({quoted_name(taken)} as {renamed})")
+    return replace(rows, relation=relation)
 
 
 def _without_duplicates(rows: Rows, selector: Selector) -> tuple[Verdict, str]:
@@ -72,7 +105,7 @@ def _without_duplicates(rows: Rows, selector: Selector) -> tuple[Verdict, str]:
     first = new_table("first")
     run(
         rows.relation,
-        f"create temp table {first} as select row_key, min(row_place) as first "
+        f"create temp table {first} as select row_key, min(row_place) as {_FIRST} "
         "from input where row_fault is null group by 1 having count(*) > 1",
     )
     verdict = _decided(rows, selector, first)
@@ -109,7 +142,7 @@ def _first_of_each(table: duckdb.DuckDBPyRelation, first: str) -> Verdict:
     return decided(
         over(
             table,
-            f"select input.*, if(row_place <> first, '{DUPLICATE}', null) as rejection "
+            f"select input.*, if(row_place <> {_FIRST}, '{DUPLICATE}', null) as rejection "
             f"from input left join {first} using (row_key)",
         )
     )

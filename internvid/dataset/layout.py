@@ -206,6 +206,11 @@ class Layout:
                 if any(self.root.glob("sources/part-*.parquet"))
                 else "make one with: internvid build VIDEOS -o " + str(self.root),
             ) from error
+        except NotADirectoryError as error:
+            raise DatasetFormatError(
+                f"{self.root} is a file, not the folder of a dataset",
+                hint="make one with: internvid build VIDEOS -o FOLDER",
+            ) from error
         except OSError as error:
             reason = os.strerror(error.errno or 0).lower()
             raise DatasetFormatError(f"{self.record_path} cannot be read: {reason}") from error

@@ -113,6 +113,8 @@ def test_a_picture_that_many_share_makes_a_chain_and_says_what_was_passed_over()
     assert {(at, at + 1) for at in range(99)} <= pairs  # nobody is left out of the chain
     assert found.crowded == 4 * len(sorting.ROWS)
     assert found.passed_over == found.crowded * (96 * 97 // 2)
+    whole = find_candidates(in_tracks(*tracks), distance=6, neighbours=10**30)
+    assert (whole.passed_over, len(whole)) == (0, 100 * 99 // 2)
 
 
 def test_a_run_is_found_at_its_offset_and_a_shared_still_is_none() -> None:

@@ -72,7 +72,7 @@ def test_groups_of_duplicates_are_on_one_side(tmp_path: Path) -> None:
     for source, group in groups.items():
         by_group.setdefault(group, set()).add(found[f"s{source}"])
     assert all(len(parts) == 1 for parts in by_group.values())
-    apart = sides(table, tmp_path / "a.parquet", val=0.2, test=0.2, groups="nothing")
+    apart = sides(table, tmp_path / "a.parquet", val=0.2, test=0.2, groups="")
     assert any(
         len({apart[f"s{source}"] for source, group in groups.items() if group == one}) > 1
         for one in by_group

@@ -62,6 +62,7 @@ def test_ids_stay_the_text_that_they_are(
         ("a.jsonl", '{"uri": ["a"]}\n', r"\['a'\] is no id"),
         ("a.jsonl", '{"uri": true}\n', "True is no id"),
         ("a.csv", "video_id\nnot-hex\n", "line 2: 'not-hex' is no video id"),
+        ("a.csv", "source_id,source_id\nfilm:ann,film:bob\n", "two columns 'source_id'"),
         ("a.parquet", "no parquet", "cannot be read as a table"),
         ("a.json", "{}", "its suffix is .json"),
         ("ids", "x", "its suffix is missing"),

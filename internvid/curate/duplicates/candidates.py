@@ -146,6 +146,7 @@ def find_candidates(
     scenes = _scenes(pictures, distance)
     hashes = pictures.hashes[chosen]
     view = np.ascontiguousarray(hashes).view(np.uint8).reshape(-1, 8)
+    neighbours = min(neighbours, 2 * len(view))  # each may lie there with its mirror image
     matches = _Matches()
     crowded = passed_over = 0
     for rows in ROWS:

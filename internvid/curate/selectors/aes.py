@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
+from internvid.core.errors import ConfigInvalidError
 from internvid.curate.draws import drawn_query
 from internvid.curate.selectors.drawing import draw_clips
 from internvid.curate.selectors.expected import Amount
@@ -46,6 +48,17 @@ class Aesthetic:
     hours: float | None = None
     seed: int = 42
 
+    def __post_init__(self) -> None:
+        """Refuse what cannot be.
+
+        Raises:
+            ConfigInvalidError: a least score that is no number, or no amount, see `Amount`.
+        """
+        Amount(self.count, self.hours)
+        for name, least in (("minimum", self.minimum), ("minimum_text", self.minimum_text)):
+            if least is not None and math.isnan(least):
+                raise ConfigInvalidError(f"{name} is a score, got {least}")
+
     def decide(self, table: duckdb.DuckDBPyRelation) -> Verdict:
         """Every row; the reasons are `no_score`, `low_aesthetic`, `no_text_score`,
         `low_text_score` and `not_drawn`.
@@ -54,13 +67,16 @@ class Aesthetic:
             ConfigInvalidError: no such column.
         """
         score = score_of(table, self.column, AESTHETIC, "aesthetic")
-        limits = {"no_score": f"{score} is null", "low_aesthetic": f"{score} < {self.minimum}"}
+        limits = {
+            "no_score": f"{score} is null",
+            "low_aesthetic": f"{score} < {number(self.minimum)}",
+        }
         text = ""
         if self.text_column:
             text = score_of(table, self.text_column, (), "text")
             limits["no_text_score"] = f"{text} is null"
             if self.minimum_text is not None:
-                limits["low_text_score"] = f"{text} < {self.minimum_text}"
+                limits["low_text_score"] = f"{text} < {number(self.minimum_text)}"
         unlimited = self.count is None and self.hours is None
         is_drawn = not text and not unlimited
         # The draw looks for faults in passing, which is cheaper than a pass of their own.

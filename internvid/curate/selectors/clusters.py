@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 # Points a cluster that its centre is made of, as faiss takes them.
 _POINTS = 256
 _ROUNDS = 20
+_VECTOR = re.compile(r"(FLOAT|DOUBLE|U?(TINY|SMALL|BIG)?INT(EGER)?|DECIMAL\(.*\))\[\d*\]")
 CLUSTER = "internvid_cluster"
 
 
@@ -39,14 +41,18 @@ def with_clusters(
     Raises:
         ConfigInvalidError: there is no such column of vectors, or fewer vectors than clusters.
     """
+    if clusters < 1:
+        raise ConfigInvalidError(
+            f"clusters must be at least 1, got {clusters}", hint="leave it out to balance values"
+        )
     vectors = _vectors(table, column)
     known = "select * from input where vector is not null"
     sampled = over(
         vectors,
         f"select vector from ({drawn_query(known, seed, 'row_key', 'drawn')}) order by drawn "
-        f"limit {clusters * _POINTS}",
+        f"limit {min(clusters * _POINTS, 2**62)}",
     ).to_arrow_table()
-    if clusters < 1 or sampled.num_rows < clusters:
+    if sampled.num_rows < clusters:
         raise ConfigInvalidError(
             f"{clusters} clusters of {column!r} cannot be: it has {sampled.num_rows} vectors",
             hint="ask for fewer clusters",
@@ -73,7 +79,7 @@ def k_means(points: npt.NDArray[np.float32], clusters: int, seed: int) -> npt.ND
     Returns:
         [K, D], of length 1.
     """
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(seed % 2**64)
     centres = points[[int(generator.integers(len(points)))]]
     while len(centres) < clusters:
         apart = np.clip(1 - (points @ centres.T).max(1), 0, None).astype(np.float64)
@@ -107,26 +113,40 @@ def _vectors(table: duckdb.DuckDBPyRelation, column: str) -> duckdb.DuckDBPyRela
     import duckdb
 
     if column in table.columns:
-        return table.project(f"row_key, {quoted_name(column)} as vector")
-    try:
-        return over(
-            table,
-            f"select row_key, value as vector from input join {quoted_name('column_' + column)} "
-            "using (clip_id) where status = 'ok'",
-        )
-    except duckdb.Error as error:
+        found = table.project(f"row_key, {quoted_name(column)} as vector")
+    else:
+        try:
+            found = over(
+                table,
+                f"select row_key, value as vector from input join "
+                f"{quoted_name('column_' + column)} using (clip_id) where status = 'ok'",
+            )
+        except duckdb.Error as error:
+            raise ConfigInvalidError(
+                f"there is no column of vectors {column!r}",
+                hint="make one with: internvid embed DATASET",
+            ) from error
+    kind = str(found.types[1])
+    if not _VECTOR.fullmatch(kind):
         raise ConfigInvalidError(
-            f"there is no column of vectors {column!r}",
-            hint="make one with: internvid embed DATASET",
-        ) from error
+            f"{column!r} holds no vectors: its type is {kind}",
+            hint="leave clusters out to balance the values of a column",
+        )
+    # A vector with a gap is none.
+    holds = "list_count(vector) = len(vector) and isfinite(list_sum(vector)::double)"
+    return found.project(f"row_key, if({holds}, vector, null) as vector")
 
 
 def _matrix(column: pa.ChunkedArray, name: str) -> npt.NDArray[np.float32]:
     """[N, D] unit vectors."""
     lists = column.combine_chunks()
-    lengths = set(np.unique(lists.value_lengths().to_numpy(zero_copy_only=False)))
+    lengths = sorted({len(each) for each in lists})
     if len(lengths) != 1 or 0 in lengths:
-        raise ConfigInvalidError(f"{name!r} holds vectors of different lengths: {sorted(lengths)}")
+        raise ConfigInvalidError(
+            f"{name!r} holds vectors of other lengths than one: "
+            f"{', '.join(map(str, lengths[:9]))} numbers",
+            hint="choose among those of one length first, for example with --where",
+        )
     flat = lists.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
     return _unit(flat.reshape(len(lists), -1))
 

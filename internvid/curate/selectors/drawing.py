@@ -258,7 +258,11 @@ def _any_fault(noted: duckdb.DuckDBPyRelation) -> bool:
 def _edge_within(
     keyed: duckdb.DuckDBPyRelation, amount: Amount, low: float, high: float
 ) -> _Edge | None:
-    """The last drawn row if it lies between two keys; else None."""
+    """The last drawn row if it lies between two keys; else None.
+
+    Rows of one key, which name one clip, are drawn together where one of them fits: so they can be
+    seen to be one, and the draw made again without the others.
+    """
     inside = f"draw_key >= '{low!r}'::double"
     collected = over(
         keyed,
@@ -278,11 +282,11 @@ def _edge_within(
     last: tuple[Any, ...] | None = None
     whole = True
     for row in rows:
-        further_rows, further_length = below_rows + int(row[2]), below_length + int(row[3])
-        too_many = most is not None and further_rows > most
-        if too_many or (longest is not None and further_length > longest):
+        same, length = int(row[2]), int(row[3])
+        too_many = most is not None and below_rows + 1 > most
+        if too_many or (longest is not None and below_length + length // same > longest):
             break
-        below_rows, below_length, last = further_rows, further_length, row
+        below_rows, below_length, last = below_rows + same, below_length + length, row
     else:
         whole = math.isinf(high)
     if not whole or (last is None and low > 0):

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import duckdb
 
 _MICROSECONDS = 1_000_000
+MOST_HOURS = 1e12
+"""More than all video there is, and few enough that sums of microseconds are exact."""
+_LEAVE_OUT = "internvid list shows what a selector takes when it is left out"
 # A table of so few rows is sorted whole.
 _FEW = 100_000
 
@@ -37,12 +40,15 @@ class Amount:
         """Refuse what is no amount.
 
         Raises:
-            ConfigInvalidError: less than one clip, or no time.
+            ConfigInvalidError: less than one clip, no time, or more than `MOST_HOURS`.
         """
         if self.count is not None and self.count < 1:
-            raise ConfigInvalidError(f"count must be at least 1, got {self.count}")
-        if self.hours is not None and not 0 < self.hours < math.inf:
-            raise ConfigInvalidError(f"hours must be above 0, got {self.hours}")
+            raise ConfigInvalidError(f"count must be at least 1, got {self.count}", hint=_LEAVE_OUT)
+        if self.hours is not None and not 0 < self.hours <= MOST_HOURS:
+            raise ConfigInvalidError(
+                f"hours must be above 0 and at most {MOST_HOURS:.0e}, got {self.hours}",
+                hint=_LEAVE_OUT,
+            )
 
     @property
     def microseconds(self) -> int | None:

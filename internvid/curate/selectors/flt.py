@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar
 
 from internvid.core.errors import ConfigInvalidError
@@ -13,7 +14,7 @@ from internvid.curate.selectors.drawing import (
     draw_from_pool,
     is_named_by_times,
 )
-from internvid.curate.selectors.expected import Amount
+from internvid.curate.selectors.expected import MOST_HOURS, Amount
 from internvid.curate.selectors.ranking import number, rank
 from internvid.curate.selectors.sampling import DIV_CLIPS
 from internvid.curate.selectors.score_columns import SIMILARITY, score_of
@@ -95,8 +96,8 @@ class Filtered:
 
     def _limits(self, score: str) -> dict[str, str]:
         return {
-            "too_short": f"coalesce(duration_seconds < {self.minimum_seconds}, true)",
-            "too_long": f"duration_seconds > {self.maximum_seconds}",
+            "too_short": f"coalesce(duration_seconds < {number(self.minimum_seconds)}, true)",
+            "too_long": f"duration_seconds > {number(self.maximum_seconds)}",
             "no_score": f"{score} is null",
         }
 
@@ -122,7 +123,7 @@ class Filtered:
         """So many that the best share of them is the amount wanted."""
         amount = self._amount()
         wider = Amount(
-            None if amount.count is None else math.ceil(amount.count / self.share),
-            None if amount.hours is None else amount.hours / self.share,
+            None if amount.count is None else math.ceil(amount.count / Fraction(self.share)),
+            None if amount.hours is None else min(amount.hours / self.share, MOST_HOURS),
         )
         return draw_clips(rows, wider, seed=self.seed, by_source=True)

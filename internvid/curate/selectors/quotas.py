@@ -15,7 +15,10 @@ from internvid.dataset.answers.column_views import quoted_name
 if TYPE_CHECKING:
     import duckdb
 
-_DRAW = "internvid_draw"
+# Names that no table has.
+_DRAW, _VALUE, _LAST = "internvid_draw", "internvid_value", "internvid_last"
+# DuckDB's min(value, count) holds less than a million.
+_MOST_HELD = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -91,19 +94,38 @@ def at_most(
 ) -> Verdict:
     """The `count` rows of each value of a column with the smallest draws; others are rejected."""
     if count < 1:
-        raise ConfigInvalidError(f"count must be at least 1, got {count}")
+        raise ConfigInvalidError(
+            f"count must be at least 1, got {count}", hint="it is the most clips of a value"
+        )
     value, limits = quoted_name(column), new_table("limits")
     drawn = drawn_query("select * from input", seed, "row_key", _DRAW)
-    run(
-        table,
-        f"create temp table {limits} as select {value} as value, "
-        f"list_last(min({_DRAW}, {count})) as last_draw from ({drawn}) group by 1",
-    )
+    make = _limits_of_many if count >= _MOST_HELD else _limits
+    run(table, f"create temp table {limits} as {make(drawn, value, count)}")
     return decided(
         over(
             table,
-            f"select drawn.* exclude ({_DRAW}), if({_DRAW} <= last_draw, null, '{reason}') as "
-            f"rejection from ({drawn}) drawn join {limits} limit_of "
-            f"on drawn.{value} is not distinct from limit_of.value",
+            f"select drawn.* exclude ({_DRAW}), if({_DRAW} > {_LAST}, '{reason}', null) as "
+            f"rejection from ({drawn}) drawn left join {limits} limit_of "
+            f"on drawn.{value} is not distinct from limit_of.{_VALUE}",
         )
+    )
+
+
+def _limits(drawn: str, value: str, count: int) -> str:
+    """The last draw that is taken of each value."""
+    last = f"list_last(min({_DRAW}, {count}))"
+    return f"select {value} as {_VALUE}, {last} as {_LAST} from ({drawn}) group by 1"
+
+
+def _limits_of_many(drawn: str, value: str, count: int) -> str:
+    """The last draw that is taken of each value that has more rows than are taken.
+
+    There are few of these, if any: only their rows are sorted.
+    """
+    most = min(count, 2**62)
+    crowded = f"select {value} as {_VALUE} from input group by 1 having count(*) > {most}"
+    return (
+        f"select {_VALUE}, max({_DRAW}) as {_LAST} from (select {_VALUE}, {_DRAW} from ({drawn}) "
+        f"drawn join ({crowded}) crowded on drawn.{value} is not distinct from crowded.{_VALUE} "
+        f"qualify row_number() over (partition by {_VALUE} order by {_DRAW}) <= {most}) group by 1"
     )

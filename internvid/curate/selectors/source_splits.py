@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import duckdb
 
 TRAIN, VALIDATION, TEST = "train", "val", "test"
+DUPLICATE_GROUP = "duplicate_group"
+_PART = "internvid_part"  # a name that no table has
 _DRAWS = 2**64
 
 
@@ -34,8 +36,8 @@ class Split:
         val: a share of the sources below 1, or the number of clips to reach.
         test: a share of the sources below 1, or the number of clips to reach. By a number the edge
             moves when sources are added.
-        groups: column of duplicate groups, see `internvid dedup`; not looked at where a table has
-            no column of that name.
+        groups: column of duplicate groups, see `internvid dedup`; `duplicate_group` is not looked
+            at where a table has none. Empty for none.
         seed: another one gives another split.
     """
 
@@ -43,7 +45,7 @@ class Split:
     part: str = TRAIN
     val: float = 0.05
     test: float = 0.05
-    groups: str = "duplicate_group"
+    groups: str = DUPLICATE_GROUP
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -71,7 +73,7 @@ class Split:
         return decided(
             over(
                 table,
-                f"select input.*, if(part = '{self.part}', null, part) as rejection from input "
+                f"select input.*, nullif({_PART}, '{self.part}') as rejection from input "
                 f"join {sides} side on input.source_id is not distinct from side.source_id",
             )
         )
@@ -82,7 +84,11 @@ class Split:
 
 
 def part_of_sources(table: duckdb.DuckDBPyRelation, split: Split) -> str:
-    """Make a table (source_id, part) of every source; its name."""
+    """Make a table of every source: `source_id` and the part; its name.
+
+    Raises:
+        ConfigInvalidError: a column of groups was asked for, and is not there.
+    """
     numbers = new_table("numbers")
     sources = (
         f"select *, {name_key_sql('source_id')} as source_key from "
@@ -92,6 +98,11 @@ def part_of_sources(table: duckdb.DuckDBPyRelation, split: Split) -> str:
         table,
         f"create temp table {numbers} as {drawn_query(sources, split.seed, 'source_key', 'place')}",
     )
+    if split.groups not in ("", DUPLICATE_GROUP, *table.columns):
+        raise ConfigInvalidError(
+            f"there is no column {split.groups!r} of groups to keep together",
+            hint=f"columns are: {', '.join(table.columns)}",
+        )
     if split.groups in table.columns:
         _join_groups(table, split.groups, numbers)
     test_end = _end(table, numbers, split.test, 0)
@@ -102,7 +113,7 @@ def part_of_sources(table: duckdb.DuckDBPyRelation, split: Split) -> str:
         table,
         f"create temp table {sides} as select source_id, case when place < {test_end}::uhugeint "
         f"then '{TEST}' when place < {val_end}::uhugeint then '{VALIDATION}' else '{TRAIN}' end "
-        f"as part from {numbers}",
+        f"as {_PART} from {numbers}",
     )
     return sides
 

@@ -41,7 +41,9 @@ class Rows:
 
     The relation has the table's own columns with their names, values and types, then, where the
     table has no column of that name (capitals aside), the standard columns `source_id` VARCHAR,
-    `start_seconds`, `end_seconds`, `duration_seconds` DOUBLE and `caption` VARCHAR, and always
+    `start_seconds`, `end_seconds`, `duration_seconds` DOUBLE and `caption` VARCHAR. A column of the
+    table that has the name of an id or time, and another type, has that type here: a number is the
+    text of an id, a text is a time or null. And always
 
     - `row_key` UBIGINT: what the row names, the same on any machine and in any order of rows;
     - `row_fault` VARCHAR: null for a sound row, else one word (docs/how-to/published-tables.md);

@@ -16,6 +16,7 @@ from internvid.curate.tables.expressions import (
     NULL_TEXT,
     is_absent_sql,
     is_no_number_sql,
+    is_number,
     is_text,
     number_sql,
     quoted_name,
@@ -37,6 +38,7 @@ LINE, FAULT, START, END, CAPTION = (
 )
 OFFSET, LENGTH, FILE = (HIDDEN + name for name in ("offset", "length", "file"))
 _TAKEN = (*ROW_COLUMNS, "file_row_number", "file_index")
+_TIMES = frozenset({"start_seconds", "end_seconds", "duration_seconds"})
 # How long a video is at most longer than its frames say: a rounded second, or a frame.
 _TIME_FAULTS = frozenset({"no_time", "malformed_time", "negative_time", "reversed_time"})
 _VIDEO_SLACK_SECONDS = 1.0
@@ -89,7 +91,7 @@ def scan_sql(files: Sequence[Path], *, is_uniform: bool = True) -> str:
 
 def standard_sql(scan: Scan) -> str:
     """SELECT of a table's own columns and the standard ones."""
-    own = [quoted_name(name) for name in scan.kinds]
+    own = [_own(name, kind) for name, kind in scan.kinds.items()]
     parts = _parts(scan)
     added = {
         "source_id": "internvid_source_id",
@@ -116,6 +118,16 @@ def standard_sql(scan: Scan) -> str:
         f"{_line(scan)} as row_line, (file_index::bigint << {PLACE_BITS}) | file_row_number::bigint"
         f" as row_place, {parts['caption']} as row_caption from ({rows})"
     )
+
+
+def _own(name: str, kind: str) -> str:
+    """A column of the table; one with a standard name as its standard type."""
+    column, standard = quoted_name(name), name.lower()
+    if standard == "source_id" and kind.upper() != "VARCHAR":
+        return f"{text_sql(column, kind)} as {column}"
+    if standard in _TIMES and not is_number(kind):
+        return f"{seconds_sql(column, kind)} as {column}"
+    return column
 
 
 def _line(scan: Scan) -> str:

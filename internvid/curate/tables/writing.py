@@ -6,10 +6,12 @@ types, nested values and metadata of Parquet stay as they are, and lines of text
 
 from __future__ import annotations
 
+import glob
 import json
+import time
 from collections import deque
 from collections.abc import Generator, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -20,6 +22,7 @@ import pyarrow.csv
 from numpy.typing import NDArray
 
 from internvid.core.errors import MisuseError, OutputExistsError, StorageError
+from internvid.core.system.temporary import is_left_over, is_temporary
 from internvid.curate.tables.expressions import quoted_name
 from internvid.curate.tables.rows import Origin, Rows
 from internvid.curate.tables.taking import taken
@@ -68,6 +71,7 @@ def write_rows(
         StorageError: the disk is full or refuses.
     """
     refuse_output(out, overwrite=overwrite)
+    _remove_left_over(out)
     if "row_place" not in relation.columns:
         raise MisuseError(
             f"rows without row_place cannot be written; columns are: {', '.join(relation.columns)}",
@@ -131,6 +135,20 @@ def refuse_output(out: Path, *, overwrite: bool = False) -> None:
         raise OutputExistsError(f"{out} is a folder, not a file", hint="name a file in it")
     if exists and not overwrite:
         raise OutputExistsError(f"{out} exists", hint="choose another path, or remove it first")
+
+
+def _remove_left_over(out: Path) -> None:
+    """Remove what killed writers of this file left beside it: it may be as large as the file."""
+    now = time.time()
+    with storage_errors(out):
+        left = [
+            path
+            for path in out.parent.glob(glob.escape(out.name) + ".*")
+            if is_temporary(path.name) and is_left_over(path, now)
+        ]
+    for path in left:
+        with suppress(OSError):
+            path.unlink()
 
 
 def _places(

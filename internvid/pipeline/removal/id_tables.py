@@ -190,6 +190,11 @@ def _parquet(path: Path) -> Iterator[Cell]:
 
 def _check_columns(path: Path, names: Iterable[str]) -> None:
     names = list(names)
+    for kind in KINDS:
+        if names.count(kind) > 1:
+            raise ConfigInvalidError(
+                f"{path} has two columns {kind!r}", hint="rename or remove one of them"
+            )
     if not set(names) & set(KINDS):
         raise ConfigInvalidError(
             f"{path} has none of the columns {', '.join(KINDS)}; "
