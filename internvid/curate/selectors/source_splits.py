@@ -87,7 +87,7 @@ def part_of_sources(table: duckdb.DuckDBPyRelation, split: Split) -> str:
     """Make a table of every source: `source_id` and the part; its name.
 
     Raises:
-        ConfigInvalidError: a column of groups was asked for, and is not there.
+        ConfigInvalidError: a column of groups was named that is not there.
     """
     numbers = new_table("numbers")
     sources = (
