@@ -256,6 +256,7 @@ def test_a_column_of_clips_with_a_name_of_ours_is_refused(
         select_clips(dataset, Where("true"), None, tmp_path / "o.csv")
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_a_query_ends_in_one_line(tmp_path: Path) -> None:
     table = tmp_path / "t.parquet"
     rows = pa.Table.from_pylist(rows_of([500])).take([*range(500)] * 200)
