@@ -62,7 +62,8 @@ def test_inclusion_probabilities_are_those_of_the_reference_draw(
         place = "row_number() over (partition by YoutubeID order by Start_timestamp)"
         drawn = keyed.project(
             f"YoutubeID::int % {len(sources)} as source, {place} as clip, "
-            f"row_number() over (partition by {world} order by draw_key) <= {count} as is_drawn"
+            f"row_number() over (partition by {world} order by internvid_draw_key) <= {count} "
+            "as is_drawn"
         )
         found = drawn.aggregate(
             "source, clip, count(*) filter (where is_drawn)", "source, clip"
@@ -312,3 +313,13 @@ def test_rows_with_names_of_their_own_are_drawn_by_these(tmp_path: Path) -> None
          count=20))
     ):  # fmt: skip
         assert select_table(table, selector, tmp_path / f"{number}.parquet").clips == 20
+
+
+def test_columns_of_a_table_may_be_called_anything(tmp_path: Path) -> None:
+    names = ("length", "source_key", "draw_key", "drawn", "rows_of_source", "squares", "number")
+    rows = [{**row, **dict.fromkeys(names, 1.5)} for row in rows_of([1, 5, 40])]
+    table = write_table(rows, tmp_path / "t.parquet")
+    for number, selector in enumerate((Random(count=9), Diverse(hours=0.02), Filtered(count=3))):
+        out = tmp_path / f"{number}.parquet"
+        assert 0 < select_table(table, selector, out).clips < len(rows)
+        assert set(names) < set(pq.read_schema(out).names)

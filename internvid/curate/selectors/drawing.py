@@ -77,8 +77,8 @@ def _draw(
             lambda rows: _draw(rows, amount, seed=seed, by_source=by_source, is_sound=True),
         )
     keyed = without_faults(keyed)
-    chosen = f"draw_key < {edge.key} or (draw_key = {edge.key} and row_key <= {edge.row_key})"
-    without = "exclude (draw_key, length)"
+    chosen = f"internvid_draw_key < {edge.key} or (internvid_draw_key = {edge.key} and row_key <= {edge.row_key})"
+    without = "exclude (internvid_draw_key, internvid_length)"
     return replace(
         decided(
             over(
@@ -110,15 +110,15 @@ def draw_from_pool(
         "row_number() over () as number from (select distinct source_id from input)",
     )
     rows = (
-        f"select row_place, duration_seconds, start_seconds, end_seconds, number as source_id, "
-        f"source_key from input join {sources} of_source "
-        "on input.source_id is not distinct from of_source.source_id"
+        "select row_place, duration_seconds, start_seconds, end_seconds, of_source.number as "
+        "source_id, of_source.source_key as internvid_source_key from input "
+        f"join {sources} of_source on input.source_id is not distinct from of_source.source_id"
     )
-    rows = mixed_key_query(rows, "source_key", "start_seconds", "draw_start")
-    rows = mixed_key_query(rows, "draw_start", "end_seconds", "draw_row")
+    rows = mixed_key_query(rows, "internvid_source_key", "start_seconds", "internvid_draw_start")
+    rows = mixed_key_query(rows, "internvid_draw_start", "end_seconds", "internvid_draw_row")
     run(
         pool,
-        f"create temp table {noted} as select row_place, draw_row as row_key, source_id, "
+        f"create temp table {noted} as select row_place, internvid_draw_row as row_key, source_id, "
         f"duration_seconds from ({rows})",
     )
     # With a name of its own a row keeps its key.
@@ -155,13 +155,11 @@ def is_named_by_times(table: duckdb.DuckDBPyRelation) -> bool:
     """
     if "clip_id" in table.columns:
         return False
-    rows = (
-        f"select *, {name_key_sql('source_id')} as draw_named from (select * from input limit 64)"
-    )
-    rows = mixed_key_query(rows, "draw_named", "start_seconds", "draw_start")
-    rows = mixed_key_query(rows, "draw_start", "end_seconds", "draw_row")
+    rows = f"select *, {name_key_sql('source_id')} as internvid_draw_named from (select * from input limit 64)"
+    rows = mixed_key_query(rows, "internvid_draw_named", "start_seconds", "internvid_draw_start")
+    rows = mixed_key_query(rows, "internvid_draw_start", "end_seconds", "internvid_draw_row")
     (is_equal,) = run_one(
-        table, f"select coalesce(bool_and(draw_row = row_key), false) from ({rows})"
+        table, f"select coalesce(bool_and(internvid_draw_row = row_key), false) from ({rows})"
     )
     return bool(is_equal)
 
@@ -183,31 +181,37 @@ def _count_sources(table: duckdb.DuckDBPyRelation, *, measured: bool) -> str:
 def _keyed(
     table: duckdb.DuckDBPyRelation, sources: str, seed: int, *, by_source: bool, measured: bool
 ) -> duckdb.DuckDBPyRelation:
-    """The table with `draw_key`, and `length` in microseconds where it is measured."""
+    """The table with `internvid_draw_key`, and `internvid_length` in microseconds where it is measured."""
     length = _LENGTH if measured else "0"
-    weight = "rows_of_source" if by_source else "1"
+    weight = "of_source.rows_of_source" if by_source else "1"
     # The hash of a source's id is taken once a source, and not once a row.
     rows = (
-        f"select input.*, {weight} as draw_weight, source_key from input join {sources} of_source "
+        f"select input.*, {weight} as internvid_draw_weight, of_source.source_key as "
+        f"internvid_source_key from input join {sources} of_source "
         "on input.source_id is not distinct from of_source.source_id"
     )
     if not is_named_by_times(table):
         if not by_source:
-            rows = "select *, 1 as draw_weight, 0 as source_key from input"
-        rows = f"select *, 0 as draw_start, row_key as draw_row from ({rows})"
+            rows = "select *, 1 as internvid_draw_weight, 0 as internvid_source_key from input"
+        rows = f"select *, 0 as internvid_draw_start, row_key as internvid_draw_row from ({rows})"
     else:
-        rows = mixed_key_query(rows, "source_key", "start_seconds", "draw_start")
-        rows = mixed_key_query(rows, "draw_start", "end_seconds", "draw_row")
-    rows = drawn_query(rows, seed, "draw_row", "drawn")
+        rows = mixed_key_query(
+            rows, "internvid_source_key", "start_seconds", "internvid_draw_start"
+        )
+        rows = mixed_key_query(rows, "internvid_draw_start", "end_seconds", "internvid_draw_row")
+    rows = drawn_query(rows, seed, "internvid_draw_row", "internvid_drawn")
     # A volatile expression keeps conditions on the key from being pushed below what it is made of,
     # which would then be computed for them and again for the result.
-    uniform = f"((drawn >> 11)::double + 0.5) * {_UNIFORM!r}::double"
-    key = f"if(random() < 2, -ln({uniform}) * draw_weight, null)"
-    helpers = "draw_row, draw_start, draw_weight, drawn, source_key"
+    uniform = f"((internvid_drawn >> 11)::double + 0.5) * {_UNIFORM!r}::double"
+    key = f"if(random() < 2, -ln({uniform}) * internvid_draw_weight, null)"
+    helpers = (
+        "internvid_draw_row, internvid_draw_start, internvid_draw_weight, internvid_drawn, "
+        "internvid_source_key"
+    )
     return over(
         table,
-        f"select * exclude ({helpers}) replace (draw_row as row_key), "
-        f"{key} as draw_key, {length} as length from ({rows})",
+        f"select * exclude ({helpers}) replace (internvid_draw_row as row_key), "
+        f"{key} as internvid_draw_key, {length} as internvid_length from ({rows})",
     )
 
 
@@ -242,11 +246,14 @@ def _note(
         return None
     noted = new_table("noted")
     fault = FAULT if FAULT in keyed.columns else "null::varchar"
-    columns = f"row_place, row_key, duration_seconds, length, draw_key, {fault} as {FAULT}"
+    columns = (
+        "row_place, row_key, duration_seconds, internvid_length, internvid_draw_key, "
+        f"{fault} as {FAULT}"
+    )
     run(
         keyed,
         f"create temp table {noted} as select * from (select {columns} from input) "
-        f"where draw_key <= '{high!r}'::double or {FAULT} is not null",
+        f"where internvid_draw_key <= '{high!r}'::double or {FAULT} is not null",
     )
     return over(keyed, f"select * from {noted}")
 
@@ -263,12 +270,13 @@ def _edge_within(
     Rows of one key, which name one clip, are drawn together where one of them fits: so they can be
     seen to be one, and the draw made again without the others.
     """
-    inside = f"draw_key >= '{low!r}'::double"
+    inside = f"internvid_draw_key >= '{low!r}'::double"
     collected = over(
         keyed,
-        f"select if({inside}, draw_key, null) as draw_key, if({inside}, row_key, null) as row_key, "
-        f"count(*) as rows, sum(length)::hugeint as length from input "
-        f"where draw_key <= '{high!r}'::double group by 1, 2",
+        f"select if({inside}, internvid_draw_key, null) as internvid_draw_key, "
+        f"if({inside}, row_key, null) as row_key, "
+        f"count(*) as rows, sum(internvid_length)::hugeint as length from input "
+        f"where internvid_draw_key <= '{high!r}'::double group by 1, 2",
     ).fetchall()
     below_rows = below_length = 0
     rows: list[tuple[Any, ...]] = []
