@@ -17,6 +17,7 @@ from internvid.curate.selectors.scratch_tables import drop_scratch, over
 from internvid.curate.selectors.verdict import Verdict, bound, decide
 from internvid.curate.tables.keys import name_key_sql
 from internvid.curate.tables.writing import refuse_output
+from internvid.dataset.duckdb_connection import interruptible
 from internvid.dataset.names import NAME
 from internvid.dataset.parts import commit_json, commit_table
 from internvid.dataset.removal.purging import writing
@@ -178,7 +179,7 @@ def deciding(dataset: Dataset, selector: Selector) -> Iterator[Verdict]:
     clips = clips.project(f"*, {_ROW_KEY}")
     columns = clips.columns
     try:
-        with dataset.reading():
+        with dataset.reading(), interruptible(dataset.connection):
             try:
                 verdict = explained(columns, lambda: decided(clips))
             except ConfigInvalidError as error:
