@@ -194,7 +194,7 @@ def statistics(table: Path, _out: Path) -> int:
 
     with open_rows(table) as rows:
         kinds = dict(zip(rows.relation.columns, map(str, rows.relation.types), strict=True))
-        roles = find_roles(kinds)
+        roles = find_roles(kinds, ("Caption",))
         found = clip_statistics(rows.connection, rows.relation, roles, captions=0)
         return int(found["clips"])
 

@@ -14,16 +14,18 @@ if TYPE_CHECKING:
     from internvid import recipes
     from internvid.api.annotations import audit, caption, classify, drop_column, embed, score
     from internvid.api.components import list_components, make_component
-    from internvid.api.curation import diff, split
+    from internvid.api.curation import contamination, diff, split
     from internvid.api.datasets import demo, describe, repair, show_clip, status, write_report
-    from internvid.api.deduplication import dedup
+    from internvid.api.deduplication import dedup, source_groups
     from internvid.api.evaluation import evaluate
+    from internvid.api.releases import reissue, verify
     from internvid.api.removal import plan_removal, remove
     from internvid.api.searching import search
-    from internvid.api.subsets import publish, select
+    from internvid.api.subsets import plan_publication, publish, select
     from internvid.api.training import compare, plan_training, train
     from internvid.core.errors import InternvidError
     from internvid.core.types import Clip, FrameBatch, Shot, Timeline, TimeSpan
+    from internvid.curate.exclusions.exclude import Exclude
     from internvid.curate.selectors import (
         Aesthetic,
         Cap,
@@ -52,6 +54,7 @@ _EXPORTS = {
     "ClipDataset": "internvid.training.data.clip_dataset",
     "Dataset": "internvid.dataset.store",
     "Diverse": "internvid.curate.selectors",
+    "Exclude": "internvid.curate.exclusions.exclude",
     "Filtered": "internvid.curate.selectors",
     "FrameBatch": "internvid.core.types",
     "InternvidError": "internvid.core.errors",
@@ -69,6 +72,7 @@ _EXPORTS = {
     "caption": "internvid.api.annotations",
     "classify": "internvid.api.annotations",
     "compare": "internvid.api.training",
+    "contamination": "internvid.api.curation",
     "dedup": "internvid.api.deduplication",
     "demo": "internvid.api.datasets",
     "describe": "internvid.api.datasets",
@@ -81,18 +85,22 @@ _EXPORTS = {
     "make_component": "internvid.api.components",
     "open": "internvid.dataset.store:open_dataset",
     "open_dataset": "internvid.dataset.store",
+    "plan_publication": "internvid.api.subsets",
     "plan_removal": "internvid.api.removal",
     "plan_training": "internvid.api.training",
     "publish": "internvid.api.subsets",
+    "reissue": "internvid.api.releases",
     "remove": "internvid.api.removal",
     "repair": "internvid.api.datasets",
     "score": "internvid.api.annotations",
     "search": "internvid.api.searching",
     "select": "internvid.api.subsets",
     "show_clip": "internvid.api.datasets",
+    "source_groups": "internvid.api.deduplication",
     "split": "internvid.api.curation",
     "status": "internvid.api.datasets",
     "train": "internvid.api.training",
+    "verify": "internvid.api.releases",
     "write_report": "internvid.api.datasets",
 }
 
@@ -104,6 +112,7 @@ __all__ = [
     "ClipDataset",
     "Dataset",
     "Diverse",
+    "Exclude",
     "Filtered",
     "FrameBatch",
     "InternvidError",
@@ -122,6 +131,7 @@ __all__ = [
     "caption",
     "classify",
     "compare",
+    "contamination",
     "dedup",
     "demo",
     "describe",
@@ -134,19 +144,23 @@ __all__ = [
     "make_component",
     "open",
     "open_dataset",
+    "plan_publication",
     "plan_removal",
     "plan_training",
     "publish",
     "recipes",
+    "reissue",
     "remove",
     "repair",
     "score",
     "search",
     "select",
     "show_clip",
+    "source_groups",
     "split",
     "status",
     "train",
+    "verify",
     "write_report",
 ]
 

@@ -7,13 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from internvid.api.datasets import DatasetLike, is_dataset
+from internvid.api.datasets import DatasetLike, as_dataset, is_dataset
 from internvid.api.subsets import select
 from internvid.core.errors import MisuseError, NothingSelectedError
 from internvid.dataset.store import Dataset, open_dataset
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from internvid.curate.difference import Difference, Side
+    from internvid.curate.exclusions.exclude import Exclude
     from internvid.curate.select import SubsetSummary
 
 
@@ -25,6 +28,7 @@ def split(
     test: float = 0.05,
     seed: int = 0,
     groups: str = "duplicate_group",
+    subset: str | None = None,
     where: str | None = None,
     out: str | os.PathLike[str] | None = None,
 ) -> Mapping[str, SubsetSummary]:
@@ -33,12 +37,14 @@ def split(
     Args:
         dataset: a dataset, or a table as `select` takes it.
         name: records the subsets `NAME-train`, `NAME-val` and `NAME-test`.
-        val: a share of the sources below 1, or a number of clips to reach. A share stays as it is
-            when clips are added: no source changes sides.
+        val: a share of the sources below 1, or a number of clips to reach. A share is an expected
+            one: each source is drawn by itself, so it stays on its side when others are added, and
+            a few sources may be divided unevenly.
         test: likewise.
         seed: another one gives another split.
         groups: column of groups of near-duplicates, see `internvid dedup`; one of the name
             `duplicate_group` is not looked at where there is none. Empty for none.
+        subset: only clips of this subset of the dataset.
         where: only rows for which this SQL condition is true.
         out: writes `OUT` with `.train`, `.val` and `.test` before its ending.
 
@@ -69,12 +75,33 @@ def split(
         selector = Split(part, val, test, groups, seed)
         named = None if name is None else f"{name}-{part}"
         try:
-            parts[part] = select(dataset, selector, named, where=where, out=files.get(part))
+            file = files.get(part)
+            parts[part] = select(dataset, selector, named, subset=subset, where=where, out=file)
         except NothingSelectedError as error:
             nothing = error
     if not parts and nothing is not None:
         raise nothing
     return parts
+
+
+def contamination(dataset: DatasetLike, exclude: Exclude) -> pa.Table:
+    """List what speaks against the kept clips of a dataset: ids, captions, pictures, licences.
+
+    Args:
+        dataset: to look through.
+        exclude: what to look for; the selector that leaves these clips out.
+
+    Returns:
+        `clip_id`, `reason`, `matched` (what the clip was found by). A clip with several reasons is
+        there several times.
+
+    Raises:
+        ConfigInvalidError: there is nothing to look for, or the clips lack a column that is needed.
+        SourceMissingError: a list is not there.
+    """
+    from internvid.curate.exclusions.exclude import contamination as found
+
+    return found(as_dataset(dataset), exclude)
 
 
 def diff(a: DatasetLike, b: DatasetLike) -> Difference:

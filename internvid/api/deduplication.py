@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from internvid.api.datasets import DatasetLike
+from internvid.api.datasets import DatasetLike, as_dataset
 from internvid.dataset.removal.purging import writing
 from internvid.dataset.store import layout_to_write, open_dataset
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from internvid.curate.duplicates.duplicate_column import DuplicateSummary
 
 
@@ -60,3 +62,26 @@ def dedup(
     )
     with layout_to_write(dataset) as layout, writing(layout):
         return record_duplicates(open_dataset(layout.root), rule, name, progress)
+
+
+def source_groups(
+    dataset: DatasetLike, column: str = "duplicate", least_share: float = 0.0
+) -> pa.Table:
+    """Group sources that share clips: what must stay on one side of a split.
+
+    Args:
+        dataset: with a column of duplicates, see `dedup`.
+        column: its name.
+        least_share: a group of clips joins its sources where one of them is at least that share of
+            its source's kept seconds. Above 0, an intro that many sources share does not make them
+            one.
+
+    Returns:
+        `source_id`, `group` (the lowest `source_id` of the group) of every source.
+
+    Raises:
+        MisuseError: there is no such column.
+    """
+    from internvid.curate.duplicates.source_groups import source_groups as grouped
+
+    return grouped(as_dataset(dataset), column, least_share)

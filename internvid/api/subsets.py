@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shlex
 from collections.abc import Callable, Sequence
@@ -38,6 +39,7 @@ def select(
     name: str | None = None,
     argument: str | int | None = None,
     *,
+    subset: str | None = None,
     where: str | None = None,
     then: Sequence[str | Selector] = (),
     count: int | None = None,
@@ -46,6 +48,7 @@ def select(
     settings: Sequence[str] = (),
     out: str | os.PathLike[str] | None = None,
     with_rejected: bool = False,
+    layout: str | None = None,
 ) -> SubsetSummary:
     """Choose clips of a dataset, or rows of a table, and record or write them.
 
@@ -56,6 +59,7 @@ def select(
         name: of the subset, which holds ids with reasons; a table has none.
         argument: the selector's one argument: the SQL condition of `where`, the column of `quota`,
             how many clips of the others.
+        subset: only clips of this subset of the dataset.
         where: an SQL condition, checked before the selector.
         then: further selectors, each over what is left: instances, or texts like `"cap 3"`,
             `"random 1000 seed=7"`, `"where duration_seconds > 2"`.
@@ -67,6 +71,7 @@ def select(
             .jsonl.
         with_rejected: keep each rejected clip and its reason too: beside the subset, and beside
             `out` with `.rejected` before its ending.
+        layout: of a table, by name; recognised by its columns when None.
 
     Raises:
         MisuseError: neither a name nor a file, a name taken by another recipe, or nothing fits.
@@ -87,22 +92,26 @@ def select(
     if isinstance(dataset, Dataset) or is_dataset(dataset):
         from internvid.curate.select import select_clips
 
-        return select_clips(as_dataset(dataset), whole, name, file, with_rejected=with_rejected)
-    if name is not None:
-        _refuse_name(dataset, name)
+        return select_clips(
+            as_dataset(dataset), whole, name, file, with_rejected=with_rejected, subset=subset
+        )
+    _refuse_subsets(dataset, name, subset)
     from internvid.curate.select_table import select_table
 
-    return select_table(dataset, whole, file, with_rejected=with_rejected)
+    return select_table(dataset, whole, file, with_rejected=with_rejected, layout=layout)
 
 
-def _refuse_name(source: str | os.PathLike[str], name: str) -> None:
-    """Refuse a subset's name for what is no dataset."""
-    if Path(source).is_file():
-        raise MisuseError(
-            f"{os.fspath(source)} is a table, which cannot keep a subset {name!r}",
-            hint="write the rows with --out FILE instead",
-        )
-    as_dataset(source)
+def _refuse_subsets(table: str | os.PathLike[str], name: str | None, subset: str | None) -> None:
+    """Refuse what only a dataset has, of an input that is none."""
+    if name is None and subset is None:
+        return
+    path = Path(table)
+    if not (path.is_file() or glob.has_magic(str(path))):
+        as_dataset(table)
+    raise MisuseError(
+        f"{path} is a table, which has no subsets",
+        hint="leave out --as and --subset, and name a file with --out",
+    )
 
 
 def _make_selector(selector: str | Selector, argument: Any, settings: list[str]) -> Selector:
@@ -148,6 +157,8 @@ def publish(
     subset: str | None = None,
     exporter: str | Exporter = "webdataset",
     settings: Sequence[str] = (),
+    preset: str | None = None,
+    keep_paths: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Write clips in a public format, with a manifest that says where they came from.
@@ -158,10 +169,16 @@ def publish(
         subset: only its clips; every kept clip when None.
         exporter: a name (see `list_components("exporter")`), `"module:Class"` or an instance.
         settings: fields of the exporter as `"field=value"`.
+        preset: a trainer's model (`wan`, `ltx`, ...): sets rate, frame counts and sides of an
+            exporter that cuts by a plan; `settings` override it.
+        keep_paths: write whole paths of local sources, not the names of their files alone.
         progress: called with how many clips are done, and of how many.
 
     Returns:
-        The manifest: `files`, `clips`, `missing` (clips that could not be written, with reasons).
+        The manifest: `files`, `clips`, `missing` (clips that could not be written, with reasons),
+        `checksums` of all files; of an exporter that cuts by a plan also `windows` and `dropped`,
+        which maps why a clip was left out to how many were. `internvid.verify` checks the files,
+        `internvid.reissue` takes clips back.
 
     Raises:
         OutputExistsError: the folder holds something else.
@@ -169,5 +186,46 @@ def publish(
     """
     from internvid.publishing.publish import publish as write_export
 
-    made = make_component("exporter", exporter, settings)
-    return write_export(as_dataset(dataset), Path(folder), made, subset, progress)
+    made = _make_exporter(exporter, settings, preset)
+    opened = as_dataset(dataset)
+    return write_export(opened, Path(folder), made, subset, progress, keep_paths=keep_paths)
+
+
+def plan_publication(
+    dataset: DatasetLike,
+    *,
+    subset: str | None = None,
+    exporter: str | Exporter = "webdataset",
+    settings: Sequence[str] = (),
+    preset: str | None = None,
+) -> dict[str, Any]:
+    """What `publish` would write of these clips, and what falls out by which rule.
+
+    Rows alone are read, and nothing is written: whether sources are still there is not seen.
+
+    Args:
+        dataset: to publish from.
+        subset: only its clips; every kept clip when None.
+        exporter: as in `publish`.
+        settings: as in `publish`.
+        preset: as in `publish`.
+
+    Returns:
+        `clips`, `windows`, `hours` (of windows), `unused_hours` (of these clips, in no window),
+        `dropped` (reason -> clips), `dropped_hours`, `frames` (frames of a window -> windows).
+    """
+    from internvid.publishing.plan_export import plan_export
+
+    made = _make_exporter(exporter, settings, preset)
+    return plan_export(as_dataset(dataset), made, subset).as_json()
+
+
+def _make_exporter(
+    exporter: str | Exporter, settings: Sequence[str], preset: str | None
+) -> Exporter:
+    if preset is not None:
+        from internvid.publishing.trainer_presets import preset_settings
+
+        settings = [*preset_settings(preset), *several(settings)]
+    made: Exporter = make_component("exporter", exporter, settings)
+    return made

@@ -36,6 +36,8 @@ _FIRST = (
 )  # fmt: skip
 _ALWAYS_WORDS = frozenset(["transition", "camera_move", "camera_direction", "container", "codec"])
 _MOST_WORDS = 200
+# Ids of clips and videos, as columns of duplicates hold them.
+_ID = "[0-9a-f]{32}"
 
 
 @dataclass(frozen=True)
@@ -114,15 +116,18 @@ def _kinds_of_words(dataset: Dataset, view: str, columns: Sequence[Column]) -> d
         return {}
     expressions = ", ".join(
         f"count({column.sql}), count(distinct {column.sql}), "
-        f"coalesce(sum(len(string_split_regex(trim({column.sql}), '\\s+'))), 0)::bigint"
+        f"coalesce(sum(len(string_split_regex(trim({column.sql}), '\\s+'))), 0)::bigint, "
+        f"coalesce(bool_and(regexp_full_match({column.sql}, '{_ID}')), false)"
         for column in columns
     )
     row = dataset.connection.execute(f"select {expressions} from {view}").fetchall()[0]
     kinds: dict[str, Kind] = {}
     for at, column in enumerate(columns):
-        filled, different, words = row[3 * at : 3 * at + 3]
+        filled, different, words, are_ids = row[4 * at : 4 * at + 4]
         repeats = 0 < 2 * different <= min(filled, 2 * _MOST_WORDS)
-        if column.is_annotation:
+        if are_ids:
+            kinds[column.name] = "id"
+        elif column.is_annotation:
             kinds[column.name] = "word" if repeats and words <= 3 * filled else "text"
         else:
             few = repeats or different <= 3 or column.name in _ALWAYS_WORDS

@@ -62,7 +62,7 @@ def sections(numbers: ClipNumbers) -> Iterator[tuple[str, str]]:
     for text in numbers["captions"]:
         spreads.append(_length(text, "words", text["words"], text["unspaced"]))
         spreads.append(_length(text, "characters", text["characters"], 0))
-    yield "spreads", table([row for row in spreads if row])
+    yield "distributions", table([row for row in spreads if row])
     yield from _all_values(numbers)
     yield from _all_words(numbers)
 
@@ -97,9 +97,7 @@ def _all_values(numbers: ClipNumbers) -> Iterator[tuple[str, str]]:
     for values in numbers["values"]:
         if not values["values"]:
             continue
-        effective = (
-            f", as uneven as {values['effective']:,.1f} equal ones" if values["effective"] else ""
-        )
+        effective = f", effective number {values['effective']:,.1f}" if values["effective"] else ""
         without = f", {values['without']:,} clips without" if values["without"] else ""
         many = f"{values['different']:,} values{effective}{without}"
         shown, left = values["values"][:_VALUES], values["values"][_VALUES:]

@@ -78,6 +78,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
     "exporter": {
         "webdataset": "internvid.publishing.webdataset:WebDatasetExporter",
         "frames": "internvid.publishing.frames:FramesExporter",
+        "folder": "internvid.publishing.folder:FolderExporter",
     },
     "benchmark": {
         "k400": "internvid.evaluation.benchmarks.recognition:Kinetics400",

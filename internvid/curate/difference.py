@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, TypedDict
 
 from internvid.core.errors import MisuseError
 from internvid.curate.select_out import write_relation
-from internvid.curate.selectors.score_columns import quoted_name
 from internvid.curate.tables.keys import mixed_key_query, name_key_sql
 from internvid.curate.tables.opening import open_rows
 from internvid.curate.tables.scratch import scratch_folder
+from internvid.dataset.answers.column_views import quoted_name
 from internvid.dataset.duckdb_connection import interruptible, open_locked
 from internvid.dataset.store import Dataset
 

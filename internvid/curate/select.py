@@ -17,7 +17,7 @@ from internvid.curate.selectors.scratch_tables import drop_scratch, over
 from internvid.curate.selectors.verdict import Verdict, bound, decide
 from internvid.curate.tables.keys import name_key_sql
 from internvid.curate.tables.writing import refuse_output
-from internvid.dataset.duckdb_connection import interruptible
+from internvid.dataset.duckdb_connection import interruptible, quoted
 from internvid.dataset.names import NAME
 from internvid.dataset.parts import commit_json, commit_table
 from internvid.dataset.removal.purging import writing
@@ -70,6 +70,7 @@ def select_clips(
     out: Path | None,
     *,
     with_rejected: bool = False,
+    subset: str | None = None,
 ) -> SubsetSummary:
     """Record what a selector takes under a name, or write it to a file, or both.
 
@@ -79,6 +80,7 @@ def select_clips(
         name: of the subset; None to record none.
         out: a file for the chosen clips with their columns; None for none.
         with_rejected: also the rejected ones, each with its reason.
+        subset: to choose from; None for all kept clips.
 
     Raises:
         MisuseError: neither a name nor a file, or see `select`.
@@ -89,11 +91,11 @@ def select_clips(
     files = output_files(out, with_rejected=with_rejected and out is not None)
     summary = None
     if name is not None:
-        summary = select(dataset, selector, name, with_rejected=with_rejected)
+        summary = select(dataset, selector, name, with_rejected=with_rejected, subset=subset)
     if out is None:
         assert summary is not None
         return summary
-    with deciding(dataset, selector) as verdict:
+    with deciding(dataset, selector, subset) as verdict:
         order = "order by video_id, start_pts"
         rows = over(verdict.chosen, f"select * exclude (row_key) from input {order}")
         facts = _facts(verdict, {})
@@ -124,7 +126,12 @@ def output_files(out: Path | None, *, with_rejected: bool) -> list[Path]:
 
 
 def select(
-    dataset: Dataset, selector: Selector, name: str, *, with_rejected: bool = False
+    dataset: Dataset,
+    selector: Selector,
+    name: str,
+    *,
+    with_rejected: bool = False,
+    subset: str | None = None,
 ) -> SubsetSummary:
     """Record which kept clips a selector takes, under a name.
 
@@ -135,6 +142,7 @@ def select(
         selector: chooses.
         name: of the subset.
         with_rejected: record also each rejected clip with its reason.
+        subset: to choose from; None for all kept clips.
 
     Raises:
         MisuseError: a bad name, a name taken by another recipe, or nothing fits.
@@ -143,6 +151,8 @@ def select(
         raise MisuseError(f"{name!r} cannot name a subset: use letters, digits, '.', '_' and '-'")
     path = dataset.layout.subset(name)
     recipe: SubsetRecipe = {"cut": dataset.record.cut, "selector": identity(selector)}
+    if subset is not None:
+        recipe["subset"] = subset
     with writing(dataset.layout):
         facts = subset_facts(dataset.layout, name)
         if facts and path.exists():
@@ -153,18 +163,23 @@ def select(
                 )
             if not with_rejected or dataset.layout.rejected_by(name).exists():
                 return _summary(name, facts)
-        with deciding(dataset, selector) as verdict:
+        with deciding(dataset, selector, subset) as verdict:
             _record(dataset, verdict, name, recipe, with_rejected=with_rejected)
     return _summary(name, subset_facts(dataset.layout, name))
 
 
+def reads_videos(selector: Selector) -> bool:
+    """Whether a selector wants the columns of the clips' videos, whatever columns clips have."""
+    return bool(getattr(selector, "reads_videos", False))
+
+
 @contextmanager
-def deciding(dataset: Dataset, selector: Selector) -> Iterator[Verdict]:
-    """What a selector says of the kept clips of a dataset, for a block that reads it.
+def deciding(dataset: Dataset, selector: Selector, subset: str | None = None) -> Iterator[Verdict]:
+    """What a selector says of the kept clips of a dataset or subset, for a block that reads it.
 
     Raises:
         ConfigInvalidError: a condition that cannot be read, or fails on the values.
-        MisuseError: what the selector itself raises.
+        MisuseError: there is no such subset, or what the selector itself raises.
     """
     import duckdb
 
@@ -174,9 +189,21 @@ def deciding(dataset: Dataset, selector: Selector) -> Iterator[Verdict]:
         verdict.chosen.limit(0).fetchall()
         return verdict
 
-    clips = dataset.sql("select * from clips")
-    _refuse_taken_names(clips.columns)
-    clips = clips.project(f"*, {_ROW_KEY}")
+    def with_key(rows: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+        _refuse_taken_names(rows.columns)
+        return rows.project(f"*, {_ROW_KEY}")
+
+    def with_videos() -> duckdb.DuckDBPyRelation:
+        return with_key(dataset.clips_relation(subset, of_video=None))
+
+    if reads_videos(selector):
+        clips = with_videos()
+    else:
+        chosen = ""
+        if subset is not None:
+            path = quoted([dataset.subset_path(subset)])
+            chosen = f" semi join read_parquet({path}) using (clip_id)"
+        clips = with_key(dataset.sql(f"select * from clips{chosen}"))
     columns = clips.columns
     try:
         with dataset.reading(), interruptible(dataset.connection):
@@ -185,9 +212,7 @@ def deciding(dataset: Dataset, selector: Selector) -> Iterator[Verdict]:
             except ConfigInvalidError as error:
                 if not isinstance(error.__cause__, duckdb.BinderException):
                     raise
-                clips = dataset.clips_relation(of_video=None)
-                _refuse_taken_names(clips.columns)
-                clips = clips.project(f"*, {_ROW_KEY}")
+                clips = with_videos()
                 columns = clips.columns
                 verdict = explained(columns, lambda: decided(clips))
             yield verdict
@@ -232,9 +257,8 @@ def _unusable(error: Exception, columns: list[str]) -> ConfigInvalidError:
     failing = isinstance(error, (duckdb.ConversionException, duckdb.InvalidInputException))
     return ConfigInvalidError(
         f"the selection cannot be used: {str(error).strip().splitlines()[0]}",
-        hint="try(...) and try_cast(column as double) are null where a value does not do"
-        if failing
-        else f"columns are: {', '.join(columns)}",
+        hint=("try_cast(column as double) is null where a value is no number; " if failing else "")
+        + f"columns are: {', '.join(columns)}",
     )
 
 

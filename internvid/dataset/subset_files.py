@@ -15,10 +15,17 @@ def subset_names(layout: Layout) -> list[str]:
 
 
 class SubsetRecipe(TypedDict, total=False):
-    """What a subset was chosen from, and by what."""
+    """What a subset was chosen from, and by what.
+
+    Attributes:
+        cut: whose clips.
+        selector: that chose.
+        subset: of whose clips alone; absent where it was chosen from all kept clips.
+    """
 
     cut: str | None
     selector: Identity
+    subset: str
 
 
 class SubsetFacts(TypedDict, total=False):

@@ -48,7 +48,7 @@ class FramesExporter:
         crf: x264 quality, lower is better.
     """
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     clips_per_shard: int = 1000
     frames: int = 32
     gop: int = 4

@@ -19,13 +19,24 @@ from internvid.dataset.parts import (
     read_part,
     storage_errors,
 )
+from internvid.dataset.releases.checksums import (
+    CHECKSUMS,
+    VERSION,
+    checksums_of,
+    files_in,
+    sealed,
+)
+from internvid.dataset.releases.origin import provenance_of, travelling_uri
 from internvid.dataset.removal.copies import (
     EXPORT,
     MANIFEST,
     REQUEST,
     Copy,
+    copy_at,
     digest_of_json,
+    digests_of,
     note_copy,
+    settle_copy,
 )
 from internvid.dataset.sources.uris import uri_to_path
 from internvid.dataset.store import SOURCE_COLUMNS, Dataset
@@ -34,7 +45,10 @@ from internvid.publishing.shards import NOTES
 
 LOCK = "lock"
 
-_OF_VIDEO = ("scan_mode", "repaired_times", "damaged_packets", "damaged_frames")
+_OF_VIDEO = (
+    *("scan_mode", "repaired_times", "damaged_packets", "damaged_frames"),
+    *("fps", "time_base_numerator", "time_base_denominator", "width", "height"),
+)
 
 Progress = Callable[[int, int], None]
 """Is told how many clips are done, and of how many."""
@@ -46,6 +60,7 @@ class _Request(TypedDict):
     exporter: Identity
     cut: str | None
     subset: str | None
+    keep_paths: bool
 
 
 def publish(
@@ -54,6 +69,8 @@ def publish(
     exporter: Exporter,
     subset: str | None = None,
     progress: Progress | None = None,
+    *,
+    keep_paths: bool = False,
 ) -> dict[str, Any]:
     """Write clips in a public format, with a manifest that says where they came from.
 
@@ -66,6 +83,7 @@ def publish(
         exporter: the format.
         subset: only its clips; every kept clip when None.
         progress: is called with how many clips are done, and of how many.
+        keep_paths: write whole paths of local sources, not the names of their files alone.
 
     Raises:
         OutputExistsError: the folder holds something else.
@@ -75,10 +93,11 @@ def publish(
         "exporter": identity(exporter),
         "cut": dataset.record.cut,
         "subset": subset,
+        "keep_paths": keep_paths,
     }
     # What cannot be asked for is found out before anything is written.
     _refuse_foreign_ids(dataset)
-    columns = _columns_of(dataset)
+    columns = columns_of(dataset)
     check = getattr(exporter, "check", None)
     if check is not None:
         check(columns)
@@ -93,11 +112,15 @@ def publish(
         discard_temporaries(folder)
         commit_json(folder / NOTES / REQUEST, request)
         copy = _noted(dataset, folder, request)
-        items = _counted(export_items(dataset, subset), total, progress)
+        items = export_items(dataset, subset, keep_paths=keep_paths)
+        items = _counted(items, total, progress)
         manifest: dict[str, Any] = {**exporter.export(items, folder), **request}
         manifest["columns"] = [{"column": name, "type": kind} for name, kind in columns.items()]
+        manifest["provenance"] = provenance_of(dataset.layout, subset, keep_paths=keep_paths)
+        rows = checksums_of(folder, files_in(folder))
+        manifest = sealed({**manifest, VERSION: 1, CHECKSUMS: rows})
         # Known before it is there: a removal changes no folder whose manifest it does not know.
-        note_copy(dataset.layout, {**copy, "manifests": [digest_of_json(manifest)]})
+        settle_copy(dataset.layout, copy, digest_of_json(manifest))
         commit_json(folder / MANIFEST, manifest)
         discard(folder / NOTES)
     return manifest
@@ -105,12 +128,19 @@ def publish(
 
 def _noted(dataset: Dataset, folder: Path, request: _Request) -> Copy:
     """Lets the dataset know of the export, so that a removal of videos reaches it."""
-    copy: Copy = {"kind": EXPORT, "path": str(folder.resolve()), "manifests": [], **request}
+    before = copy_at(dataset.layout, folder)
+    copy: Copy = {
+        "kind": EXPORT,
+        "path": str(folder.resolve()),
+        "manifests": [],
+        "earlier": digests_of(before) if before else [],  # what lay here may lie elsewhere now
+        **request,
+    }
     note_copy(dataset.layout, copy)
     return copy
 
 
-def _columns_of(dataset: Dataset) -> dict[str, str]:
+def columns_of(dataset: Dataset) -> dict[str, str]:
     """Name -> Arrow type of every column of clips."""
     with dataset.reading():
         schema = dataset.sql("select * from clips limit 0").to_arrow_table().schema
@@ -159,8 +189,16 @@ def _counted(
         progress(total, total)
 
 
-def export_items(dataset: Dataset, subset: str | None) -> Iterator[ExportItem]:
-    """Clips in video and time order, each with a source file that still exists, or None."""
+def export_items(
+    dataset: Dataset, subset: str | None, *, keep_paths: bool = False
+) -> Iterator[ExportItem]:
+    """Clips in video and time order, each with a source file that still exists, or None.
+
+    Args:
+        dataset: what to publish from.
+        subset: only its clips; every kept clip when None.
+        keep_paths: give whole paths of local sources, not the names of their files alone.
+    """
     places: dict[str, list[Path]] = {}
     rows = dataset.sql("select video_id, uri, status from videos order by status <> 'ok', uri")
     for video_id, uri, status in rows.fetchall():
@@ -174,7 +212,8 @@ def export_items(dataset: Dataset, subset: str | None) -> Iterator[ExportItem]:
         video = of_recipe | {name: value for name, value in known.items() if value is not None}
         files = places.get(row["video_id"], [])
         source, copies = (files[0] if files else None), tuple(files[1:])
-        yield ExportItem(row_to_clip(row), row, source, uri, metadata, video, copies)
+        shown_uri = uri if keep_paths else travelling_uri(uri)
+        yield ExportItem(row_to_clip(row), row, source, shown_uri, metadata, video, copies)
 
 
 def _has(dataset: Dataset, name: str) -> bool:

@@ -79,7 +79,7 @@ def write_shards(
     sources = Sources()
     for at, batch in enumerate(batched(items, clips_per_shard)):
         name = f"shard-{at:06d}.tar"
-        note, key = folder / NOTES / f"{name}.json", _key(batch)
+        note, key = folder / NOTES / f"{name}.json", key_of(batch)
         known = _read(note, key)
         if known is None or (known["clips"] and not (folder / name).is_file()):
             clips, missing = _write(folder / name, batch, add, sources)
@@ -99,12 +99,12 @@ def _write(
                 try:
                     clips.append(add(shard, sources.check(item)))
                 except VideoError as error:
-                    missing.append(_missing(item, error.reason, error.message))
+                    missing.append(missing_clip(item, error.reason, error.message))
                 except (OSError, InternvidError):
                     raise  # of the folder that is written to
                 except Exception as error:  # noqa: BLE001 - one clip must not end the export of all others
                     text = f"{type(error).__name__}: {error}"
-                    missing.append(_missing(item, "bug", text))
+                    missing.append(missing_clip(item, "bug", text))
         # Another try leaves out the clips of what changed meanwhile.
         if not sources.changed_since():
             break
@@ -113,7 +113,12 @@ def _write(
     return clips, missing
 
 
-def _missing(item: ExportItem, reason: str, text: str) -> MissingClip:
+def missing_clip(item: ExportItem, reason: str, text: str) -> MissingClip:
+    """The row of a clip that could not be written."""
+    # Where a source lies is told by `uri` alone, if at all.
+    for path in (item.source, *item.copies):
+        if path is not None:
+            text = text.replace(str(path), path.name)
     return {
         "clip_id": item.clip.clip_id,
         "uri": item.uri,
@@ -133,8 +138,8 @@ def _read(note: Path, key: str) -> _Note | None:
     return cast("_Note", known) if is_same else None
 
 
-def _key(batch: Sequence[ExportItem]) -> str:
-    """Another one where clips, columns or sources are others."""
+def key_of(batch: Sequence[ExportItem]) -> str:
+    """Digest of clips that is another one where clips, columns or sources are others."""
     digest = hashlib.blake2b(digest_size=16)
     for item in batch:
         described = [dict(item.row), item.uri, dict(item.metadata)]

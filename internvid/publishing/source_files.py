@@ -9,6 +9,7 @@ from pathlib import Path
 
 from internvid.core.contracts import ExportItem
 from internvid.core.errors import VideoError, VideoUnreadableError
+from internvid.video.cutting.cut_sound import SoundReader
 from internvid.video.probe import MAXIMUM_FRAME_BYTES, FileStamp, hash_file, stamp_file
 from internvid.video.reader import FrameSpan, SpanReader
 from internvid.video.timing.packet_times import has_own_times
@@ -84,6 +85,7 @@ class ClipReader:
     """Gives the reader of a clip's source, and keeps it open for the next clip of the same one."""
 
     _reader: SpanReader | None = None
+    _sounds: SoundReader | None = None
 
     def of(self, item: ExportItem) -> SpanReader:
         """The reader of a clip's source.
@@ -99,11 +101,23 @@ class ClipReader:
             self._reader = SpanReader(item.source, most)
         return self._reader
 
+    def sounds_of(self, item: ExportItem) -> SoundReader:
+        """The reader of the sound of a clip's source.
+
+        Raises:
+            VideoError: there is none.
+        """
+        reader = self.of(item)
+        if self._sounds is None:
+            self._sounds = SoundReader(reader.path, reader.maximum_frame_bytes)
+        return self._sounds
+
     def close(self) -> None:
         """Let go of the last source."""
-        if self._reader is not None:
-            self._reader.close()
-        self._reader = None
+        for reader in (self._reader, self._sounds):
+            if reader is not None:
+                reader.close()
+        self._reader = self._sounds = None
 
 
 def span_of(item: ExportItem) -> FrameSpan:

@@ -37,7 +37,7 @@ class WebDatasetExporter:
         crf: x264 quality, lower is better.
     """
 
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     clips_per_shard: int = 500
     caption: str = "measured"
     short_side: int = 360

@@ -109,9 +109,12 @@ def test_scorers_answer_each_clip_once_with_a_value_that_can_be_stored(
 
 @pytest.mark.parametrize("name", [*SELECTORS, "first"])
 def test_selectors_say_of_every_row_whether_it_is_chosen_and_the_same_each_time(
-    name: str, built: Dataset
+    name: str, built: Dataset, tmp_path: Path
 ) -> None:
-    selector = FirstSelector(3) if name == "first" else registry.create("selector", name)
+    listed = tmp_path / "ids.txt"
+    listed.write_text("video9770\n")
+    settings = [f"ids={listed}"] if name == "exclude" else []
+    selector = FirstSelector(3) if name == "first" else registry.create("selector", name, settings)
     table = built.sql(
         "select *, md5_number_lower(clip_id) as row_key, 0.3::double as similarity, "
         "4.5::double as aesthetic from clips"

@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 
 import internvid
+from internvid.browse.column_facts import clip_columns
 from internvid.core.contracts import Annotation, ClipView
 from internvid.core.errors import ConfigInvalidError, MisuseError
 from internvid.curate.duplicates.duplicates import Duplicates, find_duplicates
@@ -139,6 +140,13 @@ def test_the_column_names_groups_and_who_stands_for_them(mine: Dataset) -> None:
         mine, Where("duplicate_group is null or duplicate_of is null"), "unique"
     )
     assert kept.clips == len(rows) - done.duplicates
+    # Ids are no captions and no words, in the report and in what describe counts.
+    kinds = {column.name: column.kind for column in clip_columns(mine)}
+    assert kinds["duplicate"] == "flag"
+    assert {"duplicate_group", "duplicate_of"}.isdisjoint(kinds)
+    words = {row["column"] for row in internvid.describe(mine, captions=0)["words"]}
+    assert {"duplicate", "duplicate_kind"} <= words
+    assert {"duplicate_group", "duplicate_of"}.isdisjoint(words)
     (audited,) = audit(mine.root, ["duplicate"])
     assert (audited.rows, audited.sealed, audited.broken) == (len(rows), len(rows), [])
 

@@ -116,7 +116,8 @@ def test_every_reason_and_the_first_of_several(tmp_path: Path) -> None:
     ids.write_text(f"https://youtu.be/{ID}\n-abc_12_345\n")
     captions.write_text("A man rides a brown horse along the beach.\n")
     owners.write_text("ANN\n")
-    assert reasons_of(Exclude()) == [None] * 4
+    with pytest.raises(ConfigInvalidError, match="not told what to exclude"):
+        reasons_of(Exclude())
     assert reasons_of(Exclude(ids=str(ids))) == ["excluded_id", None, None, "excluded_id"]
     assert reasons_of(Exclude(benchmark_ids=str(ids)))[0] == "contaminated_id"
     said = ["contaminated_caption", "contaminated_caption", None, None]
@@ -218,3 +219,37 @@ def test_clips_that_show_a_benchmarks_pictures_are_found(
     (tmp_path / "empty").mkdir()
     with pytest.raises(SourceMissingError, match="no video"):
         contamination(dataset, Exclude(videos=str(tmp_path / "empty")))
+
+
+def test_a_selection_finds_listed_files_and_their_copies(world: World, tmp_path: Path) -> None:
+    # `uri` and metadata stand in the table of videos; a copy of the same bytes is not scanned.
+    folder, listed = tmp_path / "videos", tmp_path / "ids.txt"
+    folder.mkdir()
+    first, second = (world.path(video.name) for video in world.videos[:2])
+    for name in ("0.mp4", f"{ID}.15.mp4"):
+        shutil.copy(first, folder / name)
+    shutil.copy(second, folder / "v_-abc_123456.mp4")
+    sources = tmp_path / "sources.csv"
+    sources.write_text(
+        f"uri,channel\nvideos/0.mp4,Ann\nvideos/{ID}.15.mp4,Ann\nvideos/v_-abc_123456.mp4,Bob\n"
+    )
+    internvid.build(str(sources), tmp_path / "data", workers=1)
+    data = internvid.open(tmp_path / "data")
+    by_uri = {row["uri"] for row in data.videos().to_pylist() if row["status"] == "ok"}
+    assert {Path(uri).name for uri in by_uri} == {"0.mp4", "v_-abc_123456.mp4"}
+    listed.write_text(f"https://youtu.be/{ID}\n")
+    one = internvid.select(data, Exclude(benchmark_ids=str(listed)), "one")
+    assert (
+        one.reasons["contaminated_id"]
+        == data.sql(
+            "select count(*) from clips join videos using (video_id) "
+            "where status = 'ok' and uri like '%/0.mp4'"
+        ).fetchall()[0][0]
+    )
+    listed.write_text("-abc_123456\n")
+    two = internvid.select(data, "exclude", "two", settings=[f"benchmark_ids={listed}"])
+    assert (two.clips, two.rejected) == (one.rejected, one.clips)
+    assert len(contamination(data, Exclude(benchmark_ids=str(listed)))) == two.rejected
+    listed.write_text("Bob\n")
+    chained = internvid.select(data, "where", "three", "kept", then=[f"exclude owners={listed}"])
+    assert chained.reasons == {"excluded_owner": two.rejected}

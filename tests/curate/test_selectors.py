@@ -215,6 +215,22 @@ def test_scores_that_are_no_numbers_are_no_scores(tmp_path: Path) -> None:
     assert select_table(table, Aesthetic(), tmp_path / "b.parquet").reasons["no_score"] == 4
 
 
+def test_a_score_in_a_list_of_one_is_a_score(tmp_path: Path) -> None:
+    videos = [
+        {
+            "videoID": f"v{video}",
+            "url": "u",
+            "timestamp": str([[stamp(at * 9), stamp(at * 9 + 5)] for at in range(10)]),
+            "caption": str(["a dog"] * 10),
+            "matching_score": str([(10 * video + at) / 50 for at in range(10)]),
+        }
+        for video in range(5)
+    ]
+    table = write_table(videos, tmp_path / "panda.parquet")
+    best = chosen(table, Filtered(share=0.2), tmp_path / "best.parquet")
+    assert {row["matching_score"] for row in best} == {f"[{at / 50}]" for at in range(40, 50)}
+
+
 def test_a_score_has_to_be_named_where_it_is_not_known(tmp_path: Path) -> None:
     rows = [{**row, "CLIP_Score": 0.2} for row in rows_of([20])]
     table = write_table(rows, tmp_path / "t.parquet")
@@ -281,3 +297,18 @@ def test_nothing_is_overwritten_and_nothing_fits_is_said(tmp_path: Path) -> None
     assert not (tmp_path / "none.parquet").exists()
     with pytest.raises(MisuseError, match="nowhere to write"):
         select_table(table, Random(), None)
+
+
+def test_rows_with_names_of_their_own_are_drawn_by_these(tmp_path: Path) -> None:
+    """OpenVid-1M names its files, and has no times: each is drawn for itself."""
+    rows = [
+        {"video": f"abcdefghij{clip % 5}_{clip}_0to99.mp4", "caption": "x", "seconds": 4.0,
+         "frame": 100, "aesthetic score": 4.0 + clip % 3}
+        for clip in range(400)
+    ]  # fmt: skip
+    table = write_table(rows, tmp_path / "t.parquet")
+    for number, selector in enumerate(
+        (Random(count=20), Diverse(count=20), Aesthetic(count=20), Filtered("aesthetic score", 1.0,
+         count=20))
+    ):  # fmt: skip
+        assert select_table(table, selector, tmp_path / f"{number}.parquet").clips == 20

@@ -387,8 +387,7 @@ def test_progress_names_each_stage() -> None:
         tell=lambda stage, _: stages.append(stage),
     )
     assert stages == [
-        "counting clips and hours",
-        "counting sources",
+        "counting clips, hours and sources",
         "counting category",
         "measuring caption",
     ]

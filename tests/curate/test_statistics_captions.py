@@ -156,7 +156,7 @@ def test_no_caption_is_read_where_none_is_wanted(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(counting, "find_tagger", refuse)
     (found,) = count(["a dog runs"], 0)["verbs"]
-    assert (found["says"], found["install"]) == ("no caption was to be read", None)
+    assert (found["says"], found["install"]) == ("not counted: no caption was read", None)
 
 
 @pytest.fixture

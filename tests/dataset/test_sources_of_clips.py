@@ -161,7 +161,7 @@ def test_exports_say_it_too(folder: Path, data: Dataset, tmp_path: Path) -> None
     assert json.loads(said["a.mp4"]["metadata"])["Title"] == "one"
     assert said["c.mp4"]["metadata"] == "{}"
     assert said["a.mp4"]["reason"] == ""
-    publish(data, tmp_path / "frames", FramesExporter())
+    publish(data, tmp_path / "frames", FramesExporter(), keep_paths=True)
     rows = pq.read_table(tmp_path / "frames" / "index.parquet").to_pylist()
     assert {row["uri"]: json.loads(row["metadata"]).get("views") for row in rows} == {
         str(folder / "a.mp4"): 3, str(folder / "b.mp4"): 8, str(folder / "c.mp4"): None,

@@ -243,7 +243,7 @@ def test_a_source_with_other_bytes_is_refused(
     manifest = publish(three, tmp_path / "out", exporter)
     assert manifest["clips"] == 8
     assert {(row["uri"], row["reason"]) for row in manifest["missing"]} == {
-        (str(files / "a.mkv"), "source_changed")
+        ("a.mkv", "source_changed")
     }
     assert [row["start_seconds"] for row in manifest["missing"]] == pytest.approx(
         [0, 33 / 25, 70 / 25, 92 / 25], abs=1e-3

@@ -75,7 +75,7 @@ def unfinished(dataset: Dataset, folder: Path) -> dict[str, object]:
     manifest = publish(dataset, folder, EXPORTERS[0])
     notes = folder / NOTES
     notes.mkdir()
-    asked = {name: manifest[name] for name in ("exporter", "cut", "subset")}
+    asked = {name: manifest[name] for name in ("exporter", "cut", "subset", "keep_paths")}
     (notes / "asked.json").write_text(json.dumps(asked))
     return manifest
 

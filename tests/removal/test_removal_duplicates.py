@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from pathlib import Path
+
+import pyarrow.parquet as pq
 
 import internvid
 from internvid.curate.selectors import Where
@@ -37,3 +41,36 @@ def test_rows_that_name_a_removed_clip_go_with_it(world: World, tmp_path: Path) 
         (0,)
     ]
     assert internvid.dedup(left).groups == 0
+
+
+def test_the_counts_of_subsets_are_those_of_the_clips_that_are_left(
+    world: World, tmp_path: Path
+) -> None:
+    files = [str(world.path(video.name)) for video in world.videos]
+    internvid.build(files, tmp_path / "data", workers=1)
+    data = internvid.open(tmp_path / "data")
+    whole = internvid.select(data, Where("duration_seconds > 0"), "whole")
+    for name, kept in (("noted", True), ("unknown", False)):
+        internvid.select(data, "where", name, "shot > 0", then=["cap 1"], with_rejected=kept)
+    internvid.select(data, "cap", "one_reason", 1)
+    internvid.select(data, "random", "inner", 1, subset="one_reason")
+    video = data.sql("select video_id from clips join (from videos where uri = $$"
+                     f"{files[0]}$$) using (video_id)").fetchall()[0][0]  # fmt: skip
+    internvid.remove(data, video)
+    left = len(data)
+    assert 0 < left < whole.of
+    counts = {
+        name: json.loads((data.root / "subsets" / f"{name}.json").read_text())
+        for name in ("whole", "noted", "unknown", "one_reason", "inner")
+        if name in data.subsets()
+    }
+    for name in ("whole", "noted", "one_reason"):
+        facts = counts[name]
+        assert facts["of"] == left
+        assert facts["clips"] == data.clips(name).num_rows
+        assert facts["clips"] + sum(facts["reasons"].values()) == left
+    rejected = data.root / "subsets" / "rejected" / "noted.parquet"
+    reasons = Counter(pq.read_table(rejected)["reason"].to_pylist())
+    assert counts["noted"]["reasons"] == reasons
+    assert counts["unknown"]["reasons"] == {}
+    assert counts["inner"]["of"] in (1, 2)

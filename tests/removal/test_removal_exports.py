@@ -68,7 +68,9 @@ def test_frames_that_stay_are_read_where_the_index_says(desk: Desk) -> None:
     assert pictures() == {clip: data for clip, data in before.items() if clip not in gone}
     manifest = manifest_of(folder)
     assert manifest["files"] == sorted(
-        path.name for path in folder.iterdir() if path.name != "manifest.json"
+        path.name
+        for path in folder.iterdir()
+        if path.name not in ("manifest.json", "removed.parquet")
     )
     assert any(name.endswith("-1.tar") for name in manifest["files"])  # type: ignore[attr-defined]
     assert traces(folder, names_of(desk, "dan")) == []
@@ -110,7 +112,8 @@ def test_exports_without_removed_clips_stay_and_others_are_to_be_reissued(
     assert len(uploaded) == 1
     # A subset that is all removed leaves an export without a shard.
     internvid.remove(desk.data, desk.video("dan"))
-    assert [path.name for path in (desk.root / "dan").iterdir()] == ["manifest.json"]
+    left = sorted(path.name for path in (desk.root / "dan").iterdir())
+    assert left == ["manifest.json", "removed.parquet"]
     assert manifest_of(desk.root / "dan")["clips"] == 0
 
 
@@ -163,3 +166,30 @@ def test_an_export_is_known_and_a_refused_one_is_not(desk: Desk) -> None:
     with pytest.raises(OutputExistsError):
         publish(internvid.open(desk.data), desk.root / "videos", FramesExporter())
     assert [copy["path"] for copy in recorded_copies(Layout(desk.data))] == known
+
+
+def test_a_copy_elsewhere_is_made_right_by_name(desk: Desk) -> None:
+    """What a removal does to the noted folders, a reissue does to copies of them."""
+    internvid.select(desk.data, "where", "not_cat", f"video_id <> '{desk.video('cat')}'")
+    internvid.select(desk.data, "where", "no_cat", f"uri <> '{desk.uri('cat')}'")
+    opened = internvid.open(desk.data)
+    folders = [desk.root / name for name in ("tars", "frames", "not_cat", "no_cat")]
+    for name in ("not_cat", "no_cat"):
+        publish(opened, desk.root / name, WebDatasetExporter(clips_per_shard=3), name)
+    copies = [folder.with_name(f"{folder.name}-copy") for folder in folders]
+    for folder, other in zip(folders, copies, strict=True):
+        shutil.copytree(folder, other)
+    # `bob` is gone as a source, and its video stays, because `same` has these bytes.
+    done = internvid.remove(desk.data, desk.video("cat"), uris=desk.uri("bob"))
+    assert done.to_reissue == []
+    for folder, other in zip(folders, copies, strict=True):
+        change = internvid.reissue(desk.data, other)
+        assert change["version"] == 2
+        for each in (folder, other):
+            assert internvid.verify(each, dataset=desk.data).ok
+            assert traces(each, names_of(desk, "cat")) == []
+            assert traces(each, [desk.uri("bob"), "bob.mp4", "film:bob"]) == []
+        assert manifest_of(other)["clips"] == manifest_of(folder)["clips"]
+        assert internvid.reissue(desk.data, other)["rewritten"] == []
+    assert "(removed)" in json.dumps(manifest_of(copies[2])["provenance"])
+    assert "(removed)" in json.dumps(manifest_of(copies[3])["provenance"])

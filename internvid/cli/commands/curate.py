@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from internvid.cli.options import Json, Settings
-from internvid.cli.output import put, put_json, table
+from internvid.cli.options import Json, Settings, Subset
+from internvid.cli.output import put, put_json, say, table
 
 if TYPE_CHECKING:
     from internvid.curate.select import SubsetSummary
@@ -64,6 +64,7 @@ def select(
         Optional[str],
         typer.Option(metavar="SQL", help="Choose only among rows for which this is true."),
     ] = None,
+    subset: Subset = None,
     then: Annotated[
         Optional[list[str]],
         typer.Option(
@@ -76,6 +77,10 @@ def select(
     with_rejected: Annotated[
         bool, typer.Option("--with-rejected", help="Keep the rejected rows too, with reasons.")
     ] = False,
+    layout: Annotated[
+        Optional[str],
+        typer.Option(help="Layout of a table, e.g. internvid; default: recognised by its columns."),
+    ] = None,
     assignments: Settings = None,
     as_json: Json = False,
 ) -> None:
@@ -87,6 +92,7 @@ def select(
         selector,
         name,
         argument,
+        subset=subset,
         where=where,
         then=then or (),
         count=count,
@@ -95,6 +101,7 @@ def select(
         settings=assignments or (),
         out=out,
         with_rejected=with_rejected,
+        layout=layout,
     )
     if as_json:
         put_json(summary_json(summary))
@@ -134,10 +141,10 @@ def split(
         ),
     ] = None,
     val: Annotated[
-        float, typer.Option(help="Share of the sources below 1, or number of clips.")
+        float, typer.Option(help="Expected share of the sources, or number of clips.")
     ] = 0.05,
     test: Annotated[
-        float, typer.Option(help="Share of the sources below 1, or number of clips.")
+        float, typer.Option(help="Expected share of the sources, or number of clips.")
     ] = 0.05,
     seed: Annotated[int, typer.Option(help="Another seed gives another split.")] = 0,
     groups: Annotated[
@@ -147,6 +154,7 @@ def split(
         Optional[str],
         typer.Option(metavar="SQL", help="Split only rows for which this is true."),
     ] = None,
+    subset: Subset = None,
     out: Annotated[
         Optional[Path],
         typer.Option(
@@ -159,8 +167,9 @@ def split(
     from internvid.api.curation import split as make_split
 
     parts = make_split(
-        dataset, name, val=val, test=test, seed=seed, groups=groups, where=where, out=out
-    )
+        dataset, name, val=val, test=test, seed=seed, groups=groups, subset=subset, where=where,
+        out=out,
+    )  # fmt: skip
     if as_json:
         put_json({part: summary_json(summary) for part, summary in parts.items()})
         return
@@ -171,6 +180,11 @@ def split(
         summary = parts[part]
         named = summary.name or str(summary.out)
         put(f"{part:<6}{summary.clips:>12} clips  {summary.hours:>10.3f} hours  {named}")
+    wanted = {"val": val, "test": test}
+    missing = [part for part, share in wanted.items() if share and part not in parts]
+    if missing:
+        say(f"note: no source fell to {' and '.join(missing)}: shares are expected ones; a number "
+            "of clips, such as --val 100, is reached")  # fmt: skip
 
 
 def diff(
@@ -205,4 +219,7 @@ def diff(
         if columns:
             put(f"columns only in {title}: {', '.join(columns)}")
     changed = [row for row in found["columns"] if row["differs"]]
-    put(table(changed) if changed else "no column differs in a shared clip")
+    if changed:
+        put(table(changed))
+    elif found["shared"]:
+        put(f"none of the {len(found['columns'])} columns of both differs in a shared clip")

@@ -8,6 +8,7 @@ import typer
 
 from internvid.cli.options import DatasetPath, Json
 from internvid.cli.output import put, put_json, say
+from internvid.core.system.shell import command
 
 
 def register(app: typer.Typer) -> None:
@@ -76,8 +77,9 @@ def dedup(
             f"    not compared: {done.pairs_passed_over} pairs of pictures under "
             f"{done.crowded_keys} keys that many pictures share"
         )
-    put(f"    without the {done.duplicates} clips that another one stands for: "
-        f'internvid select DATASET where "not {done.column}" --as NAME')  # fmt: skip
+    if done.duplicates:
+        unique = f'{command("select", dataset)} where "not {done.column}" --as unique'
+        put(f"    without the {done.duplicates} clips that another one stands for: {unique}")
 
 
 class _Progress:

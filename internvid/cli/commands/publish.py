@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +13,11 @@ from internvid.cli.commands.look import note_subset
 from internvid.cli.display import shown_progress
 from internvid.cli.options import DatasetPath, Json, Settings, Subset
 from internvid.cli.output import put, put_json, say
+from internvid.cli.verdicts import put_reissue, put_verification
+from internvid.core.errors import MisuseError
+
+if TYPE_CHECKING:
+    from internvid.dataset.store import Dataset
 
 
 def register(app: typer.Typer) -> None:
@@ -32,13 +38,46 @@ def publish(
         str, typer.Option(help="Output format; see: internvid list exporters.")
     ] = "webdataset",
     assignments: Settings = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="Rate, frame counts and sides of a trainer's model: wan, ltx, ..."),
+    ] = None,
+    plan: Annotated[
+        bool,
+        typer.Option("--plan", help="Only say what would be written and what falls out, and why."),
+    ] = False,
+    keep_paths: Annotated[
+        bool,
+        typer.Option("--keep-paths", help="Write whole paths of local sources, not only names."),
+    ] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check FOLDER against its manifest; write nothing.")
+    ] = False,
+    reissue: Annotated[
+        bool,
+        typer.Option("--reissue", help="Take out of FOLDER the clips that DATASET has no more."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Cut the clips out of their videos and write them, with captions and a manifest."""
+    if verify or reissue:
+        is_other = subset or exporter != "webdataset" or assignments or keep_paths
+        has_more_options = is_other or preset or plan
+        if has_more_options or (verify and reissue):
+            raise MisuseError(
+                f"{'--verify' if verify else '--reissue'} is given with options of another request",
+                hint="a folder knows what is in it: name DATASET, FOLDER and no other option",
+            )
+        run = put_verification if verify else put_reissue
+        run(dataset, folder, as_json=as_json)
+        return
     from internvid.api.datasets import as_dataset
     from internvid.api.subsets import publish as write_export
 
     opened = as_dataset(dataset)
+    if plan:
+        _show_plan(opened, subset, exporter, assignments, preset, as_json=as_json)
+        return
     with shown_progress() as shown:
 
         def report(done: int, total: int) -> None:
@@ -52,18 +91,55 @@ def publish(
             subset=subset,
             exporter=exporter,
             settings=assignments or (),
+            preset=preset,
+            keep_paths=keep_paths,
             progress=report,
         )
     note_subset(opened, subset)
     missing = manifest.get("missing")
     if as_json:
-        put_json({"folder": folder, **manifest})
+        counts = {"windows": manifest["clips"], "dropped": {}}
+        put_json({"folder": folder, **counts, **manifest, "manifest": folder / "manifest.json"})
     else:
         put(f"{manifest['clips']} clips in {len(manifest['files'])} files: {folder}")
+    if dropped := manifest.get("dropped"):
+        say(f"{sum(dropped.values())} clips were left out ({_counts(dropped)})")
     if missing:
-        reasons = Counter(row["reason"] for row in missing).most_common()
-        why = ", ".join(f"{count} {reason}" for reason, count in reasons)
+        why = _counts(Counter(row["reason"] for row in missing))
         say(f"{len(missing)} clips could not be written ({why}); see {folder}/manifest.json")
     if missing and not manifest["clips"]:
         say(f"no clip could be written: {missing[0]['reason']}; the videos must be where they were")
         raise typer.Exit(1)
+
+
+def _counts(reasons: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in Counter(reasons).most_common())
+
+
+def _show_plan(
+    opened: Dataset,
+    subset: str | None,
+    exporter: str,
+    assignments: list[str] | None,
+    preset: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Say what would be written."""
+    from internvid.api.subsets import plan_publication
+
+    planned = plan_publication(
+        opened, subset=subset, exporter=exporter, settings=assignments or (), preset=preset
+    )
+    note_subset(opened, subset)
+    if as_json:
+        put_json(planned)
+        return
+    put(
+        f"{planned['clips']} clips, {planned['windows']} windows, {planned['hours']:.2f} h; "
+        f"{planned['unused_hours']:.2f} h of these clips would be in no window"
+    )
+    for reason, count in planned["dropped"].items():
+        put(f"left out: {count} clips, {planned['dropped_hours'][reason]:.2f} h: {reason}")
+    for frames, windows in planned["frames"].items():
+        put(f"{frames} frames: {windows} windows")

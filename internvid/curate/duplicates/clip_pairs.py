@@ -15,7 +15,8 @@ from internvid.curate.duplicates.picture_views import CROPS, INNER, WHOLE
 from internvid.curate.duplicates.track_pictures import Gathered
 
 KINDS = ("same", "part", "speed", "bars", "cropped", "mirrored", "vector")
-"""How a pair of clips is the same; of several the last holds."""
+"""How a pair of clips is the same. One run is called by the last that fits (a mirrored crop is
+`mirrored`); of several runs of a pair the first of these counts."""
 _WHOLE_SHARE = 0.8
 _AT_ONCE = 100_000
 

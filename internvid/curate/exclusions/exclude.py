@@ -21,6 +21,7 @@ from internvid.curate.exclusions.refusals import (
     column_of,
     refuse_captions,
     refuse_clips,
+    refuse_copies,
     refuse_licences,
     refuse_sources,
     refuse_values,
@@ -68,6 +69,7 @@ class Exclude:
     """
 
     version: ClassVar[int] = 1
+    reads_videos: ClassVar[bool] = True
     ids: str = file_field()
     owners: str = file_field()
     licences: tuple[str, ...] = ()
@@ -142,13 +144,22 @@ class Exclude:
         """What is refused of a table, and why.
 
         Raises:
-            ConfigInvalidError: the table lacks a column that is needed.
+            ConfigInvalidError: there is nothing to exclude, or the table lacks a column that is
+                needed.
             SourceMissingError: a list is not there.
         """
+        wanted = (
+            self.ids, self.owners, self.licences, self.benchmark_ids, self.captions, self.videos,
+        )  # fmt: skip
+        if not any(wanted):
+            raise ConfigInvalidError(
+                "exclude was not told what to exclude",
+                hint="set ids, owners, licences, benchmark_ids, captions or videos, for example "
+                "--set benchmark_ids=FILE",
+            )
         found: list[Refusal] = []
         if self.ids:
-            listed = listed_values(self.ids, ID_FIELDS, self.id_field)
-            found += refuse_sources(table, listed, "excluded_id")
+            found += self._refuse_ids(table, self.ids, "excluded_id")
         if self.owners:
             listed = listed_values(self.owners, OWNER_FIELDS, self.owner_field)
             column = column_of(table, self.owner_column, OWNER_COLUMNS, "owners")
@@ -159,8 +170,7 @@ class Exclude:
                 refuse_licences(table, column, self.licences, unknown=self.unknown_licence)
             )
         if self.benchmark_ids:
-            listed = listed_values(self.benchmark_ids, ID_FIELDS, self.id_field)
-            found += refuse_sources(table, listed, "contaminated_id")
+            found += self._refuse_ids(table, self.benchmark_ids, "contaminated_id")
         if self.captions:
             texts = listed_values(self.captions, CAPTION_FIELDS, self.caption_field)
             index = CaptionIndex(texts, self.likeness, self.least_words)
@@ -176,6 +186,13 @@ class Exclude:
             found.append(refuse_clips(table, shown, "contaminated_pictures"))
         return found
 
+    def _refuse_ids(self, table: duckdb.DuckDBPyRelation, file: str, reason: str) -> list[Refusal]:
+        listed = listed_values(file, ID_FIELDS, self.id_field)
+        found = refuse_sources(table, listed, reason)
+        if self._dataset is not None:
+            found.append(refuse_copies(self._dataset, listed, reason))
+        return found
+
 
 def contamination(dataset: Dataset, exclude: Exclude) -> pa.Table:
     """What speaks against the kept clips of a dataset: `clip_id`, `reason`, `matched`.
@@ -188,9 +205,12 @@ def contamination(dataset: Dataset, exclude: Exclude) -> pa.Table:
         ConfigInvalidError: the clips lack a column that is needed.
         SourceMissingError: a list is not there.
     """
-    relation = dataset.clips_relation(of_video=None)
-    numbered = relation.project("*, (row_number() over (order by clip_id) - 1)::ubigint as row_key")
-    found = exclude.of_dataset(dataset).findings(numbered)
-    ids = numbered.project("clip_id").order("clip_id").to_arrow_table()["clip_id"]
+    with dataset.reading():
+        relation = dataset.clips_relation(of_video=None)
+        numbered = relation.project(
+            "*, (row_number() over (order by clip_id) - 1)::ubigint as row_key"
+        )
+        found = exclude.of_dataset(dataset).findings(numbered)
+        ids = numbered.project("clip_id").order("clip_id").to_arrow_table()["clip_id"]
     names = ids.take(found["row_key"].cast(pa.int64()))
     return pa.table({"clip_id": names, "reason": found["reason"], "matched": found["matched"]})

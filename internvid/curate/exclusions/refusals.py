@@ -9,12 +9,20 @@ from typing import TYPE_CHECKING, Any
 from internvid.core.errors import ConfigInvalidError
 from internvid.curate.exclusions.similar_captions import CaptionIndex
 from internvid.curate.exclusions.source_names import source_names
+from internvid.dataset.answers.column_views import quoted_name
 
 if TYPE_CHECKING:
     import duckdb
 
-SOURCE_COLUMNS = ("source_id", "uri", "video_uri", "url", "YoutubeID", "youtube_id")
-"""Columns in which a source is named, where a table has them."""
+    from internvid.dataset.store import Dataset
+
+SOURCE_COLUMNS = (
+    "source_id", "video_source_id", "uri", "video_uri", "url", "YoutubeID", "youtube_id",
+)  # fmt: skip
+"""Columns in which a source is named, where a table has them.
+
+`video_source_id` is what a dataset calls the source now, `source_id` when its clips were cut.
+"""
 _ROWS_AT_ONCE = 1 << 16
 
 
@@ -81,6 +89,27 @@ def refuse_sources(
     Raises:
         ConfigInvalidError: the table names no sources.
     """
+    matched = _matcher(listed)
+    there = [name for name in SOURCE_COLUMNS if name in table.columns]
+    if not there:
+        column_of(table, "", SOURCE_COLUMNS, "ids")
+    return [_of_values(table, column, matched, reason) for column in there]
+
+
+def refuse_copies(dataset: Dataset, listed: Iterable[str], reason: str) -> Refusal:
+    """Clips of videos that have a second source, of equal bytes, with a listed name."""
+    matched = _matcher(listed)
+    found: dict[str, str | None] = {}
+    for video_id, *names in dataset.sql(
+        "select video_id, source_id, uri from videos where status = 'duplicate' order by all"
+    ).fetchall():
+        for by in filter(None, map(matched, names)):
+            found.setdefault(video_id, by)
+    return ValueVerdict(reason, "video_id", found)
+
+
+def _matcher(listed: Iterable[str]) -> Callable[[str | None], str | None]:
+    """What a name of a source is matched by, however either is written."""
     known: dict[str, str] = {}
     for entry in listed:
         for name in sorted(source_names(entry)):
@@ -90,10 +119,7 @@ def refuse_sources(
         names = source_names(value) if value else ()
         return next((known[name] for name in sorted(names) if name in known), None)
 
-    there = [name for name in SOURCE_COLUMNS if name in table.columns]
-    if not there:
-        column_of(table, "", SOURCE_COLUMNS, "ids")
-    return [_of_values(table, column, matched, reason) for column in there]
+    return matched
 
 
 def refuse_values(
@@ -191,8 +217,3 @@ def _distinct(table: duckdb.DuckDBPyRelation, column: str) -> Iterator[str | Non
     values = table.project(f"{quoted_name(column)}::varchar as value").distinct()
     for batch in values.to_arrow_reader(_ROWS_AT_ONCE):
         yield from batch.column(0).to_pylist()
-
-
-def quoted_name(column: str) -> str:
-    """The name of a column in SQL."""
-    return '"' + column.replace('"', '""') + '"'

@@ -4,7 +4,7 @@ A selector gets a table as a DuckDB relation and returns its rows with one more 
 null where the row is chosen, else the word for why it is not. Nothing is loaded into Python, so a
 selection scales with DuckDB. Of a dataset the table is its kept clips with every column joined; if
 a selector asks for a column that they lack, it is called once more with the columns of their videos
-beside them.
+beside them. One with the class attribute `reads_videos = True` has these from the start.
 """
 
 from __future__ import annotations

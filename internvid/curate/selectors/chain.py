@@ -35,6 +35,11 @@ class Chain:
         if not self.steps:
             raise ConfigInvalidError("a chain of selectors needs at least one")
 
+    @property
+    def reads_videos(self) -> bool:
+        """Whether a step wants the columns of the clips' videos."""
+        return any(getattr(step, "reads_videos", False) for step in self.steps)
+
     def of_dataset(self, dataset: Dataset) -> Chain:
         """The chain for clips of this dataset."""
         return Chain(tuple(bound(step, dataset) for step in self.steps))

@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from internvid.core.errors import ConfigInvalidError
 from internvid.curate.draws import drawn_query
-from internvid.curate.selectors.score_columns import quoted_name
 from internvid.curate.selectors.scratch_tables import new_table, over, run
+from internvid.dataset.answers.column_views import quoted_name
 
 if TYPE_CHECKING:
     import duckdb

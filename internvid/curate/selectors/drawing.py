@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from internvid.curate.draws import drawn_query
 from internvid.curate.selectors.expected import Amount, World
-from internvid.curate.selectors.scratch_tables import new_table, over, run
+from internvid.curate.selectors.scratch_tables import new_table, over, run, run_one
 from internvid.curate.selectors.verdict import (
     FAULT,
     Verdict,
@@ -148,10 +148,28 @@ def draw_from_pool(
     )
 
 
+def is_named_by_times(table: duckdb.DuckDBPyRelation) -> bool:
+    """Whether `row_key` is made of source and times, and not of a name of the row's own.
+
+    Then it need not be made anew of each row's id; the first rows tell.
+    """
+    if "clip_id" in table.columns:
+        return False
+    rows = (
+        f"select *, {name_key_sql('source_id')} as draw_named from (select * from input limit 64)"
+    )
+    rows = mixed_key_query(rows, "draw_named", "start_seconds", "draw_start")
+    rows = mixed_key_query(rows, "draw_start", "end_seconds", "draw_row")
+    (is_equal,) = run_one(
+        table, f"select coalesce(bool_and(draw_row = row_key), false) from ({rows})"
+    )
+    return bool(is_equal)
+
+
 def _count_sources(table: duckdb.DuckDBPyRelation, *, measured: bool) -> str:
     """Make a table of how many rows, and how much, each source has; its name."""
     sources = new_table("sources")
-    key = "null::ubigint" if "clip_id" in table.columns else name_key_sql("source_id")
+    key = name_key_sql("source_id") if is_named_by_times(table) else "null::ubigint"
     lengths = f"sum({_LENGTH})::hugeint as length, sum(({_LENGTH} / 1e6) ^ 2) as squares"
     run(
         table,
@@ -173,7 +191,7 @@ def _keyed(
         f"select input.*, {weight} as draw_weight, source_key from input join {sources} of_source "
         "on input.source_id is not distinct from of_source.source_id"
     )
-    if "clip_id" in table.columns:
+    if not is_named_by_times(table):
         if not by_source:
             rows = "select *, 1 as draw_weight, 0 as source_key from input"
         rows = f"select *, 0 as draw_start, row_key as draw_row from ({rows})"

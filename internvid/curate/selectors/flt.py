@@ -8,7 +8,12 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar
 
 from internvid.core.errors import ConfigInvalidError
-from internvid.curate.selectors.drawing import POOL_ROWS, draw_clips, draw_from_pool
+from internvid.curate.selectors.drawing import (
+    POOL_ROWS,
+    draw_clips,
+    draw_from_pool,
+    is_named_by_times,
+)
 from internvid.curate.selectors.expected import MOST_HOURS, Amount
 from internvid.curate.selectors.ranking import number, rank
 from internvid.curate.selectors.sampling import DIV_CLIPS
@@ -77,7 +82,7 @@ class Filtered:
         if self.order == "filter_first":
             best = self._best(fitting, score)
             few = (best.sums or {}).get(None, POOL_ROWS + 1) <= POOL_ROWS
-            if "row_place" in table.columns and few:
+            if "row_place" in table.columns and few and is_named_by_times(table):
                 return then(
                     best,
                     lambda rows: draw_from_pool(table, rows, self._amount(), seed=self.seed),

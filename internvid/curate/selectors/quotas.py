@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 from internvid.core.errors import ConfigInvalidError
 from internvid.curate.draws import drawn_query
 from internvid.curate.selectors.clusters import with_clusters
-from internvid.curate.selectors.score_columns import quoted_name
 from internvid.curate.selectors.scratch_tables import new_table, over, run
 from internvid.curate.selectors.verdict import Verdict, decided, of_sound
+from internvid.dataset.answers.column_views import quoted_name
 
 if TYPE_CHECKING:
     import duckdb

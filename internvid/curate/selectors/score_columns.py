@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from internvid.core.errors import ConfigInvalidError
+from internvid.curate.tables.expressions import is_number
+from internvid.dataset.answers.column_views import quoted_name
 
 if TYPE_CHECKING:
     import duckdb
@@ -14,11 +16,6 @@ SIMILARITY = ("similarity", "clipscore", "umt_score", "umt-sim", "clip_score", "
 """Video-text similarity: of our scorers, of InternVid, of Panda-70M."""
 AESTHETIC = ("aesthetic", "aesthetic_score", "aesthetic score", "aesthetic_mean")
 """Aesthetic scores: of our scorer, of InternVid and Koala-36M, of OpenVid-1M."""
-
-
-def quoted_name(column: str) -> str:
-    """The name of a column in SQL."""
-    return '"' + column.replace('"', '""') + '"'
 
 
 def score_of(table: duckdb.DuckDBPyRelation, column: str, known: Sequence[str], what: str) -> str:
@@ -44,7 +41,20 @@ def score_of(table: duckdb.DuckDBPyRelation, column: str, known: Sequence[str], 
         raise ConfigInvalidError(
             f"which column holds the {what} score? {trouble} is {named}"
             + (f": {', '.join(found)}" if found else ""),
-            hint=f"name it with --set column=NAME; columns are: {', '.join(table.columns)}",
+            hint=_way_on(table, known),
         )
-    value = f"try_cast({quoted_name(found[0])} as double)"
+    name = quoted_name(found[0])
+    if str(table.types[table.columns.index(found[0])]) == "VARCHAR":
+        # Tables with one row a video keep the score of a clip as a list of one.
+        name = f"trim({name}, ' []')"
+    value = f"try_cast({name} as double)"
     return f"if(isfinite({value}), {value}, null)"
+
+
+def _way_on(table: duckdb.DuckDBPyRelation, known: Sequence[str]) -> str:
+    if known and "start_pts" in table.columns:
+        scorer = known[0]
+        return f"make one: internvid score DATASET --scorer {scorer}; or --set column=NAME"
+    kinds = zip(table.columns, map(str, table.types), strict=True)
+    numbers = [name for name, kind in kinds if is_number(kind) and not name.startswith("row_")]
+    return f"name it with --set column=NAME; columns of numbers are: {', '.join(numbers) or 'none'}"

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from internvid.core.errors import ConfigInvalidError
 from internvid.curate.draws import drawn_query
-from internvid.curate.selectors.score_columns import quoted_name
 from internvid.curate.selectors.scratch_tables import new_table, over, run, run_one
 from internvid.curate.selectors.verdict import Verdict, decided, of_sound
 from internvid.curate.tables.keys import name_key_sql
+from internvid.dataset.answers.column_views import quoted_name
 
 if TYPE_CHECKING:
     import duckdb
@@ -87,7 +87,7 @@ def part_of_sources(table: duckdb.DuckDBPyRelation, split: Split) -> str:
     """Make a table of every source: `source_id` and the part; its name.
 
     Raises:
-        ConfigInvalidError: a column of groups was asked for, and is not there.
+        ConfigInvalidError: a column of groups was named that is not there.
     """
     numbers = new_table("numbers")
     sources = (

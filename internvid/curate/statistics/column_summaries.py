@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import TYPE_CHECKING, TypedDict
 
@@ -16,6 +17,7 @@ from internvid.dataset.store import Dataset
 if TYPE_CHECKING:
     import duckdb
 
+_ID = re.compile("[0-9a-f]{32}")
 _FIRST_ROWS = 100_000
 _NUMERIC = ("DOUBLE", "FLOAT", "INTEGER", "BIGINT")
 _NAMES = frozenset({"clip_id", "video_id", "source_id", "kept", "reason"})
@@ -192,5 +194,8 @@ def _words(connection: duckdb.DuckDBPyConnection, name: str, quoted: str) -> lis
     ).fetchall()
     # Free text (captions, ids) has nearly one value a clip: no distribution to show.
     if len(rows) == 12 and rows[0][1] <= 2:
+        return []
+    # Ids of clips and videos, as columns of duplicates hold them, name nothing that repeats.
+    if all(_ID.fullmatch(value) for value, _ in rows):
         return []
     return [{"column": name, "value": value, "clips": clips} for value, clips in rows]

@@ -19,10 +19,11 @@ from internvid.curate.statistics.caption_lengths import (
 from internvid.curate.statistics.clip_numbers import ClipNumbers
 from internvid.curate.statistics.dominance import dominating_values
 from internvid.curate.statistics.groupings import (
+    LENGTHS,
     SOURCES,
     Rows,
     ValueShares,
-    grouped_sources,
+    grouped_lengths,
     shares_of_groups,
     value_shares,
 )
@@ -82,8 +83,8 @@ def clip_statistics(
     """Counts, lengths, scores, categories, verbs and warnings of a table of clips.
 
     Up to 10 million rows all figures are exact. Beyond, `approximate` lists those that are not.
-    Samples are drawn by DuckDB's hash of the key, or of source and start: the same rows for the
-    same seed and version of DuckDB.
+    Samples are drawn by DuckDB's hash of the key, of the row's place in a table, or of source and
+    start: the same rows for the same seed and version of DuckDB.
 
     Args:
         connection: in which `relation` was made; views and tables are made in it and dropped.
@@ -133,16 +134,23 @@ class _Counting:
         self.of_videos = videos.roles if videos is not None and roles.source else Roles()
         micro = _microseconds(roles)
         self.clip_rows = Rows(_CLIPS, "count(*)", micro or "null::bigint", micro is not None)
+        columns = connection.sql(f"select * from {_CLIPS} limit 0").columns
+        self.has_places = "row_place" in columns
         self.shares: list[Shares] = []
         self.approximate: list[str] = []
 
     def all(self, limit: int | None) -> ClipNumbers:
-        self.tell("counting clips and hours", 0)
-        clips, length, micro = self._clip_lengths()
-        by_hours = micro > 0
-        self.clip_rows = Rows(_CLIPS, "count(*)", self.clip_rows.microseconds, by_hours)
-        self.is_large = clips > EXACT_ROWS
-        per_source, video_length, values = self._by_source()
+        self.tell("counting clips, hours and sources", 0)
+        source, seconds = self.roles.source, self.roles.video_seconds
+        length = None if seconds is None else _seconds(quoted_name(seconds))
+        named = None if source is None else quoted_name(source)
+        given = _given(self.roles)
+        with grouped_lengths(self.connection, self.clip_rows, given, named, length):
+            clips, spread, micro = self._clip_lengths()
+            by_hours = micro > 0
+            self.clip_rows = Rows(_CLIPS, "count(*)", self.clip_rows.microseconds, by_hours)
+            self.is_large = clips > EXACT_ROWS
+            per_source, video_length, values = self._by_source(length)
         scores = self._scores()
         texts, verbs = self._captions(clips, limit)
         roles = {
@@ -153,7 +161,7 @@ class _Counting:
         numbers: ClipNumbers = {
             "clips": clips, "sources": sources, "hours": micro / 3.6e9,
             "roles": roles, "approximate": self.approximate,
-            "clip_seconds": length, "clips_per_source": per_source, "video_seconds": video_length,
+            "clip_seconds": spread, "clips_per_source": per_source, "video_seconds": video_length,
             "shares": self.shares, "captions": texts, "verbs": verbs, "scores": scores,
             "values": values, "paper": [], "warnings": dominating_values(values),
         }  # fmt: skip
@@ -165,18 +173,8 @@ class _Counting:
         return rows
 
     def _clip_lengths(self) -> tuple[int, Spread | None, int]:
-        micro = self.clip_rows.microseconds
-        # One bin a thousandth of a second, coarser ones for lengths that hardly any clip has.
-        thousandths = "micro // 1000"
-        for digits in (5, 6, 7):
-            coarse = f"micro // {10 ** (digits - 1)} * {10 ** (digits - 4)}"
-            thousandths = (
-                f"case when micro < {10 ** (digits + 3)} then {thousandths} else {coarse} end"
-            )
         rows = self._rows(
-            f"select {thousandths} as bin, count(*), sum(micro)::hugeint, min(micro), max(micro), "
-            f"count(given) from (select {micro} as micro, {_given(self.roles)} as given "
-            f"from {_CLIPS}) group by bin order by bin"
+            f"select bin, clips, microseconds, least, largest, given from {LENGTHS} order by bin"
         )
         clips = sum(row[1] for row in rows)
         if self.roles.seconds is None and (self.roles.start is None or self.roles.end is None):
@@ -193,34 +191,30 @@ class _Counting:
         spread["resolution"] = 0.001
         return clips, spread, total
 
-    def _by_source(self) -> tuple[Spread | None, Spread | None, list[ValueShares]]:
+    def _by_source(
+        self, length: str | None
+    ) -> tuple[Spread | None, Spread | None, list[ValueShares]]:
         source = self.roles.source
         if source is None:
             return None, None, [self._values(role, name) for role, name in self._value_roles()]
-        self.tell("counting sources", 0)
-        seconds = self.roles.video_seconds
-        length = None if seconds is None else _seconds(quoted_name(seconds))
-        with grouped_sources(self.connection, self.clip_rows, quoted_name(source), length):
-            by_hours = self.clip_rows.by_hours
-            sources = shares_of_groups(
-                self.connection, SOURCES, ("source", source), by_hours=by_hours
+        by_hours = self.clip_rows.by_hours
+        sources = shares_of_groups(self.connection, SOURCES, ("source", source), by_hours=by_hours)
+        per_source = self._rows(
+            f"select clips::double, count(*) from {SOURCES} where value is not null "
+            "group by 1 order by 1"
+        )
+        spread = _spread("clips", per_source, sources["clips"], sources["without"])
+        if self.of_videos.source is not None:
+            self.connection.execute(
+                f"create or replace temp view {_JOINED} as select found.clips as "
+                "internvid_clips, found.microseconds as internvid_microseconds, of_video.* "
+                f"from {SOURCES} found left join {_VIDEOS} of_video "
+                f"on found.value = of_video.{quoted_name(self.of_videos.source)}::varchar"
             )
-            per_source = self._rows(
-                f"select clips::double, count(*) from {SOURCES} where value is not null "
-                "group by 1 order by 1"
-            )
-            spread = _spread("clips", per_source, sources["clips"], sources["without"])
-            if self.of_videos.source is not None:
-                self.connection.execute(
-                    f"create or replace temp view {_JOINED} as select found.clips as "
-                    "internvid_clips, found.microseconds as internvid_microseconds, of_video.* "
-                    f"from {SOURCES} found left join {_VIDEOS} of_video "
-                    f"on found.value = of_video.{quoted_name(self.of_videos.source)}::varchar"
-                )
-            values = [self._values(role, name) for role, name in self._value_roles()]
-            self._resolutions()
-            videos = self._video_lengths(length)
-            self.connection.execute(f"drop view if exists {_JOINED}")
+        values = [self._values(role, name) for role, name in self._value_roles()]
+        self._resolutions()
+        videos = self._video_lengths(length)
+        self.connection.execute(f"drop view if exists {_JOINED}")
         return spread, videos, [sources, *values]
 
     def _value_roles(self) -> list[tuple[str, str]]:
@@ -302,6 +296,9 @@ class _Counting:
         language = quoted_name(roles.caption_language) if roles.caption_language else "null"
         for name in roles.captions:
             names = (roles.key,) if roles.key else (roles.source, roles.start)
+            if self.has_places and not roles.key:
+                # Reading times of all rows would cost more than reading the captions.
+                names = ("row_place",)
             key = ", ".join(quoted_name(one) for one in names if one) or quoted_name(name)
             whole = Captions(name, quoted_name(name), _CLIPS, clips, key, language, self.seed)
             self.tell(f"measuring {name}", 0)

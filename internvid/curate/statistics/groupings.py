@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 MOST_VALUES = 20
 SOURCES = '"internvid_described_sources"'
+LENGTHS = '"internvid_described_lengths"'
+_BOTH = '"internvid_described_lengths_and_sources"'
 _GROUPS = '"internvid_described_groups"'
 
 
@@ -67,26 +69,55 @@ class Rows:
 
 
 @contextlib.contextmanager
-def grouped_sources(
-    connection: duckdb.DuckDBPyConnection, rows: Rows, source: str, video_seconds: str | None
+def grouped_lengths(
+    connection: duckdb.DuckDBPyConnection,
+    rows: Rows,
+    given: str,
+    source: str | None,
+    video_seconds: str | None,
 ) -> Iterator[None]:
-    """Makes the table `SOURCES` for a block: value, clips, microseconds, video_seconds.
+    """Makes the tables `LENGTHS` and, where there are sources, `SOURCES` for a block.
+
+    `LENGTHS` has bin, clips, microseconds, least, largest, given: a row for each thousandth of a
+    second, coarser ones for lengths that hardly any clip has. `SOURCES` has value, clips,
+    microseconds, video_seconds. Both come from one pass over the rows: times are texts in most
+    tables, and reading them is what costs.
 
     Args:
         connection: where `rows` are.
         rows: of clips.
+        given: SQL of the length as it is given.
         source, video_seconds: SQL of a clip's source, and of its source's length.
     """
-    length = f"max({video_seconds})" if video_seconds else "null::double"
+    micro = "micro // 1000"
+    for digits in (5, 6, 7):
+        coarse = f"micro // {10 ** (digits - 1)} * {10 ** (digits - 4)}"
+        micro = f"case when micro < {10 ** (digits + 3)} then {micro} else {coarse} end"
+    sets, value = "(bin)", "null::varchar as value"
+    if source is not None:
+        sets, value = "(bin), (value)", "value"
     connection.execute(
-        f"create or replace temp table {SOURCES} as select {source}::varchar as value, "
-        f"{rows.clips}::bigint as clips, sum({rows.microseconds})::bigint as microseconds, "
-        f"{length} as video_seconds from {rows.view} group by 1"
+        f"create or replace temp table {_BOTH} as select grouping(bin) as is_source, bin, {value}, "
+        "count(*)::bigint as clips, sum(micro)::hugeint as microseconds, min(micro) as least, "
+        "max(micro) as largest, count(given)::bigint as given, max(video) as video_seconds from "
+        f"(select *, {micro} as bin from (select {source or 'null'}::varchar as value, "
+        f"{rows.microseconds} as micro, {given} as given, {video_seconds or 'null::double'} as "
+        f"video from {rows.view})) group by grouping sets ({sets})"
+    )
+    connection.execute(
+        f"create or replace temp view {LENGTHS} as select bin, clips, microseconds, least, "
+        f"largest, given from {_BOTH} where is_source = 0"
+    )
+    connection.execute(
+        f"create or replace temp view {SOURCES} as select value, clips, "
+        f"microseconds::bigint as microseconds, video_seconds from {_BOTH} where is_source = 1"
     )
     try:
         yield
     finally:
-        connection.execute(f"drop table if exists {SOURCES}")
+        for name in (LENGTHS, SOURCES):
+            connection.execute(f"drop view if exists {name}")
+        connection.execute(f"drop table if exists {_BOTH}")
 
 
 def value_shares(

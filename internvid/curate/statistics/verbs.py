@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 DEFAULT_CAPTIONS = 20_000
 MOST_COMMON = 30
-NOTHING_READ = "no caption was to be read"
+NOTHING_READ = "not counted: no caption was read"
 _BATCH = 2000
 _ENGLISH = "('', 'en', 'eng', 'english')"
 

@@ -13,17 +13,20 @@ import logging
 import tarfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any, TypedDict, cast
+from typing import Any, NamedTuple, TypedDict, cast
 
 from internvid.core.config import Identity
 from internvid.core.errors import DatasetFormatError, StorageError
 from internvid.dataset.layout import Layout, read_json
 from internvid.dataset.parts import commit_json, read_part
+from internvid.dataset.releases.origin import cleaned_provenance
+from internvid.dataset.removal.scrubbing import Needles
 
 logger = logging.getLogger(__name__)
 
 EXPORT, PACK, HUB = "export", "pictures", "hub"
 MANIFEST, NOTES, REQUEST = "manifest.json", ".unfinished", "asked.json"
+PROVENANCE = "provenance"
 PACK_FACTS = ("picks.json", "picks.doing.json")
 PURGED, REISSUE, UNTOUCHED = "purged", "reissue", "untouched"
 _WEBDATASET, _FRAMES = "WebDatasetExporter", "FramesExporter"
@@ -34,8 +37,10 @@ class Copy(TypedDict, total=False):
 
     Attributes:
         kind: export, pictures or hub. path: the folder, or the repository.
-        exporter, cut, subset: what was written.
+        exporter, cut, subset, keep_paths: what was written.
         manifests: digests of the manifest that may lie there; none while it is not whole.
+        earlier: those of its earlier versions, and of what lay there before, by which copies that
+            lie elsewhere are known.
     """
 
     kind: str
@@ -43,7 +48,18 @@ class Copy(TypedDict, total=False):
     exporter: Identity | None
     cut: str | None
     subset: str | None
+    keep_paths: bool
     manifests: list[str]
+    earlier: list[str]
+
+
+class Sample(NamedTuple):
+    """What an export says of a clip: the shard that it is in, its video, its source."""
+
+    shard: str
+    video_id: str | None
+    source_id: str | None
+    uri: str | None
 
 
 class CopyOutcome(TypedDict):
@@ -81,6 +97,26 @@ def recorded_copies(layout: Layout) -> list[Copy]:
     return cast("list[Copy]", sorted(known, key=lambda each: str(each["path"])))
 
 
+def digests_of(copy: Copy) -> list[str]:
+    """Digests of all manifests that it has or had."""
+    return list(dict.fromkeys([*copy.get("earlier", []), *copy.get("manifests", [])]))
+
+
+def copy_at(layout: Layout, folder: Path) -> Copy | None:
+    """The export that was noted at a place."""
+    known = read_json(_place(layout, {"kind": EXPORT, "path": str(folder.resolve())}))
+    return cast("Copy", known) if isinstance(known, dict) and "path" in known else None
+
+
+def settle_copy(layout: Layout, copy: Copy, digest: str) -> Copy:
+    """Note that this manifest lies there now, and the others no more."""
+    earlier = [each for each in digests_of(copy) if each != digest]
+    settled: Copy = {**copy, "manifests": [digest], "earlier": earlier}
+    if settled != copy_at(layout, Path(copy["path"])):
+        note_copy(layout, settled)
+    return settled
+
+
 def digest_of_json(value: Any) -> str:
     """Digest of a JSON file as `commit_json` writes it."""
     text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
@@ -108,12 +144,14 @@ def is_whole(folder: Path) -> bool:
     return (folder / MANIFEST).is_file()
 
 
-def outcome_of(copy: Copy, gone: Collection[str]) -> CopyOutcome:
+def outcome_of(layout: Layout, copy: Copy, gone: Collection[str], needles: Needles) -> CopyOutcome:
     """What is to become of a copy when clips are removed; nothing is changed.
 
     Args:
+        layout: of the dataset.
         copy: as it was noted.
         gone: ids of the removed clips.
+        needles: all ids that are removed, which the recipe in a manifest may name.
     """
 
     def outcome(action: str, clips: int | None, reason: str = "") -> CopyOutcome:
@@ -121,7 +159,7 @@ def outcome_of(copy: Copy, gone: Collection[str]) -> CopyOutcome:
         return CopyOutcome(path=copy["path"], kind=kind, action=action, clips=clips, reason=reason)
 
     folder = Path(copy["path"])
-    if not gone:
+    if not gone and not _names(layout, copy, needles):
         return outcome(UNTOUCHED, 0)
     if copy.get("kind") == HUB:
         return outcome(REISSUE, None, "it was uploaded: push it again, or delete it there")
@@ -138,14 +176,27 @@ def outcome_of(copy: Copy, gone: Collection[str]) -> CopyOutcome:
         clips = len(clips_in(copy, folder) & set(gone))
     except (DatasetFormatError, OSError, tarfile.TarError) as error:
         return outcome(REISSUE, None, f"it cannot be read: {error}".splitlines()[0])
-    return outcome(PURGED if clips else UNTOUCHED, clips)
+    return outcome(PURGED if clips or _names(layout, copy, needles) else UNTOUCHED, clips)
+
+
+def cleaned_origin(layout: Layout, copy: Copy, known: Any, needles: Needles) -> Any:
+    """What the manifest of an export may state of its origin (`provenance`)."""
+    keep_paths = bool(copy.get("keep_paths"))
+    return cleaned_provenance(layout, copy.get("subset"), known, needles, keep_paths=keep_paths)
+
+
+def _names(layout: Layout, copy: Copy, needles: Needles) -> bool:
+    """Whether the recipe in a manifest names something that is removed."""
+    manifest = read_json(Path(copy["path"]) / MANIFEST)
+    known = manifest.get(PROVENANCE) if isinstance(manifest, dict) else None
+    return known is not None and bool(known != cleaned_origin(layout, copy, known, needles))
 
 
 def is_proven(copy: Copy, folder: Path) -> bool:
     """Whether what lies in a folder is the copy that was noted."""
     if not is_whole(folder):
         request = read_json(folder / NOTES / REQUEST)
-        named = ("exporter", "cut", "subset")
+        named = {"exporter", "cut", "subset"} | (copy.keys() & {"keep_paths"})
         return isinstance(request, dict) and request == {name: copy.get(name) for name in named}
     try:
         data = (folder / MANIFEST).read_bytes()
@@ -176,6 +227,39 @@ def clips_in(copy: Copy, folder: Path) -> set[str]:
     if isinstance(manifest, dict):
         found.update(row.get("clip_id", "") for row in manifest.get("missing", []))
     return found
+
+
+def samples_in(copy: Copy, folder: Path) -> dict[str, Sample]:
+    """What a finished export says of each of its clips.
+
+    Raises:
+        DatasetFormatError: its index is damaged.
+        OSError, TarError, ValueError: a shard is.
+    """
+    if is_frames(copy):
+        from internvid.dataset.frame_shards import INDEX  # brings decoders, which nobody needs here
+
+        rows = read_part(folder / INDEX, ["clip_id", "shard", "source_id", "uri"]).to_pylist()
+        return {row.pop("clip_id"): Sample(video_id=None, **row) for row in rows}
+    found: dict[str, Sample] = {}
+    for path in shards_of(folder):
+        with tarfile.open(path) as tar:
+            for member in tar:
+                clip_id = sample_of(member.name)
+                found.setdefault(clip_id, Sample(path.name, None, None, None))
+                file = tar.extractfile(member) if member.name.endswith(".json") else None
+                if file is not None:
+                    row = json.loads(file.read())
+                    named = (row.get(name) for name in ("video_id", "source_id", "uri"))
+                    found[clip_id] = Sample(path.name, *named)
+    return found
+
+
+def shards_of(folder: Path) -> list[Path]:
+    """The shards that a manifest names, of those that are there."""
+    manifest = read_json(folder / MANIFEST)
+    names = manifest.get("files", []) if isinstance(manifest, dict) else []
+    return [path for path in sorted(folder.glob("shard-*.tar")) if path.name in names]
 
 
 def sample_of(name: str) -> str:

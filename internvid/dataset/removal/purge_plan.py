@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -132,7 +133,8 @@ def make_plan(layout: Layout, record: Record, rows: Iterable[IdRow], receipt: in
     steps.of_dataset()
     plan.files = steps.steps
     gone = removed.clips.union(plan.handed_clips)
-    plan.copies = [outcome_of(each, gone) for each in recorded_copies(layout)]
+    needles = Needles.of(removed)
+    plan.copies = [outcome_of(layout, each, gone, needles) for each in recorded_copies(layout)]
     return plan
 
 
@@ -340,9 +342,12 @@ class _Steps:
     def _facts_left(self, name: str) -> SubsetFacts:
         """The facts of a subset without the removed clips."""
         facts = subset_facts(self.layout, name)
-        chosen = set(read_part(self.layout.subset(name), ["clip_id"])["clip_id"].to_pylist())
-        gone, seconds, of = 0, 0.0, 0
-        cut = facts["recipe"].get("cut") if facts else None
+        chosen = self._ids_of(self.layout.subset(name))
+        if not facts:
+            return {}
+        cut, parent = facts["recipe"].get("cut"), facts["recipe"].get("subset")
+        whole = None if parent is None else self._ids_of(self.layout.subset(parent))
+        gone, of, seconds = chosen & self.removed.clips, 0, 0.0
         clips = sorted((self.layout.root / "cuts" / str(cut) / "clips").glob("part-*.parquet"))
         parts = {Path(step["path"]).stem for step in self.steps if step["action"] == "clips"}
         for path in clips if cut else []:
@@ -351,18 +356,41 @@ class _Steps:
             table = read_part(path, ["clip_id", "kept", "duration_seconds"])
             for row in table.to_pylist():
                 if row["clip_id"] in self.removed.clips and row["kept"]:
-                    of += 1
+                    of += whole is None or row["clip_id"] in whole
                     seconds += row["duration_seconds"] if row["clip_id"] in chosen else 0.0
-        gone = len(chosen & self.removed.clips)
-        if not facts:
-            return {}
         left: SubsetFacts = {
             **facts,
-            "clips": facts.get("clips", 0) - gone,
+            "clips": facts.get("clips", 0) - len(gone),
             "of": facts.get("of", 0) - of,
             "hours": round(max(0.0, facts.get("hours", 0.0) - seconds / 3600), 6),
         }
+        if "reasons" in facts:
+            left["reasons"] = self._reasons_left(name, facts["reasons"], of - len(gone))
         return left
+
+    def _reasons_left(self, name: str, reasons: dict[str, int], rejected: int) -> dict[str, int]:
+        """Why a subset lacks the clips that are left; nothing where that cannot be known.
+
+        Args:
+            name: of the subset.
+            reasons: reason -> clips.
+            rejected: how many of these are removed.
+        """
+        path = self.layout.rejected_by(name)
+        if path.exists():
+            table = read_part(path, ["clip_id", "reason"])
+            rows = zip(table["clip_id"].to_pylist(), table["reason"].to_pylist(), strict=True)
+            gone = Counter(reason for clip_id, reason in rows if clip_id in self.removed.clips)
+        elif not rejected or len(reasons) == 1:
+            gone = Counter(dict.fromkeys(reasons, rejected))
+        else:
+            return {}
+        left = {reason: rows - gone[reason] for reason, rows in reasons.items()}
+        return {reason: rows for reason, rows in left.items() if rows > 0}
+
+    def _ids_of(self, subset: Path) -> set[str]:
+        ids = read_part(subset, ["clip_id"])["clip_id"].to_pylist() if subset.exists() else ()
+        return set(ids)
 
 
 def owners_of(path: Path) -> frozenset[str]:

@@ -193,7 +193,7 @@ class _Purge:
         chosen = {copy["path"] for copy in self.plan.copies if copy["action"] == PURGED}
         for copy in recorded_copies(self.layout):
             if copy["path"] in chosen:
-                purge_copy(self.layout, copy, gone)
+                purge_copy(self.layout, copy, gone, Needles.of(self.removed))
         total = len(self.plan.files)
         for at, step in enumerate(self.plan.files):
             if progress is not None:

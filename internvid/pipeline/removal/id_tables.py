@@ -92,7 +92,8 @@ def _wanted(kind: str, text: str, folder: Path, *, is_listed: bool) -> Wanted:
     if kind == VIDEO and not _VIDEO_ID.fullmatch(lowered):
         raise MisuseError(
             f"{text!r} is no video id (32 hex digits)",
-            hint="--source and --uri take other ids",
+            hint="internvid show DATASET CLIP_ID names the video of a clip; --source and --uri "
+            "take other ids",
         )
     ids: list[tuple[str, str]] = []
     if kind in (VIDEO, ANY) and _VIDEO_ID.fullmatch(lowered):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from internvid.core.errors import DatasetBusyError, MisuseError, StorageError
 from internvid.core.system.shell import command
@@ -202,7 +202,7 @@ def _hidden_only(
 
 
 @contextmanager
-def _standing(layout: Layout) -> Any:
+def _standing(layout: Layout) -> Iterator[None]:
     """Says of trouble with the purge what holds all the same."""
     try:
         yield

@@ -1,0 +1,71 @@
+"""Where an export comes from, as its manifest states it; local paths stay at home."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from typing import Any
+
+from internvid._version import __version__
+from internvid.dataset.layout import Layout
+from internvid.dataset.removal.scrubbing import PLACE, Needles, scrubbed
+from internvid.dataset.subset_files import subset_facts
+
+_LOCAL = "file://"
+# Folders of an absolute path inside a text: `uri like '/videos/set/%'`.
+_FOLDERS = re.compile(r"(?:file://|(?<![\w.:/]))/(?:[^/\s'\"]+/)+")
+
+
+def travelling_uri(uri: str | None) -> str | None:
+    """A uri as it stands in an export: of local files the name, of others the whole."""
+    if uri is None or ("://" in uri and not uri.startswith(_LOCAL)):
+        return uri
+    return os.path.basename(uri.removeprefix(_LOCAL))
+
+
+def provenance_of(layout: Layout, subset: str | None, *, keep_paths: bool) -> dict[str, Any]:
+    """What a manifest states of its origin; no clock, so that equal exports have equal manifests.
+
+    Args:
+        layout: of the dataset that is published.
+        subset: its name.
+        keep_paths: whether folders in the conditions of the recipe stay.
+
+    Returns:
+        `internvid`: the version that wrote the clips; `recipe`: of the subset.
+    """
+    recipe: Any = None if subset is None else subset_facts(layout, subset).get("recipe")
+    if not keep_paths:
+        recipe = _without_folders(recipe)
+    return {"internvid": __version__, "recipe": json.loads(json.dumps(recipe))}
+
+
+def cleaned_provenance(
+    layout: Layout, subset: str | None, known: Any, needles: Needles, *, keep_paths: bool
+) -> Any:
+    """What a manifest may state of its origin once ids are removed.
+
+    Args:
+        layout: of the dataset, whose own recipe of the subset has the ids whole.
+        subset: its name.
+        known: what the manifest states.
+        needles: ids that are being removed; those of earlier removals are gone from the recipe.
+        keep_paths: whether folders in the conditions of the recipe stay.
+    """
+    recipe: Any = None if subset is None else subset_facts(layout, subset).get("recipe")
+    recipe = scrubbed(recipe, needles)
+    clean = scrubbed(known, needles)
+    if isinstance(clean, dict) and PLACE in json.dumps(recipe, ensure_ascii=False):
+        clean = {**clean, "recipe": recipe if keep_paths else _without_folders(recipe)}
+    return clean
+
+
+def _without_folders(value: Any) -> Any:
+    if isinstance(value, str):
+        return _FOLDERS.sub("", value)
+    if isinstance(value, dict):
+        return {name: _without_folders(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_folders(item) for item in value]
+    return value

@@ -1,0 +1,189 @@
+"""Size and crop of written pictures, and their conversion to the encoder's planes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+from PIL import Image
+
+from internvid.core.errors import VideoUnreadableError
+from internvid.video.cutting.cut_plan import CutPlan
+from internvid.video.display.frame_display import orientation_of, sample_aspect_of
+from internvid.video.display.picture import Painter, RGBArray, fitted_size
+from internvid.video.probe import VideoFacts
+
+BT709 = 1
+"""FFmpeg's number of the matrix, the primaries and the curve of high definition."""
+_NARROW = 1
+# Bars were measured on rows this far apart, and are black below this luma.
+_MEASURED_ROWS, _MEASURED_COLUMNS = 36, 64
+_BLACK = 24
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Black bars, one half on either side: shares of height and width."""
+
+    letterbox: float = 0.0
+    pillarbox: float = 0.0
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """From the picture as shown to the written one.
+
+    Attributes:
+        paint_side: shorter side at which the whole picture is painted.
+        crop: (left, top, width, height) of what is kept of the painted picture.
+        size: (width, height) of what is written.
+    """
+
+    paint_side: int
+    crop: tuple[int, int, int, int]
+    size: tuple[int, int]
+
+
+def plan_picture(shown: tuple[int, int], bars: Bars, plan: CutPlan) -> Geometry:
+    """Where the written picture lies in the shown one.
+
+    Args:
+        shown: (width, height) of the picture as a player shows it.
+        bars: what is cut off first.
+        plan: size, multiple and crop.
+
+    Raises:
+        VideoUnreadableError: no picture with sides of that multiple is left (`too_small`).
+    """
+    shares = (bars.pillarbox, bars.letterbox) if plan.crop == "bars" else (0.0, 0.0)
+    inside = [side * (1 - share) for side, share in zip(shown, shares, strict=True)]
+    exact = plan.exact_size
+    if exact is not None:
+        scale = max(want / have for want, have in zip(exact, inside, strict=True))
+    else:
+        short = plan.short_side
+        scale = 1.0 if short is None else min(1.0, short / min(inside))
+    # Painters do not enlarge: what a demanded size needs more is scaled after the crop.
+    paint_side = max(1, round(min(shown) * min(1.0, scale)))
+    painted = fitted_size(*shown, paint_side)
+    kept = [_less(side, share) for side, share in zip(painted, shares, strict=True)]
+    if exact is None:
+        multiple = plan.multiple
+        if short is not None:
+            # A side a pixel short of what was demanded, by rounding, would lose a whole multiple.
+            kept = [
+                short if short == side + 1 and side < whole else side
+                for side, whole in zip(kept, painted, strict=True)
+            ]
+        size = (kept[0] - kept[0] % multiple, kept[1] - kept[1] % multiple)
+        if min(size) < multiple:
+            raise VideoUnreadableError(
+                f"its picture of {kept[0]}x{kept[1]} has no sides of a multiple of {multiple}",
+                reason="too_small",
+            )
+        width, height = size
+    else:
+        size = exact
+        fit = min(kept[0] / size[0], kept[1] / size[1])
+        width = min(kept[0], max(1, round(size[0] * min(fit, 1.0))))
+        height = min(kept[1], max(1, round(size[1] * min(fit, 1.0))))
+    left, top = (painted[0] - width) // 2, (painted[1] - height) // 2
+    return Geometry(paint_side, (left, top, width, height), size)
+
+
+def _less(side: int, share: float) -> int:
+    """A side without its bars, which are whole pixels on either side."""
+    return max(1, side - 2 * int(np.ceil(side * share / 2 - 1e-6)))
+
+
+def refined_bars(picture: RGBArray, bars: Bars) -> Bars:
+    """Bars to the pixel: what is black beyond measured ones, as far as measuring was coarse.
+
+    Args:
+        picture: uint8 [H, W, 3], the first of the clip.
+        bars: as measured.
+    """
+    luma = picture @ np.array([0.299, 0.587, 0.114], np.float32)
+    letterbox = _refined(luma.max(axis=1), bars.letterbox, _MEASURED_ROWS)
+    return Bars(letterbox, _refined(luma.max(axis=0), bars.pillarbox, _MEASURED_COLUMNS))
+
+
+def _refined(levels: npt.NDArray[np.float32], share: float, measured: int) -> float:
+    if share <= 0:
+        return 0.0
+    length = len(levels)
+    first = round(length * share / 2)
+    most = min(first + -(-length // measured), length // 2 - 1)
+    lit = levels >= _BLACK
+    bar = min(int(np.argmax(lit)), int(np.argmax(lit[::-1]))) if lit.any() else first
+    return 2 * min(max(first, bar), most) / length
+
+
+@dataclass
+class ClipPainter:
+    """Makes the encoder's pictures of one clip's frames, all of one size and place.
+
+    Attributes:
+        facts: of the source.
+        plan: how to cut.
+        bars: measured on the clip.
+    """
+
+    facts: VideoFacts
+    plan: CutPlan
+    bars: Bars
+    _geometry: Geometry | None = None
+    _painter: Painter | None = None
+    _planes: VideoReformatter = field(default_factory=VideoReformatter)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of what is written; known with the first picture."""
+        assert self._geometry is not None
+        return self._geometry.size
+
+    def begin(self, frame: VideoFrame) -> None:
+        """Learn from the clip's first frame what the geometry is.
+
+        Raises:
+            VideoUnreadableError: the picture is too small.
+        """
+        bars = self.bars
+        if self.plan.crop == "bars" and (bars.letterbox > 0 or bars.pillarbox > 0):
+            bars = refined_bars(Painter(self.facts).paint(frame), bars)
+        self._geometry = plan_picture(_shown_size(frame, self.facts), bars, self.plan)
+        self._painter = Painter(self.facts, self._geometry.paint_side)
+
+    def paint(self, frame: VideoFrame) -> VideoFrame:
+        """8-bit 4:2:0 planes of BT.709 of one frame; `begin` was called."""
+        assert self._geometry is not None
+        assert self._painter is not None
+        left, top, width, height = self._geometry.crop
+        picture = self._painter.paint(frame)[top : top + height, left : left + width]
+        if (width, height) != self._geometry.size:
+            image = Image.fromarray(picture).resize(
+                self._geometry.size, Image.Resampling.BICUBIC, reducing_gap=None
+            )
+            picture = np.asarray(image)
+        made = VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+        planes = self._planes.reformat(made, format="yuv420p", dst_colorspace=BT709, threads=1)
+        planes.colorspace = planes.color_primaries = planes.color_trc = BT709
+        planes.color_range = _NARROW
+        return planes
+
+
+def _shown_size(frame: VideoFrame, facts: VideoFacts) -> tuple[int, int]:
+    aspect = sample_aspect_of(frame) or facts.sample_aspect
+    width, height = max(1, round(frame.width * float(aspect))), frame.height
+    turned = orientation_of(frame).rotation_degrees % 180
+    return (height, width) if turned else (width, height)
+
+
+def luma_of(frame: VideoFrame) -> npt.NDArray[np.uint8]:
+    """uint8 [H, W]: the luma of a 4:2:0 frame, copied."""
+    plane = frame.planes[0]
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(frame.height, plane.line_size)
+    return rows[:, : frame.width].copy()
