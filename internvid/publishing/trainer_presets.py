@@ -37,7 +37,7 @@ class TrainerPreset:
         )
 
 
-_PIPE = "diffusion-pipe models/base.py, utils/dataset.py"
+_PIPE = "diffusion-pipe (models.base, utils.dataset)"
 _MUSUBI = "musubi-tuner docs/dataset_config.md"
 PRESETS: Mapping[str, TrainerPreset] = MappingProxyType(
     {
