@@ -28,6 +28,7 @@ from internvid.cli.commands import (
 )
 from internvid.cli.exits import INTERRUPTED, say_interrupted
 from internvid.core.errors import InternvidError, MisuseError
+from internvid.dataset.duckdb_connection import INTERRUPTED as QUERY_INTERRUPTED
 
 app = typer.Typer(
     name="internvid",
@@ -128,8 +129,7 @@ def _end_without_reader() -> int:
 
 def _tell(error: Exception) -> int | None:
     """Tell what is no error of ours, and give its exit code; None where it cannot be determined."""
-    # How DuckDB answers Ctrl-C.
-    if type(error) is RuntimeError and str(error) == "Query interrupted":
+    if type(error) is RuntimeError and str(error) == QUERY_INTERRUPTED:
         return say_interrupted()
     # Wrong options: the command-line library shows them itself, as every tool does.
     show = getattr(error, "show", None)

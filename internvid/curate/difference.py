@@ -14,7 +14,7 @@ from internvid.curate.tables.keys import mixed_key_query, name_key_sql
 from internvid.curate.tables.opening import open_rows
 from internvid.curate.tables.scratch import scratch_folder
 from internvid.dataset.answers.column_views import quoted_name
-from internvid.dataset.duckdb_connection import open_locked
+from internvid.dataset.duckdb_connection import interruptible, open_locked
 from internvid.dataset.store import Dataset
 
 if TYPE_CHECKING:
@@ -92,7 +92,8 @@ def compare_sides(first: Side, second: Side) -> Difference:
             with _rows(side) as rows:
                 write_relation(rows, file)
         connection = open_locked(files, [], spill=folder / "spill")
-        return _compare(connection, files)
+        with interruptible(connection):
+            return _compare(connection, files)
 
 
 @contextmanager

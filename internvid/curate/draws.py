@@ -86,4 +86,4 @@ def mixed_query(query: str, number: str, name: str) -> str:
 
 def _salt(seed: int) -> int:
     """A number made of the seed, so that neighbouring seeds differ in half of their bits."""
-    return int(mix(np.array([(seed * _GOLDEN + _GOLDEN) & _ONES], np.uint64))[0])
+    return int(mix(np.array([(int(seed) * _GOLDEN + _GOLDEN) & _ONES], np.uint64))[0])

@@ -17,7 +17,7 @@ from internvid.curate.selectors.scratch_tables import drop_scratch, over
 from internvid.curate.selectors.verdict import Verdict, bound, decide
 from internvid.curate.tables.keys import name_key_sql
 from internvid.curate.tables.writing import refuse_output
-from internvid.dataset.duckdb_connection import quoted
+from internvid.dataset.duckdb_connection import interruptible, quoted
 from internvid.dataset.names import NAME
 from internvid.dataset.parts import commit_json, commit_table
 from internvid.dataset.removal.purging import writing
@@ -206,7 +206,7 @@ def deciding(dataset: Dataset, selector: Selector, subset: str | None = None) ->
         clips = with_key(dataset.sql(f"select * from clips{chosen}"))
     columns = clips.columns
     try:
-        with dataset.reading():
+        with dataset.reading(), interruptible(dataset.connection):
             try:
                 verdict = explained(columns, lambda: decided(clips))
             except ConfigInvalidError as error:

@@ -8,7 +8,11 @@ extension, no setting; and nothing but a SELECT is run, so that nothing is writt
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +33,8 @@ _EMPTY_COLUMN = (
     "null::varchar as reason where false"
 )
 _FILE = "internvid_part"
+INTERRUPTED = "Query interrupted"
+"""Text of the RuntimeError that DuckDB raises after Ctrl-C."""
 
 
 def open_connection() -> duckdb.DuckDBPyConnection:
@@ -73,6 +79,71 @@ def open_locked(
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")
     return connection
+
+
+@contextmanager
+def interruptible(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Let Ctrl-C end the queries of a block at once, as KeyboardInterrupt.
+
+    DuckDB itself looks for signals only between long tasks of the calling thread: of a slow query
+    that is half a minute later.
+
+    Args:
+        connection: whose queries; open until the block ends.
+    """
+    asked = threading.Event()
+
+    def interrupt() -> None:
+        asked.set()
+        connection.interrupt()
+
+    try:
+        with _woken_by_signals(interrupt):
+            yield
+    except KeyboardInterrupt as error:
+        # It may have come between a query and what DuckDB clears away after it: that is done when
+        # nothing holds the frames any more, and needs the connection.
+        chain: BaseException | None = error
+        while chain is not None:
+            traceback.clear_frames(chain.__traceback__)
+            chain = chain.__context__
+        raise
+    except Exception as error:
+        # A query that was ended fails, in the words of whoever ran it.
+        if asked.is_set() or str(error) == INTERRUPTED:
+            raise KeyboardInterrupt from error
+        raise
+
+
+@contextmanager
+def _woken_by_signals(interrupt: Callable[[], None]) -> Iterator[None]:
+    """Call a function in a thread of its own on Ctrl-C, while the main thread is in a query.
+
+    Outside the main thread, and where something else is woken by signals, nothing is done.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    if before != -1:
+        signal.set_wakeup_fd(before)
+
+    def watch() -> None:
+        while received := os.read(reading, 64):
+            if signal.SIGINT in received:
+                interrupt()
+
+    watcher = threading.Thread(target=watch, name="internvid-interrupt", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(writing)
+        watcher.join()
+        os.close(reading)
 
 
 def create_views(connection: duckdb.DuckDBPyConnection, views: Mapping[str, str]) -> None:

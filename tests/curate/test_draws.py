@@ -30,6 +30,11 @@ def test_sql_and_numpy_draw_the_same(connection, keys, seed):
     assert list(mixed) == mix(array).tolist()
 
 
+def test_numbers_of_numpy_are_seeds():
+    keys = np.arange(9, dtype=np.uint64)
+    assert (draw(np.int64(3), keys) == draw(3, keys)).all()
+
+
 def test_the_function_is_fixed_for_good():
     # SplitMix64 seeded with 0 gives these numbers first, as published with its reference code.
     golden = np.arange(1, 4, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)

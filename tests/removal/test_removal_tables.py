@@ -76,6 +76,15 @@ def test_a_list_with_a_bad_row_is_refused_whole(name: str, text: str, why: str, 
     assert not (desk.data / "removals").exists()
 
 
+@pytest.mark.parametrize("given", [7, b"x", None])
+def test_an_id_that_is_no_text_is_refused(given: object, tmp_path: Path) -> None:
+    with pytest.raises(MisuseError, match="is no id"):
+        RemovalRequest(sources=[given]).wanted()  # type: ignore[list-item]
+    path = tmp_path / "a.mp4"
+    wanted = RemovalRequest(uris=[path]).wanted()  # type: ignore[list-item]
+    assert wanted == RemovalRequest(uris=[str(path)]).wanted()
+
+
 def test_a_list_names_videos_by_any_of_their_ids(desk: Desk, capsys: Capture) -> None:
     table = pa.table(
         {

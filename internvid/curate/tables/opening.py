@@ -28,7 +28,7 @@ from internvid.curate.tables.text.converting import Converted, convert, convert_
 from internvid.curate.tables.text.copying import header_of
 from internvid.curate.tables.text.delimited import DELIMITERS
 from internvid.curate.tables.text.sniffing import TextTable, sniff
-from internvid.dataset.duckdb_connection import open_locked
+from internvid.dataset.duckdb_connection import interruptible, open_locked
 from internvid.dataset.parts import reading_part
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ def open_rows(
                 spill=folder / "spill",
             )
         )
+        held.enter_context(interruptible(connection))
         yield _rows(connection, scan, origin, faults)
 
 

@@ -77,15 +77,19 @@ class RemovalRequest:
         return list(dict.fromkeys(found))
 
 
-def _wanted(kind: str, text: str, folder: Path, *, is_listed: bool) -> Wanted:
+def _wanted(kind: str, text: Any, folder: Path, *, is_listed: bool) -> Wanted:
     """What a text may mean.
 
     Args:
         kind: of the id, or `ANY`.
-        text: the id.
+        text: the id; a path is its text.
         folder: where a relative path may begin, beside the current folder.
         is_listed: see `Wanted`.
     """
+    if isinstance(text, os.PathLike):
+        text = os.fspath(text)
+    if not isinstance(text, str):
+        raise MisuseError(f"{text!r} is no id", hint="ids are texts: '7', and not 7")
     if not text.strip() or "\0" in text:
         raise MisuseError(f"{text!r} is no id", hint="ids are not empty")
     lowered = text.strip().lower()
