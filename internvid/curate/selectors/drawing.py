@@ -77,7 +77,8 @@ def _draw(
             lambda rows: _draw(rows, amount, seed=seed, by_source=by_source, is_sound=True),
         )
     keyed = without_faults(keyed)
-    chosen = f"internvid_draw_key < {edge.key} or (internvid_draw_key = {edge.key} and row_key <= {edge.row_key})"
+    at_edge = f"internvid_draw_key = {edge.key} and row_key <= {edge.row_key}"
+    chosen = f"internvid_draw_key < {edge.key} or ({at_edge})"
     without = "exclude (internvid_draw_key, internvid_length)"
     return replace(
         decided(
@@ -155,7 +156,10 @@ def is_named_by_times(table: duckdb.DuckDBPyRelation) -> bool:
     """
     if "clip_id" in table.columns:
         return False
-    rows = f"select *, {name_key_sql('source_id')} as internvid_draw_named from (select * from input limit 64)"
+    rows = (
+        f"select *, {name_key_sql('source_id')} as internvid_draw_named "
+        "from (select * from input limit 64)"
+    )
     rows = mixed_key_query(rows, "internvid_draw_named", "start_seconds", "internvid_draw_start")
     rows = mixed_key_query(rows, "internvid_draw_start", "end_seconds", "internvid_draw_row")
     (is_equal,) = run_one(
@@ -181,7 +185,7 @@ def _count_sources(table: duckdb.DuckDBPyRelation, *, measured: bool) -> str:
 def _keyed(
     table: duckdb.DuckDBPyRelation, sources: str, seed: int, *, by_source: bool, measured: bool
 ) -> duckdb.DuckDBPyRelation:
-    """The table with `internvid_draw_key`, and `internvid_length` in microseconds where it is measured."""
+    """The table with its key of the draw; `internvid_length` in microseconds where measured."""
     length = _LENGTH if measured else "0"
     weight = "of_source.rows_of_source" if by_source else "1"
     # The hash of a source's id is taken once a source, and not once a row.
