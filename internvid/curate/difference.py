@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from internvid.core.errors import MisuseError
 from internvid.curate.select_out import write_relation
-from internvid.curate.tables.keys import mixed_key_query, name_key_sql
+from internvid.curate.tables.keys import name_key_sql, row_key_query
 from internvid.curate.tables.opening import open_rows
 from internvid.curate.tables.scratch import scratch_folder
 from internvid.dataset.answers.column_views import quoted_name
@@ -142,9 +142,8 @@ def _marked(
         f"{name_key_sql('source_id')} as diff_source, round(start_seconds, 3) as diff_start, "
         "round(end_seconds, 3) as diff_end from input"
     )
-    keyed = mixed_key_query(keyed, "diff_source", "diff_start", "diff_started")
-    keyed = mixed_key_query(keyed, "diff_started", "diff_end", "diff_place")
-    helpers = "diff_source, diff_start, diff_end, diff_started"
+    keyed = row_key_query(keyed, "diff_source", "diff_place", start="diff_start", end="diff_end")
+    helpers = "diff_source, diff_start, diff_end"
     marked = rows.query("input", f"select * exclude ({helpers}) from ({keyed})")
     assert marked is not None
     return marked

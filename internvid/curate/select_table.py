@@ -20,10 +20,10 @@ from internvid.curate.select import (
 )
 from internvid.curate.selectors.scratch_tables import new_table, over, run
 from internvid.curate.selectors.verdict import Sums, Verdict, decide, decided, rejected_where, then
-from internvid.curate.tables.expressions import quoted_name
 from internvid.curate.tables.opening import open_rows
 from internvid.curate.tables.rows import Rows
 from internvid.curate.tables.writing import write_rows
+from internvid.dataset.answers.column_views import quoted_name
 from internvid.dataset.parts import committed
 
 if TYPE_CHECKING:

@@ -83,9 +83,9 @@ class Aesthetic:
         verdict = rejected_where(table, limits, later=is_drawn)
         if text and self.count is not None:
             verdict = self._best(verdict, text, self.count)
-        if unlimited:
+        amount = Amount(None if text else self.count, self.hours)
+        if amount == Amount():
             return verdict
-        amount = Amount(self.count, self.hours)
         return then(verdict, lambda rows: draw_clips(rows, amount, seed=self.seed, by_source=False))
 
     def select(self, table: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:

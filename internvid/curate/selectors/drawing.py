@@ -3,8 +3,8 @@
 Each row gets the key -ln(u) * n, u a uniform draw of (seed, row) and n the weight's inverse; the
 rows with the smallest keys are a draw with probabilities 1 / n, one after the other and without
 replacement (Efraimidis and Spirakis 2006). So a draw is one threshold on the key. The threshold
-follows from the counts up to a few thousand rows, which one pass over the table then collects:
-nothing but these and one row a source is ever held.
+follows from the counts to within a few thousand rows, among which the exact edge is found. Held are
+one row a source and, up to 20 million of them, the places of the drawn rows; DuckDB spills both.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from internvid.curate.selectors.verdict import (
     then,
     without_faults,
 )
-from internvid.curate.tables.keys import mixed_key_query, name_key_sql
+from internvid.curate.tables.keys import name_key_sql, row_key_query
 
 if TYPE_CHECKING:
     import duckdb
@@ -115,8 +115,7 @@ def draw_from_pool(
         "source_id, of_source.source_key as internvid_source_key from input "
         f"join {sources} of_source on input.source_id is not distinct from of_source.source_id"
     )
-    rows = mixed_key_query(rows, "internvid_source_key", "start_seconds", "internvid_draw_start")
-    rows = mixed_key_query(rows, "internvid_draw_start", "end_seconds", "internvid_draw_row")
+    rows = row_key_query(rows, "internvid_source_key", "internvid_draw_row")
     run(
         pool,
         f"create temp table {noted} as select row_place, internvid_draw_row as row_key, source_id, "
@@ -125,14 +124,9 @@ def draw_from_pool(
     # With a name of its own a row keeps its key.
     narrow = over(pool, f"select *, null::varchar as clip_id from {noted}")
     drawn = draw_clips(narrow, amount, seed=seed, by_source=True)
-    places = drawn.noted
-    if places is None:
-        taken = new_table("taken")
-        run(drawn.chosen, f"create temp table {taken} as select * exclude (clip_id) from input")
-        places = over(pool, f"select * from {taken}")
     taken = new_table("drawn")
     run(
-        places,
+        drawn.chosen if drawn.noted is None else drawn.noted,
         f"create temp table {taken} as select row_place, row_key, duration_seconds from input",
     )
     return replace(
@@ -160,8 +154,7 @@ def is_named_by_times(table: duckdb.DuckDBPyRelation) -> bool:
         f"select *, {name_key_sql('source_id')} as internvid_draw_named "
         "from (select * from input limit 64)"
     )
-    rows = mixed_key_query(rows, "internvid_draw_named", "start_seconds", "internvid_draw_start")
-    rows = mixed_key_query(rows, "internvid_draw_start", "end_seconds", "internvid_draw_row")
+    rows = row_key_query(rows, "internvid_draw_named", "internvid_draw_row")
     (is_equal,) = run_one(
         table, f"select coalesce(bool_and(internvid_draw_row = row_key), false) from ({rows})"
     )
@@ -197,21 +190,15 @@ def _keyed(
     if not is_named_by_times(table):
         if not by_source:
             rows = "select *, 1 as internvid_draw_weight, 0 as internvid_source_key from input"
-        rows = f"select *, 0 as internvid_draw_start, row_key as internvid_draw_row from ({rows})"
+        rows = f"select *, row_key as internvid_draw_row from ({rows})"
     else:
-        rows = mixed_key_query(
-            rows, "internvid_source_key", "start_seconds", "internvid_draw_start"
-        )
-        rows = mixed_key_query(rows, "internvid_draw_start", "end_seconds", "internvid_draw_row")
+        rows = row_key_query(rows, "internvid_source_key", "internvid_draw_row")
     rows = drawn_query(rows, seed, "internvid_draw_row", "internvid_drawn")
     # A volatile expression keeps conditions on the key from being pushed below what it is made of,
     # which would then be computed for them and again for the result.
     uniform = f"((internvid_drawn >> 11)::double + 0.5) * {_UNIFORM!r}::double"
     key = f"if(random() < 2, -ln({uniform}) * internvid_draw_weight, null)"
-    helpers = (
-        "internvid_draw_row, internvid_draw_start, internvid_draw_weight, internvid_drawn, "
-        "internvid_source_key"
-    )
+    helpers = "internvid_draw_row, internvid_draw_weight, internvid_drawn, internvid_source_key"
     return over(
         table,
         f"select * exclude ({helpers}) replace (internvid_draw_row as row_key), "

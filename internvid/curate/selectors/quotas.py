@@ -52,7 +52,7 @@ class Quota:
     Values that are rarer keep all they have. Null counts as a value of its own.
 
     Attributes:
-        column: whose values are balanced, for example `language` or `category`; needed.
+        column: whose values are balanced, for example `language` or `category`.
         count: the most clips of a value.
         clusters: so many clusters by k-means, where the column holds vectors.
         seed: of the draw, and of the clusters.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from internvid.core.errors import ConfigInvalidError
 from internvid.curate.draws import drawn_query
+from internvid.curate.duplicates.groups import joined
 from internvid.curate.selectors.scratch_tables import new_table, over, run, run_one
 from internvid.curate.selectors.verdict import Verdict, decided, of_sound
 from internvid.curate.tables.keys import name_key_sql
@@ -138,27 +139,28 @@ def _join_groups(table: duckdb.DuckDBPyRelation, groups: str, numbers: str) -> N
         f"select distinct source_id, {quoted_name(groups)}::varchar from input "
         f"where {quoted_name(groups)} is not null and source_id is not null",
     ).fetchall()
-    parent: dict[tuple[str, str], tuple[str, str]] = {}
-
-    def root(one: tuple[str, str]) -> tuple[str, str]:
-        while parent.setdefault(one, one) != one:
-            parent[one] = one = parent[parent[one]]
-        return one
-
-    for source, group in pairs:
-        parent[root(("source", source))] = root(("group", group))
-    sources = [(name, root((kind, name))[1]) for kind, name in parent if kind == "source"]
+    # Sources and groups are numbered together: what pairs connect has one lowest number.
+    nodes: dict[tuple[str, str], int] = {}
+    edges = [
+        (
+            nodes.setdefault(("source", source), len(nodes)),
+            nodes.setdefault(("group", group), len(nodes)),
+        )
+        for source, group in pairs
+    ]
+    families = joined(len(nodes), edges)
+    sources = [(name, families[at]) for (kind, name), at in nodes.items() if kind == "source"]
     if not sources:
         return
-    joined = new_table("joined")
-    run(table, f"create temp table {joined} (source_id varchar, family varchar)")
+    of_family = new_table("families")
+    run(table, f"create temp table {of_family} (source_id varchar, family bigint)")
     for at in range(0, len(sources), 1000):
-        values = ", ".join(f"({_text(one)}, {_text(two)})" for one, two in sources[at : at + 1000])
-        run(table, f"insert into {joined} values {values}")
+        values = ", ".join(f"({_text(name)}, {one})" for name, one in sources[at : at + 1000])
+        run(table, f"insert into {of_family} values {values}")
     run(
         table,
-        f"update {numbers} set place = lowest from (select joined.source_id, min(place) over "
-        f"(partition by family) as lowest from {joined} joined join {numbers} own "
+        f"update {numbers} set place = lowest from (select of_family.source_id, min(place) over "
+        f"(partition by family) as lowest from {of_family} of_family join {numbers} own "
         f"using (source_id)) found where found.source_id = {numbers}.source_id",
     )
 

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import re
 
-# HH:MM:SS.mmm, as most tables write times, is known by its length and its point: twice as fast as
-# a pattern of LIKE, ten times as a regular expression, which the rest goes through. Hours may have
-# any number of digits there; TIME ends at 24.
+# HH:MM:SS.mmm, as most tables write times, is known by its length and its point: that takes three
+# quarters of the time of a pattern of LIKE. The rest goes through a regular expression: hours may
+# have any number of digits there, TIME ends at 24.
 _USUAL_LENGTH = 12
 _CLOCK = r"-?[0-9]+:[0-5]?[0-9]:[0-5]?[0-9]([.][0-9]*)?"
 _NUMBERS = re.compile(r"^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL.*)$")
 NULL_TEXT = "null::varchar"
 NULL_SECONDS = "null::double"
-
-
-def quoted_name(name: str) -> str:
-    """A column's name as SQL."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def quoted_text(text: str) -> str:

@@ -70,6 +70,27 @@ def mixed_key_query(query: str, key: str, seconds: str, name: str) -> str:
     return mixed_query(query, f"xor({key}, ({whole})::ubigint)", name)
 
 
+def row_key_query(
+    query: str,
+    key: str,
+    name: str,
+    *,
+    start: str = "start_seconds",
+    end: str = "end_seconds",
+) -> str:
+    """A DuckDB query with `row_keys` as one more column.
+
+    Args:
+        query: a SELECT.
+        key: one of its columns: `name_key_sql` of the source.
+        name: of the new column, UBIGINT.
+        start, end: its columns of times in seconds, DOUBLE or null.
+    """
+    started = f"{name}_started"
+    keyed = mixed_key_query(query, key, start, started)
+    return f"select * exclude ({started}) from ({mixed_key_query(keyed, started, end, name)})"
+
+
 def _microseconds(seconds: ArrayLike) -> NDArray[np.uint64]:
     values = np.asarray(seconds, np.float64)
     holds = (values >= 0) & (values < _MOST_SECONDS)

@@ -19,13 +19,13 @@ from internvid.curate.tables.expressions import (
     is_number,
     is_text,
     number_sql,
-    quoted_name,
     quoted_text,
     seconds_sql,
     text_sql,
 )
-from internvid.curate.tables.keys import mixed_key_query, name_key_sql
+from internvid.curate.tables.keys import name_key_sql, row_key_query
 from internvid.curate.tables.known_layouts import Columns, Layout
+from internvid.dataset.answers.column_views import quoted_name
 from internvid.dataset.duckdb_connection import quoted
 
 ROW_COLUMNS = ("row_key", "row_fault", "row_line", "row_place", "row_caption")
@@ -110,9 +110,8 @@ def standard_sql(scan: Scan) -> str:
         f"{scan_sql(scan.files, is_uniform=scan.is_uniform)})"
     )
     if not parts["name_key"]:
-        started = "internvid_started"
-        rows = mixed_key_query(rows, "internvid_named", "internvid_start_seconds", started)
-        rows = mixed_key_query(rows, started, "internvid_end_seconds", "internvid_key")
+        start, end = "internvid_start_seconds", "internvid_end_seconds"
+        rows = row_key_query(rows, "internvid_named", "internvid_key", start=start, end=end)
     return (
         f"select {', '.join([*own, *standard])}, {key} as row_key, {parts['fault']} as row_fault, "
         f"{_line(scan)} as row_line, (file_index::bigint << {PLACE_BITS}) | file_row_number::bigint"

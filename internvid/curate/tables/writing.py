@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 
 from internvid.core.errors import MisuseError, OutputExistsError, StorageError
 from internvid.core.system.temporary import is_left_over, is_temporary
-from internvid.curate.tables.expressions import quoted_name
 from internvid.curate.tables.rows import Origin, Rows
 from internvid.curate.tables.taking import taken
 from internvid.curate.tables.text.copying import copy_lines
+from internvid.dataset.answers.column_views import quoted_name
 from internvid.dataset.parts import committed, part_writer, storage_errors
 
 if TYPE_CHECKING:
