@@ -6,8 +6,6 @@ import hashlib
 import json
 import os
 import shutil
-import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ from internvid.publishing.publish import publish
 from internvid.publishing.webdataset import WebDatasetExporter
 from internvid.synthetic.fakes import ListExporter
 from tests.cli.speaking import Capture, read_json
+from tests.dying import die_before
 from tests.publishing.test_webdataset import read_shards
 from tests.trees import digest_tree
 
@@ -311,31 +310,15 @@ def test_exports_of_earlier_versions_get_checksums(
 # Killed
 
 
-STEPS = ("replace", "rename", "unlink", "rmdir")
-
-
 def run_until(step: int, dataset: Path, folder: Path) -> int | None:
     """How many steps a reissue takes in a process of its own; None where it died at `step`."""
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
-        taken = 0
-
-        def dying(work: Callable[..., Any]) -> Callable[..., Any]:
-            def call(*given: Any, **named: Any) -> Any:
-                nonlocal taken
-                taken += 1
-                if taken == step:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                return work(*given, **named)
-
-            return call
-
-        for name in STEPS:
-            setattr(os, name, dying(getattr(os, name)))
+        taken = die_before(step)
         try:
             internvid.reissue(dataset, folder)
-            os.write(write, str(taken).encode())
+            os.write(write, str(taken()).encode())
         finally:
             os._exit(0)
     os.close(write)

@@ -9,41 +9,23 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
-from typing import Any
 
-# Whatever changes a folder goes through one of these.
-STEPS = ("replace", "rename", "unlink", "rmdir")
+import internvid
+from tests.dying import die_before
 
 
 def run_until(step: int, arguments: list[str]) -> int:
     """How many steps a removal took; the process is killed before step `step`."""
-    taken = 0
-
-    def dying(work: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*given: Any, **named: Any) -> Any:
-            nonlocal taken
-            taken += 1
-            if taken == step:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return work(*given, **named)
-
-        return call
-
-    for name in STEPS:
-        setattr(os, name, dying(getattr(os, name)))
-    import internvid
-
+    taken = die_before(step)
     request: dict[str, list[str]] = {"videos": [], "uris": [], "sources": []}
     for each in arguments[1:]:
         kind, _, text = each.partition("=")
         request[kind].append(text)
     internvid.remove(arguments[0], **request)  # type: ignore[arg-type]
-    return taken
+    return taken()
 
 
 def main() -> None:
-
     for line in sys.stdin:
         step, *arguments = line.split()
         read, write = os.pipe()
