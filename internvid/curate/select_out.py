@@ -36,9 +36,12 @@ def write_relation(relation: duckdb.DuckDBPyRelation, out: Path) -> int:
 
 
 def _write_parquet(relation: duckdb.DuckDBPyRelation, path: Path) -> int:
-    reader = relation.to_arrow_reader(_ROWS)
     written = 0
-    with part_writer(path, reader.schema) as writer:
+    # A reader that is not closed would keep the connection from its next query.
+    with (
+        relation.to_arrow_reader(_ROWS) as reader,
+        part_writer(path, reader.schema) as writer,
+    ):
         for batch in reader:
             writer.write_batch(batch)
             written += batch.num_rows

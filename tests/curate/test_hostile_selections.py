@@ -296,3 +296,18 @@ def test_programs_read_these_names(tmp_path: Path) -> None:
     written = pq.read_table(told["out"])
     assert written.schema.equals(pq.read_schema(table))
     assert Counter(map(name_of, written.to_pylist())) <= Counter(map(name_of, rows))
+
+
+def test_a_full_disk_is_told_as_such_and_leaves_nothing(dataset: Dataset, tmp_path: Path) -> None:
+    program = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)); "
+        "from internvid.cli import run; sys.argv = ['internvid', *sys.argv[1:]]; run()"
+    )
+    out = tmp_path / "out.parquet"
+    command = [sys.executable, "-c", program, "select", dataset.root, "where", "true"]
+    done = subprocess.run([*command, "--out", out], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "open result" not in done.stderr
+    assert "large" in done.stderr or "space" in done.stderr, done.stderr
+    assert list(tmp_path.glob("*.parquet*")) == []
