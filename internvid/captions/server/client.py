@@ -21,7 +21,7 @@ from internvid.captions.requests import Answer, Request
 from internvid.captions.server import budget, troubles
 from internvid.captions.server.cache import AnswerCache, Kept, cache_folder
 from internvid.captions.server.config import ServedModel
-from internvid.captions.server.lanes import Lanes, Passage
+from internvid.captions.server.lanes import FIRST, Lanes, Passage
 from internvid.captions.server.payload import (
     SCHEMA,
     answer_tokens_of,
@@ -166,8 +166,11 @@ class ChatClient:
             raise end
 
     def _ahead(self) -> int:
-        """A few more than may be under way, so that a free lane never waits for the caller."""
-        limit = self._lanes.limit
+        """A few more than may be under way, so that a free lane never waits for the caller.
+
+        Until one answer was of use, no more than at first: each may be paid for in vain.
+        """
+        limit = self._lanes.limit if self._has_answered else min(self._lanes.limit, FIRST)
         return limit + limit // 4 + 1
 
     # One job, in the caller's thread.
