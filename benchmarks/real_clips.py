@@ -37,7 +37,7 @@ from internvid.dataset.frame_shards import FrameShards
 from internvid.evaluation.embedding.embedders import ViCLIPEmbedder
 from internvid.models.viclip import ViCLIP
 from internvid.pipeline.recipe import CutRecipe, Recipe
-from internvid.publishing.frames import FramesExporter
+from internvid.publishing.exporters.frames import FramesExporter
 from internvid.publishing.publish import publish
 from internvid.scan.scan import ScanRecipe
 from internvid.shots.stitch import Stitch

@@ -174,7 +174,7 @@ def time_loader(media: Path | None, seconds: float, rounds: int) -> dict[str, An
     """Clips per CPU second of one core: 8 frames of 224 x 224, cropped, a tenth of the patches."""
     import internvid
     from internvid.dataset.frame_shards import FrameShards
-    from internvid.publishing.frames import FramesExporter
+    from internvid.publishing.exporters.frames import FramesExporter
     from internvid.publishing.publish import publish
     from internvid.synthetic.world import render_world
     from internvid.training.data.clip_sources import ShardSource

@@ -76,9 +76,10 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "exclude": "internvid.curate.exclusions.exclude:Exclude",
     },
     "exporter": {
-        "webdataset": "internvid.publishing.webdataset:WebDatasetExporter",
-        "frames": "internvid.publishing.frames:FramesExporter",
-        "folder": "internvid.publishing.folder:FolderExporter",
+        "webdataset": "internvid.publishing.exporters.webdataset:WebDatasetExporter",
+        "frames": "internvid.publishing.exporters.frames:FramesExporter",
+        "folder": "internvid.publishing.exporters.folder:FolderExporter",
+        "json-list": "internvid.publishing.exporters.json_list:JsonListExporter",
     },
     "benchmark": {
         "k400": "internvid.evaluation.benchmarks.recognition:Kinetics400",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -51,7 +52,7 @@ def write_clip_files(
     """Writes the files of each clip, passing over clips that are there already.
 
     Each file appears whole or not at all. When the clips are through, files of clips that a run
-    before this one wrote and that are no more due are removed.
+    before this one wrote and that are no more due are removed, wherever they lie below the folder.
 
     Args:
         items: the clips.
@@ -118,6 +119,9 @@ def _read(note: Path, key: str) -> FilesOfClip | None:
 
 def _sweep(folder: Path, written: Collection[str]) -> None:
     with storage_errors(folder):
-        for path in folder.iterdir():
-            if path.name not in written and _OURS.fullmatch(path.name):
-                path.unlink()
+        for parent, folders, names in os.walk(folder):
+            if NOTES in folders:
+                folders.remove(NOTES)
+            for path in (Path(parent, name) for name in names if _OURS.fullmatch(name)):
+                if path.relative_to(folder).as_posix() not in written:
+                    path.unlink()

@@ -7,7 +7,7 @@ from typing import Any
 
 from internvid.core.errors import ConfigInvalidError
 from internvid.curate.selectors import Random
-from internvid.publishing.webdataset import WebDatasetExporter
+from internvid.publishing.exporters.webdataset import WebDatasetExporter
 from internvid.shots.content import ContentDetector
 from internvid.synthetic.fakes import EchoCaptioner, HashScorer
 

@@ -18,8 +18,8 @@ from internvid.dataset.layout import Layout
 from internvid.dataset.parts import commit_table, read_part, rows_to_table
 from internvid.dataset.store import Dataset
 from internvid.dataset.tables import SOURCE_SCHEMA
+from internvid.publishing.exporters.webdataset import WebDatasetExporter
 from internvid.publishing.publish import publish
-from internvid.publishing.webdataset import WebDatasetExporter
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ from internvid.curate.selectors import Where
 from internvid.dataset.store import SOURCE_COLUMNS, Dataset, open_dataset
 from internvid.pipeline.build import build
 from internvid.pipeline.recipe import CutRecipe, Recipe
-from internvid.publishing.frames import FramesExporter
+from internvid.publishing.exporters.frames import FramesExporter
+from internvid.publishing.exporters.webdataset import WebDatasetExporter
 from internvid.publishing.publish import publish
-from internvid.publishing.webdataset import WebDatasetExporter
 from internvid.scan.scan import ScanRecipe
 from internvid.shots.content import ContentDetector
 from internvid.synthetic.fakes import EchoCaptioner

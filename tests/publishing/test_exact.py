@@ -28,9 +28,9 @@ from internvid.pipeline.annotate.annotate import annotate
 from internvid.pipeline.build import build
 from internvid.pipeline.recipe import CutRecipe, Recipe
 from internvid.publishing import source_files as publishing
-from internvid.publishing.frames import FramesExporter
+from internvid.publishing.exporters.frames import FramesExporter
+from internvid.publishing.exporters.webdataset import WebDatasetExporter
 from internvid.publishing.publish import publish
-from internvid.publishing.webdataset import WebDatasetExporter
 from internvid.scan.scan import ScanRecipe
 from internvid.shots.content import ContentDetector
 from internvid.video.reader import SpanReader
@@ -305,7 +305,7 @@ def test_one_clip_never_ends_an_export(
             raise ZeroDivisionError("no such thing")
         return span
 
-    monkeypatch.setattr("internvid.publishing.webdataset.span_of", one_breaks)
+    monkeypatch.setattr("internvid.publishing.exporters.webdataset.span_of", one_breaks)
     manifest = publish(odd, tmp_path / "out", WebDatasetExporter())
     assert {row["reason"] for row in manifest["missing"]} == {"bug"}
     assert {row["error"] for row in manifest["missing"]} == {"ZeroDivisionError: no such thing"}

@@ -21,7 +21,7 @@ from internvid.cli.app import main
 from internvid.core.errors import ConfigInvalidError, MisuseError
 from internvid.dataset.store import Dataset
 from internvid.publishing import clip_files
-from internvid.publishing.folder import FolderExporter
+from internvid.publishing.exporters.folder import FolderExporter
 from internvid.publishing.publish import publish
 from internvid.publishing.shards import NOTES
 from internvid.publishing.trainer_presets import PRESETS

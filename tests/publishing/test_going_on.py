@@ -17,10 +17,10 @@ from internvid.core.contracts import Exporter
 from internvid.core.errors import DatasetBusyError, MisuseError, OutputExistsError
 from internvid.dataset.store import Dataset
 from internvid.publishing import shards
-from internvid.publishing.frames import FramesExporter
+from internvid.publishing.exporters.frames import FramesExporter
+from internvid.publishing.exporters.webdataset import WebDatasetExporter
 from internvid.publishing.publish import publish
 from internvid.publishing.shards import NOTES
-from internvid.publishing.webdataset import WebDatasetExporter
 from tests.trees import digest_tree
 
 EXPORTERS = [

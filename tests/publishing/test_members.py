@@ -17,10 +17,10 @@ from internvid.core.errors import ConfigInvalidError
 from internvid.core.types import Clip, TimeSpan
 from internvid.dataset.parts import commit_table, read_part
 from internvid.dataset.store import Dataset
-from internvid.publishing.frames import FramesExporter
+from internvid.publishing.exporters.frames import FramesExporter
+from internvid.publishing.exporters.webdataset import WebDatasetExporter
 from internvid.publishing.members import json_member, text_member
 from internvid.publishing.publish import publish
-from internvid.publishing.webdataset import WebDatasetExporter
 from tests.publishing.test_webdataset import read_shards
 
 ID = "0" * 32

@@ -18,9 +18,9 @@ from internvid.core.contracts import Exporter
 from internvid.core.errors import DatasetFormatError, MisuseError, SourceMissingError
 from internvid.dataset.frame_shards import FrameShards
 from internvid.dataset.store import Dataset
-from internvid.publishing.frames import FramesExporter
+from internvid.publishing.exporters.frames import FramesExporter
+from internvid.publishing.exporters.webdataset import WebDatasetExporter
 from internvid.publishing.publish import publish
-from internvid.publishing.webdataset import WebDatasetExporter
 from internvid.synthetic.fakes import ListExporter
 from tests.cli.speaking import Capture, read_json
 from tests.dying import die_before

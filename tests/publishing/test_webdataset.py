@@ -16,8 +16,8 @@ import internvid
 from internvid.cli.app import main
 from internvid.core.errors import OutputExistsError
 from internvid.dataset.store import Dataset
+from internvid.publishing.exporters.webdataset import WebDatasetExporter
 from internvid.publishing.publish import publish
-from internvid.publishing.webdataset import WebDatasetExporter
 from tests.media import write_video
 from tests.trees import digest_tree
 

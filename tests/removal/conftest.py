@@ -18,9 +18,9 @@ from internvid.dataset.removal.copies import note_copy, recorded_copies
 from internvid.pipeline.annotate.annotate import annotate
 from internvid.pipeline.build import build
 from internvid.pipeline.recipe import CutRecipe, Recipe
-from internvid.publishing.frames import FramesExporter
+from internvid.publishing.exporters.frames import FramesExporter
+from internvid.publishing.exporters.webdataset import WebDatasetExporter
 from internvid.publishing.publish import publish
-from internvid.publishing.webdataset import WebDatasetExporter
 from internvid.scan.scan import ScanRecipe
 from internvid.searching.query import open_search
 from internvid.shots.content import ContentDetector

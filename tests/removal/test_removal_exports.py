@@ -16,10 +16,10 @@ from internvid.dataset import store
 from internvid.dataset.frame_shards import FrameShards
 from internvid.dataset.layout import Layout
 from internvid.dataset.removal.copies import recorded_copies
-from internvid.publishing.frames import FramesExporter
+from internvid.publishing.exporters.frames import FramesExporter
+from internvid.publishing.exporters.webdataset import WebDatasetExporter
 from internvid.publishing.publish import publish
 from internvid.publishing.shards import NOTES
-from internvid.publishing.webdataset import WebDatasetExporter
 from internvid.synthetic.fakes import ListExporter
 from tests.publishing.test_webdataset import read_shards
 from tests.removal.bytes import names_of, traces

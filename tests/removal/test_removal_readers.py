@@ -12,8 +12,8 @@ from internvid.core.errors import MisuseError
 from internvid.dataset.layout import Layout
 from internvid.dataset.removal.pending import PURGE, pending_removal, write_ids
 from internvid.dataset.removal.resolving import Wanted, resolve
+from internvid.publishing.exporters.webdataset import WebDatasetExporter
 from internvid.publishing.publish import publish
-from internvid.publishing.webdataset import WebDatasetExporter
 from internvid.searching.query import open_search
 from tests.publishing.test_webdataset import read_shards
 from tests.removal.bytes import names_of, traces

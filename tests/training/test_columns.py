@@ -17,7 +17,7 @@ from internvid.core.types import TimeSpan
 from internvid.dataset.frame_shards import FrameShards
 from internvid.dataset.store import Dataset
 from internvid.models.templates import clean_text
-from internvid.publishing.frames import FramesExporter
+from internvid.publishing.exporters.frames import FramesExporter
 from internvid.publishing.publish import publish
 from internvid.training.data import file_list
 from internvid.training.data import stored_picks as stored

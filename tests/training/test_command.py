@@ -11,7 +11,7 @@ from internvid.cli.app import main
 from internvid.cli.commands.train import describe_line
 from internvid.core.errors import ConfigInvalidError, MisuseError, SourceMissingError
 from internvid.dataset.store import Dataset
-from internvid.publishing.frames import FramesExporter
+from internvid.publishing.exporters.frames import FramesExporter
 from internvid.publishing.publish import publish
 from internvid.synthetic.truth import World
 from internvid.training.data.clip_sources import FileSource, ShardSource, WorldSource

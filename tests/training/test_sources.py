@@ -22,7 +22,7 @@ from internvid.core.types import TimeSpan
 from internvid.curate.selectors import Random
 from internvid.dataset.frame_shards import FrameShards
 from internvid.dataset.store import Dataset
-from internvid.publishing.frames import FramesExporter, encode_clip
+from internvid.publishing.exporters.frames import FramesExporter, encode_clip
 from internvid.publishing.publish import publish
 from internvid.synthetic.truth import World
 from internvid.training.data.clip_sources import (
