@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from internvid import recipes
     from internvid.api.annotations import audit, caption, classify, drop_column, embed, score
+    from internvid.api.collecting import compare_queries, make_queries
     from internvid.api.components import list_components, make_component
     from internvid.api.curation import contamination, diff, split
     from internvid.api.datasets import demo, describe, repair, show_clip, status, write_report
@@ -72,6 +73,7 @@ _EXPORTS = {
     "caption": "internvid.api.annotations",
     "classify": "internvid.api.annotations",
     "compare": "internvid.api.training",
+    "compare_queries": "internvid.api.collecting",
     "contamination": "internvid.api.curation",
     "dedup": "internvid.api.deduplication",
     "demo": "internvid.api.datasets",
@@ -83,6 +85,7 @@ _EXPORTS = {
     "evaluate": "internvid.api.evaluation",
     "list_components": "internvid.api.components",
     "make_component": "internvid.api.components",
+    "make_queries": "internvid.api.collecting",
     "open": "internvid.dataset.store:open_dataset",
     "open_dataset": "internvid.dataset.store",
     "plan_publication": "internvid.api.subsets",
@@ -131,6 +134,7 @@ __all__ = [
     "caption",
     "classify",
     "compare",
+    "compare_queries",
     "contamination",
     "dedup",
     "demo",
@@ -142,6 +146,7 @@ __all__ = [
     "evaluate",
     "list_components",
     "make_component",
+    "make_queries",
     "open",
     "open_dataset",
     "plan_publication",

@@ -28,6 +28,8 @@ def desk(stocked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     """A copy of it, as the current folder, from which modules can be imported."""
     folder = tmp_path / "desk"
     shutil.copytree(stocked, folder)
+    (folder / "labels.txt").write_text("playing guitar\nArchery\nPlay the guitar\nnude\n")
+    (folder / "other.txt").write_text("play guitar\nboxing\n")
     monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(str(folder))
     yield folder

@@ -29,6 +29,7 @@ FUNCTIONS = {
     "evaluate": "evaluate",
     "list": "list_components",
     "publish": "publish",
+    "queries": "make_queries",
     "remove": "remove",
     "repair": "repair",
     "report": "write_report",

@@ -1,0 +1,1 @@
+"""Commands of the front of the system: what to look for, where, and fetching it."""

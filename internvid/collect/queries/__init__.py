@@ -1,0 +1,1 @@
+"""Search phrases: from label lists and texts, merged, filtered, with their origin."""
