@@ -212,14 +212,12 @@ def test_the_published_list_is_read_and_compared(tmp_path: Path, capfd: Capture)
     queries = read_queries(published)
     assert sum(query.language == "en" for query in queries) == 6244
     out = tmp_path / "list.jsonl"
-    labels = [
-        f"--labels={TEXTS / name}" for name in ("kinetics400_classes.txt", "ucf101_classes.txt")
-    ]
-    shown = read_json(capfd, "queries", out, *labels, f"--compare={published}")
+    labels = f"--labels={TEXTS / 'kinetics400_classes.txt'}"
+    shown = read_json(capfd, "queries", out, labels, f"--compare={published}")
     assert shown["queries"] == len(out.read_text("utf-8").splitlines())
     compared = shown["compared"]
-    # Kinetics and UCF101 are among the sources that the paper names.
-    assert compared["shared"] > 0.9 * compared["queries"]
+    # Kinetics is among the sources that the paper names; the published list has most of it.
+    assert compared["shared"] > 0.75 * compared["queries"]
     assert compared["other_queries"] > 6000
     assert len(compared["only_there"]) == 10
 
