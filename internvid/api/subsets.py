@@ -226,6 +226,8 @@ def _make_exporter(
     if preset is not None:
         from internvid.publishing.trainer_presets import preset_settings
 
-        settings = [*preset_settings(preset), *several(settings)]
+        kind = registry.find("exporter", exporter) if isinstance(exporter, str) else type(exporter)
+        fields = getattr(kind, "__dataclass_fields__", {})
+        settings = [*preset_settings(preset, fields), *several(settings)]
     made: Exporter = make_component("exporter", exporter, settings)
     return made

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from internvid.cli.output import table
+from internvid.cli.output import table, table_of_figures
 
 if TYPE_CHECKING:
     from internvid.curate.statistics import ClipNumbers
@@ -28,7 +28,7 @@ def head(numbers: ClipNumbers) -> Iterator[str]:
             mark = f" ({len(notes)})"
         name = figure["figure"] + mark
         rows.append({"": name, "here": _big(figure["here"]), "InternVid": _big(figure["paper"])})
-    yield _right(rows)
+    yield table_of_figures(rows)
     yield from (f"({at}) {note}" for at, note in enumerate(notes, 1))
     for warned in numbers["warnings"]:
         yield (
@@ -51,7 +51,7 @@ def sections(numbers: ClipNumbers) -> Iterator[tuple[str, str]]:
             note = f"; {shares['note']}" if shares["note"] else ""
             yield (
                 f"{shares['figure']}: {shares['unit']} by {shares['column']}{note}",
-                _right(rows),
+                table_of_figures(rows),
             )
     spreads = [
         _spread("clip, seconds", numbers["clip_seconds"]),
@@ -142,19 +142,6 @@ def _all_words(numbers: ClipNumbers) -> Iterator[tuple[str, str]]:
                 f"{words['per_1000_captions'] or 0:,.0f} in 1,000 captions: {commonest or 'none'}"
             )
         yield title, "\n".join(lines)
-
-
-def _right(rows: Sequence[dict[str, str]]) -> str:
-    """A table whose texts are numbers but for the first column."""
-    if not rows:
-        return "(nothing)"
-    names = list(rows[0])
-    widths = [max(len(name), *(len(row[name]) for row in rows)) for name in names]
-    lines = []
-    for row in [dict(zip(names, names, strict=True)), *rows]:
-        cells = [row[name].rjust(width) for name, width in zip(names, widths, strict=True)]
-        lines.append("  ".join([row[names[0]].ljust(widths[0]), *cells[1:]]).rstrip())
-    return "\n".join(lines)
 
 
 def _percent(share: float | None) -> str:

@@ -78,6 +78,19 @@ def table(rows: Sequence[Mapping[str, Any]], columns: list[str] | None = None) -
     return "\n".join(line.rstrip() for line in lines)
 
 
+def table_of_figures(rows: Sequence[Mapping[str, str]]) -> str:
+    """A table whose texts are numbers, to the right, but for the first column."""
+    if not rows:
+        return "(nothing)"
+    names = list(rows[0])
+    widths = [max(len(name), *(len(row[name]) for row in rows)) for name in names]
+    lines = []
+    for row in [dict(zip(names, names, strict=True)), *rows]:
+        cells = [row[name].rjust(width) for name, width in zip(names, widths, strict=True)]
+        lines.append("  ".join([row[names[0]].ljust(widths[0]), *cells[1:]]).rstrip())
+    return "\n".join(lines)
+
+
 def instant_text(seconds: float) -> str:
     """A time in a video in thousandths of a second, never behind it."""
     from internvid.core.types import instant  # imports numpy, which --help has no need of

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Protocol, runtime_checkable
 
 from internvid.core.contracts import ExportItem
+from internvid.core.errors import VideoUnreadableError
+from internvid.publishing.texts.token_limits import counted_by
+from internvid.video.cutting.cut_picture import Bars, plan_picture
 from internvid.video.cutting.cut_plan import CutPlan
 from internvid.video.cutting.cut_windows import (
     TOO_SHORT,
@@ -18,6 +21,9 @@ from internvid.video.cutting.cut_windows import (
     unused_frames,
 )
 
+TOO_SMALL = "too_small"
+BARS = ("letterbox_share", "pillarbox_share")
+"""Columns of the borders signal, which a crop reads."""
 _HOUR = 3600
 
 
@@ -30,12 +36,18 @@ class PlannedClip:
         frames: of each file.
         unused_seconds: of the clip, in no file.
         dropped: why nothing would be written; None where something would.
+        size: (width, height) of the files; None where it is not known.
+        column: that has the text.
+        tokens: of the text; None where they are not counted.
     """
 
     seconds: tuple[float, ...] = ()
     frames: tuple[int, ...] = ()
     unused_seconds: float = 0.0
     dropped: str | None = None
+    size: tuple[int, int] | None = None
+    column: str = ""
+    tokens: int | None = None
 
 
 @runtime_checkable
@@ -45,6 +57,10 @@ class Planner(Protocol):
     def plan_clip(self, item: ExportItem) -> PlannedClip:
         """What would be written of a clip."""
         ...
+
+
+Bucket = tuple[int, tuple[int, int] | None]
+"""Frames and (width, height) of a window."""
 
 
 @dataclass
@@ -59,6 +75,13 @@ class CutReport:
         dropped: reason -> clips.
         dropped_seconds: reason -> seconds of clips.
         frames: frames of a window -> windows.
+        buckets: (frames, size) -> windows; the size is None where it is not known.
+        bucket_seconds: (frames, size) -> seconds of windows.
+        captions: column -> clips that have their text from it.
+        token_limit: of texts; None where nothing is counted.
+        tokenizer: what counts them, as a field of the exporter names it.
+        over_limit: texts of written clips with more tokens.
+        longest_tokens: of a text.
     """
 
     clips: int = 0
@@ -68,6 +91,13 @@ class CutReport:
     dropped: Counter[str] = field(default_factory=Counter)
     dropped_seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     frames: Counter[int] = field(default_factory=Counter)
+    buckets: Counter[Bucket] = field(default_factory=Counter)
+    bucket_seconds: defaultdict[Bucket, float] = field(default_factory=lambda: defaultdict(float))
+    captions: Counter[str] = field(default_factory=Counter)
+    token_limit: int | None = None
+    tokenizer: str = ""
+    over_limit: int = 0
+    longest_tokens: int = 0
 
     def add(self, planned: PlannedClip, clip_seconds: float) -> None:
         """Count a clip of that length."""
@@ -80,10 +110,18 @@ class CutReport:
         self.seconds += sum(planned.seconds)
         self.unused_seconds += planned.unused_seconds
         self.frames.update(planned.frames)
+        for frames, seconds in zip(planned.frames, planned.seconds, strict=False):
+            self.buckets[frames, planned.size] += 1
+            self.bucket_seconds[frames, planned.size] += seconds
+        if planned.column:
+            self.captions[planned.column] += 1
+        if planned.tokens is not None and self.token_limit is not None:
+            self.over_limit += planned.tokens > self.token_limit
+            self.longest_tokens = max(self.longest_tokens, planned.tokens)
 
     def as_json(self) -> dict[str, Any]:
         """Its counts, times in hours, with names that say so."""
-        return {
+        report: dict[str, Any] = {
             "clips": self.clips,
             "windows": self.windows,
             "hours": _hours(self.seconds),
@@ -93,7 +131,33 @@ class CutReport:
                 reason: _hours(seconds) for reason, seconds in sorted(self.dropped_seconds.items())
             },
             "frames": {str(count): self.frames[count] for count in sorted(self.frames)},
+            "buckets": [self._bucket(each) for each in sorted(self.buckets, key=_order)],
+            "captions": dict(sorted(self.captions.items())),
         }
+        if self.token_limit is not None:
+            report["tokens"] = {
+                "limit": self.token_limit,
+                "counted_by": counted_by(self.tokenizer),
+                "texts_over_limit": self.over_limit,
+                "longest": self.longest_tokens,
+            }
+        return report
+
+    def _bucket(self, bucket: Bucket) -> dict[str, Any]:
+        frames, size = bucket
+        width, height = size or (None, None)
+        return {
+            "frames": frames,
+            "width": width,
+            "height": height,
+            "windows": self.buckets[bucket],
+            "hours": _hours(self.bucket_seconds[bucket]),
+        }
+
+
+def _order(bucket: Bucket) -> tuple[int, tuple[int, int]]:
+    frames, size = bucket
+    return frames, size or (0, 0)
 
 
 def _hours(seconds: float) -> float:
@@ -130,17 +194,38 @@ def plan_cut(item: ExportItem, plan: CutPlan) -> PlannedClip:
     windows = plan_windows(available, plan)
     if not windows:
         return PlannedClip(dropped=TOO_SHORT)
+    try:
+        size = _size_of(item, plan)
+    except VideoUnreadableError as error:
+        return PlannedClip(dropped=error.reason)
     one = 1 / rate if rate is not None else seconds / available
     return PlannedClip(
         tuple(float(window.frames * one) for window in windows),
         tuple(window.frames for window in windows),
         float(unused_frames(available, windows) * one),
+        size=size,
     )
+
+
+def bars_of(row: Mapping[str, Any]) -> Bars:
+    """The black bars that the borders signal measured on a clip; none where it did not run."""
+    letterbox, pillarbox = (float(row.get(name) or 0) for name in BARS)
+    return Bars(letterbox, pillarbox)
+
+
+def _size_of(item: ExportItem, plan: CutPlan) -> tuple[int, int] | None:
+    """(width, height) of the files of a clip, of its measured bars; None where it is not known."""
+    # The scan wrote down sizes as players show them, turned and of square pixels.
+    width, height = item.video.get("width"), item.video.get("height")
+    if not width or not height:
+        return None
+    return plan_picture((int(width), int(height)), bars_of(item.row), plan).size
 
 
 def report_of(items: Iterable[ExportItem], exporter: object) -> CutReport:
     """What an exporter would write of clips; of one that plans nothing, each clip whole."""
-    report = CutReport()
+    limit, tokenizer = getattr(exporter, "tokens", None), getattr(exporter, "tokenizer", "")
+    report = CutReport(token_limit=limit, tokenizer=tokenizer)
     for item in items:
         seconds = seconds_of(item)
         whole = PlannedClip((seconds,))

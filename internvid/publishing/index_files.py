@@ -50,6 +50,28 @@ class WrittenVideo:
     fps: float
     sound: str
 
+    @property
+    def stem(self) -> str:
+        """Name of the file without folder and ending: unique among the videos of an export."""
+        return self.path.rpartition("/")[2].rpartition(".")[0]
+
+    @property
+    def rights(self) -> dict[str, str]:
+        """Licence and uri of the source, for the end of a row; empty where none is known.
+
+        Texts in every row: readers that infer types take no null beside a text.
+        """
+        return {"licence": licence_of(self.item) or "", "source": self.item.uri or ""}
+
+
+def licence_of(item: ExportItem) -> str | None:
+    """What the metadata of a source says of its licence: `licence` or `license`."""
+    for name in ("licence", "license"):
+        value = str(item.metadata.get(name) or "").strip()
+        if value:
+            return value
+    return None
+
 
 Fields = Callable[[WrittenVideo], Mapping[str, Any]]
 
@@ -57,13 +79,15 @@ Fields = Callable[[WrittenVideo], Mapping[str, Any]]
 class IndexFacts(TypedDict):
     """What a manifest says of an index: its name, its form, the field with the path of the video.
 
-    `root` is put before that path to have it below the export's folder.
+    That path begins with `base`; without it, and behind `root`, it is the path below the export's
+    folder.
     """
 
     file: str
     form: IndexForm
     path_field: str
     root: str
+    base: str
 
 
 @dataclass(frozen=True)
@@ -77,6 +101,7 @@ class IndexFile:
         fields: makes a row; every row has the same fields in the same order.
         schema: of Parquet.
         root: the folder that paths in it start from, below the export's; with a `/` at its end.
+        base: what paths in it begin with: where the export will lie for who reads it.
     """
 
     file: str
@@ -85,6 +110,7 @@ class IndexFile:
     fields: Fields = field(compare=False)
     schema: pa.Schema | None = None
     root: str = ""
+    base: str = ""
 
     def facts(self) -> IndexFacts:
         """What the manifest says of it."""
@@ -93,6 +119,7 @@ class IndexFile:
             "form": self.form,
             "path_field": self.path_field,
             "root": self.root,
+            "base": self.base,
         }
 
 

@@ -5,24 +5,37 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, TypedDict
 
 from internvid.core.contracts import ExportItem
 from internvid.core.errors import ConfigInvalidError, VideoError
+from internvid.dataset.parts import commit_bytes
 from internvid.publishing.clip_files import ClipDroppedError, FilesOfClip, write_clip_files
-from internvid.publishing.cut_report import CutReport, PlannedClip, plan_cut, seconds_of
-from internvid.publishing.index_files import IndexFile, WrittenVideo, writing_indexes
+from internvid.publishing.cut_report import (
+    BARS,
+    TOO_SMALL,
+    CutReport,
+    PlannedClip,
+    bars_of,
+    plan_cut,
+    seconds_of,
+)
+from internvid.publishing.index_files import (
+    IndexFile,
+    WrittenVideo,
+    licence_of,
+    writing_indexes,
+)
 from internvid.publishing.members import refuse_unknown_column
 from internvid.publishing.source_files import ClipReader, span_of
+from internvid.publishing.texts.token_limits import token_counter
 from internvid.video.cutting.cut_clip import cut_clip
-from internvid.video.cutting.cut_picture import Bars
 from internvid.video.cutting.cut_plan import CutPlan
 from internvid.video.cutting.cut_windows import TOO_SHORT
 
 NO_CAPTION = "no_caption"
-_BARS = ("letterbox_share", "pillarbox_share")
 
 
 class ExportedClip(TypedDict):
@@ -31,6 +44,7 @@ class ExportedClip(TypedDict):
     Attributes:
         clip_id, video_id, source_id: as in the dataset.
         uri: of the source, as it travels.
+        licence: of the source, where its metadata names one.
         start_seconds, end_seconds: of the clip in its source.
         files: names of what was written of it, below the export's folder.
         frames, seconds: of each window.
@@ -42,6 +56,7 @@ class ExportedClip(TypedDict):
     video_id: str
     source_id: str
     uri: str | None
+    licence: str | None
     start_seconds: float
     end_seconds: float
     files: list[str]
@@ -55,13 +70,19 @@ class ExportedClip(TypedDict):
 class VideoFilesExporter:
     """One MP4 for each window of each clip that has a text, and files that list them.
 
-    What a layout adds: where videos lie (`videos`), files beside them (`beside`), and `indexes`.
+    What a layout adds: where videos lie (`videos`), files beside them (`beside`), `indexes`, and
+    what says how these are read (`fixed_files`).
 
     Attributes:
-        caption: the column with the text, which is written in one line; empty for prefix and
-            trigger alone. A clip without one is dropped.
+        caption: the column with the text, which is written in one line; of several, with commas
+            between them, the first that has one; empty for prefix and trigger alone. A clip
+            without a text is dropped.
         prefix: put before the caption as it is.
         trigger: a word for what is taught, put before the caption, behind the prefix.
+        tokens: how many tokens of a text the model reads; longer texts are counted, not cut. None
+            counts nothing.
+        tokenizer: what counts them: `clip`, or a folder or hub name of a model of transformers;
+            empty for an estimate.
         cut: rate, frame counts, windows, size, bars, sound and quality.
     """
 
@@ -71,28 +92,40 @@ class VideoFilesExporter:
     caption: str = "measured"
     prefix: str = ""
     trigger: str = ""
+    tokens: int | None = None
+    tokenizer: str = ""
     cut: CutPlan = field(default_factory=CutPlan)
 
     def __post_init__(self) -> None:
-        if not self.caption and not (self.prefix + self.trigger).strip():
+        if self.tokens is not None and self.tokens < 1:
+            raise ConfigInvalidError(f"tokens must be at least 1, got {self.tokens}")
+        if self.tokenizer and self.tokens is None:
+            raise ConfigInvalidError(
+                f"tokenizer={self.tokenizer!r} counts nothing without a limit",
+                hint="set tokens too: 77 for clip",
+            )
+        if not self.captions and not (self.prefix + self.trigger).strip():
             raise ConfigInvalidError(
                 "caption is empty, and so are prefix and trigger: nothing would be written as text",
                 hint="name a column, or give a trigger",
             )
 
     def check(self, columns: Mapping[str, str]) -> None:
-        """Refuse a caption, or a crop, of which clips have no column.
+        """Refuse a caption, or a crop, of which clips have no column, and a missing tokenizer.
 
         Raises:
             ConfigInvalidError: no column is called so.
+            InternvidError: the tokenizer cannot be had.
         """
-        if self.caption:
-            refuse_unknown_column(self.caption, columns, "caption")
-        if self.cut.crop == "bars" and not set(_BARS) <= set(columns):
+        for name in self.captions:
+            refuse_unknown_column(name, columns, "caption")
+        if self.cut.crop == "bars" and not set(BARS) <= set(columns):
             raise ConfigInvalidError(
-                f"cut.crop=bars: clips have no columns {' and '.join(_BARS)}",
+                f"cut.crop=bars: clips have no columns {' and '.join(BARS)}",
                 hint="build with the signal borders",
             )
+        if self.tokens is not None:
+            token_counter(self.tokenizer)
 
     def indexes(self) -> Sequence[IndexFile]:
         """Files that list the videos."""
@@ -102,22 +135,36 @@ class VideoFilesExporter:
         """Ending -> bytes of files beside each video."""
         return {}
 
+    def fixed_files(self) -> Mapping[str, bytes]:
+        """Name -> bytes of files that name no clip, such as a note on how indexes are read."""
+        return {}
+
+    @property
+    def captions(self) -> tuple[str, ...]:
+        """Names of the columns that may have the text, the first choice first."""
+        return tuple(name.strip() for name in self.caption.split(",") if name.strip())
+
+    def column_of(self, row: Mapping[str, Any]) -> str:
+        """The column that has the text of a clip; empty where none has."""
+        return next((name for name in self.captions if _one_line(row.get(name))), "")
+
     def text_of(self, row: Mapping[str, Any]) -> str | None:
         """The text of a clip; None where it has no caption."""
-        caption = " ".join(str(row.get(self.caption) or "").split()) if self.caption else ""
-        if self.caption and not caption:
+        column = self.column_of(row)
+        if self.captions and not column:
             return None
+        caption = _one_line(row.get(column))
         return self.prefix + " ".join(part for part in (self.trigger.strip(), caption) if part)
 
     def plan_clip(self, item: ExportItem) -> PlannedClip:
         """What would be written of a clip, from its row alone."""
         if self.text_of(item.row) is None:
             return PlannedClip(dropped=NO_CAPTION)
-        return plan_cut(item, self.cut)
+        return self._with_text(plan_cut(item, self.cut), item.row)
 
     def export(self, items: Iterable[ExportItem], folder: Path) -> dict[str, Any]:
         """Write every clip whose source can be read; the others are listed with their reason."""
-        report = CutReport()
+        report = CutReport(token_limit=self.tokens, tokenizer=self.tokenizer)
         indexes = self.indexes()
         files: list[str] = []
         missing: list[Any] = []
@@ -130,14 +177,17 @@ class VideoFilesExporter:
                 if written["missing"] is not None:
                     missing.append(written["missing"])
                     continue
-                report.add(_planned(written), seconds_of(item))
+                report.add(self._with_text(_planned(written), item.row), seconds_of(item))
                 if written["dropped"] is None:
                     samples.append(_exported(item, written))
                     for video in self._videos(item, written):
                         add(video)
         reader.close()
+        fixed = self.fixed_files()
+        for name, data in fixed.items():
+            commit_bytes(folder / name, data)
         return {
-            "files": [*files, *(index.file for index in indexes)],
+            "files": [*files, *(index.file for index in indexes), *fixed],
             "missing": missing,
             "samples": samples,
             "indexes": [index.facts() for index in indexes],
@@ -145,28 +195,38 @@ class VideoFilesExporter:
             **report.as_json(),
         }
 
+    def _with_text(self, planned: PlannedClip, row: Mapping[str, Any]) -> PlannedClip:
+        """The clip with what there is to say of its text."""
+        if planned.dropped is not None:
+            return planned
+        tokens = None
+        if self.tokens is not None:
+            tokens = token_counter(self.tokenizer)(self.text_of(row) or "")
+        return replace(planned, column=self.column_of(row), tokens=tokens)
+
     def _refusal(self, item: ExportItem) -> str | None:
         if self.text_of(item.row) is None:
             return NO_CAPTION
         # Frames that a fast scan skipped are counted when they are read.
         is_counted = self.cut.rate is not None or item.video.get("scan_mode") == "full"
-        return plan_cut(item, self.cut).dropped if is_counted else None
+        is_short = is_counted and plan_cut(item, self.cut).dropped == TOO_SHORT
+        return TOO_SHORT if is_short else None
 
     def _make(
         self, reader: ClipReader, item: ExportItem
     ) -> tuple[Mapping[str, bytes], dict[str, Any]]:
-        letterbox, pillarbox = (float(item.row.get(name) or 0) for name in _BARS)
         try:
             written = cut_clip(
                 reader.of(item),
                 span_of(item),
                 self.cut,
-                Bars(letterbox, pillarbox),
+                bars_of(item.row),
                 reader.sounds_of(item),
             )
         except VideoError as error:
-            if error.reason == TOO_SHORT:
-                raise ClipDroppedError(TOO_SHORT) from error
+            # What no trainer takes is no fault of the source.
+            if error.reason in (TOO_SHORT, TOO_SMALL):
+                raise ClipDroppedError(error.reason) from error
             raise
         text = self.text_of(item.row) or ""
         files: dict[str, bytes] = {}
@@ -215,7 +275,12 @@ def _planned(written: FilesOfClip) -> PlannedClip:
         tuple(window["frames"] for window in windows),
         facts.get("unused_seconds", 0.0),
         written["dropped"],
+        (windows[0]["size"][0], windows[0]["size"][1]) if windows else None,
     )
+
+
+def _one_line(value: Any) -> str:
+    return " ".join(str(value or "").split())
 
 
 def _exported(item: ExportItem, written: FilesOfClip) -> ExportedClip:
@@ -225,6 +290,7 @@ def _exported(item: ExportItem, written: FilesOfClip) -> ExportedClip:
         "video_id": clip.video_id,
         "source_id": str(item.row.get("source_id") or clip.video_id),
         "uri": item.uri,
+        "licence": licence_of(item),
         "start_seconds": clip.span.start_seconds,
         "end_seconds": clip.span.end_seconds,
         "files": written["files"],

@@ -104,6 +104,8 @@ def test_the_plan_is_what_is_written(
         shared = {name: manifest[name] for name in planned}
         for name in ("hours", "unused_hours"):
             assert planned.pop(name) == pytest.approx(shared.pop(name), abs=1e-6)
+        for ours, theirs in zip(planned["buckets"], shared["buckets"], strict=True):
+            assert ours.pop("hours") == pytest.approx(theirs.pop("hours"), abs=1e-6)
         assert planned == shared
         assert planned["windows"] == sum(planned["frames"].values())
     words = ["publish", str(dataset.root), str(tmp_path / "none"), "--exporter", "folder"]
@@ -115,7 +117,12 @@ def test_the_plan_is_what_is_written(
     assert main(words) == 0
     text = capsys.readouterr().out
     assert f"{planned['clips']} clips, {planned['windows']} windows" in text
-    assert f"17 frames: {planned['frames']['17']} windows" in text
+    seen = [line.split() for line in text.splitlines()]
+    assert [line[:2] for line in seen if line[:1] == ["17"]] == [
+        ["17", f"{each['width']}x{each['height']}"]
+        for each in planned["buckets"]
+        if each["frames"] == 17
+    ]
     assert not (tmp_path / "none").exists()
 
 
@@ -174,6 +181,7 @@ def test_every_preset_is_a_plan() -> None:
     for name, preset in PRESETS.items():
         made = internvid.make_component("exporter", "folder", preset.settings())
         assert (made.cut.fps, made.cut.longest) == (preset.fps, preset.maximum_frames), name
+        assert made.tokens == preset.tokens
         assert preset.source
 
 
@@ -257,11 +265,14 @@ def test_what_an_earlier_run_left_is_swept(
 def test_the_page_lists_every_preset_and_every_field_of_the_cut() -> None:
     listed = sections(page("publishing.md"))
     presets = {
-        row[0]: (float(row[1]), row[2], int(row[3]), int(row[4]), row[5])
+        row[0]: (float(row[1]), row[2], int(row[3]), int(row[4]), row[5], row[6])
         for row in rows(listed["Presets"])
     }
     assert presets == {
-        name: (each.fps, each.frames, each.multiple, each.maximum_frames, each.source)
+        name: (
+            *(each.fps, each.frames, each.multiple, each.maximum_frames),
+            *(str(each.tokens or ""), each.source),
+        )
         for name, each in PRESETS.items()
     }
     names = [name for row in rows(listed["The cut"]) for name in row[0].split("`, `")]

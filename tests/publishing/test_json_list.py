@@ -53,5 +53,5 @@ def test_the_manifest_says_of_each_clip_which_files_it_became(
         assert each["start_seconds"] == row["start_seconds"]
         assert len(each["frames"]) == len(each["seconds"]) == len(each["files"])
     assert manifest["indexes"] == [
-        {"file": "dataset.json", "form": "json", "path_field": "video", "root": ""}
+        {"file": "dataset.json", "form": "json", "path_field": "video", "root": "", "base": ""}
     ]

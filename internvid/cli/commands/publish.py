@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from internvid.cli.commands.look import note_subset
+from internvid.cli.cut_tables import cut_tables, text_warning
 from internvid.cli.display import shown_progress
 from internvid.cli.options import DatasetPath, Json, Settings, Subset
-from internvid.cli.output import put, put_json, say
+from internvid.cli.output import duration, put, put_json, say
 from internvid.cli.verdicts import put_reissue, put_verification
 from internvid.core.errors import MisuseError
 
@@ -102,6 +103,10 @@ def publish(
         put_json({"folder": folder, **counts, **manifest, "manifest": folder / "manifest.json"})
     else:
         put(f"{manifest['clips']} clips in {len(manifest['files'])} files: {folder}")
+        if "buckets" in manifest:
+            put(f"\n{cut_tables(manifest, missing or ())}")
+    if warning := text_warning(manifest):
+        say(warning)
     if dropped := manifest.get("dropped"):
         say(f"{sum(dropped.values())} clips were left out ({_counts(dropped)})")
     if missing:
@@ -134,12 +139,10 @@ def _show_plan(
     note_subset(opened, subset)
     if as_json:
         put_json(planned)
-        return
-    put(
-        f"{planned['clips']} clips, {planned['windows']} windows, {planned['hours']:.2f} h; "
-        f"{planned['unused_hours']:.2f} h of these clips would be in no window"
-    )
-    for reason, count in planned["dropped"].items():
-        put(f"left out: {count} clips, {planned['dropped_hours'][reason]:.2f} h: {reason}")
-    for frames, windows in planned["frames"].items():
-        put(f"{frames} frames: {windows} windows")
+    else:
+        put(
+            f"{planned['clips']} clips, {planned['windows']} windows, "
+            f"{duration(planned['hours'] * 3600)} would be written\n\n{cut_tables(planned)}"
+        )
+    if warning := text_warning(planned):
+        say(warning)

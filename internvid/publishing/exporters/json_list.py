@@ -39,4 +39,5 @@ def _row(video: WrittenVideo) -> dict[str, Any]:
         "fps": video.fps,
         "num_frames": video.frames,
         "duration": video.seconds,
+        **video.rights,
     }

@@ -1,0 +1,1 @@
+"""Tokens of texts, as pretrained models count them."""
