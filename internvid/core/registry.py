@@ -80,6 +80,9 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "frames": "internvid.publishing.exporters.frames:FramesExporter",
         "folder": "internvid.publishing.exporters.folder:FolderExporter",
         "json-list": "internvid.publishing.exporters.json_list:JsonListExporter",
+        "captions-json": "internvid.publishing.exporters.captions_json:CaptionsJsonExporter",
+        "open-sora": "internvid.publishing.exporters.open_sora:OpenSoraExporter",
+        "chat": "internvid.publishing.exporters.chat_lists:ChatExporter",
     },
     "benchmark": {
         "k400": "internvid.evaluation.benchmarks.recognition:Kinetics400",

@@ -123,6 +123,11 @@ class IndexFile:
         }
 
 
+def folder_path(path: str) -> str:
+    """The path of a folder as one puts it before names: with `/` at its end; empty stays empty."""
+    return path and path.rstrip("/") + "/"
+
+
 @contextmanager
 def writing_indexes(
     folder: Path, indexes: Sequence[IndexFile]
