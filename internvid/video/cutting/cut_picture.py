@@ -12,13 +12,18 @@ from PIL import Image
 
 from internvid.core.errors import VideoUnreadableError
 from internvid.video.cutting.cut_plan import CutPlan
+from internvid.video.cutting.cut_planes import (
+    BT709,
+    NARROW,
+    PlaneCutter,
+    has_planes,
+    is_cut_by_planes,
+    plane_of,
+)
 from internvid.video.display.frame_display import orientation_of, sample_aspect_of
 from internvid.video.display.picture import Painter, RGBArray, fitted_size
 from internvid.video.probe import VideoFacts
 
-BT709 = 1
-"""FFmpeg's number of the matrix, the primaries and the curve of high definition."""
-_NARROW = 1
 # Bars were measured on rows this far apart, and are black below this luma.
 _MEASURED_ROWS, _MEASURED_COLUMNS = 36, 64
 _BLACK = 24
@@ -90,8 +95,16 @@ def plan_picture(shown: tuple[int, int], bars: Bars, plan: CutPlan) -> Geometry:
         fit = min(kept[0] / size[0], kept[1] / size[1])
         width = min(kept[0], max(1, round(size[0] * min(fit, 1.0))))
         height = min(kept[1], max(1, round(size[1] * min(fit, 1.0))))
-    left, top = (painted[0] - width) // 2, (painted[1] - height) // 2
+    left, top = (
+        _even((whole - side) // 2, (whole - inner) // 2)
+        for whole, side, inner in zip(painted, (width, height), kept, strict=True)
+    )
     return Geometry(paint_side, (left, top, width, height), size)
+
+
+def _even(first: int, least: int) -> int:
+    """A place where chroma lies, a pixel before the middle, if that is no part of a bar."""
+    return first - 1 if first % 2 and first > least else first
 
 
 def _less(side: int, share: float) -> int:
@@ -138,6 +151,7 @@ class ClipPainter:
     _geometry: Geometry | None = None
     _painter: Painter | None = None
     _planes: VideoReformatter = field(default_factory=VideoReformatter)
+    _cutter: PlaneCutter = field(default_factory=PlaneCutter)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -154,11 +168,23 @@ class ClipPainter:
         bars = self.bars
         if self.plan.crop == "bars" and (bars.letterbox > 0 or bars.pillarbox > 0):
             bars = refined_bars(Painter(self.facts).paint(frame), bars)
-        self._geometry = plan_picture(_shown_size(frame, self.facts), bars, self.plan)
-        self._painter = Painter(self.facts, self._geometry.paint_side)
+        shown = _shown_size(frame, self.facts)
+        self._geometry = plan_picture(shown, bars, self.plan)
+        painted = fitted_size(*shown, self._geometry.paint_side)
+        self._painter = Painter(self.facts, self._geometry.paint_side, painted)
 
     def paint(self, frame: VideoFrame) -> VideoFrame:
         """8-bit 4:2:0 planes of BT.709 of one frame; `begin` was called."""
+        assert self._geometry is not None
+        assert self._painter is not None
+        crop = self._geometry.crop
+        if crop[2:] == self._geometry.size and has_planes(frame):
+            small = self._painter.shrink(frame)
+            if small.size == self._painter.size and is_cut_by_planes(small, crop):
+                return self._cutter.cut(small, crop)
+        return self._over_rgb(frame)
+
+    def _over_rgb(self, frame: VideoFrame) -> VideoFrame:
         assert self._geometry is not None
         assert self._painter is not None
         left, top, width, height = self._geometry.crop
@@ -171,7 +197,7 @@ class ClipPainter:
         made = VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
         planes = self._planes.reformat(made, format="yuv420p", dst_colorspace=BT709, threads=1)
         planes.colorspace = planes.color_primaries = planes.color_trc = BT709
-        planes.color_range = _NARROW
+        planes.color_range = NARROW
         return planes
 
 
@@ -184,6 +210,4 @@ def _shown_size(frame: VideoFrame, facts: VideoFacts) -> tuple[int, int]:
 
 def luma_of(frame: VideoFrame) -> npt.NDArray[np.uint8]:
     """uint8 [H, W]: the luma of a 4:2:0 frame, copied."""
-    plane = frame.planes[0]
-    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(frame.height, plane.line_size)
-    return rows[:, : frame.width].copy()
+    return plane_of(frame.planes[0], frame.width, frame.height).copy()

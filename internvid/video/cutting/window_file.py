@@ -13,9 +13,10 @@ from av.container import OutputContainer
 from av.video.frame import VideoFrame
 
 from internvid.core.errors import VideoUnreadableError
-from internvid.video.cutting.cut_check import Expected
-from internvid.video.cutting.cut_picture import BT709, luma_of
+from internvid.video.cutting.cut_check import Expected, compared
+from internvid.video.cutting.cut_picture import luma_of
 from internvid.video.cutting.cut_plan import CutPlan
+from internvid.video.cutting.cut_planes import BT709
 from internvid.video.cutting.cut_sound import Sound, sound_frame
 from internvid.video.cutting.cut_windows import Window
 
@@ -55,6 +56,7 @@ class WindowFile:
     _lengths: dict[int, int] = field(default_factory=dict, repr=False)
     _sample: int = 0
     _first_sample: int = 0
+    _compared: set[int] = field(init=False, repr=False)
     expected: Expected = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -84,6 +86,7 @@ class WindowFile:
             self._audio = audio
             self._sample = round(self.begin * self.time_base * self.sound.rate)
             self._first_sample = self._sample
+        self._compared = compared(self.window.frames)
         self.expected = Expected(self.time_base, self.size)
 
     def add(self, planes: VideoFrame, ticks: int) -> None:
@@ -123,10 +126,9 @@ class WindowFile:
         frame, ticks = self._held
         frame.pts, frame.time_base = ticks - self.begin, self.time_base
         self._lengths[ticks - self.begin] = until - ticks
-        if not self.expected.ticks:
-            self.expected.first = luma_of(frame)
-        if len(self.expected.ticks) + 1 == self.window.frames:
-            self.expected.last = luma_of(frame)
+        number = len(self.expected.ticks)
+        if number in self._compared:
+            self.expected.pictures[number] = luma_of(frame)
         self.expected.ticks.append(ticks - self.begin)
         try:
             self._mux(frame)
