@@ -17,12 +17,13 @@ from internvid.publishing.index_files import IndexFile, WrittenVideo, writing_in
 from internvid.publishing.members import refuse_unknown_column
 from internvid.publishing.source_files import ClipReader, span_of
 from internvid.video.cutting.cut_clip import cut_clip
-from internvid.video.cutting.cut_picture import Bars
+from internvid.video.cutting.cut_edges import BAR_COLUMNS, TEXT_IN_PICTURE, measured_bars
+from internvid.video.cutting.cut_picture import TOO_SMALL
 from internvid.video.cutting.cut_plan import CutPlan
 from internvid.video.cutting.cut_windows import TOO_SHORT
 
 NO_CAPTION = "no_caption"
-_BARS = ("letterbox_share", "pillarbox_share")
+_DROPS = frozenset({TOO_SHORT, TOO_SMALL, TEXT_IN_PICTURE})
 
 
 class ExportedClip(TypedDict):
@@ -88,10 +89,15 @@ class VideoFilesExporter:
         """
         if self.caption:
             refuse_unknown_column(self.caption, columns, "caption")
-        if self.cut.crop == "bars" and not set(_BARS) <= set(columns):
+        if self.cut.crops_bars and not set(BAR_COLUMNS) <= set(columns):
             raise ConfigInvalidError(
-                f"cut.crop=bars: clips have no columns {' and '.join(_BARS)}",
+                f"cut.crop={self.cut.crop}: clips have no columns {' and '.join(BAR_COLUMNS)}",
                 hint="build with the signal borders",
+            )
+        if self.cut.crops_text and self.cut.text_boxes not in columns:
+            raise ConfigInvalidError(
+                f"cut.crop={self.cut.crop}: clips have no column {self.cut.text_boxes!r}",
+                hint="--set cut.text_boxes=NAME names the column with the boxes of text",
             )
 
     def indexes(self) -> Sequence[IndexFile]:
@@ -155,18 +161,17 @@ class VideoFilesExporter:
     def _make(
         self, reader: ClipReader, item: ExportItem
     ) -> tuple[Mapping[str, bytes], dict[str, Any]]:
-        letterbox, pillarbox = (float(item.row.get(name) or 0) for name in _BARS)
         try:
             written = cut_clip(
                 reader.of(item),
                 span_of(item),
                 self.cut,
-                Bars(letterbox, pillarbox),
+                measured_bars(item.row, self.cut),
                 reader.sounds_of(item),
             )
         except VideoError as error:
-            if error.reason == TOO_SHORT:
-                raise ClipDroppedError(TOO_SHORT) from error
+            if error.reason in _DROPS:
+                raise ClipDroppedError(error.reason) from error
             raise
         text = self.text_of(item.row) or ""
         files: dict[str, bytes] = {}
@@ -184,6 +189,7 @@ class VideoFilesExporter:
                     "seconds": window.seconds,
                     "size": list(window.size),
                     "sound": window.sound,
+                    "dynamic_range": window.dynamic_range,
                 }
             )
         return files, {"windows": windows, "unused_seconds": written.unused_seconds}

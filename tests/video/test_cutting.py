@@ -18,7 +18,8 @@ from internvid.synthetic.encode import SAMPLE_RATE, VideoFormat, write_video
 from internvid.synthetic.odd import boxes
 from internvid.video.cutting.cut_check import Expected, check_written
 from internvid.video.cutting.cut_clip import cut_clip
-from internvid.video.cutting.cut_picture import Bars, plan_picture, refined_bars
+from internvid.video.cutting.cut_edges import Bars
+from internvid.video.cutting.cut_picture import plan_picture, refined_bars
 from internvid.video.cutting.cut_plan import CutPlan, exact_rate
 from internvid.video.cutting.cut_sound import SoundReader
 from internvid.video.cutting.cut_windows import (

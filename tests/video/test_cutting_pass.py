@@ -14,7 +14,8 @@ from av.video.frame import VideoFrame
 
 from internvid.video import reader as reading
 from internvid.video.cutting.cut_clip import cut_clip
-from internvid.video.cutting.cut_picture import Bars, ClipPainter
+from internvid.video.cutting.cut_edges import Bars
+from internvid.video.cutting.cut_picture import ClipPainter
 from internvid.video.cutting.cut_plan import CutPlan
 from internvid.video.cutting.cut_planes import plane_of
 from internvid.video.decode import open_video

@@ -19,6 +19,7 @@ from internvid.video.cutting.cut_plan import CutPlan
 from internvid.video.cutting.cut_planes import BT709
 from internvid.video.cutting.cut_sound import Sound, sound_frame
 from internvid.video.cutting.cut_windows import Window
+from internvid.video.display.tone import DynamicRange
 
 _BITS_PER_CHANNEL = 64_000
 _SAMPLES = 1024
@@ -39,6 +40,7 @@ class WindowFile:
         plan: quality.
         sound: of the whole clip, if it has any.
         begin: ticks of its first frame from the start of the clip.
+        dynamic_range: of the source, in its first frame.
     """
 
     window: Window
@@ -48,6 +50,7 @@ class WindowFile:
     plan: CutPlan
     sound: Sound | None
     begin: int
+    dynamic_range: DynamicRange = "sdr"
     _buffer: io.BytesIO = field(default_factory=io.BytesIO, repr=False)
     _container: OutputContainer = field(init=False, repr=False)
     _video: Any = field(init=False, repr=False)
