@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Protocol, runtime_checkable
@@ -11,7 +11,8 @@ from typing import Any, Protocol, runtime_checkable
 from internvid.core.contracts import ExportItem
 from internvid.core.errors import VideoUnreadableError
 from internvid.publishing.texts.token_limits import counted_by
-from internvid.video.cutting.cut_picture import Bars, plan_picture
+from internvid.video.cutting.cut_edges import measured_bars
+from internvid.video.cutting.cut_picture import plan_picture
 from internvid.video.cutting.cut_plan import CutPlan
 from internvid.video.cutting.cut_windows import (
     TOO_SHORT,
@@ -21,9 +22,6 @@ from internvid.video.cutting.cut_windows import (
     unused_frames,
 )
 
-TOO_SMALL = "too_small"
-BARS = ("letterbox_share", "pillarbox_share")
-"""Columns of the borders signal, which a crop reads."""
 _HOUR = 3600
 
 
@@ -207,19 +205,13 @@ def plan_cut(item: ExportItem, plan: CutPlan) -> PlannedClip:
     )
 
 
-def bars_of(row: Mapping[str, Any]) -> Bars:
-    """The black bars that the borders signal measured on a clip; none where it did not run."""
-    letterbox, pillarbox = (float(row.get(name) or 0) for name in BARS)
-    return Bars(letterbox, pillarbox)
-
-
 def _size_of(item: ExportItem, plan: CutPlan) -> tuple[int, int] | None:
     """(width, height) of the files of a clip, of its measured bars; None where it is not known."""
     # The scan wrote down sizes as players show them, turned and of square pixels.
     width, height = item.video.get("width"), item.video.get("height")
     if not width or not height:
         return None
-    return plan_picture((int(width), int(height)), bars_of(item.row), plan).size
+    return plan_picture((int(width), int(height)), measured_bars(item.row, plan), plan).size
 
 
 def report_of(items: Iterable[ExportItem], exporter: object) -> CutReport:

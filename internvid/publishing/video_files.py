@@ -13,15 +13,7 @@ from internvid.core.contracts import ExportItem
 from internvid.core.errors import ConfigInvalidError, VideoError
 from internvid.dataset.parts import commit_bytes
 from internvid.publishing.clip_files import ClipDroppedError, FilesOfClip, write_clip_files
-from internvid.publishing.cut_report import (
-    BARS,
-    TOO_SMALL,
-    CutReport,
-    PlannedClip,
-    bars_of,
-    plan_cut,
-    seconds_of,
-)
+from internvid.publishing.cut_report import CutReport, PlannedClip, plan_cut, seconds_of
 from internvid.publishing.index_files import (
     IndexFile,
     WrittenVideo,
@@ -32,10 +24,13 @@ from internvid.publishing.members import refuse_unknown_column
 from internvid.publishing.source_files import ClipReader, span_of
 from internvid.publishing.texts.token_limits import token_counter
 from internvid.video.cutting.cut_clip import cut_clip
+from internvid.video.cutting.cut_edges import BAR_COLUMNS, TEXT_IN_PICTURE, measured_bars
+from internvid.video.cutting.cut_picture import TOO_SMALL
 from internvid.video.cutting.cut_plan import CutPlan
 from internvid.video.cutting.cut_windows import TOO_SHORT
 
 NO_CAPTION = "no_caption"
+_DROPS = frozenset({TOO_SHORT, TOO_SMALL, TEXT_IN_PICTURE})
 
 
 class ExportedClip(TypedDict):
@@ -119,10 +114,15 @@ class VideoFilesExporter:
         """
         for name in self.captions:
             refuse_unknown_column(name, columns, "caption")
-        if self.cut.crop == "bars" and not set(BARS) <= set(columns):
+        if self.cut.crops_bars and not set(BAR_COLUMNS) <= set(columns):
             raise ConfigInvalidError(
-                f"cut.crop=bars: clips have no columns {' and '.join(BARS)}",
+                f"cut.crop={self.cut.crop}: clips have no columns {' and '.join(BAR_COLUMNS)}",
                 hint="build with the signal borders",
+            )
+        if self.cut.crops_text and self.cut.text_boxes not in columns:
+            raise ConfigInvalidError(
+                f"cut.crop={self.cut.crop}: clips have no column {self.cut.text_boxes!r}",
+                hint="--set cut.text_boxes=NAME names the column with the boxes of text",
             )
         if self.tokens is not None:
             token_counter(self.tokenizer)
@@ -220,12 +220,11 @@ class VideoFilesExporter:
                 reader.of(item),
                 span_of(item),
                 self.cut,
-                bars_of(item.row),
+                measured_bars(item.row, self.cut),
                 reader.sounds_of(item),
             )
         except VideoError as error:
-            # What no trainer takes is no fault of the source.
-            if error.reason in (TOO_SHORT, TOO_SMALL):
+            if error.reason in _DROPS:
                 raise ClipDroppedError(error.reason) from error
             raise
         text = self.text_of(item.row) or ""
@@ -244,6 +243,7 @@ class VideoFilesExporter:
                     "seconds": window.seconds,
                     "size": list(window.size),
                     "sound": window.sound,
+                    "dynamic_range": window.dynamic_range,
                 }
             )
         return files, {"windows": windows, "unused_seconds": written.unused_seconds}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,14 +11,17 @@ from typing import TypeVar
 
 import av.error
 import numpy as np
+from av.audio.frame import AudioFrame
 
 from internvid.core.errors import VideoError, VideoUnreadableError
-from internvid.video.decode import DecodeOptions, Picture, VideoPass, open_video
+from internvid.video.decode import Between, DecodeOptions, Picture, VideoPass, open_video
 from internvid.video.display.picture import Painter, RGBArray
 from internvid.video.probe import MAXIMUM_FRAME_BYTES
 from internvid.video.timing.packet_times import stores_times
 
 T = TypeVar("T")
+# Reading on is cheaper than seeking, which lands on a key frame more than a second before.
+_NEAR_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,8 @@ Use = Callable[[VideoPass, Iterator[SpanFrame]], T]
 class SpanReader:
     """Reads spans of one source, with little work where they come in order.
 
-    A span is sought where every frame has its own time in the stream. What was read then counts
+    A span is sought where every frame has its own time in the stream, and the next one behind it is
+    read on to, so that the clips of a source are decoded in one pass. What was read then counts
     only if it begins at the span's first frame and holds as many as the scan saw. Everything else
     is read as the scan read it, from the start of the source or from where the span before ended,
     and identified by number.
@@ -76,9 +81,11 @@ class SpanReader:
     _pictures: Iterator[Picture] = field(default_factory=lambda: iter(()), repr=False)
     _ahead: Picture | None = field(default=None, repr=False)
     _at: int = 0
+    _sought: _SoughtPass | None = field(default=None, repr=False)
 
     def close(self) -> None:
         """Let go of the source."""
+        self._let_go_of_sought()
         if self._source is not None:
             self._source.close()
         self._source = self._opened = self._ahead = None
@@ -96,11 +103,10 @@ class SpanReader:
         """
         if self._may_seek(span):
             with contextlib.suppress(VideoError, av.error.FFmpegError, OSError, ValueError):
-                with open_video(self.path, self._options()) as opened:
-                    counted = _Counted(_sought(opened, span))
-                    made = use(opened, counted)
-                if counted.first_pts == span.start_pts and counted.are(self.count(span)):
+                found, made = self._read_sought(span, use)
+                if found:
                     return made
+            self._let_go_of_sought()
         try:
             return self._read_in_order(span, use)
         except (av.error.FFmpegError, OSError, ValueError) as error:
@@ -124,6 +130,25 @@ class SpanReader:
             with contextlib.suppress(av.error.FFmpegError):
                 return self._count_packets(span)
         return self.read(replace(span, is_timed=False), lambda _, frames: sum(1 for _ in frames))
+
+    def _read_sought(self, span: FrameSpan, use: Use[T]) -> tuple[bool, T]:
+        """Whether the frames between two times are those of the span, and what was made of them."""
+        sought = self._sought
+        if sought is None or not sought.is_near(span):
+            self._let_go_of_sought()
+            stack = contextlib.ExitStack()
+            opened = stack.enter_context(open_video(self.path, self._options()))
+            sought = self._sought = _SoughtPass(stack, opened)
+            seek_before(opened, span.start_pts)
+        counted = _Counted(sought.following(span))
+        made = use(sought.opened, counted)
+        found = counted.first_pts == span.start_pts and counted.are(self.count(span))
+        return found, made
+
+    def _let_go_of_sought(self) -> None:
+        if self._sought is not None:
+            self._sought.stack.close()
+        self._sought = None
 
     def _may_seek(self, span: FrameSpan) -> bool:
         return span.is_timed and stores_times(self._begun().facts.container)
@@ -218,16 +243,40 @@ class _Counted:
         return next(self, None) is None and self.count > 0 and wanted in (None, self.count)
 
 
-def _sought(opened: VideoPass, span: FrameSpan) -> Iterator[SpanFrame]:
-    """Frames between two times of the stream, from a key frame before them on."""
-    seek_before(opened, span.start_pts)
-    for item in opened.read():
-        if not isinstance(item, Picture) or item.frame.pts is None:
-            continue
-        if item.frame.pts >= span.end_pts:
-            return
-        if item.frame.pts >= span.start_pts:
-            yield SpanFrame(item, item.frame.pts - span.start_pts)
+@dataclass
+class _SoughtPass:
+    """A pass that began at a key frame before a span, and goes on from span to span.
+
+    Attributes:
+        stack: closes it.
+        opened: the source, from there on.
+    """
+
+    stack: contextlib.ExitStack
+    opened: VideoPass
+    _pictures: Iterator[Picture | Between | AudioFrame] | None = None
+    _ahead: Picture | None = None
+    _end_pts: int | None = None
+
+    def is_near(self, span: FrameSpan) -> bool:
+        """Whether reading on to a span costs less than seeking it."""
+        if self._ahead is None or self._end_pts is None:
+            return False
+        passed_over = (span.start_pts - self._end_pts) * self.opened.facts.time_base
+        return 0 <= passed_over <= _NEAR_SECONDS
+
+    def following(self, span: FrameSpan) -> Iterator[SpanFrame]:
+        """Frames between the two times of a span, none of which was read before."""
+        self._pictures = self._pictures or self.opened.read()
+        ahead, self._ahead = self._ahead, None
+        for item in itertools.chain(() if ahead is None else (ahead,), self._pictures):
+            if not isinstance(item, Picture) or item.frame.pts is None:
+                continue
+            if item.frame.pts >= span.end_pts:
+                self._ahead, self._end_pts = item, span.end_pts
+                return
+            if item.frame.pts >= span.start_pts:
+                yield SpanFrame(item, item.frame.pts - span.start_pts)
 
 
 def seek_before(opened: VideoPass, pts: int) -> bool:

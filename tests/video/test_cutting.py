@@ -18,7 +18,8 @@ from internvid.synthetic.encode import SAMPLE_RATE, VideoFormat, write_video
 from internvid.synthetic.odd import boxes
 from internvid.video.cutting.cut_check import Expected, check_written
 from internvid.video.cutting.cut_clip import cut_clip
-from internvid.video.cutting.cut_picture import Bars, plan_picture, refined_bars
+from internvid.video.cutting.cut_edges import Bars
+from internvid.video.cutting.cut_picture import plan_picture, refined_bars
 from internvid.video.cutting.cut_plan import CutPlan, exact_rate
 from internvid.video.cutting.cut_sound import SoundReader
 from internvid.video.cutting.cut_windows import (
@@ -412,21 +413,23 @@ def test_sound_where_the_clock_jumps_is_left_out(tmp_path: Path) -> None:
 def test_a_file_that_is_not_what_was_written_is_refused(tmp_path: Path) -> None:
     path = write_numbered(tmp_path / "n.mp4", Numbered(frames=12, cuts=()))
     (data,) = cut(path, FrameSpan(0, 12 * 512, 0, 12, True), CutPlan())
-    luma = [av.VideoFrame.from_ndarray(picture(n, 0), format="rgb24") for n in (0, 11, 6)]
-    first, last, other = (
+    luma = [av.VideoFrame.from_ndarray(picture(n, 0), format="rgb24") for n in (0, 6, 11, 3)]
+    first, middle, last, other = (
         frame.reformat(format="gray").to_ndarray().astype(np.uint8) for frame in luma
     )
+    pictures = {0: first, 6: middle, 11: last}
     base = Fraction(1, 25)
 
     def expected(**changes: object) -> Expected:
-        fields = {"ticks": list(range(12)), "first": first, "last": last, "end": 12, **changes}
+        fields = {"ticks": list(range(12)), "pictures": pictures, "end": 12, **changes}
         return Expected(base, (128, 96), **fields)  # type: ignore[arg-type]
 
     check_written(data, expected())
     for wrong, text in (
         (expected(ticks=list(range(13))), "12 of 13 frames"),
         (expected(ticks=[*range(11), 12]), "other times"),
-        (expected(last=other), "last frame is another one"),
+        *((expected(pictures=pictures | {n: other}), f"frame {n} is another") for n in pictures),
+        (expected(pictures={0: first, 11: last}), "frame 6 was not compared"),
         (expected(samples=4000), "sound is missing"),
     ):
         with pytest.raises(VideoUnreadableError, match=text) as caught:

@@ -1,4 +1,4 @@
-"""Reads a written window back: as many frames, at their times, the first and last as encoded."""
+"""Reads a written window back: frames, times, sound, first, middle and last as encoded."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Expected:
         ticks: of each frame from the first.
         end: of the last frame.
         samples: of sound; None where it has none.
-        first, last: luma of these frames as they were encoded.
+        pictures: number of a frame -> its luma as it was encoded: first, middle and last.
     """
 
     time_base: Fraction
@@ -41,8 +41,7 @@ class Expected:
     ticks: list[int] = field(default_factory=list)
     end: int = 0
     samples: int | None = None
-    first: npt.NDArray[np.uint8] | None = field(default=None, repr=False)
-    last: npt.NDArray[np.uint8] | None = field(default=None, repr=False)
+    pictures: dict[int, npt.NDArray[np.uint8]] = field(default_factory=dict, repr=False)
 
     @property
     def seconds(self) -> Fraction:
@@ -70,8 +69,7 @@ def check_written(data: bytes, expected: Expected) -> None:
 
 def _trouble(data: bytes, expected: Expected) -> str:
     times: list[Fraction] = []
-    first: VideoFrame | None = None
-    last: VideoFrame | None = None
+    likeness: dict[int, float] = {}
     samples = 0
     with av.open(io.BytesIO(data), "r") as container:
         stream = container.streams.video[0]
@@ -83,8 +81,9 @@ def _trouble(data: bytes, expected: Expected) -> str:
             else:
                 if frame.pts is None or (frame.width, frame.height) != expected.size:
                     return f"a frame of {frame.width}x{frame.height} at {frame.pts}"
+                if (encoded := expected.pictures.get(len(times))) is not None:
+                    likeness[len(times)] = decibels(luma_of(frame), encoded)
                 times.append(frame.pts * Fraction(stream.time_base or 1))
-                first, last = first or frame, frame
         tick = Fraction(stream.time_base or 1)
         if bool(container.streams.audio) != (expected.samples is not None):
             return "sound is missing, or there where none was written"
@@ -95,13 +94,17 @@ def _trouble(data: bytes, expected: Expected) -> str:
         return "frames are shown at other times"
     if expected.samples is not None and abs(samples - expected.samples) > AAC_FRAME:
         return f"it has {samples} of {expected.samples} samples of sound"
-    for name, shown, encoded in (("first", first, expected.first), ("last", last, expected.last)):
-        if shown is None or encoded is None:
-            return f"it has no {name} frame"
-        likeness = decibels(luma_of(shown), encoded)
-        if likeness < _LEAST_DECIBELS:
-            return f"its {name} frame is another one ({likeness:.1f} dB)"
+    for number in compared(len(wanted)):
+        if number not in likeness:
+            return f"frame {number} was not compared"
+        if likeness[number] < _LEAST_DECIBELS:
+            return f"frame {number} is another one ({likeness[number]:.1f} dB)"
     return ""
+
+
+def compared(frames: int) -> set[int]:
+    """Which of so many frames are compared: the first, the middle one, the last."""
+    return {0, frames // 2, frames - 1}
 
 
 def decibels(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> float:

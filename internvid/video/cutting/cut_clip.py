@@ -10,7 +10,8 @@ from av.video.frame import VideoFrame
 
 from internvid.core.errors import VideoUnreadableError
 from internvid.video.cutting.cut_check import check_written
-from internvid.video.cutting.cut_picture import Bars, ClipPainter
+from internvid.video.cutting.cut_edges import Bars
+from internvid.video.cutting.cut_picture import ClipPainter
 from internvid.video.cutting.cut_plan import CutPlan
 from internvid.video.cutting.cut_sound import Sound, SoundReader
 from internvid.video.cutting.cut_windows import (
@@ -23,6 +24,7 @@ from internvid.video.cutting.cut_windows import (
 )
 from internvid.video.cutting.window_file import WindowFile
 from internvid.video.decode import VideoPass
+from internvid.video.display.tone import DynamicRange, dynamic_range_of
 from internvid.video.reader import FrameSpan, SpanFrame, SpanReader
 from internvid.video.timing.packet_times import stores_times
 
@@ -43,6 +45,8 @@ class WrittenWindow:
         sound: `kept`; `none` where there is none or none was wanted; `unsure` where the source's
             clock jumps, so that no one can say which sound belongs to these frames.
         data: MP4.
+        dynamic_range: how the source codes light in its first frame: `sdr`, `pq` or `hlg`; what is
+            written is standard range.
     """
 
     window: Window
@@ -50,6 +54,7 @@ class WrittenWindow:
     size: tuple[int, int]
     sound: str
     data: bytes = field(repr=False)
+    dynamic_range: DynamicRange = "sdr"
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ def cut_clip(
 
     def encode(opened: VideoPass, frames: Iterator[SpanFrame], *, hears: bool) -> WrittenClip:
         cut = _Cut(opened, span, plan, bars or Bars(), available)
-        return cut.write(frames, sounds if hears and plan.sound == "keep" else None)
+        return cut.write(frames, sounds if hears and plan.sound_form else None)
 
     try:
         return reader.read(span, lambda opened, frames: encode(opened, frames, hears=True))
@@ -144,7 +149,7 @@ class _Cut:
                 painter.begin(frame)
             self._close(number, ticks)
             while waiting and waiting[0].first <= number:
-                self._open.append(self._begin(waiting.pop(0), ticks, painter.size))
+                self._open.append(self._begin(waiting.pop(0), ticks, frame, painter))
             if not self._open:
                 continue
             if planes is None or frame is not shown:
@@ -177,20 +182,25 @@ class _Cut:
                 if at == 0:
                     ends = (self.span.start_pts, self.span.end_pts)
                     start, end = (pts * facts.time_base for pts in ends)
-                    self._sound = sounds.read(start, end, seeks=self.span.is_timed and says_times)
+                    seeks = self.span.is_timed and says_times
+                    rate, channels = self.plan.sound_form or (None, None)
+                    self._sound = sounds.read(start, end, seeks=seeks, rate=rate, channels=channels)
             yield item
 
-    def _begin(self, window: Window, ticks: int, size: tuple[int, int]) -> WindowFile:
+    def _begin(
+        self, window: Window, ticks: int, frame: VideoFrame, painter: ClipPainter
+    ) -> WindowFile:
         time_base = self.opened.facts.time_base
         rate = self.plan.rate
         return WindowFile(
             window,
-            size,
+            painter.size,
             time_base if rate is None else 1 / rate,
             rate or Fraction(min(max(self.opened.facts.fps or 25, 1), 240)).limit_denominator(1001),
             self.plan,
             self._sound,
             ticks,
+            dynamic_range_of(frame),
         )
 
     def _close(self, number: int, ticks: int) -> None:
@@ -200,7 +210,9 @@ class _Cut:
             check_written(data, file.expected)
             sound = KEPT if file.sound is not None else NO_SOUND
             seconds = float(file.expected.seconds)
-            self._done.append(WrittenWindow(file.window, seconds, file.size, sound, data))
+            self._done.append(
+                WrittenWindow(file.window, seconds, file.size, sound, data, file.dynamic_range)
+            )
             self._open.remove(file)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,25 +13,24 @@ from av.video.reformatter import VideoReformatter
 from PIL import Image
 
 from internvid.core.errors import VideoUnreadableError
+from internvid.video.cutting.cut_edges import Bars, edges_of
 from internvid.video.cutting.cut_plan import CutPlan
+from internvid.video.cutting.cut_planes import (
+    BT709,
+    NARROW,
+    PlaneCutter,
+    has_planes,
+    is_cut_by_planes,
+    plane_of,
+)
 from internvid.video.display.frame_display import orientation_of, sample_aspect_of
 from internvid.video.display.picture import Painter, RGBArray, fitted_size
 from internvid.video.probe import VideoFacts
 
-BT709 = 1
-"""FFmpeg's number of the matrix, the primaries and the curve of high definition."""
-_NARROW = 1
+TOO_SMALL = "too_small"
 # Bars were measured on rows this far apart, and are black below this luma.
 _MEASURED_ROWS, _MEASURED_COLUMNS = 36, 64
 _BLACK = 24
-
-
-@dataclass(frozen=True)
-class Bars:
-    """Black bars, one half on either side: shares of height and width."""
-
-    letterbox: float = 0.0
-    pillarbox: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -56,11 +57,17 @@ def plan_picture(shown: tuple[int, int], bars: Bars, plan: CutPlan) -> Geometry:
         plan: size, multiple and crop.
 
     Raises:
-        VideoUnreadableError: no picture with sides of that multiple is left (`too_small`).
+        VideoUnreadableError: no picture with sides of that multiple is left, or every size would
+            enlarge it (`too_small`), or text cannot be cut off (`text_in_picture`).
     """
-    shares = (bars.pillarbox, bars.letterbox) if plan.crop == "bars" else (0.0, 0.0)
-    inside = [side * (1 - share) for side, share in zip(shown, shares, strict=True)]
+    edges = edges_of(bars, plan)
+    befores, afters = (edges.left, edges.top), (edges.right, edges.bottom)
+    cut_off = list(zip(befores, afters, strict=True))
+    inside = [side * (1 - sum(cut)) for side, cut in zip(shown, cut_off, strict=True)]
     exact = plan.exact_size
+    if len(plan.sizes) > 1:
+        whole = [_less(side, *cut) for side, cut in zip(shown, cut_off, strict=True)]
+        exact = nearest_size((whole[0], whole[1]), plan.sizes)
     if exact is not None:
         scale = max(want / have for want, have in zip(exact, inside, strict=True))
     else:
@@ -69,34 +76,84 @@ def plan_picture(shown: tuple[int, int], bars: Bars, plan: CutPlan) -> Geometry:
     # Painters do not enlarge: what a demanded size needs more is scaled after the crop.
     paint_side = max(1, round(min(shown) * min(1.0, scale)))
     painted = fitted_size(*shown, paint_side)
-    kept = [_less(side, share) for side, share in zip(painted, shares, strict=True)]
-    if exact is None:
-        multiple = plan.multiple
-        if short is not None:
-            # A side a pixel short of what was demanded, by rounding, would lose a whole multiple.
-            kept = [
-                short if short == side + 1 and side < whole else side
-                for side, whole in zip(kept, painted, strict=True)
-            ]
-        size = (kept[0] - kept[0] % multiple, kept[1] - kept[1] % multiple)
-        if min(size) < multiple:
-            raise VideoUnreadableError(
-                f"its picture of {kept[0]}x{kept[1]} has no sides of a multiple of {multiple}",
-                reason="too_small",
-            )
-        width, height = size
-    else:
-        size = exact
-        fit = min(kept[0] / size[0], kept[1] / size[1])
-        width = min(kept[0], max(1, round(size[0] * min(fit, 1.0))))
-        height = min(kept[1], max(1, round(size[1] * min(fit, 1.0))))
-    left, top = (painted[0] - width) // 2, (painted[1] - height) // 2
-    return Geometry(paint_side, (left, top, width, height), size)
+    kept = [_less(side, *cut) for side, cut in zip(painted, cut_off, strict=True)]
+    size, inner = _fitted(kept, exact, plan, painted)
+    left, top = (
+        _place(side, before, have, want)
+        for side, before, have, want in zip(painted, befores, kept, inner, strict=True)
+    )
+    return Geometry(paint_side, (left, top, *inner), size)
 
 
-def _less(side: int, share: float) -> int:
-    """A side without its bars, which are whole pixels on either side."""
-    return max(1, side - 2 * int(np.ceil(side * share / 2 - 1e-6)))
+def nearest_size(shown: tuple[int, int], sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """The size whose aspect is nearest, of those that do not enlarge a picture.
+
+    Aspects are as far apart as one is times the other; of two that are as near the one with more
+    pixels is taken, then the first.
+
+    Args:
+        shown: (width, height) of the picture.
+        sizes: (width, height) of each.
+
+    Raises:
+        VideoUnreadableError: every one would enlarge it (`too_small`).
+    """
+    fitting = [size for size in sizes if size[0] <= shown[0] and size[1] <= shown[1]]
+    if not fitting:
+        raise VideoUnreadableError(
+            f"its picture of {shown[0]}x{shown[1]} would be enlarged by every size",
+            reason=TOO_SMALL,
+        )
+    aspect = shown[0] / shown[1]
+
+    def distance(size: tuple[int, int]) -> tuple[float, int]:
+        return round(abs(math.log(size[0] / size[1] / aspect)), 9), -size[0] * size[1]
+
+    return min(fitting, key=distance)
+
+
+def _fitted(
+    kept: list[int], exact: tuple[int, int] | None, plan: CutPlan, painted: tuple[int, int]
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """(width, height) of what is written, and of the part of the painted picture it is made of."""
+    if exact is not None:
+        fit = min(1.0, kept[0] / exact[0], kept[1] / exact[1])
+        width, height = (
+            min(have, max(1, round(want * fit))) for have, want in zip(kept, exact, strict=True)
+        )
+        return exact, (width, height)
+    multiple, short = plan.multiple, plan.short_side
+    if short is not None:
+        # A side a pixel short of what was demanded, by rounding, would lose a whole multiple.
+        kept[:] = [
+            short if short == side + 1 and side < whole else side
+            for side, whole in zip(kept, painted, strict=True)
+        ]
+    size = (kept[0] - kept[0] % multiple, kept[1] - kept[1] % multiple)
+    if min(size) < multiple:
+        raise VideoUnreadableError(
+            f"its picture of {kept[0]}x{kept[1]} has no sides of a multiple of {multiple}",
+            reason=TOO_SMALL,
+        )
+    return size, size
+
+
+def _place(painted: int, before: float, kept: int, size: int) -> int:
+    """Where a side begins, around the middle of what is kept: where chroma lies, if it can be."""
+    most = painted - size
+    least = min(_cut(painted, before), most)
+    first = min(least + max(0, kept - size) // 2, most)
+    return first - 1 if first % 2 and first > least else first
+
+
+def _cut(side: int, share: float) -> int:
+    """Whole pixels that hold a share of a side."""
+    return int(np.ceil(side * share - 1e-6))
+
+
+def _less(side: int, before: float, after: float) -> int:
+    """A side without what is cut off its ends."""
+    return max(1, side - _cut(side, before) - _cut(side, after))
 
 
 def refined_bars(picture: RGBArray, bars: Bars) -> Bars:
@@ -108,7 +165,8 @@ def refined_bars(picture: RGBArray, bars: Bars) -> Bars:
     """
     luma = picture @ np.array([0.299, 0.587, 0.114], np.float32)
     letterbox = _refined(luma.max(axis=1), bars.letterbox, _MEASURED_ROWS)
-    return Bars(letterbox, _refined(luma.max(axis=0), bars.pillarbox, _MEASURED_COLUMNS))
+    pillarbox = _refined(luma.max(axis=0), bars.pillarbox, _MEASURED_COLUMNS)
+    return replace(bars, letterbox=letterbox, pillarbox=pillarbox)
 
 
 def _refined(levels: npt.NDArray[np.float32], share: float, measured: int) -> float:
@@ -138,6 +196,7 @@ class ClipPainter:
     _geometry: Geometry | None = None
     _painter: Painter | None = None
     _planes: VideoReformatter = field(default_factory=VideoReformatter)
+    _cutter: PlaneCutter = field(default_factory=PlaneCutter)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -152,13 +211,25 @@ class ClipPainter:
             VideoUnreadableError: the picture is too small.
         """
         bars = self.bars
-        if self.plan.crop == "bars" and (bars.letterbox > 0 or bars.pillarbox > 0):
+        if self.plan.crops_bars and (bars.letterbox > 0 or bars.pillarbox > 0):
             bars = refined_bars(Painter(self.facts).paint(frame), bars)
-        self._geometry = plan_picture(_shown_size(frame, self.facts), bars, self.plan)
-        self._painter = Painter(self.facts, self._geometry.paint_side)
+        shown = _shown_size(frame, self.facts)
+        self._geometry = plan_picture(shown, bars, self.plan)
+        painted = fitted_size(*shown, self._geometry.paint_side)
+        self._painter = Painter(self.facts, self._geometry.paint_side, painted)
 
     def paint(self, frame: VideoFrame) -> VideoFrame:
         """8-bit 4:2:0 planes of BT.709 of one frame; `begin` was called."""
+        assert self._geometry is not None
+        assert self._painter is not None
+        crop = self._geometry.crop
+        if crop[2:] == self._geometry.size and has_planes(frame):
+            small = self._painter.shrink(frame)
+            if small.size == self._painter.size and is_cut_by_planes(small, crop):
+                return self._cutter.cut(small, crop)
+        return self._over_rgb(frame)
+
+    def _over_rgb(self, frame: VideoFrame) -> VideoFrame:
         assert self._geometry is not None
         assert self._painter is not None
         left, top, width, height = self._geometry.crop
@@ -171,7 +242,7 @@ class ClipPainter:
         made = VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
         planes = self._planes.reformat(made, format="yuv420p", dst_colorspace=BT709, threads=1)
         planes.colorspace = planes.color_primaries = planes.color_trc = BT709
-        planes.color_range = _NARROW
+        planes.color_range = NARROW
         return planes
 
 
@@ -184,6 +255,4 @@ def _shown_size(frame: VideoFrame, facts: VideoFacts) -> tuple[int, int]:
 
 def luma_of(frame: VideoFrame) -> npt.NDArray[np.uint8]:
     """uint8 [H, W]: the luma of a 4:2:0 frame, copied."""
-    plane = frame.planes[0]
-    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(frame.height, plane.line_size)
-    return rows[:, : frame.width].copy()
+    return plane_of(frame.planes[0], frame.width, frame.height).copy()

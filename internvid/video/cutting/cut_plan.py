@@ -9,6 +9,9 @@ from fractions import Fraction
 from internvid.core.errors import ConfigInvalidError
 
 WINDOWS = ("whole", "head", "middle", "slide")
+CROPS = ("none", "bars", "text", "bars+text")
+AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
+"""Rates of samples that AAC has."""
 _FASTEST = 240
 # Encoders of overlapping windows are open at once.
 _MOST_OVERLAPS = 8
@@ -64,10 +67,16 @@ class CutPlan:
         stride_frames: with `slide`, frames from the start of one to that of the next; None for
             one behind the other.
         size: pixels of the shorter side, which never grows; or `WxH`: scaled to cover these, then
-            cut around the middle; empty keeps the source's size.
+            cut around the middle; or several of these, `832x480,480x832,640x640`: each clip goes to
+            the one nearest in aspect of those that do not enlarge it; empty keeps the source's
+            size.
         multiple: both sides are cut down, around the middle, to multiples of this even number.
-        crop: `bars` cuts off the black bars that the borders signal measured; `none`.
-        sound: `keep` writes the sound of the window as AAC; `none`.
+        crop: `bars` cuts off the black bars that the borders signal measured; `text` cuts off the
+            edges where boxes of text lie; `bars+text` does both; `none`.
+        text_boxes: with a crop of text, the column with the boxes: a list of [left, top, right,
+            bottom], shares of the picture as shown.
+        sound: `keep` writes the sound of the window as AAC; a rate such as `16000` resamples it to
+            so many samples a second, `16000/1` to one channel too; `none`.
         crf: x264 quality, lower is better.
         preset: x264 speed. Slower ones than `superfast` were seen to give other bytes from run to
             run, even with one thread.
@@ -81,6 +90,7 @@ class CutPlan:
     size: str = "480"
     multiple: int = 2
     crop: str = "none"
+    text_boxes: str = "text_boxes"
     sound: str = "keep"
     crf: int = 23
     preset: str = "superfast"
@@ -97,8 +107,7 @@ class CutPlan:
                 raise ConfigInvalidError(f"{name} must be at least 1, got {value}")
         for name, known in (
             ("windows", WINDOWS),
-            ("crop", ("none", "bars")),
-            ("sound", ("keep", "none")),
+            ("crop", CROPS),
             ("preset", _PRESETS),
         ):
             if getattr(self, name) not in known:
@@ -113,6 +122,11 @@ class CutPlan:
             )
         self._check_windows()
         self._check_size()
+        if self.crops_text and not self.text_boxes.strip():
+            raise ConfigInvalidError(
+                f"crop={self.crop} needs boxes of text", hint="name their column: text_boxes"
+            )
+        _ = self.sound_form
 
     def _check_windows(self) -> None:
         grid = self.grid
@@ -136,11 +150,13 @@ class CutPlan:
             )
 
     def _check_size(self) -> None:
-        exact, short = self.exact_size, self.short_side
-        if exact is not None and any(side % self.multiple for side in exact):
-            raise ConfigInvalidError(
-                f"size={self.size} has sides that are no multiples of {self.multiple}"
-            )
+        short = self.short_side
+        for width, height in self.sizes:
+            if width % self.multiple or height % self.multiple:
+                raise ConfigInvalidError(
+                    f"size={self.size}: {width}x{height} has sides that are no multiples of "
+                    f"{self.multiple}"
+                )
         if short is not None and short < self.multiple:
             raise ConfigInvalidError(f"size={self.size} is below multiple={self.multiple}")
 
@@ -181,26 +197,71 @@ class CutPlan:
         return None if self.fps is None else exact_rate(self.fps)
 
     @property
-    def exact_size(self) -> tuple[int, int] | None:
-        """(width, height) that is demanded.
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        """(width, height) of each size that is named; empty where a shorter side is, or none.
 
         Raises:
-            ConfigInvalidError: `size` is neither one number nor two.
+            ConfigInvalidError: what is between commas is no size.
         """
-        found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", self.size.strip().lower())
-        return (int(found[1]), int(found[2])) if found and int(found[1]) and int(found[2]) else None
+        parts = [part.strip().lower() for part in self.size.split(",")]
+        found = [re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", part) for part in parts]
+        if len(parts) > 1 and None in found:
+            raise ConfigInvalidError(
+                f"size={self.size!r} is no list of sizes", hint="832x480,480x832,640x640"
+            )
+        sizes = ((int(each[1]), int(each[2])) for each in found if each is not None)
+        return tuple(dict.fromkeys(sizes))
+
+    @property
+    def exact_size(self) -> tuple[int, int] | None:
+        """(width, height) that is demanded of all clips; None where there are several, or none."""
+        return self.sizes[0] if len(self.sizes) == 1 else None
 
     @property
     def short_side(self) -> int | None:
-        """Pixels of the shorter side; None where the size is exact, or the source's own."""
+        """Pixels of the shorter side; None where sizes are named, or it is the source's own.
+
+        Raises:
+            ConfigInvalidError: `size` is neither one number nor sizes.
+        """
         text = self.size.strip()
-        if not text or self.exact_size is not None:
+        if not text or self.sizes:
             return None
         if re.fullmatch(r"\d{1,5}", text) and int(text):
             return int(text)
         raise ConfigInvalidError(
             f"size={self.size!r} is neither a short side nor WxH", hint="480 or 832x480"
         )
+
+    @property
+    def crops_bars(self) -> bool:
+        """Whether black bars are cut off."""
+        return "bars" in self.crop.split("+")
+
+    @property
+    def crops_text(self) -> bool:
+        """Whether edges with text are cut off."""
+        return "text" in self.crop.split("+")
+
+    @property
+    def sound_form(self) -> tuple[int | None, int | None] | None:
+        """(samples a second, channels), None for the source's own; None where there is no sound.
+
+        Raises:
+            ConfigInvalidError: `sound` is nothing of that.
+        """
+        text = self.sound.strip()
+        if text == "none":
+            return None
+        if text == "keep":
+            return None, None
+        found = re.fullmatch(r"(\d{4,6})(?:/([12]))?", text)
+        if found is None or int(found[1]) not in AAC_RATES:
+            raise ConfigInvalidError(
+                f"sound is keep, none or a rate, not {self.sound!r}",
+                hint=f"16000, or 16000/1 for one channel; AAC has {', '.join(map(str, AAC_RATES))}",
+            )
+        return int(found[1]), int(found[2]) if found[2] else None
 
 
 def exact_rate(fps: float) -> Fraction:

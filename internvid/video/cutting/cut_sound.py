@@ -16,10 +16,9 @@ from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 
+from internvid.video.cutting.cut_plan import AAC_RATES
 from internvid.video.probe import open_container
 
-# Rates of samples that AAC has.
-AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
 _OTHER_RATE = 48000
 # A stored time that is off by less is rounding (Matroska has milliseconds), and no gap.
 _ROUNDING_SECONDS = Fraction(1, 200)
@@ -73,12 +72,22 @@ class SoundReader:
         self._source = self._container = self._stream = self._frames = self._ahead = None
         self._at = None
 
-    def read(self, start: Fraction, end: Fraction, *, seeks: bool) -> Sound | None:
+    def read(
+        self,
+        start: Fraction,
+        end: Fraction,
+        *,
+        seeks: bool,
+        rate: int | None = None,
+        channels: int | None = None,
+    ) -> Sound | None:
         """The sound between two times of the container; None where it has none there.
 
         Args:
             start, end: seconds, on the clock of the container's packets.
             seeks: whether its times can be trusted to find a place; else it is read in order.
+            rate: samples a second, one that AAC has; None for the source's own.
+            channels: one or two; None for the source's own.
 
         Raises:
             VideoError: the source cannot be opened.
@@ -103,7 +112,7 @@ class SoundReader:
                 self._ahead = frame
                 self._at = min(first, end)
                 break
-        return gathered.sound()
+        return gathered.sound(rate, channels)
 
     def _begun(self, start: Fraction) -> AudioStream | None:
         if self._at is not None and start < self._at:
@@ -199,18 +208,20 @@ class _Gathered:
             frame.pts = time
         return [np.nan_to_num(part.to_ndarray()) for part in made]
 
-    def sound(self) -> Sound | None:
+    def sound(self, rate: int | None, channels: int | None) -> Sound | None:
         """What was gathered, at a rate that AAC has."""
         if self._samples is None or not self._samples.shape[1]:
             return None
-        if self._rate in AAC_RATES:
-            return Sound(self._samples, self._rate)
+        rate = rate or (self._rate if self._rate in AAC_RATES else _OTHER_RATE)
+        channels = channels or len(self._samples)
         whole = Sound(self._samples, self._rate)
-        resampler = AudioResampler("fltp", whole.layout, _OTHER_RATE)
+        if (rate, channels) == (self._rate, len(self._samples)):
+            return whole
+        resampler = AudioResampler("fltp", "mono" if channels == 1 else "stereo", rate)
         parts = [*resampler.resample(sound_frame(whole, 0, self._samples.shape[1]))]
         parts += resampler.resample(None)
         samples = np.concatenate([part.to_ndarray() for part in parts], axis=1)
-        return Sound(samples.astype(np.float32), _OTHER_RATE)
+        return Sound(samples.astype(np.float32), rate)
 
 
 def sound_frame(sound: Sound, first: int, stop: int, begin: int = 0) -> AudioFrame:

@@ -13,11 +13,13 @@ from av.container import OutputContainer
 from av.video.frame import VideoFrame
 
 from internvid.core.errors import VideoUnreadableError
-from internvid.video.cutting.cut_check import Expected
-from internvid.video.cutting.cut_picture import BT709, luma_of
+from internvid.video.cutting.cut_check import Expected, compared
+from internvid.video.cutting.cut_picture import luma_of
 from internvid.video.cutting.cut_plan import CutPlan
+from internvid.video.cutting.cut_planes import BT709
 from internvid.video.cutting.cut_sound import Sound, sound_frame
 from internvid.video.cutting.cut_windows import Window
+from internvid.video.display.tone import DynamicRange
 
 _BITS_PER_CHANNEL = 64_000
 _SAMPLES = 1024
@@ -38,6 +40,7 @@ class WindowFile:
         plan: quality.
         sound: of the whole clip, if it has any.
         begin: ticks of its first frame from the start of the clip.
+        dynamic_range: of the source, in its first frame.
     """
 
     window: Window
@@ -47,6 +50,7 @@ class WindowFile:
     plan: CutPlan
     sound: Sound | None
     begin: int
+    dynamic_range: DynamicRange = "sdr"
     _buffer: io.BytesIO = field(default_factory=io.BytesIO, repr=False)
     _container: OutputContainer = field(init=False, repr=False)
     _video: Any = field(init=False, repr=False)
@@ -55,6 +59,7 @@ class WindowFile:
     _lengths: dict[int, int] = field(default_factory=dict, repr=False)
     _sample: int = 0
     _first_sample: int = 0
+    _compared: set[int] = field(init=False, repr=False)
     expected: Expected = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -84,6 +89,7 @@ class WindowFile:
             self._audio = audio
             self._sample = round(self.begin * self.time_base * self.sound.rate)
             self._first_sample = self._sample
+        self._compared = compared(self.window.frames)
         self.expected = Expected(self.time_base, self.size)
 
     def add(self, planes: VideoFrame, ticks: int) -> None:
@@ -123,10 +129,9 @@ class WindowFile:
         frame, ticks = self._held
         frame.pts, frame.time_base = ticks - self.begin, self.time_base
         self._lengths[ticks - self.begin] = until - ticks
-        if not self.expected.ticks:
-            self.expected.first = luma_of(frame)
-        if len(self.expected.ticks) + 1 == self.window.frames:
-            self.expected.last = luma_of(frame)
+        number = len(self.expected.ticks)
+        if number in self._compared:
+            self.expected.pictures[number] = luma_of(frame)
         self.expected.ticks.append(ticks - self.begin)
         try:
             self._mux(frame)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy.typing as npt
+from av.sidedata.sidedata import SideDataContainer
 from av.video.frame import VideoFrame
 from PIL import Image
 
@@ -72,7 +73,10 @@ def matrix_of_display(frame: VideoFrame) -> Orientation | None:
     Angles between are rounded to a quarter turn, as players without a 3D view do; a matrix that
     flattens the picture (a determinant of 0) is none.
     """
-    found: Any = frame.side_data.get("DISPLAYMATRIX")
+    # Not `frame.side_data`: the frame would keep what keeps the frame, and hundreds of decoded
+    # pictures would wait in memory for the collector of such circles.
+    side_data: Any = SideDataContainer
+    found = side_data(frame).get("DISPLAYMATRIX")
     if found is None:
         return None
     # [[a, b], [c, d]], row by row: the point (x, y) goes to (a x + c y, b x + d y), y down.

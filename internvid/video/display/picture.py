@@ -33,6 +33,12 @@ class SmallPicture:
     frame: VideoFrame
     orientation: Orientation
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) once it is turned."""
+        sides = self.frame.width, self.frame.height
+        return sides[::-1] if self.orientation.is_sideways else sides
+
 
 @dataclass
 class Painter:
@@ -42,11 +48,16 @@ class Painter:
     is converted with the stream's own colour matrix, so BT.709 reds stay red: two cheap steps where
     one that does both costs half as much again. Size, pixel aspect, orientation and dynamic range
     are those of each frame, because they may change within a source.
+
+    Attributes:
+        facts: of the source.
+        short_side: pixels of the shorter side; None, or a smaller source, keeps the size.
+        size: (width, height) of all that `paint` makes; None for that of the first one.
     """
 
     facts: VideoFacts
     short_side: int | None = None
-    _size: tuple[int, int] | None = None
+    size: tuple[int, int] | None = None
     _shrinker: VideoReformatter = field(default_factory=VideoReformatter)
     _colourer: VideoReformatter = field(default_factory=VideoReformatter)
     _averager: VideoReformatter = field(default_factory=VideoReformatter)
@@ -126,8 +137,8 @@ class Painter:
         is fitted into it, between black bars where it must be.
         """
         image = self.colour(self.shrink(frame)).convert("RGB")
-        self._size = self._size or image.size
-        return np.asarray(boxed(image, self._size))
+        self.size = self.size or image.size
+        return np.asarray(boxed(image, self.size))
 
     def luma(self, picture: SmallPicture) -> npt.NDArray[np.uint8]:
         """uint8 [H, W]: limited-range luma of a frame that `shrink` made, turned for display."""
