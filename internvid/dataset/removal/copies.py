@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 EXPORT, PACK, HUB = "export", "pictures", "hub"
 MANIFEST, NOTES, REQUEST = "manifest.json", ".unfinished", "asked.json"
 PROVENANCE = "provenance"
+PURGED, REISSUE, UNTOUCHED = "purged", "reissue", "untouched"
 
 
 class Copy(TypedDict, total=False):
@@ -34,6 +35,8 @@ class Copy(TypedDict, total=False):
         manifests: digests of the manifest that may lie there; none while it is not whole.
         earlier: those of its earlier versions, and of what lay there before, by which copies that
             lie elsewhere are known.
+        removal, reason: what the last removal that concerned it did: `purged`, or `reissue`, until
+            it is written again or reissued.
     """
 
     kind: str
@@ -44,6 +47,25 @@ class Copy(TypedDict, total=False):
     keep_paths: bool
     manifests: list[str]
     earlier: list[str]
+    removal: str
+    reason: str
+
+
+class CopyState(TypedDict):
+    """How a copy is.
+
+    Attributes:
+        path: the folder, or the repository. kind: export, pictures or hub.
+        state: `whole`, `unfinished` or `absent`; None of what lies elsewhere.
+        removal: `purged`, or `reissue` where somebody has to write it again, for the `reason`; None
+            where no removal concerned it.
+    """
+
+    path: str
+    kind: str
+    state: str | None
+    removal: str | None
+    reason: str
 
 
 def note_copy(layout: Layout, copy: Copy) -> bool:
@@ -61,6 +83,43 @@ def recorded_copies(layout: Layout) -> list[Copy]:
     read = (read_json(path) for path in sorted((layout.root / "exports").glob("*.json")))
     known = [each for each in read if isinstance(each, dict) and "path" in each]
     return cast("list[Copy]", sorted(known, key=lambda each: str(each["path"])))
+
+
+def copy_states(layout: Layout) -> list[CopyState]:
+    """How the copies are that the dataset knows of, by where they lie."""
+    return [
+        {
+            "path": copy["path"],
+            "kind": copy.get("kind", EXPORT),
+            "state": _state_of(copy),
+            "removal": copy.get("removal"),
+            "reason": copy.get("reason", ""),
+        }
+        for copy in recorded_copies(layout)
+    ]
+
+
+def _state_of(copy: Copy) -> str | None:
+    folder = Path(copy["path"])
+    if copy.get("kind", EXPORT) == HUB:
+        return None
+    if not folder.is_dir():
+        return "absent"
+    return "unfinished" if copy.get("kind") == EXPORT and not is_whole(folder) else "whole"
+
+
+def note_removal(layout: Layout, copy: Copy, action: str, reason: str) -> None:
+    """Remember what a removal did to a copy; what has to be written again stays so."""
+    if copy.get("removal") != REISSUE:
+        note_copy(layout, {**copy, "removal": action, "reason": reason})
+
+
+def without_removal(copy: Copy) -> Copy:
+    """A copy that lacks nothing of what earlier removals should have done."""
+    left: Copy = {**copy}
+    left.pop("removal", None)
+    left.pop("reason", None)
+    return left
 
 
 def digests_of(copy: Copy) -> list[str]:

@@ -22,6 +22,9 @@ from internvid.dataset.removal.copies import (
     MANIFEST,
     PACK,
     PROVENANCE,
+    PURGED,
+    REISSUE,
+    UNTOUCHED,
     Copy,
     exporter_of,
     is_proven,
@@ -29,7 +32,6 @@ from internvid.dataset.removal.copies import (
 )
 from internvid.dataset.removal.scrubbing import Needles
 
-PURGED, REISSUE, UNTOUCHED = "purged", "reissue", "untouched"
 _PACK_FACTS = ("picks.json", "picks.doing.json")
 
 

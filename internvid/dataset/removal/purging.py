@@ -32,8 +32,14 @@ from internvid.dataset.parts import (
     sync_folder,
     written_schema,
 )
-from internvid.dataset.removal.copies import recorded_copies
-from internvid.dataset.removal.copy_outcomes import PURGED, CopyOutcome
+from internvid.dataset.removal.copies import (
+    EXPORT,
+    PURGED,
+    UNTOUCHED,
+    note_removal,
+    recorded_copies,
+)
+from internvid.dataset.removal.copy_outcomes import CopyOutcome
 from internvid.dataset.removal.copy_purge import purge_copy
 from internvid.dataset.removal.pending import (
     NAMING,
@@ -190,11 +196,7 @@ class _Purge:
     plan: Plan
 
     def run(self, progress: Progress | None) -> None:
-        gone = self.removed.clips.union(self.plan.handed_clips)
-        chosen = {copy["path"] for copy in self.plan.copies if copy["action"] == PURGED}
-        for copy in recorded_copies(self.layout):
-            if copy["path"] in chosen:
-                purge_copy(self.layout, copy, gone, Needles.of(self.removed))
+        self._purge_copies()
         total = len(self.plan.files)
         for at, step in enumerate(self.plan.files):
             if progress is not None:
@@ -203,6 +205,18 @@ class _Purge:
         self._recount()
         if progress is not None:
             progress(total, total)
+
+    def _purge_copies(self) -> None:
+        gone = self.removed.clips.union(self.plan.handed_clips)
+        outcomes = {(each["kind"], each["path"]): each for each in self.plan.copies}
+        for copy in recorded_copies(self.layout):
+            outcome = outcomes.get((copy.get("kind", EXPORT), copy["path"]))
+            if outcome is not None and outcome["action"] == PURGED:
+                purge_copy(self.layout, copy, gone, Needles.of(self.removed))
+        for copy in recorded_copies(self.layout):
+            outcome = outcomes.get((copy.get("kind", EXPORT), copy["path"]))
+            if outcome is not None and outcome["action"] != UNTOUCHED:
+                note_removal(self.layout, copy, outcome["action"], outcome["reason"])
 
     def _do(self, step: FileStep) -> None:
         """One step, by its action.

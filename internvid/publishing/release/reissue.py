@@ -39,6 +39,7 @@ from internvid.dataset.removal.copies import (
     note_copy,
     recorded_copies,
     settle_copy,
+    without_removal,
 )
 from internvid.dataset.removal.pending import Removed
 from internvid.dataset.removal.purging import writing
@@ -77,7 +78,7 @@ def reissue(dataset: Dataset, folder: Path) -> ReleaseChange:
     layout = dataset.layout
     with writing(layout):
         dataset.refresh()
-        copy = _known_copy(layout, folder)
+        copy = without_removal(_known_copy(layout, folder))
         manifest = read_json(folder / MANIFEST)
         form = form_of(folder, manifest)
         if form is None:
