@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from internvid.api.datasets import DatasetLike, as_dataset
 
 if TYPE_CHECKING:
-    from internvid.dataset.removal.copy_purge import ReleaseChange
+    from internvid.dataset.releases.take_out import ReleaseChange
     from internvid.publishing.release.verify import Verification
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import typer
 
 from internvid.cli.display import shown_progress
 from internvid.cli.output import put, put_json, say
+
+_SHOWN = 10
 
 
 def put_verification(dataset: Path, folder: Path, *, as_json: bool) -> None:
@@ -70,7 +73,22 @@ def put_reissue(dataset: Path, folder: Path, *, as_json: bool) -> None:
     if not done["rewritten"] and not done["deleted"]:
         put(f"nothing changed: version {done['version']} of {folder} has no clip that is gone")
         return
-    put(f"version    {done['version']}, {done['removed_clips']} clips less")
-    put(f"rewritten  {', '.join(done['rewritten'])}")
-    put(f"deleted    {', '.join(done['deleted']) or 'nothing'}")
+    put(f"version    {done['version']}")
+    for name, before in done["before"].items():
+        put(f"{name:<9}  {_amount(before)} -> {_amount(done['after'][name])}")
+    _put_files("rewritten", done["rewritten"])
+    _put_files("deleted", done["deleted"])
     put(f"unchanged  {done['unchanged']} files")
+
+
+def _put_files(what: str, names: Sequence[str]) -> None:
+    """How many files, and the first of them, one a line."""
+    put(f"{what:<9}  {len(names)} files")
+    for name in names[:_SHOWN]:
+        put(f"    {name}")
+    if len(names) > _SHOWN:
+        put(f"    and {len(names) - _SHOWN} more: --json names all")
+
+
+def _amount(value: float) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)

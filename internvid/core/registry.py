@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import itertools
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import metadata
@@ -145,6 +146,27 @@ def find(kind: str, name: str) -> type[Any]:
     raise ComponentUnknownError(
         f"there is no {kind} {name!r}; known: {', '.join(known)}",
         hint=f"did you mean {near[0]!r}?" if near else 'an external one is named "module:Class"',
+    )
+
+
+def find_recorded(kind: str, recorded: str) -> type[Any]:
+    """The component class that a file names as `module:Class`.
+
+    Files come from elsewhere too: what is neither ours nor installed as a component is only found
+    where this process has imported it already.
+
+    Raises:
+        ComponentUnknownError: it is not here.
+    """
+    module_name, _, attribute = recorded.partition(":")
+    module_name = current_module(module_name)
+    target = f"{module_name}:{attribute}"
+    installed = {point.value for point in _entry_points(kind)}
+    if target in {*_table(kind).values(), *installed} or module_name in sys.modules:
+        return _load(kind, target)
+    raise ComponentUnknownError(
+        f"{kind} {recorded!r} is not installed here",
+        hint=f"install the package that has it, with an entry point of the group internvid.{kind}",
     )
 
 

@@ -6,6 +6,7 @@ renamed. Writer settings are fixed here, so that equal rows make equal bytes.
 
 from __future__ import annotations
 
+import base64
 import errno
 import fcntl
 import json
@@ -91,6 +92,22 @@ def read_part_schema(path: Path) -> pa.Schema:
     """
     with reading_part(path):
         return pq.read_schema(path)
+
+
+def written_schema(path: Path) -> pa.Schema:
+    """The schema that a part was written with.
+
+    Read back, lists have other names for their items, and the bytes would be others.
+
+    Raises:
+        DatasetFormatError: it is missing or damaged; the message names it.
+    """
+    with reading_part(path):
+        metadata = pq.read_metadata(path).metadata or {}
+        stored = metadata.get(b"ARROW:schema")
+        if stored is None:
+            return pq.read_schema(path)
+        return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(stored)))
 
 
 def refuse_damaged(path: Path) -> None:

@@ -10,6 +10,7 @@ from internvid.dataset.answers.columns import ColumnProgress, column_progress
 from internvid.dataset.current import count_clips, gone_videos
 from internvid.dataset.layout import Layout
 from internvid.dataset.parts import read_part
+from internvid.dataset.removal.copies import CopyState, copy_states
 from internvid.dataset.removal.pending import Removed, pending_removal
 from internvid.dataset.subset_files import SubsetEntry, list_subsets
 from internvid.dataset.tables import VideoRow
@@ -40,6 +41,7 @@ class DatasetStatus(TypedDict):
         subsets: what there is of them.
         set_aside: what tables of sources have that was not taken.
         failures: sources that could not be used.
+        copies: exports and the like that were made of it, and what removals did to them.
     """
 
     dataset: str
@@ -55,6 +57,7 @@ class DatasetStatus(TypedDict):
     subsets: list[SubsetEntry]
     set_aside: list[AsideEntry]
     failures: list[SourceFailure]
+    copies: list[CopyState]
 
 
 def read_status(dataset: Path) -> DatasetStatus:
@@ -113,6 +116,7 @@ def read_status(dataset: Path) -> DatasetStatus:
             for _, row in latest.values()
             if row["status"] == "failed"
         ],
+        "copies": copy_states(layout),
     }
 
 

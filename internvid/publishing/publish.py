@@ -11,6 +11,8 @@ from typing import Any, TypedDict
 from internvid.core.config import Identity, identity
 from internvid.core.contracts import Exporter, ExportItem
 from internvid.core.errors import DatasetBusyError, OutputExistsError
+from internvid.core.system.shell import command
+from internvid.dataset.layout import read_json
 from internvid.dataset.parts import (
     commit_json,
     discard,
@@ -103,12 +105,12 @@ def publish(
         check(columns)
     with dataset.reading():
         ((total,),) = dataset.clips_relation(subset).aggregate("count(*)").fetchall()
-    _refuse_others(folder, request)
+    _refuse_others(dataset.root, folder, request)
     busy = DatasetBusyError(
         f"another process is writing to {folder}", hint="wait until it ends, or stop it"
     )
     with storage_errors(folder), dataset.reading(), held(folder / NOTES / LOCK, busy):
-        _refuse_others(folder, request)  # another process may have ended meanwhile
+        _refuse_others(dataset.root, folder, request)  # another process may have ended meanwhile
         discard_temporaries(folder)
         commit_json(folder / NOTES / REQUEST, request)
         copy = _noted(dataset, folder, request)
@@ -153,19 +155,25 @@ def _refuse_foreign_ids(dataset: Dataset) -> None:
         read_part(dataset.layout.clips(dataset.record.cut or "", part), ["clip_id", "video_id"])
 
 
-def _refuse_others(folder: Path, request: _Request) -> None:
+def _refuse_others(root: Path, folder: Path, request: _Request) -> None:
     """Makes sure that the folder is free, or holds this very export, unfinished."""
     if folder.is_dir() and not {path.name for path in folder.iterdir()} - {NOTES}:
         return
     if not folder.exists():
         return
+    manifest = read_json(folder / MANIFEST)
+    if isinstance(manifest, dict) and "exporter" in manifest:
+        check, again = (
+            command("publish", root, folder, name) for name in ("--verify", "--reissue")
+        )
+        raise OutputExistsError(
+            f"{folder} holds a finished export",
+            hint=f"choose a new folder; to check this one: {check}; to take out of it what is gone "
+            f"since: {again}",
+        )
     if not (folder / NOTES).is_dir():
         raise OutputExistsError(
             f"{folder} exists and is not empty", hint="choose a new folder for the export"
-        )
-    if (folder / MANIFEST).is_file():
-        raise OutputExistsError(
-            f"{folder} holds a finished export", hint="choose a new folder for the export"
         )
     try:
         known = json.loads((folder / NOTES / REQUEST).read_text("utf-8"))

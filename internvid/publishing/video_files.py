@@ -61,6 +61,14 @@ class ExportedClip(TypedDict):
     unused_seconds: float
 
 
+class DroppedClip(TypedDict):
+    """A clip that the format does not take (`dropped_clips`), and why; `seconds` is its length."""
+
+    clip_id: str
+    reason: str
+    seconds: float
+
+
 @dataclass(frozen=True)
 class VideoFilesExporter:
     """One MP4 for each window of each clip that has a text, and files that list them.
@@ -168,6 +176,7 @@ class VideoFilesExporter:
         indexes = self.indexes()
         files: list[str] = []
         missing: list[Any] = []
+        dropped: list[DroppedClip] = []
         samples: list[ExportedClip] = []
         reader = ClipReader()
         make = functools.partial(self._make, reader)
@@ -178,7 +187,9 @@ class VideoFilesExporter:
                     missing.append(written["missing"])
                     continue
                 report.add(self._with_text(_planned(written), item.row), seconds_of(item))
-                if written["dropped"] is None:
+                if written["dropped"] is not None:
+                    dropped.append(_dropped(item, written["dropped"]))
+                else:
                     samples.append(_exported(item, written))
                     for video in self._videos(item, written):
                         add(video)
@@ -189,6 +200,7 @@ class VideoFilesExporter:
         return {
             "files": [*files, *(index.file for index in indexes), *fixed],
             "missing": missing,
+            "dropped_clips": dropped,
             "samples": samples,
             "indexes": [index.facts() for index in indexes],
             "sound": dict(Counter(sound for each in samples for sound in each["sounds"])),
@@ -281,6 +293,10 @@ def _planned(written: FilesOfClip) -> PlannedClip:
 
 def _one_line(value: Any) -> str:
     return " ".join(str(value or "").split())
+
+
+def _dropped(item: ExportItem, reason: str) -> DroppedClip:
+    return {"clip_id": item.clip.clip_id, "reason": reason, "seconds": seconds_of(item)}
 
 
 def _exported(item: ExportItem, written: FilesOfClip) -> ExportedClip:

@@ -18,10 +18,13 @@ from internvid.core.contracts import Exporter
 from internvid.core.errors import DatasetFormatError, MisuseError, SourceMissingError
 from internvid.dataset.frame_shards import FrameShards
 from internvid.dataset.store import Dataset
+from internvid.publishing.exporters.folder import FolderExporter
 from internvid.publishing.exporters.frames import FramesExporter
+from internvid.publishing.exporters.json_list import JsonListExporter
 from internvid.publishing.exporters.webdataset import WebDatasetExporter
 from internvid.publishing.publish import publish
 from internvid.synthetic.fakes import ListExporter
+from internvid.video.cutting.cut_plan import CutPlan
 from tests.cli.speaking import Capture, read_json
 from tests.dying import die_before
 from tests.publishing.test_webdataset import read_shards
@@ -32,6 +35,10 @@ EXPORTERS = [
     FramesExporter(clips_per_shard=2, frames=4, short_side=48),
 ]
 NAMES = ["webdataset", "frames"]
+SMALL = CutPlan(fps=8, frames="4k+1", windows="slide", maximum_frames=9, size="48", sound="none")
+LISTED = [FolderExporter(cut=SMALL), JsonListExporter(cut=SMALL)]
+EVERY = [*EXPORTERS, *LISTED]
+EVERY_NAME = [*NAMES, "folder", "json-list"]
 
 
 def manifest_of(folder: Path) -> dict[str, Any]:
@@ -163,7 +170,15 @@ def shrink(dataset: Dataset, name: str, clips: int) -> list[str]:
     return gone
 
 
-@pytest.mark.parametrize("exporter", EXPORTERS, ids=NAMES)
+def held_by(folder: Path) -> set[str]:
+    """Ids of the clips whose pictures lie in an export."""
+    if (folder / "index.parquet").exists():
+        return set(FrameShards(folder).rows()["clip_id"].to_pylist())
+    names = [*read_shards(folder), *(path.name for path in folder.rglob("*.mp4"))]
+    return {name.split(".")[0].split("_")[0] for name in names}
+
+
+@pytest.mark.parametrize("exporter", EVERY, ids=EVERY_NAME)
 def test_only_what_is_touched_is_written(
     own: Dataset, tmp_path: Path, exporter: Exporter, capsys: Capture
 ) -> None:
@@ -173,7 +188,7 @@ def test_only_what_is_touched_is_written(
     before = digest_tree(folder)
     same = internvid.reissue(own, folder)
     assert same == {"version": 1, "removed_clips": 0, "rewritten": [], "unchanged": len(before),
-                    "deleted": []}  # fmt: skip
+                    "deleted": [], "before": same["before"], "after": same["before"]}  # fmt: skip
     assert digest_tree(folder) == before
     (gone,) = shrink(own, "some", 1)
     done = read_json(capsys, "publish", str(own.root), str(folder), "--reissue")
@@ -182,16 +197,14 @@ def test_only_what_is_touched_is_written(
     assert done["rewritten"] == sorted(n for n, d in after.items() if before.get(n) != d)
     assert done["deleted"] == sorted(before.keys() - after.keys())
     assert done["unchanged"] == len([n for n, d in after.items() if before.get(n) == d]) > 0
-    assert len([name for name in done["rewritten"] if name.endswith(".tar")]) == 1
+    if exporter in EXPORTERS:
+        assert len([name for name in done["rewritten"] if name.endswith(".tar")]) == 1
+    else:
+        assert {Path(name).name.split(".")[0].split("_")[0] for name in done["deleted"]} == {gone}
     manifest = manifest_of(folder)
     assert (manifest["version"], manifest["clips"]) == (2, len(own) - 1)
     assert internvid.verify(folder, dataset=own).ok
-    held = (
-        {name.split(".")[0] for name in read_shards(folder)}
-        if isinstance(exporter, WebDatasetExporter)
-        else set(FrameShards(folder).rows()["clip_id"].to_pylist())
-    )
-    assert held == set(own.clips("some")["clip_id"].to_pylist())
+    assert held_by(folder) == set(own.clips("some")["clip_id"].to_pylist())
     rows = pq.read_table(folder / "removed.parquet").to_pylist()
     digest = hashlib.sha256(f"clip_id\n{gone}".encode()).hexdigest()
     assert rows == [{"kind": "clip_id", "sha256": digest, "version": 2}]
@@ -204,7 +217,7 @@ def test_only_what_is_touched_is_written(
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("exporter", EXPORTERS, ids=NAMES)
+@pytest.mark.parametrize("exporter", EVERY, ids=EVERY_NAME)
 def test_a_removal_reaches_the_folder_and_a_copy_of_it(
     own: Dataset, tmp_path: Path, exporter: Exporter
 ) -> None:
@@ -328,7 +341,7 @@ def run_until(step: int, dataset: Path, folder: Path) -> int | None:
     return int(said) if said else None
 
 
-@pytest.mark.parametrize("exporter", EXPORTERS, ids=NAMES)
+@pytest.mark.parametrize("exporter", EVERY, ids=EVERY_NAME)
 @pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.slow)])
 def test_killed_at_any_step_it_ends_in_the_same_bytes(
     own: Dataset, tmp_path: Path, exporter: Exporter, every: int

@@ -18,7 +18,9 @@ from internvid.dataset.removal.copies import note_copy, recorded_copies
 from internvid.pipeline.annotate.annotate import annotate
 from internvid.pipeline.build import build
 from internvid.pipeline.recipe import CutRecipe, Recipe
+from internvid.publishing.exporters.folder import FolderExporter
 from internvid.publishing.exporters.frames import FramesExporter
+from internvid.publishing.exporters.json_list import JsonListExporter
 from internvid.publishing.exporters.webdataset import WebDatasetExporter
 from internvid.publishing.publish import publish
 from internvid.scan.scan import ScanRecipe
@@ -26,8 +28,13 @@ from internvid.searching.query import open_search
 from internvid.shots.content import ContentDetector
 from internvid.shots.stitch import Stitch
 from internvid.synthetic.fakes import EchoCaptioner
+from internvid.video.cutting.cut_plan import CutPlan
 from tests.media import write_video
 from tests.pipeline.annotators import Embedder, Narrator, TextLength
+
+EXPORTS = ("tars", "frames", "pairs", "listed")
+# What is left of the shortest clips is no window, so that some are dropped.
+SMALL = CutPlan(fps=8, frames="8", windows="slide", size="32", sound="none")
 
 
 def small(seconds: float = 1.0) -> Recipe:
@@ -101,6 +108,8 @@ def _make(root: Path) -> Desk:
     internvid.write_report(opened)
     publish(opened, root / "tars", WebDatasetExporter(clips_per_shard=4))
     publish(opened, root / "frames", FramesExporter(clips_per_shard=5), "all")
+    publish(opened, root / "pairs", FolderExporter(caption="echo", cut=SMALL))
+    publish(opened, root / "listed", JsonListExporter(caption="echo", cut=SMALL))
     publish(opened, desk.data / "inside", WebDatasetExporter())
     clips: dict[str, list[str]] = {}
     for path in desk.data.glob("cuts/*/clips/*.parquet"):
@@ -127,7 +136,7 @@ def desk(whole_desk: Desk, tmp_path: Path) -> Desk:
 
 def copied(desk: Desk, root: Path) -> Desk:
     """Dataset and exports; `videos/` is the original one, which uris name."""
-    for name in ("data", "tars", "frames"):
+    for name in ("data", *EXPORTS):
         shutil.copytree(desk.root / name, root / name)
     for name in ("ids.json", "clips.json", "list.jsonl"):
         shutil.copyfile(desk.root / name, root / name)

@@ -17,7 +17,7 @@ import internvid
 from internvid.core.errors import DatasetBusyError, StorageError
 from internvid.dataset import parts
 from tests.removal.bytes import names_of, traces
-from tests.removal.conftest import CopiedDesk, Desk, copied
+from tests.removal.conftest import EXPORTS, CopiedDesk, Desk, copied
 from tests.trees import digest_tree
 
 Killer = Callable[..., str]
@@ -50,7 +50,7 @@ def trees(desk: Desk) -> dict[str, str]:
     """Every file of the dataset and its exports, but those in which times stand."""
     return {
         f"{folder}/{name}": digest
-        for folder in ("data", "tars", "frames")
+        for folder in ("data", *EXPORTS)
         for name, digest in digest_tree(desk.root / folder).items()
     }
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from internvid.dataset.answers.columns import ColumnProgress
+    from internvid.dataset.removal.copies import CopyState
     from internvid.dataset.subset_files import SubsetEntry
     from internvid.pipeline.build import BuildSummary
     from internvid.pipeline.progress import BuildProgress
@@ -133,10 +134,18 @@ def status(dataset: DatasetPath, as_json: Json = False) -> None:
     if facts["set_aside"]:
         put("\nset aside of tables")
         put(table(_aside_rows(facts["set_aside"])))
+    if facts["copies"]:
+        put(f"copies    {', '.join(map(_copy_line, facts['copies']))}")
     if facts["failures"]:
         put("\nfailed")
         put(table(facts["failures"], ["reason", "error", "uri"]))
         say(f"\n{TRY_AGAIN}")
+
+
+def _copy_line(copy: CopyState) -> str:
+    """An export or the like, how it is, and what removals did to it."""
+    what = [copy["kind"], *filter(None, (copy["state"], copy["removal"]))]
+    return f"{copy['path']} ({', '.join(what)}{': ' if copy['reason'] else ''}{copy['reason']})"
 
 
 def repair(dataset: DatasetPath, moved: Moved = None, as_json: Json = False) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from internvid._version import __version__
 from internvid.dataset.layout import Layout
+from internvid.dataset.removal.copies import Copy
 from internvid.dataset.removal.scrubbing import PLACE, Needles, scrubbed
 from internvid.dataset.subset_files import subset_facts
 
@@ -59,6 +60,12 @@ def cleaned_provenance(
     if isinstance(clean, dict) and PLACE in json.dumps(recipe, ensure_ascii=False):
         clean = {**clean, "recipe": recipe if keep_paths else _without_folders(recipe)}
     return clean
+
+
+def cleaned_origin(layout: Layout, copy: Copy, known: Any, needles: Needles) -> Any:
+    """What the manifest of a noted export may state of its origin, see `cleaned_provenance`."""
+    keep_paths = bool(copy.get("keep_paths"))
+    return cleaned_provenance(layout, copy.get("subset"), known, needles, keep_paths=keep_paths)
 
 
 def _without_folders(value: Any) -> Any:

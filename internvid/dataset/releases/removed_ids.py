@@ -19,7 +19,7 @@ import pyarrow as pa
 from internvid.dataset.layout import Layout
 from internvid.dataset.parts import commit_table, read_part
 from internvid.dataset.releases.checksums import REMOVED
-from internvid.dataset.removal.copies import Sample
+from internvid.dataset.releases.clip_samples import Sample
 from internvid.dataset.removal.tombstones import (
     SOURCE,
     URI,

@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 
 from internvid.dataset.layout import Layout, Record, read_json
 from internvid.dataset.parts import read_part, reading_part, row_group_owners
-from internvid.dataset.removal.copies import CopyOutcome, outcome_of, recorded_copies
+from internvid.dataset.removal.copies import recorded_copies
+from internvid.dataset.removal.copy_outcomes import CopyOutcome, outcome_of
 from internvid.dataset.removal.pending import NAMING, PART, IdRow, Removed, removed_of
 from internvid.dataset.removal.resolving import clips_of
 from internvid.dataset.removal.scrubbing import Needles, holds_texts

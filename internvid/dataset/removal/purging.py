@@ -8,7 +8,6 @@ empty, because its name is recorded.
 
 from __future__ import annotations
 
-import base64
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,8 +30,16 @@ from internvid.dataset.parts import (
     reading_part,
     storage_errors,
     sync_folder,
+    written_schema,
 )
-from internvid.dataset.removal.copies import PURGED, CopyOutcome, recorded_copies
+from internvid.dataset.removal.copies import (
+    EXPORT,
+    PURGED,
+    UNTOUCHED,
+    note_removal,
+    recorded_copies,
+)
+from internvid.dataset.removal.copy_outcomes import CopyOutcome
 from internvid.dataset.removal.copy_purge import purge_copy
 from internvid.dataset.removal.pending import (
     NAMING,
@@ -189,11 +196,7 @@ class _Purge:
     plan: Plan
 
     def run(self, progress: Progress | None) -> None:
-        gone = self.removed.clips.union(self.plan.handed_clips)
-        chosen = {copy["path"] for copy in self.plan.copies if copy["action"] == PURGED}
-        for copy in recorded_copies(self.layout):
-            if copy["path"] in chosen:
-                purge_copy(self.layout, copy, gone, Needles.of(self.removed))
+        self._purge_copies()
         total = len(self.plan.files)
         for at, step in enumerate(self.plan.files):
             if progress is not None:
@@ -202,6 +205,18 @@ class _Purge:
         self._recount()
         if progress is not None:
             progress(total, total)
+
+    def _purge_copies(self) -> None:
+        gone = self.removed.clips.union(self.plan.handed_clips)
+        outcomes = {(each["kind"], each["path"]): each for each in self.plan.copies}
+        for copy in recorded_copies(self.layout):
+            outcome = outcomes.get((copy.get("kind", EXPORT), copy["path"]))
+            if outcome is not None and outcome["action"] == PURGED:
+                purge_copy(self.layout, copy, gone, Needles.of(self.removed))
+        for copy in recorded_copies(self.layout):
+            outcome = outcomes.get((copy.get("kind", EXPORT), copy["path"]))
+            if outcome is not None and outcome["action"] != UNTOUCHED:
+                note_removal(self.layout, copy, outcome["action"], outcome["reason"])
 
     def _do(self, step: FileStep) -> None:
         """One step, by its action.
@@ -353,24 +368,11 @@ def _rewrite(path: Path, change: Callable[[pa.Table], pa.Table]) -> None:
     """Write a part anew, row group by row group. A part that is not there was purged already."""
     if not path.exists():
         return
-    with part_writer(path, _written_schema(path)) as writer:
+    with part_writer(path, written_schema(path)) as writer:
         for table in read_groups(path):
             left = change(table)
             if left.num_rows:
                 writer.write_table(left, row_group_size=left.num_rows)
-
-
-def _written_schema(path: Path) -> pa.Schema:
-    """The schema that a part was written with.
-
-    Read back, lists have other names for their items, and the bytes would be others.
-    """
-    with reading_part(path):
-        metadata = pq.read_metadata(path).metadata or {}
-        stored = metadata.get(b"ARROW:schema")
-        if stored is None:
-            return pq.read_schema(path)
-        return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(stored)))
 
 
 def _remove_empty(folder: Path, root: Path) -> None:

@@ -12,7 +12,8 @@ from typing import TypedDict
 from internvid.core.errors import DatasetBusyError, MisuseError, StorageError
 from internvid.core.system.shell import command
 from internvid.dataset.layout import Layout
-from internvid.dataset.removal.copies import REISSUE, UNTOUCHED, CopyOutcome
+from internvid.dataset.removal.copies import REISSUE, UNTOUCHED
+from internvid.dataset.removal.copy_outcomes import CopyOutcome
 from internvid.dataset.removal.pending import (
     PURGE,
     REQUEST,

@@ -23,24 +23,24 @@ from internvid.dataset.releases.checksums import (
     checksums_of,
     sealed,
 )
+from internvid.dataset.releases.clip_samples import Sample, unwritten_clips
+from internvid.dataset.releases.export_forms import ExportForm, form_of
 from internvid.dataset.releases.origin import travelling_uri
+from internvid.dataset.releases.pages import trouble_with_others
+from internvid.dataset.releases.take_out import ReleaseChange, take_out, touched_by
 from internvid.dataset.removal.copies import (
     EXPORT,
     MANIFEST,
     Copy,
-    Sample,
     copy_at,
     digest_of_json,
     digests_of,
     exporter_of,
-    is_frames,
-    is_webdataset,
     note_copy,
     recorded_copies,
-    samples_in,
     settle_copy,
+    without_removal,
 )
-from internvid.dataset.removal.copy_purge import INDEX, ReleaseChange, take_out, touched_by
 from internvid.dataset.removal.pending import Removed
 from internvid.dataset.removal.purging import writing
 from internvid.dataset.removal.scrubbing import Needles
@@ -78,21 +78,22 @@ def reissue(dataset: Dataset, folder: Path) -> ReleaseChange:
     layout = dataset.layout
     with writing(layout):
         dataset.refresh()
-        copy = _known_copy(layout, folder)
-        if not (is_webdataset(copy) or is_frames(copy)):
+        copy = without_removal(_known_copy(layout, folder))
+        manifest = read_json(folder / MANIFEST)
+        form = form_of(folder, manifest)
+        if form is None:
             raise MisuseError(
-                f"exports of {exporter_of(copy)} cannot be reissued",
+                f"exports of {exporter_of(copy)} cannot be reissued: their manifest does not say "
+                "which file has which clip",
                 hint="publish again, into a new folder",
             )
-        samples = _samples(copy, folder)
+        samples = _samples(form, folder)
         published = _as_published(dataset, copy)
         current = _Current(published, copy.get("subset"))
         doomed = {name: each for name, each in samples.items() if current.lacks(name, each)}
-        manifest = read_json(folder / MANIFEST)
-        _refuse_damaged(folder, manifest, doomed, is_indexed=is_frames(copy))
+        gone = (unwritten_clips(manifest) - current.rows.keys()) | doomed.keys()
+        _refuse_trouble(folder, manifest, form, doomed)
         copy, is_sealed_now = _with_checksums(layout, copy, folder, manifest)
-        absent = {row["clip_id"] for row in manifest.get("missing", [])}
-        gone = (absent - current.rows.keys()) | doomed.keys()
         done = take_out(layout, copy, doomed, gone, Needles.of(Removed()))
     if is_sealed_now and not done["rewritten"]:
         done["rewritten"] = [MANIFEST]
@@ -144,15 +145,17 @@ def _with_checksums(
     return settle_copy(layout, copy, digest), True
 
 
-def _samples(copy: Copy, folder: Path) -> dict[str, Sample]:
+def _samples(form: ExportForm, folder: Path) -> dict[str, Sample]:
     try:
-        return samples_in(copy, folder)
+        return form.samples()
+    except DatasetFormatError as error:
+        raise _damaged(folder, error.message) from error
     except (OSError, ValueError, tarfile.TarError) as error:
         raise _damaged(folder, f"a shard cannot be read: {error}") from error
 
 
-def _refuse_damaged(
-    folder: Path, manifest: Mapping[str, Any], doomed: Mapping[str, Sample], *, is_indexed: bool
+def _refuse_trouble(
+    folder: Path, manifest: Mapping[str, Any], form: ExportForm, doomed: Mapping[str, Sample]
 ) -> None:
     """What is rewritten must be what was published: damage is not to be given new checksums."""
     begun = touched_by(folder, manifest)
@@ -160,12 +163,15 @@ def _refuse_damaged(
         if name not in begun and not (folder / name).is_file():
             raise _damaged(folder, f"{name} is missing")
     known = by_file(manifest)
-    touched = {each.shard for each in doomed.values()}
-    if touched and is_indexed:
-        touched.add(INDEX)
-    for name in sorted((touched & known.keys()) - begun):
+    for name in sorted((form.rewritten(doomed) & known.keys()) - begun):
         if checksum_of(folder, name) != known[name]:
             raise _damaged(folder, f"{name} has other bytes than were published")
+    trouble = trouble_with_others(manifest, folder, form.others(), doomed.keys())
+    if trouble:
+        raise MisuseError(
+            f"{folder} cannot be reissued: {trouble}",
+            hint="install what wrote it, or publish again, into a new folder",
+        )
 
 
 def _damaged(folder: Path, what: str) -> DatasetFormatError:
