@@ -299,10 +299,14 @@ class ExportItems(Protocol):
 
     Attributes:
         schema: of the columns in `ExportItem.row`.
+        splits: names of the splits that they are in; none where the exporter writes none.
     """
 
     @property
     def schema(self) -> pa.Schema: ...
+
+    @property
+    def splits(self) -> Collection[str]: ...
 
     def __iter__(self) -> Iterator[ExportItem]: ...
 
@@ -310,8 +314,11 @@ class ExportItems(Protocol):
         """The stored frames of a clip, in time order; read when they are used."""
         ...
 
-    def relation(self, of_video: Collection[str] = ()) -> duckdb.DuckDBPyRelation:
-        """Rows of these clips, for more of them than one goes through one by one."""
+    def relation(self) -> duckdb.DuckDBPyRelation:
+        """Rows of these clips, for more of them than one goes through one by one.
+
+        The column `internvid_uri` is the uri of the source, as it travels.
+        """
         ...
 
 

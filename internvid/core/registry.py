@@ -80,6 +80,9 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "frames": "internvid.publishing.exporters.frames:FramesExporter",
         "folder": "internvid.publishing.exporters.folder:FolderExporter",
         "json-list": "internvid.publishing.exporters.json_list:JsonListExporter",
+        "huggingface": "internvid.publishing.exporters.huggingface:HuggingFaceExporter",
+        "internvid": "internvid.publishing.exporters.internvid_list:InternVidExporter",
+        "key-frames": "internvid.publishing.exporters.key_frames:KeyFramesExporter",
     },
     "benchmark": {
         "k400": "internvid.evaluation.benchmarks.recognition:Kinetics400",

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from internvid.core.contracts import ExportItem, Pick
 from internvid.core.errors import MisuseError
+from internvid.dataset.answers.column_views import quoted_name
 from internvid.dataset.duckdb_connection import quoted
 from internvid.dataset.parts import read_part
 from internvid.dataset.picks import StoredPicks
-from internvid.dataset.releases.origin import travelling_uri
+from internvid.dataset.releases.origin import travelling_uri, travelling_uri_sql
 from internvid.dataset.sources.uris import uri_to_path
 from internvid.dataset.store import SOURCE_COLUMNS, Dataset
 from internvid.dataset.tables import row_to_clip
@@ -26,7 +27,9 @@ _OF_VIDEO = (
     *("scan_mode", "repaired_times", "damaged_packets", "damaged_frames"),
     *("fps", "time_base_numerator", "time_base_denominator", "width", "height"),
 )
-_SPLIT = "internvid_split"  # a name that no column has
+# Names that no column has.
+_SPLIT = "internvid_split"
+SOURCE_URI = "internvid_uri"
 
 Progress = Callable[[int, int], None]
 """Is told how many clips are done, and of how many."""
@@ -58,7 +61,7 @@ class ClipItems:
             self._refuse_overlaps()
 
     def __len__(self) -> int:
-        ((total,),) = self.relation().aggregate("count(*)").fetchall()
+        ((total,),) = self._clips().aggregate("count(*)").fetchall()
         return int(total)
 
     def __iter__(self) -> Iterator[ExportItem]:
@@ -85,12 +88,13 @@ class ClipItems:
         first, stop = item.row["start_frame"], item.row["end_frame"]
         return StoredPicks(path).of(item.clip.video_id, first, stop)
 
-    def relation(self, of_video: Collection[str] = ()) -> duckdb.DuckDBPyRelation:
-        """Rows of the clips, in video and time order.
+    def relation(self) -> duckdb.DuckDBPyRelation:
+        """Rows of the clips, in video and time order, with `internvid_uri`: it as it travels."""
+        uri = quoted_name(self.dataset.video_columns["uri"])
+        travelling = uri if self.keep_paths else travelling_uri_sql(uri)
+        return self._clips(("uri",)).project(f"* exclude ({uri}), {travelling} as {SOURCE_URI}")
 
-        Args:
-            of_video: also these columns of the view `videos`, as `Dataset.clips_relation` has them.
-        """
+    def _clips(self, of_video: Collection[str] = ()) -> duckdb.DuckDBPyRelation:
         found = self.dataset.clips_relation(self.subset, of_video=of_video)
         if not self.splits:
             return found
@@ -107,7 +111,7 @@ class ClipItems:
         known_names = dataset.video_columns
         shown = {name: known_names[name] for name in _OF_VIDEO if name in known_names}
         of_recipe = _of_recipe(dataset)
-        relation = self.relation((*SOURCE_COLUMNS, *shown))
+        relation = self._clips((*SOURCE_COLUMNS, *shown))
         for row, uri, metadata in dataset.rows_with_source(relation):
             split = row.pop(_SPLIT, None)
             known = {name: row.pop(column) for name, column in shown.items()}

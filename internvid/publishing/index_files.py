@@ -51,7 +51,8 @@ class WrittenVideo:
     sound: str
 
 
-Fields = Callable[[WrittenVideo], Mapping[str, Any]]
+Fields = Callable[[WrittenVideo], Mapping[str, Any] | None]
+"""Makes a row of a video; None where the file does not list it."""
 
 
 class IndexFacts(TypedDict):
@@ -74,7 +75,7 @@ class IndexFile:
         file: its name below the export's folder.
         form: how rows are written; `json` is one list.
         path_field: the field of a row with the path of the video, or a list of such paths.
-        fields: makes a row; every row has the same fields in the same order.
+        fields: makes a row, if any; every row has the same fields in the same order.
         schema: of Parquet.
         root: the folder that paths in it start from, below the export's; with a `/` at its end.
     """
@@ -109,7 +110,9 @@ def writing_indexes(
 
         def add(video: WrittenVideo) -> None:
             for index, put in zip(indexes, rows, strict=True):
-                put(index.fields(video))
+                row = index.fields(video)
+                if row is not None:
+                    put(row)
 
         yield add
 

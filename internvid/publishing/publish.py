@@ -26,7 +26,7 @@ from internvid.dataset.releases.checksums import (
     files_in,
     sealed,
 )
-from internvid.dataset.releases.origin import provenance_of
+from internvid.dataset.releases.origin import making_of, provenance_of
 from internvid.dataset.removal.copies import (
     EXPORT,
     MANIFEST,
@@ -108,6 +108,7 @@ def publish(
         manifest: dict[str, Any] = {**exporter.export(items, folder), **request}
         manifest["columns"] = [{"column": name, "type": kind} for name, kind in columns.items()]
         manifest["provenance"] = provenance_of(dataset.layout, subset, keep_paths=keep_paths)
+        manifest["making"] = making_of(dataset.record)
         manifest[VERSION] = 1
         manifest["files"] = [*manifest["files"], *write_pages(manifest, folder)]
         rows = checksums_of(folder, files_in(folder))

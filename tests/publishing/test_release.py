@@ -22,13 +22,14 @@ from internvid.publishing.exporters.frames import FramesExporter
 from internvid.publishing.exporters.webdataset import WebDatasetExporter
 from internvid.publishing.publish import publish
 from internvid.synthetic.fakes import ListExporter
+from internvid.video.cutting.cut_plan import CutPlan
 from tests.cli.speaking import Capture, read_json
 from tests.dying import die_before
 from tests.publishing.test_webdataset import read_shards
 from tests.trees import digest_tree
 
 EXPORTERS = [
-    WebDatasetExporter(clips_per_shard=2, short_side=48),
+    WebDatasetExporter(clips_per_shard=2, cut=CutPlan(size="48")),
     FramesExporter(clips_per_shard=2, frames=4, short_side=48),
 ]
 NAMES = ["webdataset", "frames"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 import tarfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -29,6 +30,8 @@ MANIFEST, NOTES, REQUEST = "manifest.json", ".unfinished", "asked.json"
 PROVENANCE = "provenance"
 PACK_FACTS = ("picks.json", "picks.doing.json")
 PURGED, REISSUE, UNTOUCHED = "purged", "reissue", "untouched"
+# One of several samples of a clip.
+_NUMBERED = re.compile(r"_[a-z]\d+$")
 _WEBDATASET, _FRAMES = "WebDatasetExporter", "FramesExporter"
 
 
@@ -264,7 +267,7 @@ def shards_of(folder: Path) -> list[Path]:
 
 def sample_of(name: str) -> str:
     """The clip that a member of a shard belongs to."""
-    return name.partition(".")[0]
+    return _NUMBERED.sub("", name.partition(".")[0])
 
 
 def _members(shard: Path) -> Iterator[str]:
