@@ -6,7 +6,7 @@ attribute `version` (an int, raised when its results change). Heavy imports happ
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
@@ -18,6 +18,7 @@ from internvid.core.types import Clip, ColumnSpec, Shot, Timeline, TimeSpan
 
 if TYPE_CHECKING:
     import duckdb
+    import pyarrow as pa
 
 Status = Literal["ok", "failed", "skipped"]
 
@@ -280,6 +281,7 @@ class ExportItem:
         metadata: what a table says of the source.
         video: what the scan wrote down of the source: columns of the view `videos`.
         copies: other files that had the same bytes, for when the source has others now.
+        split: which of the exporter's splits it is in; None where it writes none.
     """
 
     clip: Clip
@@ -289,6 +291,35 @@ class ExportItem:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     video: Mapping[str, Any] = field(default_factory=dict)
     copies: Sequence[Path] = ()
+    split: str | None = None
+
+
+class ExportItems(Protocol):
+    """Clips on their way out, in video and time order.
+
+    Attributes:
+        schema: of the columns in `ExportItem.row`.
+        splits: names of the splits that they are in; none where the exporter writes none.
+    """
+
+    @property
+    def schema(self) -> pa.Schema: ...
+
+    @property
+    def splits(self) -> Collection[str]: ...
+
+    def __iter__(self) -> Iterator[ExportItem]: ...
+
+    def pictures_of(self, item: ExportItem) -> Sequence[Pick]:
+        """The stored frames of a clip, in time order; read when they are used."""
+        ...
+
+    def relation(self) -> duckdb.DuckDBPyRelation:
+        """Rows of these clips, for more of them than one goes through one by one.
+
+        The column `internvid_uri` is the uri of the source, as it travels.
+        """
+        ...
 
 
 @runtime_checkable
@@ -297,9 +328,12 @@ class Exporter(Protocol):
 
     `export` returns the manifest: plain JSON values with at least `files` and `clips`. One that
     names columns of clips has `check(columns)` too, which is called with name -> type of them all
-    before anything is written, and refuses what is not there.
+    before anything is written, and refuses what is not there. One that writes splits has
+    `subsets_of_splits(known)`: from names of the dataset's subsets to split -> subset. One that
+    writes pages about the export has the static method `describe(manifest, folder)`, see
+    `internvid.publishing.pages.page_files`.
     """
 
     version: ClassVar[int]
 
-    def export(self, items: Iterable[ExportItem], folder: Path) -> dict[str, Any]: ...
+    def export(self, items: ExportItems, folder: Path) -> dict[str, Any]: ...

@@ -84,6 +84,9 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "captions-json": "internvid.publishing.exporters.captions_json:CaptionsJsonExporter",
         "open-sora": "internvid.publishing.exporters.open_sora:OpenSoraExporter",
         "chat": "internvid.publishing.exporters.chat_lists:ChatExporter",
+        "huggingface": "internvid.publishing.exporters.huggingface:HuggingFaceExporter",
+        "internvid": "internvid.publishing.exporters.internvid_list:InternVidExporter",
+        "key-frames": "internvid.publishing.exporters.key_frames:KeyFramesExporter",
     },
     "benchmark": {
         "k400": "internvid.evaluation.benchmarks.recognition:Kinetics400",

@@ -12,14 +12,17 @@ from typing import Any, TypedDict, cast
 from internvid.core.contracts import ExportItem
 from internvid.core.errors import InternvidError, VideoError
 from internvid.dataset.parts import commit_bytes, commit_json, storage_errors
-from internvid.publishing.shards import NOTES, MissingClip, key_of, missing_clip
+from internvid.publishing.shards import (
+    NOTES,
+    ClipDroppedError,
+    MissingClip,
+    Refuse,
+    key_of,
+    missing_clip,
+)
 from internvid.publishing.source_files import Sources
 
 _OURS = re.compile(r"[0-9a-f]{32}(_w\d{2,})?\.[a-z0-9]+")
-
-
-class ClipDroppedError(Exception):
-    """A clip that the format does not take; its one argument is the reason, a word."""
 
 
 class FilesOfClip(TypedDict):
@@ -42,8 +45,6 @@ class FilesOfClip(TypedDict):
 
 Make = Callable[[ExportItem], tuple[Mapping[str, bytes], dict[str, Any]]]
 """Name -> bytes of each file of a clip, and facts about them."""
-Refuse = Callable[[ExportItem], str | None]
-"""Why the format does not take a clip, found out without its pixels; None where it does."""
 
 
 def write_clip_files(

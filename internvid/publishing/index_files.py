@@ -37,6 +37,7 @@ class WrittenVideo:
         frames, seconds, width, height: of the file.
         fps: mean frames per second.
         sound: `kept`, `none` or `unsure`.
+        dynamic_range: of the source: `sdr`, `pq` or `hlg`.
     """
 
     item: ExportItem
@@ -49,6 +50,7 @@ class WrittenVideo:
     height: int
     fps: float
     sound: str
+    dynamic_range: str = "sdr"
 
     @property
     def stem(self) -> str:
@@ -73,7 +75,8 @@ def licence_of(item: ExportItem) -> str | None:
     return None
 
 
-Fields = Callable[[WrittenVideo], Mapping[str, Any]]
+Fields = Callable[[WrittenVideo], Mapping[str, Any] | None]
+"""Makes a row of a video; None where the file does not list it."""
 
 
 class IndexFacts(TypedDict):
@@ -98,7 +101,7 @@ class IndexFile:
         file: its name below the export's folder.
         form: how rows are written; `json` is one list.
         path_field: the field of a row with the path of the video, or a list of such paths.
-        fields: makes a row; every row has the same fields in the same order.
+        fields: makes a row, if any; every row has the same fields in the same order.
         schema: of Parquet.
         root: the folder that paths in it start from, below the export's; with a `/` at its end.
         base: what paths in it begin with: where the export will lie for who reads it.
@@ -141,7 +144,9 @@ def writing_indexes(
 
         def add(video: WrittenVideo) -> None:
             for index, put in zip(indexes, rows, strict=True):
-                put(index.fields(video))
+                row = index.fields(video)
+                if row is not None:
+                    put(row)
 
         yield add
 

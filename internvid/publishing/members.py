@@ -15,24 +15,22 @@ from internvid.core.contracts import ExportItem
 from internvid.core.errors import ConfigInvalidError
 
 
-def json_member(item: ExportItem) -> bytes:
+def json_member(item: ExportItem, facts: Mapping[str, Any]) -> bytes:
     """The columns of a clip with the `uri` and the `metadata` (JSON text) of its source.
 
     What is not known of a clip is left out: null, NaN, infinity, and empty lists, which have no
     type.
+
+    Args:
+        item: the clip.
+        facts: of the file beside it; every sample has them.
     """
     metadata = json.dumps(dict(item.metadata), sort_keys=True, ensure_ascii=False, default=str)
     # A column of that name goes first.
-    row = {"uri": item.uri, "metadata": metadata, **item.row}
+    row = {"uri": item.uri, "metadata": metadata, **facts, **item.row}
     known = {name: found for name, value in row.items() if (found := _known(value)) is not None}
     text = json.dumps(known, sort_keys=True, ensure_ascii=False, default=str, allow_nan=False)
     return text.encode("utf-8")
-
-
-def text_member(row: Mapping[str, Any], column: str) -> bytes:
-    """The text of a clip; empty where it has none, so that no sample lacks it."""
-    value = row.get(column)
-    return ("" if value is None else str(value)).encode("utf-8")
 
 
 def refuse_unknown_column(column: str, columns: Mapping[str, str], field: str) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from internvid.core.contracts import Exporter
 from internvid.dataset.store import Dataset
+from internvid.publishing.clip_items import ClipItems
 from internvid.publishing.cut_report import CutReport, report_of
-from internvid.publishing.publish import columns_of, export_items
+from internvid.publishing.publish import columns_of, splits_of
 
 
 def plan_export(dataset: Dataset, exporter: Exporter, subset: str | None = None) -> CutReport:
@@ -23,4 +24,5 @@ def plan_export(dataset: Dataset, exporter: Exporter, subset: str | None = None)
     if check is not None:
         check(columns_of(dataset))
     with dataset.reading():
-        return report_of(export_items(dataset, subset), exporter)
+        items = ClipItems(dataset, subset, splits=splits_of(dataset, exporter))
+        return report_of(items, exporter)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
 from internvid.core.config import Identity, identity
-from internvid.core.contracts import Exporter, ExportItem
+from internvid.core.contracts import Exporter
 from internvid.core.errors import DatasetBusyError, OutputExistsError
 from internvid.core.system.shell import command
 from internvid.dataset.layout import read_json
@@ -28,7 +28,7 @@ from internvid.dataset.releases.checksums import (
     files_in,
     sealed,
 )
-from internvid.dataset.releases.origin import provenance_of, travelling_uri
+from internvid.dataset.releases.origin import making_of, provenance_of
 from internvid.dataset.removal.copies import (
     EXPORT,
     MANIFEST,
@@ -40,20 +40,12 @@ from internvid.dataset.removal.copies import (
     note_copy,
     settle_copy,
 )
-from internvid.dataset.sources.uris import uri_to_path
-from internvid.dataset.store import SOURCE_COLUMNS, Dataset
-from internvid.dataset.tables import row_to_clip
+from internvid.dataset.store import Dataset
+from internvid.publishing.clip_items import ClipItems, Progress
+from internvid.publishing.pages.page_files import write_pages
 from internvid.publishing.shards import NOTES
 
 LOCK = "lock"
-
-_OF_VIDEO = (
-    *("scan_mode", "repaired_times", "damaged_packets", "damaged_frames"),
-    *("fps", "time_base_numerator", "time_base_denominator", "width", "height"),
-)
-
-Progress = Callable[[int, int], None]
-"""Is told how many clips are done, and of how many."""
 
 
 class _Request(TypedDict):
@@ -104,7 +96,8 @@ def publish(
     if check is not None:
         check(columns)
     with dataset.reading():
-        ((total,),) = dataset.clips_relation(subset).aggregate("count(*)").fetchall()
+        splits = splits_of(dataset, exporter)
+        items = ClipItems(dataset, subset, keep_paths, splits, progress)
     _refuse_others(dataset.root, folder, request)
     busy = DatasetBusyError(
         f"another process is writing to {folder}", hint="wait until it ends, or stop it"
@@ -114,13 +107,16 @@ def publish(
         discard_temporaries(folder)
         commit_json(folder / NOTES / REQUEST, request)
         copy = _noted(dataset, folder, request)
-        items = export_items(dataset, subset, keep_paths=keep_paths)
-        items = _counted(items, total, progress)
         manifest: dict[str, Any] = {**exporter.export(items, folder), **request}
         manifest["columns"] = [{"column": name, "type": kind} for name, kind in columns.items()]
         manifest["provenance"] = provenance_of(dataset.layout, subset, keep_paths=keep_paths)
+        manifest["making"] = making_of(dataset.record)
+        manifest[VERSION] = 1
+        if pages := write_pages(manifest, folder):
+            manifest["pages"] = pages
+            manifest["files"] = [*manifest["files"], *pages]
         rows = checksums_of(folder, files_in(folder))
-        manifest = sealed({**manifest, VERSION: 1, CHECKSUMS: rows})
+        manifest = sealed({**manifest, CHECKSUMS: rows})
         # Known before it is there: a removal changes no folder whose manifest it does not know.
         settle_copy(dataset.layout, copy, digest_of_json(manifest))
         commit_json(folder / MANIFEST, manifest)
@@ -136,10 +132,24 @@ def _noted(dataset: Dataset, folder: Path, request: _Request) -> Copy:
         "path": str(folder.resolve()),
         "manifests": [],
         "earlier": digests_of(before) if before else [],  # what lay here may lie elsewhere now
-        **request,
+        "exporter": request["exporter"],
+        "cut": request["cut"],
+        "subset": request["subset"],
+        "keep_paths": request["keep_paths"],
     }
     note_copy(dataset.layout, copy)
     return copy
+
+
+def splits_of(dataset: Dataset, exporter: Exporter) -> Mapping[str, str]:
+    """Split -> subset, of an exporter that writes splits; nothing of any other.
+
+    Raises:
+        ConfigInvalidError: the exporter cannot be given the dataset's subsets as splits.
+    """
+    find = getattr(exporter, "subsets_of_splits", None)
+    splits: Mapping[str, str] = {} if find is None else find(dataset.subsets())
+    return splits
 
 
 def columns_of(dataset: Dataset) -> dict[str, str]:
@@ -184,53 +194,3 @@ def _refuse_others(root: Path, folder: Path, request: _Request) -> None:
             f"{folder} holds an unfinished export of other clips or settings",
             hint="ask for the same to go on with it, or remove it, or choose a new folder",
         )
-
-
-def _counted(
-    items: Iterator[ExportItem], total: int, progress: Progress | None
-) -> Iterator[ExportItem]:
-    for at, item in enumerate(items):
-        if progress is not None:
-            progress(at, total)
-        yield item
-    if progress is not None:
-        progress(total, total)
-
-
-def export_items(
-    dataset: Dataset, subset: str | None, *, keep_paths: bool = False
-) -> Iterator[ExportItem]:
-    """Clips in video and time order, each with a source file that still exists, or None.
-
-    Args:
-        dataset: what to publish from.
-        subset: only its clips; every kept clip when None.
-        keep_paths: give whole paths of local sources, not the names of their files alone.
-    """
-    places: dict[str, list[Path]] = {}
-    rows = dataset.sql("select video_id, uri, status from videos order by status <> 'ok', uri")
-    for video_id, uri, status in rows.fetchall():
-        if status in ("ok", "duplicate") and (path := uri_to_path(uri)).is_file():
-            places.setdefault(video_id, []).append(path)
-    shown = {name: dataset.video_columns[name] for name in _OF_VIDEO if _has(dataset, name)}
-    of_recipe = _of_recipe(dataset)
-    relation = dataset.clips_relation(subset, of_video=(*SOURCE_COLUMNS, *shown))
-    for row, uri, metadata in dataset.rows_with_source(relation):
-        known = {name: row.pop(column) for name, column in shown.items()}
-        video = of_recipe | {name: value for name, value in known.items() if value is not None}
-        files = places.get(row["video_id"], [])
-        source, copies = (files[0] if files else None), tuple(files[1:])
-        shown_uri = uri if keep_paths else travelling_uri(uri)
-        yield ExportItem(row_to_clip(row), row, source, shown_uri, metadata, video, copies)
-
-
-def _has(dataset: Dataset, name: str) -> bool:
-    # Scans of earlier versions lack what later ones write down.
-    return name in dataset.video_columns
-
-
-def _of_recipe(dataset: Dataset) -> dict[str, Any]:
-    """What the scan's recipe says of all videos."""
-    names = ("scan_mode", "mode"), ("maximum_frame_bytes", "maximum_frame_bytes")
-    scan = dataset.record.scan or ""
-    return {name: dataset.record.scan_setting(scan, field) for name, field in names}

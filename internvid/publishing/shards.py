@@ -24,10 +24,17 @@ from internvid.publishing.source_files import Sources
 
 NOTES = ".unfinished"
 
+
+class ClipDroppedError(Exception):
+    """A clip that the format does not take; its one argument is the reason, a word."""
+
+
 WrittenClip = dict[str, Any]
 """What an exporter wants to know of a clip that it wrote, as plain JSON values."""
 Add = Callable[[tarfile.TarFile, ExportItem], WrittenClip]
 """Adds a clip to an open shard."""
+Refuse = Callable[[ExportItem], str | None]
+"""Why the format does not take a clip, found out without its pixels; None where it does."""
 
 
 class MissingClip(TypedDict):
@@ -41,12 +48,21 @@ class MissingClip(TypedDict):
     error: str
 
 
+class DroppedClip(TypedDict):
+    """A clip that the format does not take (`dropped_clips`), and why; `seconds` is its length."""
+
+    clip_id: str
+    reason: str
+    seconds: float
+
+
 class _Note(TypedDict):
     """What is known of a shard that is written; `key` names its very clips and columns."""
 
     key: str
     clips: list[WrittenClip]
     missing: list[MissingClip]
+    dropped: list[DroppedClip]
 
 
 @dataclass(frozen=True)
@@ -56,16 +72,24 @@ class Shard:
     Attributes:
         name: of its file; None where none of its clips could be written.
         clips: what `add` returned for each clip written, in order.
-        missing: of each of the others its id, uri, time, and why it could not be written.
+        missing: of others its id, uri, time, and why it could not be written.
+        dropped: of the rest, why the format does not take it.
     """
 
     name: str | None
     clips: Sequence[WrittenClip]
     missing: Sequence[MissingClip]
+    dropped: Sequence[DroppedClip] = ()
 
 
 def write_shards(
-    items: Iterable[ExportItem], folder: Path, clips_per_shard: int, add: Add
+    items: Iterable[ExportItem],
+    folder: Path,
+    clips_per_shard: int,
+    add: Add,
+    refuse: Refuse = lambda _: None,
+    *,
+    reads_sources: bool = True,
 ) -> Iterator[Shard]:
     """Writes `shard-000000.tar` and so on, passing over those that are there already.
 
@@ -73,31 +97,40 @@ def write_shards(
         items: the clips, in an order that does not change.
         folder: where shards go; their notes go to `.unfinished` in it.
         clips_per_shard: how many clips a shard takes.
-        add: writes one clip; a VideoError from it lists the clip as missing. It is given clips
-            whose source is there and has the bytes that were scanned.
+        add: writes one clip; `ClipDroppedError` from it drops the clip, a VideoError lists it as
+            missing. It is given clips whose source is there and has the bytes that were scanned.
+        refuse: whether a clip is dropped.
+        reads_sources: whether `add` needs them; else they need not be there.
     """
-    sources = Sources()
+    sources = Sources() if reads_sources else None
     for at, batch in enumerate(batched(items, clips_per_shard)):
         name = f"shard-{at:06d}.tar"
         note, key = folder / NOTES / f"{name}.json", key_of(batch)
         known = _read(note, key)
         if known is None or (known["clips"] and not (folder / name).is_file()):
-            clips, missing = _write(folder / name, batch, add, sources)
-            known = {"key": key, "clips": clips, "missing": missing}
+            known = _write(folder / name, batch, add, refuse, sources)
+            known["key"] = key
             commit_json(note, known)
-        yield Shard(name if known["clips"] else None, known["clips"], known["missing"])
+        yield Shard(
+            name if known["clips"] else None, known["clips"], known["missing"], known["dropped"]
+        )
 
 
 def _write(
-    path: Path, batch: Sequence[ExportItem], add: Add, sources: Sources
-) -> tuple[list[WrittenClip], list[MissingClip]]:
+    path: Path, batch: Sequence[ExportItem], add: Add, refuse: Refuse, sources: Sources | None
+) -> _Note:
     while True:
         clips: list[WrittenClip] = []
         missing: list[MissingClip] = []
+        dropped: list[DroppedClip] = []
         with committed(path) as temporary, tarfile.open(temporary, "w") as shard:
             for item in batch:
                 try:
-                    clips.append(add(shard, sources.check(item)))
+                    if (reason := refuse(item)) is not None:
+                        raise ClipDroppedError(reason)
+                    clips.append(add(shard, sources.check(item) if sources else item))
+                except ClipDroppedError as error:
+                    dropped.append(dropped_clip(item, str(error)))
                 except VideoError as error:
                     missing.append(missing_clip(item, error.reason, error.message))
                 except (OSError, InternvidError):
@@ -106,11 +139,17 @@ def _write(
                     text = f"{type(error).__name__}: {error}"
                     missing.append(missing_clip(item, "bug", text))
         # Another try leaves out the clips of what changed meanwhile.
-        if not sources.changed_since():
+        if sources is None or not sources.changed_since():
             break
     if not clips:
         path.unlink()
-    return clips, missing
+    return {"key": "", "clips": clips, "missing": missing, "dropped": dropped}
+
+
+def dropped_clip(item: ExportItem, reason: str) -> DroppedClip:
+    """The row of a clip that the format does not take."""
+    seconds = item.clip.span.duration_seconds
+    return {"clip_id": item.clip.clip_id, "reason": reason, "seconds": seconds}
 
 
 def missing_clip(item: ExportItem, reason: str, text: str) -> MissingClip:
@@ -143,6 +182,7 @@ def key_of(batch: Sequence[ExportItem]) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for item in batch:
         described = [dict(item.row), item.uri, dict(item.metadata)]
+        described += [] if item.split is None else [item.split]
         row = json.dumps(described, sort_keys=True, default=str)
         # Names of files need not be UTF-8.
         digest.update(f"{item.clip} {item.source} {row}\n".encode("utf-8", "surrogatepass"))

@@ -24,7 +24,8 @@ from internvid.dataset.tables import column_schema
 from internvid.pipeline.annotate.rows import bind, make_view
 from internvid.pipeline.build import build
 from internvid.pipeline.recipe import CutRecipe, Recipe
-from internvid.publishing.publish import MANIFEST, export_items, publish
+from internvid.publishing.clip_items import export_items
+from internvid.publishing.publish import MANIFEST, publish
 from internvid.recipes import default
 from internvid.shots.content import ContentDetector
 from internvid.synthetic.fakes import FirstSelector, ListExporter

@@ -305,26 +305,21 @@ def test_one_clip_never_ends_an_export(
             raise ZeroDivisionError("no such thing")
         return span
 
-    monkeypatch.setattr("internvid.publishing.exporters.webdataset.span_of", one_breaks)
+    monkeypatch.setattr("internvid.publishing.cut_exporter.span_of", one_breaks)
     manifest = publish(odd, tmp_path / "out", WebDatasetExporter())
     assert {row["reason"] for row in manifest["missing"]} == {"bug"}
     assert {row["error"] for row in manifest["missing"]} == {"ZeroDivisionError: no such thing"}
     assert manifest["clips"] + len(manifest["missing"]) == odd.clips().num_rows
 
 
-class _Refusing:
-    """An encoder that takes no picture."""
-
-    height, width = 96, 128
-
-    def encode(self, _frame: object) -> None:
-        raise ValueError("no such size")
+def _refusing(*_: object) -> None:
+    raise ValueError("no such size")
 
 
 def test_pictures_that_no_encoder_takes_are_not_called_unreadable(
     three: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("internvid.video.cut._add_stream", lambda *_: _Refusing())
+    monkeypatch.setattr("internvid.video.cutting.window_file.WindowFile._mux", _refusing)
     manifest = publish(three, tmp_path / "out", WebDatasetExporter())
     assert {row["reason"] for row in manifest["missing"]} == {"not_encodable"}
     assert manifest["clips"] == 0

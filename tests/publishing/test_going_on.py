@@ -21,10 +21,11 @@ from internvid.publishing.exporters.frames import FramesExporter
 from internvid.publishing.exporters.webdataset import WebDatasetExporter
 from internvid.publishing.publish import publish
 from internvid.publishing.shards import NOTES
+from internvid.video.cutting.cut_plan import CutPlan
 from tests.trees import digest_tree
 
 EXPORTERS = [
-    WebDatasetExporter(clips_per_shard=2, short_side=48),
+    WebDatasetExporter(clips_per_shard=2, cut=CutPlan(size="48")),
     FramesExporter(clips_per_shard=2, frames=4, short_side=48),
 ]
 

@@ -19,11 +19,13 @@ from internvid.dataset.parts import commit_table, read_part
 from internvid.dataset.store import Dataset
 from internvid.publishing.exporters.frames import FramesExporter
 from internvid.publishing.exporters.webdataset import WebDatasetExporter
-from internvid.publishing.members import json_member, text_member
+from internvid.publishing.members import json_member
 from internvid.publishing.publish import publish
+from internvid.video.cutting.cut_plan import CutPlan
 from tests.publishing.test_webdataset import read_shards
 
 ID = "0" * 32
+FACTS = ("frames", "seconds", "width", "height", "fps", "sound")
 
 
 def item(row: dict[str, Any], **said: Any) -> ExportItem:
@@ -46,8 +48,8 @@ def test_what_is_not_known_is_left_out() -> None:
         {"x": math.nan, "list": None, "flag": True, "deep": []},
         {"x": math.inf, "zero": 0, "none": "", "bytes": b"\xff", "day": dt.date(2024, 5, 1)},
     ]
-    texts = [json_member(item(row, views=at, tags=None)).decode() for at, row in enumerate(rows)]
-    assert [json.loads(text, parse_constant=pytest.fail) for text in texts] == [
+    made = [json_member(item(row, views=at, tags=None), {}) for at, row in enumerate(rows)]
+    assert [json.loads(text, parse_constant=pytest.fail) for text in made] == [
         {"uri": "/a.mp4", "metadata": '{"tags": null, "views": 0}'},
         {"uri": "/a.mp4", "metadata": '{"tags": null, "views": 1}', "x": 1.0, "list": ["a"],
          "flag": False, "deep": [1.5, None, None]},
@@ -55,10 +57,9 @@ def test_what_is_not_known_is_left_out() -> None:
         {"uri": "/a.mp4", "metadata": '{"tags": null, "views": 3}', "zero": 0, "none": "",
          "bytes": "ff", "day": "2024-05-01"},
     ]  # fmt: skip
-    assert json_member(item({"metadata": "mine"})) == b'{"metadata": "mine", "uri": "/a.mp4"}'
-    assert [text_member({"text": text}, "text") for text in ("a \u00e9", None, "")] == [
-        "a \u00e9".encode(), b"", b"",
-    ]  # fmt: skip
+    assert json_member(item({"metadata": "mine"}), {"fps": 8.0, "uri": 1}) == (
+        b'{"fps": 8.0, "metadata": "mine", "uri": 1}'
+    )
 
 
 def test_every_member_has_one_type_in_every_sample(dataset: Dataset, tmp_path: Path) -> None:
@@ -78,7 +79,7 @@ def test_every_member_has_one_type_in_every_sample(dataset: Dataset, tmp_path: P
     assert all(len(kinds) == 1 for kinds in types_of(rows).values()), types_of(rows)
     assert all(value is not None for row in rows for value in row.values())
     known = {each["column"]: each["type"] for each in manifest["columns"]}
-    assert set().union(*rows) <= {*known, "uri", "metadata"}
+    assert set().union(*rows) - set(known) == {"uri", "metadata", "window", *FACTS}
     assert (known["brightness"], known["colour_names"]) == ("double", "list<string>")
 
 
@@ -114,7 +115,7 @@ def test_a_caption_that_clips_lack_is_refused(dataset: Dataset, tmp_path: Path) 
     assert not any(name.endswith(".txt") for name in read_shards(tmp_path / "none"))
 
 
-@pytest.mark.parametrize("kind", [WebDatasetExporter, FramesExporter])
+@pytest.mark.parametrize("kind", [CutPlan, FramesExporter])
 @pytest.mark.parametrize("crf", [-5, 52])
 def test_a_quality_that_there_is_not_is_refused(kind: Any, crf: int) -> None:
     with pytest.raises(ConfigInvalidError, match=r"crf must be from 0 .* to 51"):

@@ -31,7 +31,7 @@ from tests.publishing.test_webdataset import read_shards
 from tests.trees import digest_tree
 
 EXPORTERS = [
-    WebDatasetExporter(clips_per_shard=2, short_side=48),
+    WebDatasetExporter(clips_per_shard=2, cut=CutPlan(size="48")),
     FramesExporter(clips_per_shard=2, frames=4, short_side=48),
 ]
 NAMES = ["webdataset", "frames"]

@@ -15,7 +15,8 @@ from av.video.reformatter import Colorspace
 
 from internvid.core.errors import ConfigInvalidError, VideoTooLargeError, VideoUnreadableError
 from internvid.scan.scan import ScanRecipe, scan_video
-from internvid.video.cut import CutOptions, cut_span
+from internvid.video.cutting.cut_clip import cut_clip
+from internvid.video.cutting.cut_plan import CutPlan
 from internvid.video.decode import DecodeOptions, Picture, open_video
 from internvid.video.display.picture import Painter
 from internvid.video.pick import PickRule
@@ -127,7 +128,7 @@ def test_a_clip_behind_a_restarted_clock_has_all_its_frames(tmp_path: Path) -> N
     assert np.diff(ticks).min() > 0.09 / tick
     first, stop = start + ticks[30], start + ticks[60]
     span = FrameSpan(first, stop, 30, 60)
-    (tmp_path / "cut.mp4").write_bytes(cut_span(SpanReader(path), span, CutOptions()))
+    (tmp_path / "cut.mp4").write_bytes(cut_clip(SpanReader(path), span, CutPlan()).windows[0].data)
     assert len(read(tmp_path / "cut.mp4")[0]) == 30
 
 

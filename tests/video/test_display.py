@@ -19,7 +19,8 @@ from PIL import Image
 from internvid.scan.picks import StoredPick
 from internvid.scan.scan import ScanRecipe, scan_video
 from internvid.synthetic.odd import boxes
-from internvid.video.cut import CutOptions, cut_span
+from internvid.video.cutting.cut_clip import cut_clip
+from internvid.video.cutting.cut_plan import CutPlan
 from internvid.video.decode import Picture, open_video
 from internvid.video.pick import PickRule
 from internvid.video.planes import PlaneSampler
@@ -68,7 +69,11 @@ def published(path: Path) -> list[Pixels]:
     with open_video(path) as opened:
         count = sum(isinstance(item, Picture) for item in opened.read())
         start, end = opened.report.start_pts, opened.report.end_ticks
-    data = cut_span(SpanReader(path), FrameSpan(start, start + end, 0, count), CutOptions())
+    data = (
+        cut_clip(SpanReader(path), FrameSpan(start, start + end, 0, count), CutPlan())
+        .windows[0]
+        .data
+    )
     with av.open(io.BytesIO(data)) as container:
         return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
 

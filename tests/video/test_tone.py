@@ -18,7 +18,8 @@ from internvid.dataset.tables import VIDEO_SCHEMA
 from internvid.pipeline.scanning import _facts_row
 from internvid.scan.picks import StoredPick
 from internvid.scan.scan import ScanRecipe, ScanResult, scan_video
-from internvid.video.cut import CutOptions, cut_span
+from internvid.video.cutting.cut_clip import cut_clip
+from internvid.video.cutting.cut_plan import CutPlan
 from internvid.video.display.tone import to_standard
 from internvid.video.reader import FrameSpan, SpanReader
 
@@ -113,7 +114,9 @@ def test_the_same_scene_in_every_range(kind: str, codec: str, suffix: str, tmp_p
 
     end = result.start_pts + result.report.end_ticks
     pixels_of = FrameSpan(result.start_pts, end, 0, result.report.frames)
-    with av.open(io.BytesIO(cut_span(SpanReader(wide), pixels_of, CutOptions()))) as container:
+    with av.open(
+        io.BytesIO(cut_clip(SpanReader(wide), pixels_of, CutPlan()).windows[0].data)
+    ) as container:
         pixels = next(container.decode(video=0)).to_ndarray(format="rgb24")
     assert np.abs(pixels[middles].astype(int) - plain[middles] * 255).max() <= near + 6
 

@@ -65,8 +65,9 @@ _MIRADATA = tuple(f"{part}_caption" for part in ("main_object", "background", "s
 LAYOUTS: tuple[Layout, ...] = (
     Layout(
         "internvid",
-        needs=(("YoutubeID",), ("Start_timestamp",), ("End_timestamp",)),
-        source=("YoutubeID",),
+        # Lists with sources that are no YouTube videos name all of them by their address.
+        needs=(("uri", "YoutubeID"), ("Start_timestamp",), ("End_timestamp",)),
+        source=("uri", "YoutubeID"),
         start=("Start_timestamp",),
         end=("End_timestamp",),
         numbers=_SCORES,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from internvid.dataset.releases.clip_samples import DROPPED_CLIPS, SAMPLES
 
 _HOUR = 3600
 # Count in a manifest -> the list of a sample with one value for each window.
-_BY_WINDOW = {"frames": "frames", "sound": "sounds", "sizes": "sizes"}
+_BY_WINDOW = {"frames": "frames", "sound": "sounds"}
 COUNTS = ("clips", "windows", "hours")
 """Counts that a change of a release is described by."""
 
@@ -32,6 +32,9 @@ def counts_of(manifest: Mapping[str, Any]) -> dict[str, Any]:
         if any(listed in each for each in samples) or not samples:
             found = Counter(_key(value) for each in samples for value in each.get(listed, ()))
             counts[name] = dict(found)
+    counts |= _of_texts(samples, manifest)
+    if "buckets" in manifest:
+        counts["buckets"] = _buckets(samples)
     if DROPPED_CLIPS in manifest:
         clips: Counter[str] = Counter()
         seconds: defaultdict[str, float] = defaultdict(float)
@@ -41,6 +44,42 @@ def counts_of(manifest: Mapping[str, Any]) -> dict[str, Any]:
         counts["dropped"] = dict(clips)
         counts["dropped_hours"] = {reason: hours_of(each) for reason, each in seconds.items()}
     return {name: value for name, value in counts.items() if name in manifest}
+
+
+def _of_texts(samples: Sequence[Mapping[str, Any]], manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Counts of the texts of clips."""
+    columns = Counter(each["column"] for each in samples if each.get("column"))
+    counts: dict[str, Any] = {"captions": dict(sorted(columns.items()))}
+    if "tokens" in manifest:
+        limit = manifest["tokens"]["limit"]
+        tokens = [each["tokens"] for each in samples if each.get("tokens") is not None]
+        over = sum(each > limit for each in tokens)
+        longest = max(tokens, default=0)
+        counts["tokens"] = {**manifest["tokens"], "texts_over_limit": over, "longest": longest}
+    return counts
+
+
+def _buckets(samples: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """How many windows have which frames and size."""
+    windows: Counter[tuple[int, int | None, int | None]] = Counter()
+    seconds: defaultdict[tuple[int, int | None, int | None], float] = defaultdict(float)
+    for each in samples:
+        # All windows of a clip have the size of the first, as they are counted when published.
+        width, height = (each.get("sizes") or [(None, None)])[0]
+        for frames, length in zip(each["frames"], each["seconds"], strict=True):
+            windows[frames, width, height] += 1
+            seconds[frames, width, height] += length
+    order = sorted(windows, key=lambda each: (each[0], each[1] or 0, each[2] or 0))
+    return [
+        {
+            "frames": bucket[0],
+            "width": bucket[1],
+            "height": bucket[2],
+            "windows": windows[bucket],
+            "hours": hours_of(seconds[bucket]),
+        }
+        for bucket in order
+    ]
 
 
 def hours_of(seconds: float) -> float:

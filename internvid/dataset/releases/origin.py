@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
-from typing import Any
+from typing import Any, TypedDict
 
 from internvid._version import __version__
-from internvid.dataset.layout import Layout
+from internvid.dataset.layout import Layout, Record
 from internvid.dataset.removal.copies import Copy
 from internvid.dataset.removal.scrubbing import PLACE, Needles, scrubbed
 from internvid.dataset.subset_files import subset_facts
@@ -23,6 +23,12 @@ def travelling_uri(uri: str | None) -> str | None:
     if uri is None or ("://" in uri and not uri.startswith(_LOCAL)):
         return uri
     return os.path.basename(uri.removeprefix(_LOCAL))
+
+
+def travelling_uri_sql(uri: str) -> str:
+    """`travelling_uri` as a DuckDB expression over one."""
+    is_local = f"not contains({uri}, '://') or starts_with({uri}, '{_LOCAL}')"
+    return f"case when {is_local} then regexp_extract({uri}, '[^/]*$') else {uri} end"
 
 
 def provenance_of(layout: Layout, subset: str | None, *, keep_paths: bool) -> dict[str, Any]:
@@ -40,6 +46,61 @@ def provenance_of(layout: Layout, subset: str | None, *, keep_paths: bool) -> di
     if not keep_paths:
         recipe = _without_folders(recipe)
     return {"internvid": __version__, "recipe": json.loads(json.dumps(recipe))}
+
+
+class ColumnOrigin(TypedDict):
+    """A column, the component and version that made it, and the model that was used, if any."""
+
+    column: str
+    by: str
+    model: str | None
+
+
+class Making(TypedDict):
+    """What made clips: the detector, signals, rules of the filters, and each further column."""
+
+    detector: str | None
+    signals: list[str]
+    filters: list[dict[str, Any]]
+    columns: list[ColumnOrigin]
+
+
+def making_of(record: Record) -> Making:
+    """What a manifest states of how clips and columns were made."""
+    entry: Any = record.cuts.get(record.cut or "") or {}
+    cut = entry.get("fields", {})
+    rules = [each.get("fields", {}) for each in cut.get("filters", []) if isinstance(each, dict)]
+    columns: list[ColumnOrigin] = []
+    for name, key in sorted(record.columns.get(record.cut or "", {}).items()):
+        recipe: Any = record.column_recipes.get(key) or {}
+        model = recipe.get("fields", {}).get("model")
+        # Of a local model the name travels, as of a local video.
+        named = os.path.basename(model.rstrip("/")) if _is_path(model) else model
+        columns.append(
+            {
+                "column": name,
+                "by": _named(recipe) or name,
+                "model": named if isinstance(named, str) and named else None,
+            }
+        )
+    return {
+        "detector": _named(cut.get("detector")),
+        "signals": [signal for each in cut.get("signals", []) if (signal := _named(each))],
+        "filters": [json.loads(json.dumps(rule)) for rule in rules],
+        "columns": columns,
+    }
+
+
+def _is_path(model: Any) -> bool:
+    return isinstance(model, str) and model.startswith(("/", "~", "."))
+
+
+def _named(recorded: Any) -> str | None:
+    """A component's class and version."""
+    if not isinstance(recorded, dict):
+        return None if recorded is None else str(recorded)
+    name = str(recorded.get("component", "")).rpartition(":")[2]
+    return f"{name} {recorded.get('version', '')}".strip() or None
 
 
 def cleaned_provenance(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from internvid.core.contracts import ExportItems
 from internvid.core.errors import ConfigInvalidError
 from internvid.publishing.index_files import IndexFile, WrittenVideo, folder_path
 from internvid.publishing.video_files import VideoFilesExporter
@@ -38,7 +39,7 @@ class CaptionsJsonExporter(VideoFilesExporter):
                 hint="give the folder another name, or start the trainer in it",
             )
 
-    def indexes(self) -> Sequence[IndexFile]:
+    def indexes(self, items: ExportItems) -> Sequence[IndexFile]:
         """`videos2caption.json`."""
         return (IndexFile(_INDEX, "json", "path", self._row, root=self.videos),)
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from internvid.core.contracts import ExportItems
 from internvid.core.errors import ConfigInvalidError
 from internvid.publishing.index_files import IndexFile, WrittenVideo, folder_path
 from internvid.publishing.texts.chat_turns import (
@@ -55,7 +56,7 @@ class ChatExporter(VideoFilesExporter):
         if not all(question.strip() for question in self.questions):
             raise ConfigInvalidError("questions has an empty one")
 
-    def indexes(self) -> Sequence[IndexFile]:
+    def indexes(self, items: ExportItems) -> Sequence[IndexFile]:
         """The three lists."""
         base = folder_path(self.base_path)
         return (

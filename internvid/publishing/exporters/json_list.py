@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from internvid.core.contracts import ExportItems
 from internvid.publishing.index_files import IndexFile, WrittenVideo
 from internvid.publishing.video_files import VideoFilesExporter
 
@@ -21,7 +22,7 @@ class JsonListExporter(VideoFilesExporter):
 
     version: ClassVar[int] = 1
 
-    def indexes(self) -> Sequence[IndexFile]:
+    def indexes(self, items: ExportItems) -> Sequence[IndexFile]:
         """`dataset.json`."""
         return (IndexFile("dataset.json", "json", "video", _row),)
 

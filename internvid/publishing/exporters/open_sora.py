@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
+from internvid.core.contracts import ExportItems
 from internvid.publishing.index_files import IndexFile, WrittenVideo, folder_path
 from internvid.publishing.video_files import VideoFilesExporter
 
@@ -42,7 +43,7 @@ class OpenSoraExporter(VideoFilesExporter):
 
     base_path: str = ""
 
-    def indexes(self) -> Sequence[IndexFile]:
+    def indexes(self, items: ExportItems) -> Sequence[IndexFile]:
         """`dataset.csv` and `dataset.parquet`."""
         base = folder_path(self.base_path)
         return (

@@ -91,10 +91,11 @@ def cut_clip(
             (`not_proved`).
     """
     available = reader.count(span) if plan.rate is None else None
+    heard = sounds if plan.sound_form and sounds is not None and sounds.has_sound else None
 
     def encode(opened: VideoPass, frames: Iterator[SpanFrame], *, hears: bool) -> WrittenClip:
         cut = _Cut(opened, span, plan, bars or Bars(), available)
-        return cut.write(frames, sounds if hears and plan.sound_form else None)
+        return cut.write(frames, heard if hears else None)
 
     try:
         return reader.read(span, lambda opened, frames: encode(opened, frames, hears=True))

@@ -72,6 +72,15 @@ class SoundReader:
         self._source = self._container = self._stream = self._frames = self._ahead = None
         self._at = None
 
+    @property
+    def has_sound(self) -> bool:
+        """Whether the source has a track of sound.
+
+        Raises:
+            VideoError: the source cannot be opened.
+        """
+        return self._begun(self._at or Fraction(0)) is not None
+
     def read(
         self,
         start: Fraction,

@@ -1,0 +1,1 @@
+"""What exports for readers share: tables of videos, splits."""
