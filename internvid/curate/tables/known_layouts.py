@@ -61,7 +61,7 @@ _KOALA = ("clarity_score", "aesthetic_score", "motion_score", "video_training_su
 _PANDA = ("matching_score", "desirable_filtering", "shot_boundary_detection")
 _OPENVID = ("aesthetic_score", "motion_score", "temporal_consistency_score")
 _MIRADATA = tuple(f"{part}_caption" for part in ("main_object", "background", "style", "camera"))
-_FILES = ("path", "file_name", "media_path", "video_path", "video", "file")
+_FILES = ("path", "file_name", "file_path", "media_path", "video_path", "video", "file")
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(

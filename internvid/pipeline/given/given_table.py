@@ -142,7 +142,7 @@ class _Reader:
             progress=self.progress,
         ) as rows:
             rows.relation.create_view(_VIEW)
-            columns = stated_columns(rows, _VIEW)
+            columns = stated_columns(rows, _VIEW, stated.file_column)
             if not columns.has_file_column and self.video_folder is None:
                 raise MisuseError(
                     f"{stated.name} names no files: it has no column `path` or `uri`",
@@ -173,14 +173,14 @@ class _Reader:
             write_resolved_names(
                 connection, raw, names, stated.folder, is_final=self.video_folder is None
             )
-            joins += f" left join read_parquet({quoted([names])}) named using (name)"
+            joins += f" left join read_parquet({quoted([names])}) named on named.name = stated.name"
             choices.append("named.uri")
         if self.video_folder is not None:
             index = self._index()
             for name in ("clip", "video"):
                 joins += (
                     f" left join {_first_of_each_name(index)} of_{name} "
-                    f"on of_{name}.name = {name}_name"
+                    f"on of_{name}.name = stated.{name}_name"
                 )
                 choices.append(f"of_{name}.uri")
             # A file that is called by the clip's own name is the clip; a whole video may be, too.
@@ -192,8 +192,8 @@ class _Reader:
         connection.execute(
             f"copy (select place, line, coalesce({', '.join(choices)}) as uri, source_id, "
             f"{start} as start_seconds, {end} as end_seconds, fault, caption, unfetched, "
-            f"coalesce(name, video_name) as name{further} "
-            f"from read_parquet({quoted([raw])}){joins}) to {quoted_text(str(out))}"
+            f"coalesce(stated.name, video_name) as name{further} "
+            f"from read_parquet({quoted([raw])}) stated{joins}) to {quoted_text(str(out))}"
         )
 
     def _index(self) -> Path:

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from internvid.core.errors import MisuseError, SourceMissingError
 from internvid.core.system.temporary import new_temporary
 from internvid.curate.tables.files import form_of
-from internvid.dataset.layout import RECORD
+from internvid.dataset.layout import RECORD, read_json
 from internvid.dataset.parts import storage_errors
 from internvid.dataset.sources.uris import path_to_uri
 from internvid.pipeline.sources import MEDIA_SUFFIXES
@@ -43,6 +43,7 @@ class StatedInput:
         name: of the input, for people.
         folder: beside which its relative paths are looked up.
         layout: what its columns mean; null where they tell.
+        file_column: that names files; null where the usual names tell.
         lost: (line, reason) of what could not become a row of it.
     """
 
@@ -50,6 +51,7 @@ class StatedInput:
     name: str
     folder: Path
     layout: str | None = None
+    file_column: str | None = None
     lost: list[tuple[int, str]] = field(default_factory=list)
 
 
@@ -117,6 +119,9 @@ def _of_folder(folder: Path, video_folder: Path | None, scratch: Path) -> Stated
     shards = [each for each in files if each.name.endswith(_TARS)]
     if shards:
         return _of_shards(str(folder), shards, video_folder, scratch)
+    indexed = _by_manifest(folder)
+    if indexed is not None:
+        return indexed
     tables = [each for each in files if form_of(each) and each.name not in _NO_INDEX]
     beside = {os.path.splitext(each.name)[0] for each in files if _is_media(each.name)}
     tables = [each for each in tables if os.path.splitext(each.name)[0] not in beside]
@@ -133,6 +138,21 @@ def _of_folder(folder: Path, video_folder: Path | None, scratch: Path) -> Stated
     )
     _write(stated, _pairs(folder, stated.lost))
     return stated
+
+
+def _by_manifest(folder: Path) -> StatedInput | None:
+    """The index that an export of ours names, with the column of its paths; None without one."""
+    manifest = read_json(folder / "manifest.json")
+    indexes = manifest.get("indexes") if isinstance(manifest, dict) else None
+    for index in indexes if isinstance(indexes, list) else ():
+        names = [index.get(key) for key in ("file", "path_field", "root")]
+        if not all(isinstance(name, str) and ".." not in Path(name).parts for name in names):
+            continue
+        table = folder / names[0]
+        if form_of(table) is not None and table.is_file():
+            root = (folder / names[2]).absolute()
+            return StatedInput(table.absolute(), str(table), root, "files", names[1])
+    return None
 
 
 def _of_shards(

@@ -30,11 +30,14 @@ if TYPE_CHECKING:
 
 PREFIX = "given_"
 """How columns of the table are called beside those of clips."""
-FILE_COLUMNS = ("path", "uri", "file_name", "media_path", "video_path", "video", "file")
+FILE_COLUMNS = (
+    "path", "uri", "file_name", "file_path", "media_path", "video_path", "video", "file",
+)  # fmt: skip
 TEXT_COLUMNS = ("caption", "text", "prompt")
 FETCHED = ("fetched", "ok")
 MOST_KEYS = 200
 """So many keys of a column of JSON objects become columns; the rest stays JSON."""
+_BOTH_TIMES = ("start_seconds", "end_seconds")
 _STATES_NO_TIMES = frozenset({"openvid-1m", "vidgen-1m", "webvid"})
 _OWN = frozenset({"own", "files"})
 _YOUTUBE = frozenset({"internvid", "koala-36m", "panda-70m", "hd-vila-100m"})
@@ -65,12 +68,13 @@ class StatedColumns:
     has_file_column: bool
 
 
-def stated_columns(rows: Rows, view: str) -> StatedColumns:
+def stated_columns(rows: Rows, view: str, file_column: str | None = None) -> StatedColumns:
     """How to read a table of clips for a build.
 
     Args:
         rows: the opened table.
         view: the name of a view over `rows.relation`.
+        file_column: that names files; None for the first of the usual names.
 
     Raises:
         ConfigInvalidError: a column of times or offsets is of no use.
@@ -79,13 +83,18 @@ def stated_columns(rows: Rows, view: str) -> StatedColumns:
     own = {name: described[name] for name in rows.columns}
     columns = Columns(own)
     layout = named_layout(rows.layout)
-    file_column = _file_column(columns, rows.layout)
+    if file_column is None or columns.first((file_column,)) is None:
+        file_column = _file_column(columns, rows.layout)
     start, end = _times(columns, rows.layout)
     used = {file_column, columns.first(layout.caption), *_time_columns(columns)}
     if columns.first(("path",)) is not None:
         used |= {columns.first((each,)) for each in _OF_THE_FILE}
     others = {name: kind for name, kind in own.items() if name not in used}
     further = _further(rows.connection, view, others, rows.layout)
+    times = {
+        f"{PREFIX}{name}": _stated_time(name, further.pop(f"{PREFIX}{name}", None))
+        for name in _BOTH_TIMES
+    }
     stated = {
         "place": "row_place",
         "line": "row_line",
@@ -98,9 +107,6 @@ def stated_columns(rows: Rows, view: str) -> StatedColumns:
         "fault": _fault(columns, rows.layout),
         "caption": "nullif(trim(row_caption), '')",
         "unfetched": _unfetched(columns),
-    }
-    times = {
-        f"{PREFIX}{name}": number_sql(name, "DOUBLE") for name in ("start_seconds", "end_seconds")
     }
     chosen = {**stated, **times, **{name: sql for name, (sql, _) in further.items()}}
     selected = ", ".join(f"{sql} as {quoted_name(name)}" for name, sql in chosen.items())
@@ -165,8 +171,8 @@ def _times(columns: Columns, layout: str) -> tuple[str, str]:
 
 def _time_columns(columns: Columns) -> set[str | None]:
     """Columns of the source, and of both times: these come along as numbers."""
-    names = ("start_seconds", "end_seconds", "Start_timestamp", "End_timestamp", "timestamp")
-    return {columns.first((each,)) for each in (*names, "source_id")}
+    names = (*_BOTH_TIMES, "Start_timestamp", "End_timestamp", "timestamp", "source_id")
+    return {columns.first((each,)) for each in names}
 
 
 def _fault(columns: Columns, layout: str) -> str:
@@ -267,10 +273,17 @@ def _keys_of(
     return keys
 
 
+def _stated_time(name: str, of_export: tuple[str, str] | None) -> str:
+    """A time as the table states it; of an exported clip, where it was in its source."""
+    stated = number_sql(name, "DOUBLE")
+    if of_export is None or of_export[1] not in ("double", "int64"):
+        return stated
+    return f"coalesce({stated}, {of_export[0]})"
+
+
 def _free_name(name: str, taken: Mapping[str, Any]) -> str:
     plain = PREFIX + (re.sub(r"[^0-9a-z]+", "_", name.lower()).strip("_") or "column")
-    fixed = {f"{PREFIX}start_seconds", f"{PREFIX}end_seconds"}
     shown, number = plain, 2
-    while shown in taken or shown in fixed:
+    while shown in taken:
         shown, number = f"{plain}_{number}", number + 1
     return shown
