@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from internvid.core.errors import MisuseError, SourceMissingError
 from internvid.core.system.temporary import new_temporary
 from internvid.curate.tables.files import form_of
-from internvid.dataset.layout import RECORD, read_json
+from internvid.dataset.layout import FORMAT, RECORD, read_json
 from internvid.dataset.parts import storage_errors
 from internvid.dataset.sources.uris import path_to_uri
 from internvid.pipeline.sources import MEDIA_SUFFIXES
@@ -110,7 +110,8 @@ def _of_table(path: Path) -> StatedInput:
 
 
 def _of_folder(folder: Path, video_folder: Path | None, scratch: Path) -> StatedInput:
-    if (folder / RECORD).exists():
+    record = read_json(folder / RECORD)  # an export may have a list of that name
+    if isinstance(record, dict) and record.get("format") == FORMAT:
         raise MisuseError(
             f"{folder} is a dataset, not a table of clips",
             hint="publish it, and build from what was published",
