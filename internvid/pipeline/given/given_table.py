@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from internvid.core.errors import MisuseError, SourceMissingError
@@ -25,10 +27,12 @@ from internvid.curate.tables.scratch import scratch_folder
 from internvid.dataset.answers.column_views import quoted_name
 from internvid.dataset.duckdb_connection import interruptible, open_locked, quoted
 from internvid.dataset.parts import reading_part
+from internvid.dataset.sources.metadata import join_kinds, row_to_json
 from internvid.pipeline.given.file_names import write_file_index, write_resolved_names
 from internvid.pipeline.given.packed_clips import StatedInput, stated_inputs
+from internvid.pipeline.given.source_keys import about_source
 from internvid.pipeline.given.stated_columns import StatedColumns, stated_columns
-from internvid.pipeline.source_tables import NOTED, SetAside
+from internvid.pipeline.source_tables import NOTED, SetAside, kind_of
 from internvid.pipeline.sources import SOURCES_OF_TABLES, Sources
 
 if TYPE_CHECKING:
@@ -153,7 +157,7 @@ class _Reader:
             rows.connection.execute(f"copy ({columns.query}) to {quoted_text(str(raw))}")
             out = self.folder / f"rows-{number}.parquet"
             self._with_files(rows.connection, raw, stated, columns, out)
-            self.aside.append(self._set_aside(rows, raw, out, stated))
+            self.aside.append(self._set_aside(rows, out, stated))
             raw.unlink()
         self.staged.append(_Staged(out, columns.kinds))
 
@@ -192,7 +196,7 @@ class _Reader:
         connection.execute(
             f"copy (select place, line, coalesce({', '.join(choices)}) as uri, source_id, "
             f"{start} as start_seconds, {end} as end_seconds, fault, caption, unfetched, "
-            f"coalesce(stated.name, video_name) as name{further} "
+            f"address, source_metadata, coalesce(stated.name, video_name) as name{further} "
             f"from read_parquet({quoted([raw])}) stated{joins}) to {quoted_text(str(out))}"
         )
 
@@ -203,7 +207,7 @@ class _Reader:
             write_file_index(self.video_folder, self.index)
         return self.index
 
-    def _set_aside(self, rows: Rows, raw: Path, out: Path, stated: StatedInput) -> SetAside:
+    def _set_aside(self, rows: Rows, out: Path, stated: StatedInput) -> SetAside:
         """What a table has that names no file."""
         reason = (
             "case when unfetched is not null then 'it was not fetched: ' || unfetched "
@@ -244,10 +248,7 @@ class _Reader:
             )
             held.enter_context(interruptible(connection))
             _write_sorted(connection, self.staged, kinds, path)
-            sources = connection.sql(
-                "select uri, min(source_id) as source_id, null::varchar as metadata from "
-                f"read_parquet({quoted([path])}) group by uri order by uri"
-            ).to_arrow_table()
+            sources, source_kinds = _sources(connection, [each.path for each in self.staged])
             rows, spans, texts, captions = _digests(connection, path, kinds)
         notes = tuple(each.note() for each in self.aside if each)
         if not rows:
@@ -257,12 +258,34 @@ class _Reader:
                 hint="give each row the path of its file in a column `path` or `uri`, or name the "
                 "folder of the videos: --videos FOLDER",
             )
-        found = Sources(sources.cast(SOURCES_OF_TABLES), {}, notes, tuple(self.aside))
+        found = Sources(sources, source_kinds, notes, tuple(self.aside))
         return GivenTable(path, kinds, rows, spans, texts, captions > 0, found)
 
 
 def _first_of_each_name(index: Path) -> str:
     return f"(select name, min(uri) as uri from read_parquet({quoted([index])}) group by name)"
+
+
+def _sources(
+    connection: duckdb.DuckDBPyConnection, staged: Sequence[Path]
+) -> tuple[pa.Table, dict[str, str]]:
+    """The files, sorted by uri, with what is said of their sources; and types of that."""
+    rows = connection.sql(
+        "select uri, min(source_id) as source_id, min(address) as address, "
+        "min(source_metadata) as metadata "
+        f"from read_parquet({quoted(staged)}, union_by_name = true) "
+        "where uri is not null and unfetched is null group by uri order by uri"
+    ).to_arrow_table()
+    kinds: dict[str, str] = {}
+    texts: list[str | None] = []
+    for batch in rows.select(["address", "metadata"]).to_batches(8192):
+        for row in batch.to_pylist():
+            known = about_source(row["metadata"], row["address"])
+            kinds = join_kinds(kinds, {key: kind_of(value) for key, value in known.items()})
+            texts.append(row_to_json(known) if known else None)
+    columns = [rows["uri"], rows["source_id"], pa.array(texts, pa.string())]
+    table = pa.Table.from_arrays(columns, names=SOURCES_OF_TABLES.names).cast(SOURCES_OF_TABLES)
+    return table.combine_chunks(), kinds
 
 
 def _joined_kinds(staged: Sequence[_Staged]) -> dict[str, str]:
@@ -345,12 +368,28 @@ def _short_digest(*parts: object) -> str:
     return hashlib.blake2b(repr(parts).encode("utf-8"), digest_size=16).hexdigest()
 
 
-def rows_of_files(path: Path, uris: Sequence[str]) -> pa.Table:
+def rows_of_files(path: Path, uris: Collection[str]) -> pa.Table:
     """The rows of some files, in the order of the table; only row groups that hold any are read.
 
     Args:
         path: of a `GivenTable`.
         uris: of the files.
     """
-    with reading_part(path):
-        return pq.read_table(path, filters=[("uri", "in", list(uris))])
+    wanted = sorted(uris)
+    with reading_part(path), pq.ParquetFile(path) as file:
+        column = file.schema_arrow.get_field_index("uri")
+        groups = [
+            group
+            for group in range(file.metadata.num_row_groups)
+            if _may_hold(file.metadata.row_group(group).column(column).statistics, wanted)
+        ]
+        rows = file.read_row_groups(groups, use_threads=False)
+    return rows.filter(pc.is_in(rows["uri"], pa.array(wanted, pa.string())))
+
+
+def _may_hold(statistics: Any, wanted: Sequence[str]) -> bool:
+    """Whether a row group may have one of some sorted texts, by its least and largest."""
+    if statistics is None or not statistics.has_min_max:
+        return True
+    at = bisect_left(wanted, statistics.min)
+    return at < len(wanted) and wanted[at] <= statistics.max

@@ -24,6 +24,7 @@ from internvid.curate.tables.expressions import (
 from internvid.curate.tables.known_layouts import Columns, named_layout, plain_name
 from internvid.curate.tables.rows import Rows
 from internvid.dataset.answers.column_views import quoted_name
+from internvid.pipeline.given.source_keys import FETCHED, MEASURED_KEYS, SOURCE_KEYS
 
 if TYPE_CHECKING:
     import duckdb
@@ -34,9 +35,10 @@ FILE_COLUMNS = (
     "path", "uri", "file_name", "file_path", "media_path", "video_path", "video", "file",
 )  # fmt: skip
 TEXT_COLUMNS = ("caption", "text", "prompt")
-FETCHED = ("fetched", "ok")
 MOST_KEYS = 200
 """So many keys of a column of JSON objects become columns; the rest stays JSON."""
+# Of the source, and what a scan finds out again; an export has the metadata of its source there.
+_NOT_OF_CLIPS = SOURCE_KEYS | MEASURED_KEYS | {"metadata"}
 _BOTH_TIMES = ("start_seconds", "end_seconds")
 _STATES_NO_TIMES = frozenset({"openvid-1m", "vidgen-1m", "webvid"})
 _OWN = frozenset({"own", "files"})
@@ -58,7 +60,8 @@ class StatedColumns:
         query: SELECT of `place`, `line`, `name` (of the file as written, null where the table has
             no such column), `clip_name`, `video_name` (stems that a file may have), `source_id`,
             `start_seconds`, `end_seconds` (both null: the whole file), `fault`, `caption`,
-            `unfetched` (why there is no file, null where there is), then the further columns.
+            `unfetched` (why there is no file, null where there is), `address` and
+            `source_metadata` (JSON: what may be said of the source), then the further columns.
         kinds: further column -> its type (`int64`, `double`, `bool`, `string`).
         has_file_column: whether `name` is ever there.
     """
@@ -107,6 +110,8 @@ def stated_columns(rows: Rows, view: str, file_column: str | None = None) -> Sta
         "fault": _fault(columns, rows.layout),
         "caption": "nullif(trim(row_caption), '')",
         "unfetched": _unfetched(columns),
+        "address": _address(columns, file_column),
+        "source_metadata": _metadata(columns),
     }
     chosen = {**stated, **times, **{name: sql for name, (sql, _) in further.items()}}
     selected = ", ".join(f"{sql} as {quoted_name(name)}" for name, sql in chosen.items())
@@ -203,6 +208,20 @@ def _unfetched(columns: Columns) -> str:
     )
 
 
+def _address(columns: Columns, file_column: str | None) -> str:
+    """Where a file came from, beside a path."""
+    uri = columns.first(("uri",))
+    return NULL_TEXT if uri == file_column else _text(columns, uri)
+
+
+def _metadata(columns: Columns) -> str:
+    name = columns.first(("metadata",))
+    if name is None:
+        return NULL_TEXT
+    column, kind = quoted_name(name), columns.kinds[name]
+    return f"{column}::varchar" if _is_plain(kind) else f"to_json({column})::varchar"
+
+
 def _further(
     connection: duckdb.DuckDBPyConnection, view: str, others: Mapping[str, str], layout: str
 ) -> dict[str, tuple[str, str]]:
@@ -253,7 +272,8 @@ def _keys_of(
     shapes: Any = json.loads(shape) if shape else {}
     if not isinstance(shapes, dict):
         return {"metadata": _typed(column, kind)}
-    plain = {key: str(each) for key, each in shapes.items() if isinstance(each, str)}
+    of_clips = {key: shapes[key] for key in shapes if key not in _NOT_OF_CLIPS}
+    plain = {key: str(each) for key, each in of_clips.items() if isinstance(each, str)}
     chosen = {key: each for key, each in list(plain.items())[:MOST_KEYS] if each != "NULL"}
     keys: dict[str, tuple[str, str]] = {}
     for key, each in chosen.items():
@@ -268,7 +288,7 @@ def _keys_of(
         else:
             keys[key] = f"nullif({text}, '')", "string"
     # What has no column of its own stays where it can be read.
-    if len(plain) < len(shapes) or len(plain) > MOST_KEYS:
+    if len(plain) < len(of_clips) or len(plain) > MOST_KEYS:
         keys["metadata"] = f"{value}::varchar", "string"
     return keys
 

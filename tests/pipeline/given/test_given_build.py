@@ -135,7 +135,7 @@ def test_a_cut_that_is_not_there_is_refused_by_name(videos: Path, tmp_path: Path
 def test_rows_that_are_no_clips_are_kept_with_their_reasons(videos: Path, tmp_path: Path) -> None:
     first = str(videos / "first.mp4")
     nan = float("nan")
-    bad = [
+    bad: list[dict[str, Any]] = [
         {"path": first, "start_seconds": 2.0, "end_seconds": 1.0, "caption": "reversed"},
         {"path": first, "start_seconds": 90.0, "end_seconds": 91.0, "caption": "outside"},
         {"path": first, "start_seconds": nan, "end_seconds": 1.0, "caption": "not a number"},
@@ -185,11 +185,11 @@ def test_times_are_those_of_the_source_and_a_fetched_section_begins_later(
     videos: Path, tmp_path: Path
 ) -> None:
     first = str(videos / "first.mp4")
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"source_id": "youtube:abc", "uri": "https://host/abc", "path": first,
          "start_seconds": 61.0, "end_seconds": 62.0, "offset_seconds": 60.2, "status": "fetched",
          "reason": None, "caption": "in a section",
-         "metadata": '{"umt_score": 0.4, "tags": ["a"]}'},
+         "metadata": '{"umt_score": 0.4, "words": ["a"], "title": "T", "width": 9}'},
         {"source_id": "youtube:def", "uri": "https://host/def", "path": None,
          "start_seconds": 1.0, "end_seconds": 2.0, "offset_seconds": None, "status": "failed",
          "reason": "geo", "caption": "not there", "metadata": None},
@@ -205,15 +205,27 @@ def test_times_are_those_of_the_source_and_a_fetched_section_begins_later(
     data = internvid.open(tmp_path / "data")
     assert data.sql(
         "select source_id, start_frame, end_frame, given, given_start_seconds, given_umt_score, "
-        "given_uri, json_extract_string(given_metadata, '$.tags[0]') from clips order by 1"
+        "given_uri, json_extract_string(given_metadata, '$.words[0]') from clips order by 1"
     ).fetchall() == [
         ("youtube:abc", 20, 45, "in a section", 61.0, 0.4, "https://host/abc", "a"),
         ("youtube:ghi", 0, 100, "whole", None, 0.25, "https://host/ghi", None),
     ]
+    # What is said of the whole source is metadata of its video.
+    assert "given_title" not in data.sql("select * from clips limit 0").columns
+    assert "given_width" not in data.sql("select * from clips limit 0").columns
+    described = "select title, meta_uri from videos order by title nulls last"
+    expected = [("T", "https://host/abc"), (None, "https://host/ghi")]
+    assert data.sql(described).fetchall() == expected
     assert summary.set_aside == 1
     (aside,) = internvid.status(data)["set_aside"]
     assert aside["table"] == str(table)
     assert aside["first"] == [{"line": 2, "reason": "it was not fetched: failed, geo"}]
+    # The same table as a table of sources: its files are cut anew, with the same metadata.
+    summary = build([str(table)], tmp_path / "cut", RECIPE, workers=1)
+    assert (summary.videos, summary.set_aside, len(summary.notes)) == (2, 1, 1)
+    anew = internvid.open(tmp_path / "cut")
+    assert anew.sql(described).fetchall() == expected
+    assert anew.sql("select distinct transition from clips").fetchall() != [("given",)]
 
 
 def test_another_order_of_rows_is_the_same_cut_and_other_captions_are_another_column(
