@@ -196,10 +196,10 @@ def use_cut(dataset: DatasetLike, cut: str) -> CutChoice:
 
     Args:
         dataset: an open one shows the cut afterwards.
-        cut: `name@fingerprint`, or a name that only one cut has, such as `given`.
+        cut: `name@fingerprint`, or a name such as `given`: of several the one that was built last.
 
     Raises:
-        MisuseError: there is no such cut, or several.
+        MisuseError: there is no such cut, or nothing says which of several was built last.
         DatasetBusyError: another process is writing there.
     """
     from internvid.dataset.cuts import use_cut as use

@@ -101,7 +101,7 @@ def read_source_table(
 
     Args:
         path: csv, tsv, jsonl, ndjson or parquet. Of fetched files (with `path` and `status`) the
-            rows that have one are taken, with what is said of the source.
+            rows that have one are taken, with the metadata of the source.
         types: SQL types that are known of columns; texts in them are read so.
         fixed: columns whose type does not change, whatever the values are.
 

@@ -166,7 +166,7 @@ def use(
     cut: Annotated[
         str,
         typer.Argument(
-            metavar="CUT", help="Name of the cut, or NAME@FINGERPRINT where several have it."
+            metavar="CUT", help="Name of the cut, or NAME@FINGERPRINT for one of several."
         ),
     ],
     as_json: Json = False,

@@ -269,7 +269,7 @@ def _first_of_each_name(index: Path) -> str:
 def _sources(
     connection: duckdb.DuckDBPyConnection, staged: Sequence[Path]
 ) -> tuple[pa.Table, dict[str, str]]:
-    """The files, sorted by uri, with what is said of their sources; and types of that."""
+    """The files, sorted by uri, with the metadata of their sources; and its types."""
     rows = connection.sql(
         "select uri, min(source_id) as source_id, min(address) as address, "
         "min(source_metadata) as metadata "

@@ -61,7 +61,7 @@ class StatedColumns:
             no such column), `clip_name`, `video_name` (stems that a file may have), `source_id`,
             `start_seconds`, `end_seconds` (both null: the whole file), `fault`, `caption`,
             `unfetched` (why there is no file, null where there is), `address` and
-            `source_metadata` (JSON: what may be said of the source), then the further columns.
+            `source_metadata` (JSON: what belongs to the source), then the further columns.
         kinds: further column -> its type (`int64`, `double`, `bool`, `string`).
         has_file_column: whether `name` is ever there.
     """

@@ -122,14 +122,30 @@ def test_a_cut_that_is_not_there_is_refused_by_name(videos: Path, tmp_path: Path
     build_given(tmp_path / "data", table)
     with pytest.raises(MisuseError, match="no cut 'default'; it has: given@"):
         use_cut(tmp_path / "data", "default")
-    build_given(tmp_path / "data", write_parquet(tmp_path / "less.parquet", rows_of(videos)[:2]))
-    with pytest.raises(MisuseError, match="several cuts 'given'"):
-        use_cut(tmp_path / "data", "given")
-    first, second = sorted(path.name for path in (tmp_path / "data/cuts").iterdir())
-    assert use_cut(tmp_path / "data", first).cut == first
-    assert len(internvid.open(tmp_path / "data")) != len(
-        internvid.open((use_cut(tmp_path / "data", second), tmp_path / "data")[1])
-    )
+
+
+def test_of_several_cuts_of_a_name_the_one_that_was_built_last_is_meant(
+    videos: Path, tmp_path: Path
+) -> None:
+    dataset = tmp_path / "data"
+    tables = [
+        write_parquet(tmp_path / f"{count}.parquet", rows_of(videos)[:count]) for count in (2, 3)
+    ]
+    for table in tables:
+        build_given(dataset, table)
+    three = str(internvid.open(dataset).record.cut)
+    (two,) = {path.name for path in (dataset / "cuts").iterdir()} - {three}
+    build([str(videos)], dataset, RECIPE, workers=1)
+    assert use_cut(dataset, "given").cut == three
+    assert use_cut(dataset, two).cut == two
+    assert len(internvid.open(dataset)) == 2
+    # The current cut has the name already.
+    assert use_cut(dataset, "given").cut == two
+    use_cut(dataset, "test")
+    for path in (dataset / "runs").glob("*/run.json"):
+        path.unlink()
+    with pytest.raises(MisuseError, match=r"several cuts 'given': given@\w+, given@\w+"):
+        use_cut(dataset, "given")
 
 
 def test_rows_that_are_no_clips_are_kept_with_their_reasons(videos: Path, tmp_path: Path) -> None:
