@@ -89,7 +89,7 @@ def stated_columns(rows: Rows, view: str, file_column: str | None = None) -> Sta
     if file_column is None or columns.first((file_column,)) is None:
         file_column = _file_column(columns, rows.layout)
     start, end = _times(columns, rows.layout)
-    used = {file_column, columns.first(layout.caption), *_time_columns(columns)}
+    used = {file_column, columns.first(layout.caption), *_time_columns(columns, rows.layout)}
     if columns.first(("path",)) is not None:
         used |= {columns.first((each,)) for each in _OF_THE_FILE}
     others = {name: kind for name, kind in own.items() if name not in used}
@@ -174,10 +174,10 @@ def _times(columns: Columns, layout: str) -> tuple[str, str]:
     return f"start_seconds - {shift}", f"end_seconds - {shift}"
 
 
-def _time_columns(columns: Columns) -> set[str | None]:
+def _time_columns(columns: Columns, layout: str) -> set[str | None]:
     """Columns of the source, and of both times: these come along as numbers."""
-    names = (*_BOTH_TIMES, "Start_timestamp", "End_timestamp", "timestamp", "source_id")
-    return {columns.first((each,)) for each in names}
+    known = named_layout(layout)
+    return {columns.first(each) for each in (known.start, known.end, known.span, ("source_id",))}
 
 
 def _fault(columns: Columns, layout: str) -> str:
