@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from internvid.api.collecting import compare_queries, make_queries
     from internvid.api.components import list_components, make_component
     from internvid.api.curation import contamination, diff, split
-    from internvid.api.datasets import demo, describe, repair, show_clip, status, write_report
+    from internvid.api.datasets import (
+        demo,
+        describe,
+        repair,
+        show_clip,
+        status,
+        use_cut,
+        write_report,
+    )
     from internvid.api.deduplication import dedup, source_groups
     from internvid.api.evaluation import evaluate
     from internvid.api.releases import reissue, verify
@@ -103,6 +111,7 @@ _EXPORTS = {
     "split": "internvid.api.curation",
     "status": "internvid.api.datasets",
     "train": "internvid.api.training",
+    "use_cut": "internvid.api.datasets",
     "verify": "internvid.api.releases",
     "write_report": "internvid.api.datasets",
 }
@@ -165,6 +174,7 @@ __all__ = [
     "split",
     "status",
     "train",
+    "use_cut",
     "verify",
     "write_report",
 ]

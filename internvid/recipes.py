@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from internvid.captions.measured import MeasuredCaptioner
-from internvid.core.errors import ComponentUnknownError
+from internvid.core.errors import ComponentUnknownError, MisuseError
 from internvid.core.several import several
 from internvid.curate.filters import DEFAULT_FILTERS, PAPER_FILTERS
 from internvid.pipeline.build import BuildSummary
 from internvid.pipeline.build import build as build_dataset
+from internvid.pipeline.given.given_table import GivenInputs
 from internvid.pipeline.progress import BuildProgress
 from internvid.pipeline.recipe import CutRecipe, Recipe
 from internvid.scan.scan import ScanRecipe
@@ -73,6 +74,8 @@ def build(
     retry: bool = False,
     types: Mapping[str, str] | None = None,
     moved: Sequence[str] = (),
+    given: bool = False,
+    video_folder: str | Path | None = None,
     progress: BuildProgress | None = None,
 ) -> BuildSummary:
     """Make or continue a dataset: what `internvid build` does, and `internvid.build` names.
@@ -86,6 +89,10 @@ def build(
         types: column of a table of sources -> SQL type of its values: bigint, double, boolean,
             date, timestamp or varchar.
         moved: `OLD=NEW` of files and folders that lie elsewhere than the dataset says.
+        given: `videos` are tables that state clips, or exports: their spans become a cut of its
+            own, their captions the column `given`.
+        video_folder: with `given`: where files lie that are called by the ids of the tables, and
+            where tar shards are unpacked to.
         progress: called with everything that happens.
 
     Returns:
@@ -97,7 +104,7 @@ def build(
     """
     chosen = get(recipe) if isinstance(recipe, str) else recipe
     return build_dataset(
-        [str(each) for each in several(videos)],
+        inputs_of(videos, given=given, video_folder=video_folder, types=types),
         dataset,
         chosen,
         workers=workers,
@@ -106,3 +113,32 @@ def build(
         moved=several(moved),
         progress=progress,
     )
+
+
+def inputs_of(
+    videos: str | Path | Sequence[str | Path],
+    *,
+    given: bool = False,
+    video_folder: str | Path | None = None,
+    types: Mapping[str, str] | None = None,
+) -> Sequence[str] | GivenInputs:
+    """What a build reads: sources, or tables that state clips. The arguments are those of `build`.
+
+    Raises:
+        MisuseError: they do not go together.
+    """
+    named = [str(each) for each in several(videos)]
+    if given:
+        if types:
+            raise MisuseError(
+                "types are given to columns of tables of sources; those of a table of clips become "
+                "columns of clips, of the types that they have",
+                hint="leave --type out",
+            )
+        return GivenInputs(tuple(named), None if video_folder is None else Path(video_folder))
+    if video_folder is not None:
+        raise MisuseError(
+            f"{video_folder} is where the videos of a table of clips lie, and none is read",
+            hint="add --given; or name the folder as an input, to cut its videos anew",
+        )
+    return named

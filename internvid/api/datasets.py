@@ -16,6 +16,7 @@ from internvid.dataset.store import Dataset, open_dataset
 
 if TYPE_CHECKING:
     from internvid.curate.statistics import DatasetDescription
+    from internvid.dataset.cuts import CutChoice
     from internvid.pipeline.build import BuildSummary
     from internvid.pipeline.progress import BuildProgress
     from internvid.pipeline.repair import Repair
@@ -188,6 +189,25 @@ def write_report(
     opened = as_dataset(dataset)
     path = Path(output) if output is not None else opened.root / "report.html"
     return write_page(opened, path, captions)
+
+
+def use_cut(dataset: DatasetLike, cut: str) -> CutChoice:
+    """Make another cut of a dataset the current one: what readers show, from then on.
+
+    Args:
+        dataset: an open one shows the cut afterwards.
+        cut: `name@fingerprint`, or a name such as `given`: of several the one that was built last.
+
+    Raises:
+        MisuseError: there is no such cut, or nothing says which of several was built last.
+        DatasetBusyError: another process is writing there.
+    """
+    from internvid.dataset.cuts import use_cut as use
+
+    chosen = use(as_folder(dataset), cut)
+    if isinstance(dataset, Dataset):
+        dataset.refresh()
+    return chosen
 
 
 def repair(dataset: str | os.PathLike[str], *, moved: Sequence[str] = ()) -> Repair:

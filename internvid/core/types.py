@@ -20,12 +20,14 @@ import numpy.typing as npt
 from internvid.core.errors import ConfigInvalidError
 
 FloatArray = npt.NDArray[np.float64]
-Transition = Literal["start", "cut", "dissolve", "fade", "wipe", "split"]
+Transition = Literal["start", "cut", "dissolve", "fade", "wipe", "split", "given"]
 LEAD = "lead"
 OPENING_FADE, CLOSING_FADE = 4, 5
 """Values of the column `gradual_kind`: the last blank frame before a fade that opens the video, and
 the first one behind a fade that ends it."""
-TRANSITIONS: tuple[str, ...] = ("start", "cut", "dissolve", "fade", "wipe", "split")
+GIVEN = "given"
+"""The transition of clips whose span a table states; and the name of their cut and captions."""
+TRANSITIONS: tuple[str, ...] = ("start", "cut", "dissolve", "fade", "wipe", "split", GIVEN)
 
 
 def instant(seconds: float, decimals: int = 3) -> float:
@@ -80,7 +82,8 @@ class Shot:
     Attributes:
         span: from its first frame to the next shot's first frame.
         transition: how the shot begins: `start` (of the video), `cut`, `dissolve`, `fade`
-            or `wipe`; `split` where a long take was divided, which is no shot change.
+            or `wipe`; `split` where a long take was divided, which is no shot change; `given`
+            where a table states the span.
         score: confidence in that beginning, 0 to 1 (1 for `start`).
         transition_seconds: whole length of a gradual beginning; its middle is the boundary.
     """

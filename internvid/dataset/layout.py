@@ -136,6 +136,10 @@ class Layout:
         """A part of a cut's clips."""
         return self._path("cuts", cut, "clips", file=part)
 
+    def given_rejected(self, cut: str, part: str) -> Path:
+        """Rows of tables that became no clips of a part of a cut of stated spans."""
+        return self._path("cuts", cut, "given_rejected", file=part)
+
     def column(self, cut: str, column: str, part: str, generation: int = 0) -> Path:
         """A part of a column (`name@fingerprint`) of a cut; further generations hold retries."""
         return self._path("cuts", cut, "columns", column, file=part + _generation(generation))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pyarrow as pa
 from internvid.core.annotators import set_up, traits_of
 from internvid.core.config import identity, plain
 from internvid.core.errors import ConfigInvalidError
+from internvid.core.types import GIVEN
 from internvid.dataset.current import count_clips, gone_videos
 from internvid.dataset.layout import Layout, Record
 from internvid.dataset.parts import read_part
@@ -25,6 +27,9 @@ from internvid.pipeline.annotate.jobs import key_of, note_column
 from internvid.pipeline.annotate.pick_sets import give_pick_sets
 from internvid.pipeline.annotate.stream import ColumnJob
 from internvid.pipeline.cutting import CutTask, cut_part
+from internvid.pipeline.given.given_cut import GivenCut, cut_given_part
+from internvid.pipeline.given.given_table import GivenInputs, open_given, scratch_beside
+from internvid.pipeline.given.rejected_rows import count_rejected
 from internvid.pipeline.progress import BuildProgress
 from internvid.pipeline.recipe import Recipe
 from internvid.pipeline.removal.passing_over import pass_over_removed, tombstones_for_workers
@@ -46,6 +51,8 @@ class BuildSummary:
         notes: sentences about what was taken from tables of sources, and what was not; and
             about videos that a fast scan decoded in full.
         set_aside: rows of these tables that name no source that can be used.
+        given_rows: rows that state a clip of a source; 0 unless the clips are given.
+        given_rejected: reason -> those of them that became no clip.
     """
 
     dataset: Path
@@ -61,10 +68,12 @@ class BuildSummary:
     notes: tuple[str, ...] = ()
     set_aside: int = 0
     removed: int = 0
+    given_rows: int = 0
+    given_rejected: Mapping[str, int] = field(default_factory=dict)
 
 
 def build(
-    videos: Sequence[str],
+    videos: Sequence[str] | GivenInputs,
     dataset: str | Path,
     recipe: Recipe,
     *,
@@ -81,7 +90,8 @@ def build(
     ends in the same bytes.
 
     Args:
-        videos: files, folders, globs or tables (see `find_sources`).
+        videos: files, folders, globs or tables (see `find_sources`); or tables that state clips
+            (see `open_given`), whose spans are cut, and whose captions are the column `given`.
         dataset: the folder; new, empty, or a dataset.
         recipe: what to make.
         workers: processes; all cores when None.
@@ -100,18 +110,24 @@ def build(
     # os.path answers False for names that no file can have; they are refused below.
     has_record = os.path.isfile(layout.record_path)
     known = layout.read_record().metadata if has_record else {}
-    sources = find_sources(videos, types, known)
-    count = workers or os.cpu_count() or 1
     # Before the lock file is made, so that a refused folder stays as it was.
     layout.refuse_foreign()
     recipe.check()  # what cannot run is refused before anything is written
-    with writing(layout):
+    executor = LocalExecutor(workers=workers or os.cpu_count() or 1)
+    with ExitStack() as held:
+        given = None
+        if isinstance(videos, GivenInputs):
+            shown.enter("reading the table")
+            table = held.enter_context(open_given(videos, scratch_beside(layout.root)))
+            sources, given = table.sources, GivenCut(table, recipe)
+        else:
+            sources = find_sources(videos, types, known)
+        held.enter_context(writing(layout))
         record = layout.create()
         moves = (remap(layout, moved),) if moved else ()
         sources, passed = pass_over_removed(layout, sources)
         notes = moves + plan_sources(layout, record, sources, retry=retry)
-        executor = LocalExecutor(workers=count)
-        run = _Run(layout, record, recipe, executor, shown)
+        run = _Run(layout, record, recipe, executor, shown, given)
         run.scan()
         run.cut()
         run.annotate()
@@ -134,12 +150,14 @@ class _Run:
         recipe: Recipe,
         executor: Executor,
         progress: BuildProgress,
+        given: GivenCut | None,
     ) -> None:
         self.layout, self.record, self.recipe = layout, record, recipe
-        self.executor, self.progress = executor, progress
+        self.executor, self.progress, self.given = executor, progress, given
         self.parts = [part["name"] for part in record.parts]
         self.scan_recipe = recipe.complete_scan()
-        self.scan_key, self.cut_key = recipe.scan_fingerprint(), recipe.cut_key()
+        self.scan_key = recipe.scan_fingerprint()
+        self.cut_key = recipe.cut_key() if given is None else given.key()
         self.scanned = 0
         self._first: dict[str, str] | None = None
         self.columns: dict[str, str] = {}
@@ -217,15 +235,24 @@ class _Run:
     def cut(self) -> None:
         """Cut every part that this recipe has not cut yet."""
         self.progress.enter("cutting")
-        tasks = [
-            CutTask(self.layout, self.scan_key, self.cut_key, part, self.recipe.cut)
-            for part in self.parts
-            if not self.layout.clips(self.cut_key, part).exists()
-        ]
-        for result in self.executor.map(cut_part, tasks):
+        if self.given is not None:
+            given_tasks = self.given.tasks(self.layout, self.parts)
+            results = self.executor.map(cut_given_part, given_tasks)
+        else:
+            tasks = [
+                CutTask(self.layout, self.scan_key, self.cut_key, part, self.recipe.cut)
+                for part in self.parts
+                if not self.layout.clips(self.cut_key, part).exists()
+            ]
+            results = self.executor.map(cut_part, tasks)
+        for result in results:
             require(result.failure)
             self.progress.clips += result.value
             self.progress.changed(self.progress)
+        key = None if self.given is None else self.given.column_key()
+        if self.given is not None and key is not None:
+            self.record.column_recipes[key] = self.given.column_record()
+            self.columns[GIVEN] = key
 
     def annotate(self) -> None:
         """Let each captioner and scorer of the recipe write its column."""
@@ -262,7 +289,8 @@ class _Run:
         record = self.record
         record.scan, record.cut = self.scan_key, self.cut_key
         record.scans[self.scan_key] = identity(self.scan_recipe)
-        record.cuts[self.cut_key] = self.recipe.cut_record()
+        made_by = self.recipe.cut_record() if self.given is None else self.given.record()
+        record.cuts[self.cut_key] = made_by
         record.columns.setdefault(self.cut_key, {}).update(self.columns)
         self.layout.write_record(record)
 
@@ -289,6 +317,10 @@ class _Run:
             scanned=self.scanned,
             seconds=self.progress.elapsed_seconds,
             notes=self._notes_on(modes),
+            given_rows=0 if self.given is None else self.given.table.rows,
+            given_rejected={}
+            if self.given is None
+            else count_rejected(self.layout, self.scan_key, self.cut_key, self.record.parts),
         )
         self._write_run(summary)
         return summary
@@ -306,7 +338,10 @@ class _Run:
     def _write_run(self, summary: BuildSummary) -> None:
         facts = {
             "seconds": round(summary.seconds, 3),
-            "recipe": {"name": self.recipe.name, **plain(identity(self.recipe.cut))},
+            "recipe": {
+                "name": self.cut_key.partition("@")[0],
+                **plain(identity(self.recipe.cut if self.given is None else self.given.spans)),
+            },
             "scan": self.scan_key,
             "cut": self.cut_key,
             "scanned": summary.scanned,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,43 +46,79 @@ class CutTask:
 def cut_part(task: CutTask, report: Any) -> int:
     """Write the clips of one part; returns how many."""
     signals = task.recipe.signal_components()
-    columns = {name: kind for signal in signals for name, kind in signal.columns.items()}
-    path = task.layout.scanned(task.scan, "videos", task.part)
-    videos: list[VideoRow] = read_part(path).to_pylist()
-    timelines = task.layout.scanned(task.scan, "timelines", task.part)
-    picks = task.layout.scanned(task.scan, "picks", task.part)
+    rows: list[dict[str, Any]] = []
+    for done, scanned in enumerate(scanned_videos(task.layout, task.scan, task.part)):
+        report(float(done))
+        rows.extend(cut_video(scanned, task.recipe, signals))
+    table = rows_to_table(rows, clip_schema(signal_columns(signals)))
+    commit_table(task.layout.clips(task.cut, task.part), table)
+    return int(table.num_rows)
+
+
+def signal_columns(signals: Sequence[Any]) -> dict[str, str]:
+    """Column -> type, of all signals."""
+    return {name: kind for signal in signals for name, kind in signal.columns.items()}
+
+
+@dataclass(frozen=True)
+class ScannedVideo:
+    """What a scan left of one video."""
+
+    video: VideoRow
+    timeline: Timeline
+    picks: Sequence[PickFacts]
+
+
+def scanned_videos(
+    layout: Layout, scan: str, part: str, wanted: Container[str] | None = None
+) -> Iterator[ScannedVideo]:
+    """The videos of a part that were scanned in it, in its order.
+
+    Args:
+        layout, scan, part: which part.
+        wanted: only videos with these ids; all when None.
+    """
+    videos: list[VideoRow] = read_part(layout.scanned(scan, "videos", part)).to_pylist()
+    timelines = layout.scanned(scan, "timelines", part)
+    picks = layout.scanned(scan, "picks", part)
     facts = [name for name in PICK_SCHEMA.names if name not in ("video_id", "jpeg")]
     with reading_part(timelines), pq.ParquetFile(timelines) as file:
         owners = set(row_group_owners(file))
         # The id would take more room than all numbers of a frame.
         numbers = [name for name in file.schema_arrow.names if name != "video_id"]
-    rows: list[dict[str, Any]] = []
-    for done, video in enumerate(videos):
-        report(float(done))
+    for video in videos:
+        video_id = video["video_id"]
         # A file that has its old bytes again was cut in the part of that time.
-        if video["status"] != "ok" or video["video_id"] not in owners:
+        if video["status"] != "ok" or video_id is None or video_id not in owners:
             continue
-        timeline = table_to_timeline(read_rows_of(timelines, video["video_id"], numbers), video)
-        kept = table_to_pick_facts(read_rows_of(picks, video["video_id"], facts))
-        rows.extend(cut_video(timeline, kept, video, task.recipe, signals))
-    table = rows_to_table(rows, clip_schema(columns))
-    commit_table(task.layout.clips(task.cut, task.part), table)
-    return int(table.num_rows)
+        if wanted is not None and video_id not in wanted:
+            continue
+        timeline = table_to_timeline(read_rows_of(timelines, video_id, numbers), video)
+        kept = table_to_pick_facts(read_rows_of(picks, video_id, facts))
+        yield ScannedVideo(video, timeline, kept)
 
 
 def cut_video(
-    timeline: Timeline,
-    picks: Sequence[PickFacts],
-    video: VideoRow,
-    recipe: CutRecipe,
-    signals: Sequence[Any],
+    scanned: ScannedVideo, recipe: CutRecipe, signals: Sequence[Any]
 ) -> list[dict[str, Any]]:
     """The clip rows of one video with the columns of its signals, in time order."""
-    shots = recipe.detector.detect(timeline)
+    shots = recipe.detector.detect(scanned.timeline)
+    stitched = recipe.stitch.stitch(scanned.timeline, shots)
+    rows = measured_clips(scanned, stitched, signals)
+    for row in rows:
+        row["kept"], row["reason"], row["reason_value"] = apply_filters(row, recipe.filters)
+    return rows
+
+
+def measured_clips(
+    scanned: ScannedVideo, shots: Iterable[Shot], signals: Sequence[Any]
+) -> list[dict[str, Any]]:
+    """A row for each shot of a video, in their order, with the columns of the signals."""
+    timeline, picks = scanned.timeline, scanned.picks
     pick_frames = [pick.frame for pick in picks]
     rows: list[dict[str, Any]] = []
-    for number, shot in enumerate(recipe.stitch.stitch(timeline, shots)):
-        clip = _stitched(timeline, video, number, shot)
+    for number, shot in enumerate(shots):
+        clip = clip_of(timeline, scanned.video, number, shot)
         row: dict[str, Any] = {**clip}
         frames = slice(clip["start_frame"], clip["end_frame"])
         first, stop = (bisect_left(pick_frames, edge) for edge in (frames.start, frames.stop))
@@ -95,12 +131,11 @@ def cut_video(
         if isinstance(signal, RelatingSignal):
             for row, changed in zip(rows, signal.relate(rows, picks), strict=True):
                 row.update(changed)
-    for row in rows:
-        row["kept"], row["reason"], row["reason_value"] = apply_filters(row, recipe.filters)
     return rows
 
 
-def _stitched(timeline: Timeline, video: VideoRow, number: int, shot: Shot) -> StitchedClip:
+def clip_of(timeline: Timeline, video: VideoRow, number: int, shot: Shot) -> StitchedClip:
+    """The clip that a shot of a video is, of the frames that begin in it."""
     frames = timeline.frames_in(shot.span)
     # Spans are made of frame times, so rounding finds the exact tick again.
     first = round(shot.span.start_seconds / timeline.time_base)

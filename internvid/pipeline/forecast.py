@@ -13,8 +13,9 @@ import numpy as np
 
 from internvid.core.errors import InternvidError
 from internvid.dataset.sources.uris import uri_to_path
+from internvid.pipeline.given.given_table import GivenInputs, open_given
 from internvid.pipeline.recipe import Recipe
-from internvid.pipeline.sources import find_sources
+from internvid.pipeline.sources import Sources, find_sources
 from internvid.scan.picks import StoredPick
 from internvid.scan.scan import ScanRecipe, scan_video
 from internvid.video.probe import main_video_stream, open_container, read_facts
@@ -36,6 +37,8 @@ class Forecast:
         video_hours: estimated from the probed sources' durations and sizes.
         cpu_seconds_per_hour: scan cost of one hour of this footage on this machine.
         bytes_per_hour: picks and timelines of one hour.
+        given_rows: rows of tables that state clips of the sources.
+        set_aside: rows of tables that name no file that is there.
     """
 
     sources: int
@@ -49,13 +52,16 @@ class Forecast:
     workers: int
     expected_seconds: float
     expected_bytes: float
+    given_rows: int = 0
+    set_aside: int = 0
 
 
-def forecast(videos: Sequence[str], recipe: Recipe, workers: int) -> Forecast:
+def forecast(videos: Sequence[str] | GivenInputs, recipe: Recipe, workers: int) -> Forecast:
     """Probe up to 50 sources, scan up to 20 s of 3, and extrapolate."""
     recipe.check()
     scan = recipe.complete_scan()
-    uris = find_sources(videos).table.column("uri").to_pylist()
+    sources, given_rows = _sources_of(videos)
+    uris = sources.table.column("uri").to_pylist()
     step = max(1, len(uris) // PROBES)
     probed = uris[::step]
     lengths = {uri: _claimed_seconds(uri) for uri in probed}
@@ -81,7 +87,17 @@ def forecast(videos: Sequence[str], recipe: Recipe, workers: int) -> Forecast:
         workers=workers,
         expected_seconds=per_second * total / max(1, min(workers, len(uris))),
         expected_bytes=size / footage * total if footage else 0.0,
+        given_rows=given_rows,
+        set_aside=sum(table.rows for table in sources.tables),
     )
+
+
+def _sources_of(videos: Sequence[str] | GivenInputs) -> tuple[Sources, int]:
+    """The sources, and how many rows state clips of them."""
+    if not isinstance(videos, GivenInputs):
+        return find_sources(videos), 0
+    with open_given(videos, None) as table:
+        return table.sources, table.rows
 
 
 def _claimed_seconds(uri: str) -> float | None:

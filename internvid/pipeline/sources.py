@@ -29,7 +29,8 @@ mp4 m4v mov mkv webm avi flv f4v wmv asf mpg mpeg m2v ts m2ts mts vob 3gp 3g2 og
 dv rm rmvb divx y4m h264 264 h265 hevc av1 ivf obu nut m3u8
 """
 MEDIA_SUFFIXES = frozenset(f".{name}" for name in _MEDIA_NAMES.split())
-_SOURCE_SCHEMA = pa.schema([field for field in SOURCE_SCHEMA if field.name != "known_in"])
+SOURCES_OF_TABLES = pa.schema([field for field in SOURCE_SCHEMA if field.name != "known_in"])
+"""Columns of `Sources.table`."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def _refuse_unknown(fixed: Mapping[str, str], kinds: Mapping[str, str]) -> None:
 def _named(uris: Sequence[str]) -> pa.Table:
     nothing = pa.nulls(len(uris), pa.string())
     return pa.Table.from_arrays(
-        [pa.array(uris, pa.string()), nothing, nothing], schema=_SOURCE_SCHEMA
+        [pa.array(uris, pa.string()), nothing, nothing], schema=SOURCES_OF_TABLES
     )
 
 
@@ -143,7 +144,7 @@ def _first_of_each(sources: pa.Table) -> tuple[pa.Table, tuple[str, ...]]:
     """The first row of each uri; and a note, if later ones say something else."""
     first: dict[str, tuple[str | None, ...]] = {}
     keep, others = [], []
-    columns = (sources.column(name).to_pylist() for name in _SOURCE_SCHEMA.names)
+    columns = (sources.column(name).to_pylist() for name in SOURCES_OF_TABLES.names)
     for uri, *cells in zip(*columns, strict=True):
         keep.append(uri not in first)
         if first.setdefault(uri, tuple(cells)) != tuple(cells) and any(cells):
@@ -245,7 +246,7 @@ def _as_sources(table: SourceTable, path: Path) -> pa.Table:
         table.metadata,
     ]
     return pa.Table.from_arrays(
-        [pa.array(each, pa.string()) for each in columns], schema=_SOURCE_SCHEMA
+        [pa.array(each, pa.string()) for each in columns], schema=SOURCES_OF_TABLES
     )
 
 

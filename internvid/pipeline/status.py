@@ -14,6 +14,7 @@ from internvid.dataset.removal.copies import CopyState, copy_states
 from internvid.dataset.removal.pending import Removed, pending_removal
 from internvid.dataset.subset_files import SubsetEntry, list_subsets
 from internvid.dataset.tables import VideoRow
+from internvid.pipeline.given.rejected_rows import count_rejected
 from internvid.pipeline.source_tables import AsideEntry, read_set_aside
 
 
@@ -40,6 +41,7 @@ class DatasetStatus(TypedDict):
         columns: how far each column of the current cut is.
         subsets: what there is of them.
         set_aside: what tables of sources have that was not taken.
+        given_rejected: reason -> rows of tables that became no clips of the current cut.
         failures: sources that could not be used.
         copies: exports and the like that were made of it, and what removals did to them.
     """
@@ -56,6 +58,7 @@ class DatasetStatus(TypedDict):
     columns: list[ColumnProgress]
     subsets: list[SubsetEntry]
     set_aside: list[AsideEntry]
+    given_rejected: dict[str, int]
     failures: list[SourceFailure]
     copies: list[CopyState]
 
@@ -111,6 +114,9 @@ def read_status(dataset: Path) -> DatasetStatus:
         "columns": column_progress(layout, record, record.cut) if record.cut else [],
         "subsets": list_subsets(layout, record),
         "set_aside": read_set_aside(layout),
+        "given_rejected": count_rejected(layout, scan, record.cut, record.parts)
+        if scan and record.cut
+        else {},
         "failures": [
             {"uri": row["uri"], "reason": row["reason"], "error": row["error"]}
             for _, row in latest.values()

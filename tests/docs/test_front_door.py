@@ -41,6 +41,7 @@ FUNCTIONS = {
     "split": "split",
     "status": "status",
     "train": "train",
+    "use": "use_cut",
 }
 
 

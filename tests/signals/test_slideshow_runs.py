@@ -10,7 +10,8 @@ import pytest
 
 from internvid.core.contracts import PickFacts, RelatingSignal
 from internvid.core.types import Shot, Timeline, TimeSpan
-from internvid.pipeline.cutting import cut_video
+from internvid.dataset.tables import VideoRow
+from internvid.pipeline.cutting import ScannedVideo, cut_video
 from internvid.pipeline.recipe import CutRecipe
 from internvid.signals.motion import MotionSignal
 from internvid.signals.slideshow import SlideshowSignal
@@ -57,10 +58,10 @@ def cut(
     timeline: Timeline, bounds: Sequence[float], picks: Sequence[PickFacts] = ()
 ) -> list[dict[str, Any]]:
     """The rows of the clips table for shots that are known."""
-    video = {"source_id": "s", "start_pts": 0}
+    video: VideoRow = {"source_id": "s", "start_pts": 0}
     signal = SlideshowSignal()
     recipe = CutRecipe(detector=Given(bounds), signals=(signal,))
-    return cut_video(timeline, picks, video, recipe, [signal])
+    return cut_video(ScannedVideo(video, timeline, picks), recipe, [signal])
 
 
 def flags(rows: Sequence[dict[str, Any]]) -> list[bool]:

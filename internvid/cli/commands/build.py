@@ -1,10 +1,10 @@
-"""build, demo, status and repair: make a dataset, continue one, see how far it is, mend it."""
+"""build, demo, status, use, repair: make a dataset, see how far it is, choose a cut, mend it."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional, TypedDict
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from internvid.dataset.removal.copies import CopyState
     from internvid.dataset.subset_files import SubsetEntry
     from internvid.pipeline.build import BuildSummary
+    from internvid.pipeline.given.given_table import GivenInputs
     from internvid.pipeline.progress import BuildProgress
     from internvid.pipeline.recipe import Recipe
     from internvid.pipeline.source_tables import AsideEntry
@@ -32,7 +33,7 @@ PANEL = "Build"
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    for verb in (demo, build, status, repair):
+    for verb in (demo, build, status, use, repair):
         app.command(rich_help_panel=PANEL)(verb)
 
 
@@ -79,6 +80,22 @@ def build(
     assignments: Settings = None,
     types: Types = None,
     moved: Moved = None,
+    given: Annotated[
+        bool,
+        typer.Option(
+            "--given",
+            help="VIDEOS are tables of clips, or exports: cut the spans that they state.",
+        ),
+    ] = False,
+    video_folder: Annotated[
+        Optional[Path],
+        typer.Option(
+            "--videos",
+            metavar="FOLDER",
+            help="With --given: where files lie that are called by the ids of a table, and where "
+            "tar shards are unpacked to.",
+        ),
+    ] = None,
     retry: Annotated[
         bool, typer.Option("--retry", help="Also retry sources that failed before.")
     ] = False,
@@ -94,7 +111,8 @@ def build(
 
     chosen = _recipe_of(recipe, detector, scan, assignments or ())
     if plan:
-        _put_plan(videos, chosen, workers, as_json=as_json)
+        inputs = recipes.inputs_of(videos, given=given, video_folder=video_folder)
+        _put_plan(inputs, chosen, workers, as_json=as_json)
         return
     with _shown_progress() as progress:
         summary = recipes.build(
@@ -105,6 +123,8 @@ def build(
             retry=retry,
             types=_types(types or ()),
             moved=moved or (),
+            given=given,
+            video_folder=video_folder,
             progress=progress,
         )
     # A tagger takes seconds to load, and a build should not wait for it.
@@ -127,6 +147,8 @@ def status(dataset: DatasetPath, as_json: Json = False) -> None:
     uncut = f"; {facts['uncut']} videos not cut yet" if facts["uncut"] else ""
     put(f"clips     {facts['clips']} kept, {facts['rejected']} rejected{uncut}")
     put(f"cut       {facts['cut'] or 'none yet'}" + _others(facts["other_cuts"]))
+    if facts["given_rejected"]:
+        put("rows      of tables" + _row_reasons(facts["given_rejected"]))
     if facts["columns"]:
         put(f"columns   {', '.join(map(column_line, facts['columns']))}")
     if facts["subsets"]:
@@ -146,6 +168,26 @@ def _copy_line(copy: CopyState) -> str:
     """An export or the like, how it is, and what removals did to it."""
     what = [copy["kind"], *filter(None, (copy["state"], copy["removal"]))]
     return f"{copy['path']} ({', '.join(what)}{': ' if copy['reason'] else ''}{copy['reason']})"
+
+
+def use(
+    dataset: DatasetPath,
+    cut: Annotated[
+        str,
+        typer.Argument(
+            metavar="CUT", help="Name of the cut, or NAME@FINGERPRINT for one of several."
+        ),
+    ],
+    as_json: Json = False,
+) -> None:
+    """Make another cut the current one, for example the clips that a table states."""
+    from internvid.api.datasets import use_cut
+
+    chosen = use_cut(dataset, cut)
+    if as_json:
+        put_json(chosen)
+        return
+    put(f"cut       {chosen.cut}" + _others([*chosen.others]))
 
 
 def repair(dataset: DatasetPath, moved: Moved = None, as_json: Json = False) -> None:
@@ -205,7 +247,9 @@ def _types(pairs: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _put_plan(videos: Sequence[str], recipe: Recipe, workers: int | None, *, as_json: bool) -> None:
+def _put_plan(
+    videos: Sequence[str] | GivenInputs, recipe: Recipe, workers: int | None, *, as_json: bool
+) -> None:
     """Print expected time and bytes; nothing is written."""
     from internvid.pipeline.forecast import forecast
 
@@ -216,6 +260,8 @@ def _put_plan(videos: Sequence[str], recipe: Recipe, workers: int | None, *, as_
         return
     put(f"sources               {cost.sources} ({cost.unreadable} of {cost.probed} probed "
         "cannot be opened)")  # fmt: skip
+    if cost.given_rows:
+        put(f"rows that state clips {cost.given_rows}")
     put(f"video                 {cost.video_hours:.2f} hours (estimated)")
     put(f"measured on           {cost.measured_seconds:.0f} s of {cost.measured_sources} sources")
     put(f"CPU per video hour    {duration(cost.cpu_seconds_per_hour)}")
@@ -267,11 +313,21 @@ def _put_summary(summary: BuildSummary, page: Path | None, *, as_json: bool) -> 
     put(f"videos    {summary.videos} ok, {summary.failures} failed, "
         f"{summary.duplicates} duplicate, {summary.scanned} scanned now")  # fmt: skip
     put(f"clips     {summary.clips} kept, {summary.rejected} rejected")
+    if summary.given_rows:
+        put(f"rows      {summary.given_rows} of tables" + _row_reasons(summary.given_rejected))
     if page is not None:
         put(f"report    {page}")
     put(f"took      {duration(summary.seconds)}")
     if summary.failures:
         say(f"\nwhy sources failed: {command('status', summary.dataset)}\n{TRY_AGAIN}")
+
+
+def _row_reasons(rejected: Mapping[str, int]) -> str:
+    """Why rows of tables became no clips."""
+    if not rejected:
+        return ""
+    reasons = ", ".join(f"{count} {reason}" for reason, count in rejected.items())
+    return f", {sum(rejected.values())} of them no clips ({reasons})"
 
 
 @contextlib.contextmanager

@@ -198,8 +198,8 @@ def _list_clips(
     if as_json:
         put_json(rows)
         return
-    columns = ["clip_id", "start_seconds", "end_seconds", "transition", "camera_move", "measured"]
-    columns += [*(["reason"] if rejected else []), "uri"]
+    columns = ["clip_id", "start_seconds", "end_seconds", "transition", "camera_move", "given"]
+    columns += ["measured", *(["reason"] if rejected else []), "uri"]
     for row in rows:
         row["clip_id"] = row["clip_id"][:12]
     put(table(rows, [name for name in columns if not rows or name in rows[0]]))

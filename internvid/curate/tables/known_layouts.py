@@ -61,6 +61,9 @@ _KOALA = ("clarity_score", "aesthetic_score", "motion_score", "video_training_su
 _PANDA = ("matching_score", "desirable_filtering", "shot_boundary_detection")
 _OPENVID = ("aesthetic_score", "motion_score", "temporal_consistency_score")
 _MIRADATA = tuple(f"{part}_caption" for part in ("main_object", "background", "style", "camera"))
+_STARTS = ("start_seconds", "start", "start_time")
+_ENDS = ("end_seconds", "end", "end_time")
+_FILES = ("path", "file_name", "file_path", "media_path", "video_path", "video", "file")
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(
@@ -145,10 +148,23 @@ LAYOUTS: tuple[Layout, ...] = (
         "own",
         needs=(("clip_id", "source_id", "video_id", "uri"),),
         source=("source_id", "video_id", "uri", "clip_id"),
-        start=("start_seconds",),
-        end=("end_seconds",),
+        start=_STARTS,
+        end=_ENDS,
         duration=("duration_seconds",),
         texts=("clip_id", "source_id", "video_id", "uri"),
+        numbers=("start_seconds", "end_seconds", "duration_seconds"),
+    ),
+    # What trainers of text-to-video models read: a file a clip, and its text.
+    Layout(
+        "files",
+        needs=(_FILES,),
+        source=_FILES,
+        source_pattern=r"^(?:.*/)?(.+?)(?:[.][A-Za-z0-9]{1,4})?$",
+        start=_STARTS,
+        end=_ENDS,
+        duration=("duration_seconds",),
+        caption=("caption", "text", "prompt"),
+        texts=_FILES,
         numbers=("start_seconds", "end_seconds", "duration_seconds"),
     ),
 )

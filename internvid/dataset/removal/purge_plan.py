@@ -271,6 +271,9 @@ class _Steps:
         """What is kept of all parts together."""
         root, removed = self.layout.root, self.removed
         self._if(root.glob("runs/seen.parquet"), "seen", "runs", self._has_seen)
+        # Rows that name sources, and are none themselves. A copy's lie with the video it equals.
+        paths = root.glob("cuts/*/given_rejected/*.parquet")
+        self._if(paths, "seen", "given_rejected", self._has_source)
         for name in subset_names(self.layout):
             path = self.layout.subset(name)
             if self._has(path, "clip_id", removed.clips):

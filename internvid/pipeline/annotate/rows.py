@@ -13,17 +13,27 @@ from internvid.core.annotators import Traits, traits_of
 from internvid.core.binding import origin_of, seal_of
 from internvid.core.contracts import Annotation, ClipView, Status
 from internvid.core.errors import InternvidError
+from internvid.core.types import GIVEN
 from internvid.dataset.picks import SCAN_PICKS
 from internvid.dataset.tables import AnswerRow, row_to_clip
 
 # What depends on the cut and not on the span alone: an answer must hold under any cut.
-_OF_THE_CUT = ("shot", "transition", "transition_score", "kept", "reason_value", "reason")
+_OF_THE_CUT = frozenset({
+    "shot", "transition", "transition_score", "kept", "reason_value", "reason",
+    "filter_reason", "filter_value",
+})  # fmt: skip
+# What a table states of a span: another table may state the span, too.
+_OF_A_TABLE = f"{GIVEN}_"
 _LONGEST_TEXT = 100_000
 
 
 def make_view(row: Mapping[str, Any], picks: Sequence[Any], text: str | None = None) -> ClipView:
     """What an annotator is given for one row of the clips table."""
-    measured = {name: value for name, value in row.items() if name not in _OF_THE_CUT}
+    measured = {
+        name: value
+        for name, value in row.items()
+        if name not in _OF_THE_CUT and not name.startswith(_OF_A_TABLE)
+    }
     return ClipView(row_to_clip(row), measured, picks, text)
 
 

@@ -1,0 +1,1 @@
+"""Clips that tables state."""
