@@ -38,6 +38,17 @@ LINE, FAULT, START, END, CAPTION = (
 )
 OFFSET, LENGTH, FILE = (HIDDEN + name for name in ("offset", "length", "file"))
 _TAKEN = (*ROW_COLUMNS, "file_row_number", "file_index")
+ROW_FAULTS = (
+    "no_id",
+    "no_time",
+    "malformed_time",
+    "negative_time",
+    "reversed_time",
+    "out_of_video",
+    "broken_text",
+    "bad_type",
+)
+"""What `row_fault` says of rows."""
 _TIMES = frozenset({"start_seconds", "end_seconds", "duration_seconds"})
 # How long a video is at most longer than its frames say: a rounded second, or a frame.
 _TIME_FAULTS = frozenset({"no_time", "malformed_time", "negative_time", "reversed_time"})
