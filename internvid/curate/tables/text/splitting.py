@@ -205,8 +205,8 @@ class _ArrayReader:
 
     def _end(self) -> list[FaultyLine]:
         if not self._closes():
-            text = self._text[-1000:].rstrip().encode("latin-1")[-MOST_CHARACTERS:]
-            return [FaultyLine(self._path, self._element + 1, "cut_off", shown(text))]
+            end = self._text[-1000:].rstrip().encode("latin-1")[-MOST_CHARACTERS:]
+            return [FaultyLine(self._path, self._element + 1, "cut_off", shown(end))]
         self._at += 1
         while not self._is_all and not self._text[self._at :].strip():
             self._fill(len(self._text))
