@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar
@@ -12,7 +13,7 @@ from internvid.curate.selectors.best.pools import best_pool, share_of
 from internvid.curate.selectors.best.ranking import Best, number, rank
 from internvid.curate.selectors.drawing import draw_clips, draw_noted
 from internvid.curate.selectors.expected import MOST_HOURS, Amount
-from internvid.curate.selectors.sampling import DIV_CLIPS
+from internvid.curate.selectors.sampling import DIV_CLIPS, unless_hours
 from internvid.curate.selectors.score_columns import SIMILARITY, score_of
 from internvid.curate.selectors.verdict import Verdict, rejected_where, then
 
@@ -42,6 +43,7 @@ class Filtered:
     """
 
     version: ClassVar[int] = 1
+    left_out: ClassVar[Mapping[str, str]] = unless_hours(DIV_CLIPS)
     column: str = ""
     share: float = 0.3
     minimum_seconds: float = 1.0
