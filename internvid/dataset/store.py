@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from internvid.core.errors import DatasetFormatError, MisuseError
+from internvid.core.given import given_path
 from internvid.core.hub_upload import HubTarget, upload_folder
 from internvid.core.system.shell import command
 from internvid.core.types import Clip, TimeSpan
@@ -425,7 +426,7 @@ def open_dataset(path: str | os.PathLike[str]) -> Dataset:
     Raises:
         DatasetFormatError: there is none, or one this program cannot read.
     """
-    layout = Layout(Path(path).absolute())
+    layout = Layout(Path(given_path(path, "dataset")).absolute())
     return Dataset(layout, layout.read_record())
 
 
@@ -436,7 +437,10 @@ def layout_to_write(dataset: Dataset | str | os.PathLike[str]) -> Iterator[Layou
     Raises:
         DatasetFormatError: the folder holds no dataset, or one this program cannot read.
     """
-    layout = dataset.layout if isinstance(dataset, Dataset) else Layout(Path(dataset).absolute())
+    if isinstance(dataset, Dataset):
+        layout = dataset.layout
+    else:
+        layout = Layout(Path(given_path(dataset, "dataset")).absolute())
     layout.read_record()  # a folder that is no dataset stays as it is
     try:
         yield layout

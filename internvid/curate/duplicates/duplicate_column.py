@@ -19,6 +19,7 @@ from internvid.core.binding import origin_of, seal_of
 from internvid.core.config import fingerprint, identity, plain
 from internvid.core.contracts import Annotation
 from internvid.core.errors import DatasetFormatError, MisuseError
+from internvid.core.given import refuse_no_text
 from internvid.curate.duplicates.duplicates import Duplicates, find_duplicates
 from internvid.curate.duplicates.groups import Membership
 from internvid.curate.duplicates.vector_pairs import vector_table
@@ -117,6 +118,7 @@ def check_name(dataset: Dataset, name: str) -> None:
     Raises:
         MisuseError: it is one of these.
     """
+    refuse_no_text(name, "name")
     if not NAME.fullmatch(name):
         raise MisuseError(f"{name!r} cannot name a column: use letters, digits, '.', '_' and '-'")
     mine = {name, *(f"{name}_{extra}" for extra in EXTRAS)}

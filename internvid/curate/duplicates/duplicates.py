@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from internvid.core.errors import ConfigInvalidError
+from internvid.core.given import refuse_no_number
 from internvid.curate.duplicates.alignment import RunRule
 from internvid.curate.duplicates.clip_pairs import ClipPair, Matches, MatchRule, match_clips
 from internvid.curate.duplicates.groups import Membership, group_clips, joined
@@ -45,6 +46,9 @@ class Duplicates:
     similarity: float = 0.95
 
     def __post_init__(self) -> None:
+        for name in ("distance", "agreement", "coverage", "similarity", "neighbours"):
+            is_whole = name in ("distance", "neighbours")
+            refuse_no_number(getattr(self, name), name, is_whole=is_whole)
         if not 0 <= self.distance <= 16:
             raise ConfigInvalidError(f"distance must lie in 0 to 16 bits, got {self.distance}")
         for name in ("agreement", "coverage", "similarity"):

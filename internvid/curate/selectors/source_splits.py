@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from internvid.core.errors import ConfigInvalidError
+from internvid.core.given import refuse_no_number
 from internvid.curate.draws import drawn_query
 from internvid.curate.duplicates.groups import joined
 from internvid.curate.selectors.scratch_tables import new_table, over, run, run_one
@@ -58,6 +59,7 @@ class Split:
         if self.part not in (TRAIN, VALIDATION, TEST):
             raise ConfigInvalidError(f"part is train, val or test, not {self.part!r}")
         for name, amount in (("val", self.val), ("test", self.test)):
+            refuse_no_number(amount, name)
             if not 0 <= amount < math.inf or (amount >= 1 and amount != round(amount)):
                 raise ConfigInvalidError(
                     f"{name} is a share below 1 or a number of clips, got {amount}"
