@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from internvid.api.datasets import DatasetLike, as_dataset, is_dataset
 from internvid.api.subsets import select
 from internvid.core.errors import MisuseError, NothingSelectedError
-from internvid.core.given import given_path, refuse_no_text
+from internvid.dataset.given import given_path, refuse_no_text
 from internvid.dataset.store import Dataset, open_dataset
 
 if TYPE_CHECKING:

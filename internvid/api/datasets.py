@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from internvid.core.errors import MisuseError
-from internvid.core.given import given_path
 from internvid.core.several import several
 from internvid.core.types import instant
+from internvid.dataset.given import given_path
 from internvid.dataset.layout import RECORD
 from internvid.dataset.store import Dataset, open_dataset
 

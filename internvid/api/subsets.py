@@ -13,8 +13,8 @@ from internvid.api.components import make_component
 from internvid.api.datasets import DatasetLike, as_dataset, is_dataset
 from internvid.core import registry
 from internvid.core.errors import MisuseError
-from internvid.core.given import given_path, refuse_no_text
 from internvid.core.several import several
+from internvid.dataset.given import given_path, refuse_no_text
 from internvid.dataset.store import Dataset
 
 if TYPE_CHECKING:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from internvid.core.errors import DatasetFormatError, MisuseError
-from internvid.core.given import given_path
 from internvid.core.hub_upload import HubTarget, upload_folder
 from internvid.core.system.shell import command
 from internvid.core.types import Clip, TimeSpan
@@ -27,6 +26,7 @@ from internvid.dataset.duckdb_connection import (
     quoted,
     refuse_all_but_select,
 )
+from internvid.dataset.given import given_path
 from internvid.dataset.hub_folder import write_hub_folder
 from internvid.dataset.layout import Layout, Record
 from internvid.dataset.names import NAME

@@ -19,11 +19,11 @@ from internvid.core.binding import origin_of, seal_of
 from internvid.core.config import fingerprint, identity, plain
 from internvid.core.contracts import Annotation
 from internvid.core.errors import DatasetFormatError, MisuseError
-from internvid.core.given import refuse_no_text
 from internvid.curate.duplicates.duplicates import Duplicates, find_duplicates
 from internvid.curate.duplicates.groups import Membership
 from internvid.curate.duplicates.vector_pairs import vector_table
 from internvid.dataset.current import current_clips, gone_videos
+from internvid.dataset.given import refuse_no_text
 from internvid.dataset.layout import ColumnEntry, Layout
 from internvid.dataset.names import NAME, reserved_name
 from internvid.dataset.parts import commit_table, rows_to_table

@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from internvid.core.errors import ConfigInvalidError
-from internvid.core.given import refuse_no_number
 from internvid.curate.duplicates.alignment import RunRule
 from internvid.curate.duplicates.clip_pairs import ClipPair, Matches, MatchRule, match_clips
 from internvid.curate.duplicates.groups import Membership, group_clips, joined
 from internvid.curate.duplicates.looking import LookRule
 from internvid.curate.duplicates.track_pictures import gather
 from internvid.curate.duplicates.vector_pairs import read_vectors, vector_pairs
+from internvid.dataset.given import refuse_no_number
 from internvid.dataset.store import Dataset
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from internvid.core.errors import ConfigInvalidError
-from internvid.core.given import refuse_no_number
 from internvid.curate.selectors.scratch_tables import run_one
+from internvid.dataset.given import refuse_no_number
 
 if TYPE_CHECKING:
     import duckdb

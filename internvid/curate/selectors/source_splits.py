@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from internvid.core.errors import ConfigInvalidError
-from internvid.core.given import refuse_no_number
 from internvid.curate.draws import drawn_query
 from internvid.curate.duplicates.groups import joined
 from internvid.curate.selectors.scratch_tables import new_table, over, run, run_one
 from internvid.curate.selectors.verdict import Verdict, decided, of_sound
 from internvid.curate.tables.keys import name_key_sql
 from internvid.dataset.answers.column_views import quoted_name
+from internvid.dataset.given import refuse_no_number
 
 if TYPE_CHECKING:
     import duckdb
