@@ -25,12 +25,15 @@ class ComponentInfo:
         does: its first line of documentation.
         fields: dotted path of each field that can be assigned -> its default.
         installs: extras of this package that it needs for all that it can do; None for recipes.
+        left_out: field -> what `none` stands for, where that is not nothing; None where there is
+            no such field.
     """
 
     name: str
     does: str
     fields: dict[str, Any]
     installs: tuple[str, ...] | None = None
+    left_out: dict[str, str] | None = None
 
 
 def list_components(kind: str) -> list[ComponentInfo]:
@@ -55,6 +58,7 @@ def list_components(kind: str) -> list[ComponentInfo]:
                 lines[0] if lines else "",
                 _assignable_fields(component),
                 tuple(_extras_of(component)),
+                dict(getattr(component, "left_out", {})) or None,
             )
         )
     return listed

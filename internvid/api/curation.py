@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from internvid.api.datasets import DatasetLike, as_dataset, is_dataset
 from internvid.api.subsets import select
 from internvid.core.errors import MisuseError, NothingSelectedError
+from internvid.dataset.given import given_path, refuse_no_text
 from internvid.dataset.store import Dataset, open_dataset
 
 if TYPE_CHECKING:
@@ -60,9 +61,10 @@ def split(
     from internvid.curate.selectors.source_splits import TEST, TRAIN, VALIDATION, Split
     from internvid.curate.tables.writing import refuse_output
 
+    refuse_no_text(name, "name")
     files: dict[str, Path] = {}
     if out is not None:
-        whole = Path(out)
+        whole = Path(given_path(out, "out"))
         for part in (TRAIN, VALIDATION, TEST):
             files[part] = whole.with_name(f"{whole.stem}.{part}{whole.suffix}")
             # Before the first is written: a split is whole or not there.
@@ -130,7 +132,7 @@ def _side(given: DatasetLike) -> Side:
 
     if isinstance(given, Dataset):
         return Side(given)
-    text = os.fspath(given)
+    text = given_path(given, "what is compared")
     if is_dataset(text):
         return Side(open_dataset(text))
     folder, colon, subset = text.rpartition(":")

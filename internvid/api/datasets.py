@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from internvid.core.errors import MisuseError
 from internvid.core.several import several
 from internvid.core.types import instant
+from internvid.dataset.given import given_path
 from internvid.dataset.layout import RECORD
 from internvid.dataset.store import Dataset, open_dataset
 
@@ -37,12 +38,12 @@ def as_dataset(dataset: DatasetLike) -> Dataset:
 
 def is_dataset(dataset: str | os.PathLike[str]) -> bool:
     """Whether a path is the folder of a dataset."""
-    return (Path(dataset) / RECORD).is_file()
+    return (Path(given_path(dataset, "dataset")) / RECORD).is_file()
 
 
 def as_folder(dataset: DatasetLike) -> Path:
     """The folder of a dataset."""
-    return dataset.root if isinstance(dataset, Dataset) else Path(dataset)
+    return dataset.root if isinstance(dataset, Dataset) else Path(given_path(dataset, "dataset"))
 
 
 def demo(
@@ -148,7 +149,8 @@ def describe(
 
 def is_table(path: str | os.PathLike[str]) -> bool:
     """Whether a path names files, one or a glob of them, and not the folder of a dataset."""
-    return Path(path).is_file() or (not Path(path).exists() and any(c in str(path) for c in "*?["))
+    place = Path(given_path(path, "dataset"))
+    return place.is_file() or (not place.exists() and any(c in str(path) for c in "*?["))
 
 
 def show_clip(dataset: DatasetLike, clip_id: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from internvid.api.datasets import DatasetLike, as_dataset, is_dataset
 from internvid.core import registry
 from internvid.core.errors import MisuseError
 from internvid.core.several import several
+from internvid.dataset.given import given_path, refuse_no_text
 from internvid.dataset.store import Dataset
 
 if TYPE_CHECKING:
@@ -81,14 +82,17 @@ def select(
     from internvid.curate.selectors.chain import Chain
     from internvid.curate.selectors.where import Where
 
+    texts = {"name": name, "subset": subset, "where": where, "layout": layout}
+    for what, text in texts.items():
+        refuse_no_text(text, what)
     drawn = {"count": count, "hours": hours, "seed": seed}
     fields = [f"{field}={value}" for field, value in drawn.items() if value is not None]
     steps = [_make_selector(selector, argument, [*several(settings), *fields])]
     if where is not None:
         steps.insert(0, Where(where))
-    steps += [_make_step(step) if isinstance(step, str) else step for step in several(then)]
+    steps += [_make_step(step) for step in several(then)]
     whole = steps[0] if len(steps) == 1 else Chain(tuple(steps))
-    file = None if out is None else Path(out)
+    file = None if out is None else Path(given_path(out, "out"))
     if isinstance(dataset, Dataset) or is_dataset(dataset):
         from internvid.curate.select import select_clips
 
@@ -117,6 +121,13 @@ def _refuse_subsets(table: str | os.PathLike[str], name: str | None, subset: str
 def _make_selector(selector: str | Selector, argument: Any, settings: list[str]) -> Selector:
     if isinstance(selector, str):
         registry.find("selector", selector)
+    else:
+        _refuse_no_selector(selector)
+    for setting in settings:
+        if not isinstance(setting, str):
+            raise MisuseError(
+                f"a setting is a text, not {setting!r}", hint='for example settings=["seed=7"]'
+            )
     if argument is not None:
         field = _ARGUMENTS.get(selector) if isinstance(selector, str) else None
         if field is None:
@@ -128,8 +139,19 @@ def _make_selector(selector: str | Selector, argument: Any, settings: list[str])
     return made
 
 
-def _make_step(text: str) -> Selector:
-    """A selector written as its name, its argument and its fields: `random 1000 seed=7`."""
+def _refuse_no_selector(given: Any) -> None:
+    if isinstance(given, type) or not callable(getattr(given, "select", None)):
+        raise MisuseError(
+            f"a selector is a name or an instance, not {given!r} ({type(given).__name__})",
+            hint='for example "cap", or internvid.Cap(3)',
+        )
+
+
+def _make_step(text: str | Selector) -> Selector:
+    """A selector, or one written as its name, its argument and fields: `random 1000 seed=7`."""
+    if not isinstance(text, str):
+        _refuse_no_selector(text)
+        return text
     name, rest = [*text.split(maxsplit=1), "", ""][:2]
     if _ARGUMENTS.get(name) == "condition":
         return _make_selector(name, rest.strip() or None, [])

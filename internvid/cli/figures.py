@@ -17,6 +17,8 @@ _WORDS = 15
 
 def head(numbers: ClipNumbers) -> Iterator[str]:
     """What to know first: figures beside the paper's, warnings, what is an estimate."""
+    from internvid.curate.statistics.dominance import shown_value
+
     notes: list[str] = []
     rows = []
     for figure in numbers["paper"]:
@@ -32,7 +34,7 @@ def head(numbers: ClipNumbers) -> Iterator[str]:
     yield from (f"({at}) {note}" for at, note in enumerate(notes, 1))
     for warned in numbers["warnings"]:
         yield (
-            f"warning: {warned['column']}: {warned['value']} has {_percent(warned['share'])} "
+            f"warning: {warned['column']}: {shown_value(warned)} has {_percent(warned['share'])} "
             f"of the {warned['by']}; {warned['rule']}"
         )
     yield from (f"estimated: {line}" for line in numbers["approximate"])

@@ -129,12 +129,12 @@ def _marked(
 ) -> duckdb.DuckDBPyRelation:
     """Own columns, and what the comparison goes by."""
     for column in own:
-        if column in _OURS:
+        if column.lower() in _OURS:
             raise MisuseError(f"a column is called {column!r}, which the comparison uses itself")
     standard = [
         column
         for column in ("source_id", "start_seconds", "end_seconds", "duration_seconds")
-        if column not in own
+        if column not in map(str.lower, own)
     ]
     listed = ", ".join(quoted_name(column) for column in (*own, *standard))
     keyed = (
@@ -165,7 +165,12 @@ def _compare(connection: duckdb.DuckDBPyConnection, files: list[Path]) -> Differ
             f"from all_{name} order by {key}, diff_taken desc"
         )
     columns = {name: _types(connection, name) for name in "ab"}
-    own = {name: set(types) - _KEYS - {*_OURS, "diff_key"} for name, types in columns.items()}
+    # SQL takes names that differ in case alone for the same, and so do tables' layouts.
+    hidden = _KEYS | {*_OURS, "diff_key"}
+    own = {
+        side: {each.lower(): each for each in types if each.lower() not in hidden}
+        for side, types in columns.items()
+    }
     shared, only_a, only_b = _counts(connection)
     return {
         "a": _side_counts(connection, "a"),
@@ -175,12 +180,12 @@ def _compare(connection: duckdb.DuckDBPyConnection, files: list[Path]) -> Differ
         "only_b": sum(only_b.values()),
         "only_a_reasons": only_a,
         "only_b_reasons": only_b,
-        "columns_only_a": sorted(own["a"] - own["b"]),
-        "columns_only_b": sorted(own["b"] - own["a"]),
+        "columns_only_a": sorted(own["a"][each] for each in own["a"].keys() - own["b"].keys()),
+        "columns_only_b": sorted(own["b"][each] for each in own["b"].keys() - own["a"].keys()),
         "columns": [
-            _column(connection, name, columns["a"][name], columns["b"][name])
-            for name in columns["a"]
-            if name in own["a"] & own["b"]
+            _column(connection, name, columns["a"][name], columns["b"][own["b"][plain]])
+            for plain, name in own["a"].items()
+            if plain in own["b"]
         ],
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -89,23 +89,31 @@ def select_clips(
     if name is None and out is None:
         raise MisuseError("a subset needs a name", hint="add --as NAME, or --out FILE")
     files = output_files(out, with_rejected=with_rejected and out is not None)
-    summary = None
+
+    def write(verdict: Verdict) -> SubsetFacts:
+        return _write_files(dataset, verdict, files)
+
     if name is not None:
-        summary = select(dataset, selector, name, with_rejected=with_rejected, subset=subset)
-    if out is None:
-        assert summary is not None
-        return summary
+        summary, written = _select(
+            dataset, selector, name, with_rejected=with_rejected, subset=subset,
+            write=write if files else None,
+        )  # fmt: skip
+        if not files or written is not None:
+            return replace(summary, out=out)
     with deciding(dataset, selector, subset) as verdict:
-        order = "order by video_id, start_pts"
-        rows = over(verdict.chosen, f"select * exclude (row_key) from input {order}")
-        facts = _facts(verdict, {})
-        if not facts["clips"]:
-            raise _nothing(dataset, facts)
-        write_relation(rows, files[0])
-        if with_rejected:
-            rejected = over(verdict.rejected(), f"select * exclude (row_key) from input {order}")
-            write_relation(rejected, files[1])
+        facts = write(verdict)
     return replace(_summary(name, facts), out=out)
+
+
+def _write_files(dataset: Dataset, verdict: Verdict, files: Sequence[Path]) -> SubsetFacts:
+    """Write the chosen rows to the first file, and the rejected ones to the second."""
+    order = "order by video_id, start_pts"
+    facts = _facts(verdict, {})
+    if not facts["clips"]:
+        raise _nothing(dataset, facts)
+    for rows, path in zip((verdict.chosen, verdict.rejected()), files, strict=False):
+        write_relation(over(rows, f"select * exclude (row_key) from input {order}"), path)
+    return facts
 
 
 def output_files(out: Path | None, *, with_rejected: bool) -> list[Path]:
@@ -147,6 +155,20 @@ def select(
     Raises:
         MisuseError: a bad name, a name taken by another recipe, or nothing fits.
     """
+    summary, _ = _select(dataset, selector, name, with_rejected=with_rejected, subset=subset)
+    return summary
+
+
+def _select(
+    dataset: Dataset,
+    selector: Selector,
+    name: str,
+    *,
+    with_rejected: bool,
+    subset: str | None,
+    write: Callable[[Verdict], SubsetFacts] | None = None,
+) -> tuple[SubsetSummary, SubsetFacts | None]:
+    """See `select`; `write` is given the verdict too, where the subset is not there yet."""
     if not NAME.fullmatch(name):
         raise MisuseError(f"{name!r} cannot name a subset: use letters, digits, '.', '_' and '-'")
     path = dataset.layout.subset(name)
@@ -162,10 +184,11 @@ def select(
                     hint="choose another name with --as",
                 )
             if not with_rejected or dataset.layout.rejected_by(name).exists():
-                return _summary(name, facts)
+                return _summary(name, facts), None
         with deciding(dataset, selector, subset) as verdict:
             _record(dataset, verdict, name, recipe, with_rejected=with_rejected)
-    return _summary(name, subset_facts(dataset.layout, name))
+            written = None if write is None else write(verdict)
+    return _summary(name, subset_facts(dataset.layout, name)), written
 
 
 def reads_videos(selector: Selector) -> bool:

@@ -7,7 +7,7 @@ published file, a cut of `../../other` another dataset. What is read is checked 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +17,10 @@ from internvid.dataset.sources.metadata import KINDS
 
 # Of recipes, columns and subsets: all are names of folders or files.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+RESERVED_COLUMNS = frozenset(
+    {"rejection", "row_key", "diff_name", "diff_place", "diff_taken", "diff_reason"}
+)
+"""What rows are given in a selection or a comparison: no column of clips can be called so."""
 _KEY = re.compile(rf"{NAME.pattern}@{NAME.pattern}")
 _PART = re.compile(r"part-[0-9]{5,9}")
 _FILE = re.compile(r"[A-Za-z0-9*][A-Za-z0-9*@._-]{0,220}")
@@ -32,6 +36,11 @@ _FORMS = {
 def is_file_name(text: object) -> bool:
     """Whether a text can be one step of a path inside a dataset; `*` may stand in a pattern."""
     return isinstance(text, str) and _FILE.fullmatch(text) is not None
+
+
+def reserved_name(columns: Iterable[str]) -> str | None:
+    """The first of some columns that has a name of `RESERVED_COLUMNS`, whatever its capitals."""
+    return next((name for name in columns if name.lower() in RESERVED_COLUMNS), None)
 
 
 def foreign_value(table: pa.Table) -> str | None:

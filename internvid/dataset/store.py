@@ -26,6 +26,7 @@ from internvid.dataset.duckdb_connection import (
     quoted,
     refuse_all_but_select,
 )
+from internvid.dataset.given import given_path
 from internvid.dataset.hub_folder import write_hub_folder
 from internvid.dataset.layout import Layout, Record
 from internvid.dataset.names import NAME
@@ -425,7 +426,7 @@ def open_dataset(path: str | os.PathLike[str]) -> Dataset:
     Raises:
         DatasetFormatError: there is none, or one this program cannot read.
     """
-    layout = Layout(Path(path).absolute())
+    layout = Layout(Path(given_path(path, "dataset")).absolute())
     return Dataset(layout, layout.read_record())
 
 
@@ -436,7 +437,10 @@ def layout_to_write(dataset: Dataset | str | os.PathLike[str]) -> Iterator[Layou
     Raises:
         DatasetFormatError: the folder holds no dataset, or one this program cannot read.
     """
-    layout = dataset.layout if isinstance(dataset, Dataset) else Layout(Path(dataset).absolute())
+    if isinstance(dataset, Dataset):
+        layout = dataset.layout
+    else:
+        layout = Layout(Path(given_path(dataset, "dataset")).absolute())
     layout.read_record()  # a folder that is no dataset stays as it is
     try:
         yield layout

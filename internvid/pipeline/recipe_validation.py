@@ -14,7 +14,7 @@ from internvid.core.contracts import Detector
 from internvid.core.errors import ConfigInvalidError
 from internvid.core.types import ColumnSpec, Timeline, TimeSpan
 from internvid.curate.filters import FilterRule
-from internvid.dataset.names import NAME
+from internvid.dataset.names import NAME, reserved_name
 from internvid.dataset.tables import clip_schema
 
 _FRAMES, _FPS = 50, 25
@@ -62,6 +62,10 @@ def refuse_names(captioners: Mapping[str, Any], signals: Sequence[Any]) -> None:
                 f"{name!r} cannot name a column: use letters, digits, '.', '_' and '-'"
             )
         columns = [name, *(f"{name}_{extra}" for extra in traits_of(component).extras)]
+        if reserved := reserved_name(columns):
+            raise ConfigInvalidError(
+                f"{reserved!r} is a name that is given to rows in a selection: choose another name"
+            )
         clash = [column for column in columns if column.lower() in taken]
         if clash:
             raise ConfigInvalidError(

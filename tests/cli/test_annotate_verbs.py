@@ -219,6 +219,7 @@ def test_embed_and_classify_with_a_video_model(
         (["score", "data", "--scorer", "hash", "--as", "a", "--as", "b"], "fewer scorers"),
         (["score", "data", "--scorer", "hash", "--set", "nope=1"], "no field 'nope'"),
         (["score", "data", "--scorer", "hash", "--as", "clip_id"], "have a column"),
+        (["score", "data", "--scorer", "hash", "--as", "rejection"], "is a name that is given"),
         (["score", "data", "--scorer", "hash", "--subset", "nope"], "no subset"),
         (["score", "data", "--scorer", "hash", "--text", "measured"], "reads no text"),
         (["audit", "data", "--column", "nope"], "no column"),

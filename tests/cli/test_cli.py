@@ -47,6 +47,18 @@ def _ok(dataset: Dataset) -> Any:
     return pc.field("status") == "ok"
 
 
+def test_a_number_that_is_left_out_is_listed_with_what_it_stands_for(capsys: Capture) -> None:
+    selectors = {row["name"]: row for row in read_json(capsys, "list", "selectors")}
+    counts = {
+        name: row["left_out"]["count"] for name, row in selectors.items() if "left_out" in row
+    }
+    assert counts == {
+        "random": "1,000 clips, unless hours are given",
+        "div": "10,647,458 clips, unless hours are given",
+        "flt": "10,647,458 clips, unless hours are given",
+    }
+
+
 def test_shots_tile_the_video(world_videos: list[Path], capsys: Capture) -> None:
     rows = read_json(capsys, "shots", world_videos[0])["shots"]
     assert rows[0]["start_seconds"] == 0

@@ -223,7 +223,7 @@ def test_a_value_out_of_range_is_refused(mine: Dataset, field: str, value: float
         internvid.dedup(mine, **{field: value})
 
 
-@pytest.mark.parametrize("name", ["../x", "kept", "measured"])
+@pytest.mark.parametrize("name", ["../x", "kept", "measured", "rejection", "Row_Key", "diff_name"])
 def test_a_name_that_is_taken_or_none_is_refused(mine: Dataset, name: str) -> None:
     before = digest_tree(mine.root)
     with pytest.raises(MisuseError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -243,6 +244,30 @@ def test_clips_go_to_a_folder_that_is_made_and_leave_no_scratch(
     assert len(list(out.parent.iterdir())) == 2
     select_clips(dataset, Random(count=2), None, more)
     assert sorted(out.parent.iterdir()) == [out, more]
+
+
+def test_a_subset_that_is_also_written_is_decided_once(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(dataset.root, tmp_path / "data")
+    copy = internvid.open(tmp_path / "data")
+    decided: list[Random] = []
+    decide = Random.decide
+
+    def counted(selector: Random, table: Any) -> Any:
+        decided.append(selector)
+        return decide(selector, table)
+
+    monkeypatch.setattr(Random, "decide", counted)
+    for number in (1, 2):
+        out = tmp_path / f"{number}.parquet"
+        done = select_clips(copy, Random(count=2), "two", out, with_rejected=True)
+        # The second time the subset is there, and the rows are not.
+        assert len(decided) == number
+        assert (done.name, done.clips, done.out) == ("two", 2, out)
+        ids = pq.read_table(out)["clip_id"].to_pylist()
+        assert sorted(ids) == copy.clips("two")["clip_id"].to_pylist()
+        assert pq.read_metadata(out.with_name(f"{number}.rejected.parquet")).num_rows > 0
 
 
 @pytest.mark.parametrize("name", ["rejection", "row_key"])

@@ -57,7 +57,9 @@ def test_inclusion_probabilities_are_those_of_the_reference_draw(
     # Each copy of the small world is a draw of its own: the rows with its lowest keys.
     with open_rows(write_table(rows_of(sources * rounds), tmp_path / "t.parquet")) as table:
         counts = drawing._count_sources(table.relation, measured=False)
-        keyed = drawing._keyed(table.relation, counts, 7, by_source=by_source, measured=False)
+        keyed = drawing._keyed(
+            table.relation, counts, 7, by_source=by_source, measured=False, is_named=True
+        )
         world = f"YoutubeID::int // {len(sources)}"
         place = "row_number() over (partition by YoutubeID order by Start_timestamp)"
         drawn = keyed.project(

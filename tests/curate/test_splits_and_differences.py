@@ -166,3 +166,14 @@ def test_a_subset_is_chosen_from_and_split(dataset: Dataset, tmp_path: Path) -> 
     assert sorted(one for part in taken for one in part) == sorted(pool)
     with pytest.raises(MisuseError, match="no subset 'nix'"):
         internvid.select(data, "random", "more", subset="nix")
+
+
+def test_columns_are_compared_whatever_their_capitals(tmp_path: Path) -> None:
+    rows = [{"clip_id": f"c{at}", "Score": float(at), "only": 1} for at in range(3)]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
+    other = [{"Clip_ID": row["clip_id"], "score": 2.0, "ONLY_B": 1} for row in rows]
+    pq.write_table(pa.Table.from_pylist(other), tmp_path / "b.parquet")
+    found = internvid.diff(tmp_path / "a.parquet", tmp_path / "b.parquet")
+    assert (found["columns_only_a"], found["columns_only_b"]) == (["only"], ["ONLY_B"])
+    differing = {row["column"]: row["differs"] for row in found["columns"]}
+    assert (differing["clip_id"], differing["Score"]) == (0, 2)

@@ -11,6 +11,7 @@ import pytest
 
 import internvid
 from internvid.core.errors import MisuseError
+from internvid.curate.statistics import dominance
 from tests.browse.handmade import Plan, make
 from tests.cli.speaking import Capture, read_json, spoken
 
@@ -134,3 +135,17 @@ def test_what_cannot_be_is_refused(
 def test_a_wrong_column_of_a_dataset_is_refused(data: Path) -> None:
     with pytest.raises(MisuseError, match="no column 'nobody'"):
         internvid.describe(data, column=["owner=nobody"])
+
+
+def test_a_source_that_dominates_is_called_by_its_uri(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    # Each of the fifteen has a fifteenth.
+    monkeypatch.setattr(dominance, "MOST_OF_ONE_MAKER", 0.05)
+    facts = read_json(capsys, "describe", data, "--captions", 0)
+    (warned,) = (one for one in facts["statistics"]["warnings"] if one["role"] == "source")
+    uris = {row["video_id"]: row["uri"] for row in internvid.open(data).videos().to_pylist()}
+    name = Path(uris[warned["value"]]).name
+    assert warned["uri"] == name
+    _, out, _ = spoken(capsys, "describe", data, "--captions", "0")
+    assert f"{name} ({warned['value']}) has 6.7 %" in out

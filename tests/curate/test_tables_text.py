@@ -188,6 +188,35 @@ def test_arrays_are_read_element_by_element(tmp_path, monkeypatch, block_bytes):
         assert reasons(rows) == [(2, "malformed_json"), (4, "not_an_object")]
 
 
+@pytest.mark.parametrize("block_bytes", [1, 64, 10_000])
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('[{"vid": "a", "caption": "b"}, ', [(2, "cut_off")]),
+        ('[{"vid": "a", "caption": "b"}', [(2, "cut_off")]),
+        ('[{"vid": "a", "caption": "b"}, {"vid": "c", "capt', [(2, "malformed_json")]),
+        ('[{"vid": "a", "caption": "b"}]\n\n[{"vid": "c"}]', [(2, "after_array")]),
+        ('[{"vid": "a", "caption": "b"}, {c} ]', [(2, "malformed_json")]),
+        ('[{"vid": "a", "caption": "b"}]\n  \n', []),
+    ],
+)
+def test_an_array_that_is_cut_off_is_at_fault(tmp_path, monkeypatch, block_bytes, text, found):
+    monkeypatch.setattr(line_blocks, "BLOCK_BYTES", block_bytes)
+    (tmp_path / "t.json").write_text(text)
+    with open_rows(tmp_path / "t.json", threads=1) as rows:
+        assert rows_of(rows, "vid") == ["a"]
+        assert reasons(rows) == found
+
+
+def test_lines_that_end_with_carriage_returns_alone_are_refused(tmp_path):
+    (tmp_path / "t.csv").write_bytes(b"clip_id,caption\ra,x\rb,y\r")
+    with pytest.raises(MisuseError, match="carriage return alone"), open_rows(tmp_path / "t.csv"):
+        pass
+    (tmp_path / "t.csv").write_bytes(b"clip_id,caption\r\na,x\r\nb,y\r\n")
+    with open_rows(tmp_path / "t.csv") as rows:
+        assert rows_of(rows, "clip_id") == ["a", "b"]
+
+
 def test_objects_in_a_json_file_are_lines_or_refused(tmp_path):
     path = write_jsonl(tmp_path / "t.json", internvid_objects())
     with open_rows(path, threads=1) as rows:

@@ -15,6 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from internvid.core.errors import MisuseError, OutputExistsError, StorageError
+from internvid.curate.select_table import select_table
+from internvid.curate.selectors import Aesthetic
 from internvid.curate.tables.opening import open_rows
 from internvid.curate.tables.writing import write_rows
 from tests.curate.tables import (
@@ -243,3 +245,43 @@ def test_a_killed_writer_leaves_no_half_file_and_its_scratch_goes_later(tmp_path
         assert not left[0].exists()
         assert write_rows(rows, rows.relation, out) == 3
     assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "rejected"),
+    [
+        (
+            "t.csv",
+            [
+                "clip_id,start_seconds,end_seconds,caption,aesthetic_score",
+                'a,0,5,"x, y",5',
+                "b,0,5,,abc",
+                'c, 0,5,"two',
+                'lines",1.50',
+            ],
+            [
+                "clip_id,start_seconds,end_seconds,caption,aesthetic_score,rejection",
+                "b,0,5,,abc,no_score",
+                'c, 0,5,"two',
+                'lines",1.50,low_aesthetic',
+            ],
+        ),
+        (
+            "t.jsonl",
+            [
+                '{"clip_id": "a", "aesthetic_score": 5}',
+                '{"clip_id":"b","aesthetic_score":"abc" }',
+                '{"aesthetic_score": 1.50, "clip_id": "\\u0063"}',
+            ],
+            [
+                '{"clip_id":"b","aesthetic_score":"abc", "rejection": "bad_type"}',
+                '{"aesthetic_score": 1.50, "clip_id": "\\u0063", "rejection": "low_aesthetic"}',
+            ],
+        ),
+    ],
+)
+def test_rejected_lines_of_text_are_copied_with_their_reason(tmp_path, name, lines, rejected):
+    (tmp_path / name).write_text("\n".join(lines) + "\n")
+    out = tmp_path / f"out{name[1:]}"
+    select_table(tmp_path / name, Aesthetic(), out, with_rejected=True)
+    assert out.with_name(f"out.rejected{out.suffix}").read_text().splitlines() == rejected

@@ -56,15 +56,18 @@ def test_the_counts_of_subsets_are_those_of_the_clips_that_are_left(
     internvid.select(data, "random", "inner", 1, subset="one_reason")
     video = data.sql("select video_id from clips join (from videos where uri = $$"
                      f"{files[0]}$$) using (video_id)").fetchall()[0][0]  # fmt: skip
+    internvid.select(data, "where", "elsewhere", f"video_id <> '{video}' and shot = 0")
+    before = data.clips("elsewhere").num_rows
     internvid.remove(data, video)
     left = len(data)
     assert 0 < left < whole.of
+    assert data.clips("elsewhere").num_rows == before
     counts = {
         name: json.loads((data.root / "subsets" / f"{name}.json").read_text())
-        for name in ("whole", "noted", "unknown", "one_reason", "inner")
+        for name in ("whole", "noted", "unknown", "one_reason", "inner", "elsewhere")
         if name in data.subsets()
     }
-    for name in ("whole", "noted", "one_reason"):
+    for name in ("whole", "noted", "one_reason", "elsewhere"):
         facts = counts[name]
         assert facts["of"] == left
         assert facts["clips"] == data.clips(name).num_rows

@@ -8,7 +8,7 @@ from internvid.browse.distributions import Shares
 from internvid.browse.wording import count, number, plural, share, shorten
 from internvid.curate.statistics import ClipNumbers, dataset_statistics
 from internvid.curate.statistics import spreads as counted
-from internvid.curate.statistics.dominance import Warned
+from internvid.curate.statistics.dominance import Warned, shown_value
 from internvid.curate.statistics.groupings import ValueShares
 from internvid.curate.statistics.verbs import CaptionVerbs
 from internvid.dataset.store import Dataset
@@ -182,7 +182,7 @@ def _words(found: CaptionVerbs) -> list[WordList]:
 
 
 def _warning(warned: Warned) -> str:
-    value = shorten(warned["value"], 60)
+    value = shorten(shown_value(warned), 100)
     return (
         f"{warned['column']}: {value} has {share(warned['share'], 1)} of the {warned['by']} "
         f"({warned['rule']})"

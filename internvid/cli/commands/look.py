@@ -222,7 +222,8 @@ def _put_components(components: list[ComponentInfo], *, as_json: bool) -> None:
         needs = "".join(f"  [internvid[{extra}]]" for extra in each.installs or ())
         put(f"{each.name}{needs}\n    {each.does}")
         for field, default in each.fields.items():
-            put(f"    --set {field}={spell(default)}")
+            meaning = (each.left_out or {}).get(field)
+            put(f"    --set {field}={spell(default)}" + (f"  ({meaning})" if meaning else ""))
 
 
 def show(

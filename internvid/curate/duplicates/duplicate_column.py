@@ -23,8 +23,9 @@ from internvid.curate.duplicates.duplicates import Duplicates, find_duplicates
 from internvid.curate.duplicates.groups import Membership
 from internvid.curate.duplicates.vector_pairs import vector_table
 from internvid.dataset.current import current_clips, gone_videos
+from internvid.dataset.given import refuse_no_text
 from internvid.dataset.layout import ColumnEntry, Layout
-from internvid.dataset.names import NAME
+from internvid.dataset.names import NAME, reserved_name
 from internvid.dataset.parts import commit_table, rows_to_table
 from internvid.dataset.picks import SCAN_PICKS
 from internvid.dataset.store import Dataset
@@ -117,9 +118,15 @@ def check_name(dataset: Dataset, name: str) -> None:
     Raises:
         MisuseError: it is one of these.
     """
+    refuse_no_text(name, "name")
     if not NAME.fullmatch(name):
         raise MisuseError(f"{name!r} cannot name a column: use letters, digits, '.', '_' and '-'")
     mine = {name, *(f"{name}_{extra}" for extra in EXTRAS)}
+    if reserved := reserved_name(sorted(mine)):
+        raise MisuseError(
+            f"{reserved!r} is a name that is given to rows in a selection",
+            hint="choose another name with --as",
+        )
     columns = dataset.record.columns.get(dataset.record.cut or "", {})
     recipe = dataset.record.column_recipes.get(columns.get(name, ""), {})
     # A column of that name may be made again; one of captions or scores is not replaced by us.

@@ -17,6 +17,7 @@ from internvid.curate.duplicates.groups import Membership, group_clips, joined
 from internvid.curate.duplicates.looking import LookRule
 from internvid.curate.duplicates.track_pictures import gather
 from internvid.curate.duplicates.vector_pairs import read_vectors, vector_pairs
+from internvid.dataset.given import refuse_no_number
 from internvid.dataset.store import Dataset
 
 
@@ -45,6 +46,9 @@ class Duplicates:
     similarity: float = 0.95
 
     def __post_init__(self) -> None:
+        for name in ("distance", "agreement", "coverage", "similarity", "neighbours"):
+            is_whole = name in ("distance", "neighbours")
+            refuse_no_number(getattr(self, name), name, is_whole=is_whole)
         if not 0 <= self.distance <= 16:
             raise ConfigInvalidError(f"distance must lie in 0 to 16 bits, got {self.distance}")
         for name in ("agreement", "coverage", "similarity"):

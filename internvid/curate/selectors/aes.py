@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from internvid.core.errors import ConfigInvalidError
 from internvid.curate.draws import drawn_query
+from internvid.curate.selectors.best.ranking import number, rank
 from internvid.curate.selectors.drawing import draw_clips
 from internvid.curate.selectors.expected import Amount
-from internvid.curate.selectors.ranking import number, rank
 from internvid.curate.selectors.score_columns import AESTHETIC, score_of
 from internvid.curate.selectors.scratch_tables import over, run_one
 from internvid.curate.selectors.verdict import Verdict, decided, rejected_where, then

@@ -33,12 +33,10 @@ if TYPE_CHECKING:
 _SIGMAS = 10.0
 _UNIFORM = 1.1102230246251565e-16  # 2 ** -53
 _REASON = "not_drawn"
-POOL_ROWS = 64_000_000
-"""So many rows of a pool are noted: each takes 32 bytes, of which what is too much is spilled."""
 # So many drawn rows are noted: their places take some 40 bytes each.
 _MOST_NOTED = 20_000_000
-# Whole microseconds: sums of them are exact in any order.
-_LENGTH = "coalesce(round(if(isfinite(duration_seconds), duration_seconds, 0) * 1e6), 0)::bigint"
+LENGTH = "coalesce(round(if(isfinite(duration_seconds), duration_seconds, 0) * 1e6), 0)::bigint"
+"""Whole microseconds: sums of them are exact in any order."""
 
 
 def draw_clips(
@@ -47,6 +45,7 @@ def draw_clips(
     *,
     seed: int,
     by_source: bool,
+    source_keys: str | None = None,
 ) -> Verdict:
     """Draw rows of a table; those that are not drawn are rejected as `not_drawn`.
 
@@ -55,20 +54,31 @@ def draw_clips(
         amount: how much of it.
         seed: another one draws other rows.
         by_source: draw with probabilities 1 / rows of the source, else uniformly.
+        source_keys: a table with the `source_key` of each `source_id`, for rows that are named by
+            source and times and have no `row_key` yet.
     """
-    return _draw(table, amount, seed=seed, by_source=by_source, is_sound=False)
+    return _draw(
+        table, amount, seed=seed, by_source=by_source, is_sound=False, source_keys=source_keys
+    )
 
 
 def _draw(
-    table: duckdb.DuckDBPyRelation, amount: Amount, *, seed: int, by_source: bool, is_sound: bool
+    table: duckdb.DuckDBPyRelation,
+    amount: Amount,
+    *,
+    seed: int,
+    by_source: bool,
+    is_sound: bool,
+    source_keys: str | None = None,
 ) -> Verdict:
     measured = amount.hours is not None
-    sources = _count_sources(table, measured=measured)
+    sources = _count_sources(table, measured=measured, source_keys=source_keys)
     world = World.of(table, sources, by_source=by_source)
     may_be_faulty = FAULT in table.columns and not is_sound
-    if world.holds(amount):
+    if world.holds(amount) and source_keys is None:
         return rejected_where(table, {}, None if may_be_faulty else {None: world.rows})
-    keyed = _keyed(table, sources, seed, by_source=by_source, measured=measured)
+    is_named = source_keys is not None or is_named_by_times(table)
+    keyed = _keyed(table, sources, seed, by_source=by_source, measured=measured, is_named=is_named)
     edge, noted = _find_edge(keyed, world, amount)
     if may_be_faulty and (noted is None or _any_fault(noted)):
         # Faulty rows were counted among those of their sources: begin anew without them.
@@ -93,37 +103,25 @@ def _draw(
     )
 
 
-def draw_from_pool(
-    table: duckdb.DuckDBPyRelation, pool: duckdb.DuckDBPyRelation, amount: Amount, *, seed: int
+def draw_noted(
+    rows: duckdb.DuckDBPyRelation,
+    noted: duckdb.DuckDBPyRelation,
+    amount: Amount,
+    *,
+    seed: int,
+    source_keys: str | None,
 ) -> Verdict:
-    """Draw by source from rows of a table that cost much to tell: they are noted once.
+    """Draw by source from rows that cost much to tell, and that were noted on the way.
 
     Args:
-        table: with `row_place`, see `internvid.curate.tables`.
-        pool: some of its rows, none with a fault; at most `POOL_ROWS`.
-        amount: how much of the pool.
+        rows: some rows of a table with `row_place`, see `internvid.curate.tables`.
+        noted: `row_place`, `source_id`, `duration_seconds` of each of them, and `row_key`, or what
+            it is made of.
+        amount: how much of them.
         seed: another one draws other rows.
+        source_keys: see `draw_clips`.
     """
-    sources, noted = new_table("sources"), new_table("pool")
-    run(
-        table,
-        f"create temp table {sources} as select *, {name_key_sql('source_id')} as source_key, "
-        "row_number() over () as number from (select distinct source_id from input)",
-    )
-    rows = (
-        "select row_place, duration_seconds, start_seconds, end_seconds, of_source.number as "
-        "source_id, of_source.source_key as internvid_source_key from input "
-        f"join {sources} of_source on input.source_id is not distinct from of_source.source_id"
-    )
-    rows = row_key_query(rows, "internvid_source_key", "internvid_draw_row")
-    run(
-        pool,
-        f"create temp table {noted} as select row_place, internvid_draw_row as row_key, source_id, "
-        f"duration_seconds from ({rows})",
-    )
-    # With a name of its own a row keeps its key.
-    narrow = over(pool, f"select *, null::varchar as clip_id from {noted}")
-    drawn = draw_clips(narrow, amount, seed=seed, by_source=True)
+    drawn = draw_clips(noted, amount, seed=seed, by_source=True, source_keys=source_keys)
     taken = new_table("drawn")
     run(
         drawn.chosen if drawn.noted is None else drawn.noted,
@@ -132,14 +130,14 @@ def draw_from_pool(
     return replace(
         decided(
             over(
-                pool,
+                rows,
                 f"select input.*, if(drawn.row_place is null, '{_REASON}', null) as rejection "
                 f"from input left join {taken} drawn using (row_place)",
             ),
-            over(pool, f"select * from input semi join {taken} using (row_place)"),
+            over(rows, f"select * from input semi join {taken} using (row_place)"),
             drawn.counted(),
         ),
-        noted=over(pool, f"select * from {taken}"),
+        noted=over(rows, f"select * from {taken}"),
     )
 
 
@@ -161,25 +159,41 @@ def is_named_by_times(table: duckdb.DuckDBPyRelation) -> bool:
     return bool(is_equal)
 
 
-def _count_sources(table: duckdb.DuckDBPyRelation, *, measured: bool) -> str:
+def _count_sources(
+    table: duckdb.DuckDBPyRelation, *, measured: bool, source_keys: str | None = None
+) -> str:
     """Make a table of how many rows, and how much, each source has; its name."""
     sources = new_table("sources")
-    key = name_key_sql("source_id") if is_named_by_times(table) else "null::ubigint"
-    lengths = f"sum({_LENGTH})::hugeint as length, sum(({_LENGTH} / 1e6) ^ 2) as squares"
+    known = ""
+    if source_keys is not None:
+        key, known = "keys.source_key", f" join {source_keys} keys using (source_id)"
+    else:
+        key = name_key_sql("source_id") if is_named_by_times(table) else "null::ubigint"
+    lengths = f"sum({LENGTH})::hugeint as length, sum(({LENGTH} / 1e6) ^ 2) as squares"
     run(
         table,
-        f"create temp table {sources} as select *, {key} as source_key from "
+        f"create temp table {sources} as select counted.*, {key} as source_key from "
         "(select source_id, count(*) as rows_of_source, "
-        f"{lengths if measured else '0 as length, 0 as squares'} from input group by source_id)",
+        f"{lengths if measured else '0 as length, 0 as squares'} from input group by source_id) "
+        f"counted{known}",
     )
     return sources
 
 
 def _keyed(
-    table: duckdb.DuckDBPyRelation, sources: str, seed: int, *, by_source: bool, measured: bool
+    table: duckdb.DuckDBPyRelation,
+    sources: str,
+    seed: int,
+    *,
+    by_source: bool,
+    measured: bool,
+    is_named: bool,
 ) -> duckdb.DuckDBPyRelation:
-    """The table with its key of the draw; `internvid_length` in microseconds where measured."""
-    length = _LENGTH if measured else "0"
+    """The table with its key of the draw; `internvid_length` in microseconds where measured.
+
+    Where rows are named by source and times, their `row_key` is made anew.
+    """
+    length = LENGTH if measured else "0"
     weight = "of_source.rows_of_source" if by_source else "1"
     # The hash of a source's id is taken once a source, and not once a row.
     rows = (
@@ -187,7 +201,7 @@ def _keyed(
         f"internvid_source_key from input join {sources} of_source "
         "on input.source_id is not distinct from of_source.source_id"
     )
-    if not is_named_by_times(table):
+    if not is_named:
         if not by_source:
             rows = "select *, 1 as internvid_draw_weight, 0 as internvid_source_key from input"
         rows = f"select *, row_key as internvid_draw_row from ({rows})"

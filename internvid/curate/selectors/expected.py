@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from internvid.core.errors import ConfigInvalidError
 from internvid.curate.selectors.scratch_tables import run_one
+from internvid.dataset.given import refuse_no_number
 
 if TYPE_CHECKING:
     import duckdb
@@ -42,6 +43,9 @@ class Amount:
         Raises:
             ConfigInvalidError: less than one clip, no time, or more than `MOST_HOURS`.
         """
+        for name, amount in (("count", self.count), ("hours", self.hours)):
+            if amount is not None:
+                refuse_no_number(amount, name, is_whole=name == "count")
         if self.count is not None and self.count < 1:
             raise ConfigInvalidError(f"count must be at least 1, got {self.count}", hint=_LEAVE_OUT)
         if self.hours is not None and not 0 < self.hours <= MOST_HOURS:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar
 
 from internvid.core.errors import ConfigInvalidError
-from internvid.curate.selectors.drawing import (
-    POOL_ROWS,
-    draw_clips,
-    draw_from_pool,
-    is_named_by_times,
-)
+from internvid.curate.selectors.best.pools import best_pool, share_of
+from internvid.curate.selectors.best.ranking import Best, number, rank
+from internvid.curate.selectors.drawing import draw_clips, draw_noted
 from internvid.curate.selectors.expected import MOST_HOURS, Amount
-from internvid.curate.selectors.ranking import number, rank
-from internvid.curate.selectors.sampling import DIV_CLIPS
+from internvid.curate.selectors.sampling import DIV_CLIPS, unless_hours
 from internvid.curate.selectors.score_columns import SIMILARITY, score_of
 from internvid.curate.selectors.verdict import Verdict, rejected_where, then
 
@@ -46,6 +43,7 @@ class Filtered:
     """
 
     version: ClassVar[int] = 1
+    left_out: ClassVar[Mapping[str, str]] = unless_hours(DIV_CLIPS)
     column: str = ""
     share: float = 0.3
     minimum_seconds: float = 1.0
@@ -80,14 +78,16 @@ class Filtered:
         score = score_of(table, self.column, SIMILARITY, "similarity")
         fitting = rejected_where(table, self._limits(score))
         if self.order == "filter_first":
-            best = self._best(fitting, score)
-            few = (best.sums or {}).get(None, POOL_ROWS + 1) <= POOL_ROWS
-            if "row_place" in table.columns and few and is_named_by_times(table):
-                return then(
-                    best,
-                    lambda rows: draw_from_pool(table, rows, self._amount(), seed=self.seed),
-                )
-            return then(best, self._drawn)
+            reasons = tuple(self._limits(score))
+            pool = best_pool(table, fitting, reasons, score, self.share, self.maximum_seconds)
+            if pool is None:
+                return then(self._best(fitting, score), self._drawn)
+            return then(
+                _not_below(pool.best, fitting, score),
+                lambda rows: draw_noted(
+                    rows, pool.rows, self._amount(), seed=self.seed, source_keys=pool.source_keys
+                ),
+            )
         return self._best(then(fitting, self._drawn_first), score)
 
     def select(self, table: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
@@ -102,15 +102,8 @@ class Filtered:
         }
 
     def _best(self, fitting: Verdict, score: str) -> Verdict:
-        best = rank(fitting, score, lambda rows: max(1, math.floor(self.share * rows)))
-        rest = best.sums.get(None, 0) - best.number
-        sums = {None: best.number, "low_score": rest}
-        return then(
-            replace(fitting, sums=best.sums),
-            lambda rows: rejected_where(
-                rows, {"low_score": f"{score} < {number(best.least)}"}, sums
-            ),
-        )
+        best = rank(fitting, score, lambda rows: share_of(rows, self.share))
+        return _not_below(best, fitting, score)
 
     def _amount(self) -> Amount:
         unlimited = self.count is None and self.hours is None
@@ -127,3 +120,13 @@ class Filtered:
             None if amount.hours is None else min(amount.hours / self.share, MOST_HOURS),
         )
         return draw_clips(rows, wider, seed=self.seed, by_source=True)
+
+
+def _not_below(best: Best, fitting: Verdict, score: str) -> Verdict:
+    """The fitting rows down to where the best of them end."""
+    rest = best.sums.get(None, 0) - best.number
+    sums = {None: best.number, "low_score": rest}
+    return then(
+        replace(fitting, sums=best.sums),
+        lambda rows: rejected_where(rows, {"low_score": f"{score} < {number(best.least)}"}, sums),
+    )

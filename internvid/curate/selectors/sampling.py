@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 from internvid.curate.selectors.drawing import draw_clips
@@ -14,6 +16,13 @@ if TYPE_CHECKING:
 
 DIV_CLIPS = 10_647_458
 """Clips of InternVid-10M-DIV, as its sampling code draws them."""
+RANDOM_CLIPS = 1000
+"""Clips of a random sample of which nothing is said."""
+
+
+def unless_hours(clips: int) -> Mapping[str, str]:
+    """What is drawn where no count is given, for `internvid list`."""
+    return MappingProxyType({"count": f"{clips:,} clips, unless hours are given"})
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,7 @@ class Random:
     """
 
     version: ClassVar[int] = 2
+    left_out: ClassVar[Mapping[str, str]] = unless_hours(RANDOM_CLIPS)
     count: int | None = None
     hours: float | None = None
     seed: int = 0
@@ -36,7 +46,7 @@ class Random:
     def decide(self, table: duckdb.DuckDBPyRelation) -> Verdict:
         """Every row; `not_drawn` is the reason of the others."""
         unlimited = self.count is None and self.hours is None
-        amount = Amount(1000 if unlimited else self.count, self.hours)
+        amount = Amount(RANDOM_CLIPS if unlimited else self.count, self.hours)
         return draw_clips(table, amount, seed=self.seed, by_source=False)
 
     def select(self, table: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
@@ -58,6 +68,7 @@ class Diverse:
     """
 
     version: ClassVar[int] = 1
+    left_out: ClassVar[Mapping[str, str]] = unless_hours(DIV_CLIPS)
     count: int | None = None
     hours: float | None = None
     seed: int = 42

@@ -13,6 +13,7 @@ from internvid.curate.selectors.scratch_tables import new_table, over, run, run_
 from internvid.curate.selectors.verdict import Verdict, decided, of_sound
 from internvid.curate.tables.keys import name_key_sql
 from internvid.dataset.answers.column_views import quoted_name
+from internvid.dataset.given import refuse_no_number
 
 if TYPE_CHECKING:
     import duckdb
@@ -58,6 +59,7 @@ class Split:
         if self.part not in (TRAIN, VALIDATION, TEST):
             raise ConfigInvalidError(f"part is train, val or test, not {self.part!r}")
         for name, amount in (("val", self.val), ("test", self.test)):
+            refuse_no_number(amount, name)
             if not 0 <= amount < math.inf or (amount >= 1 and amount != round(amount)):
                 raise ConfigInvalidError(
                     f"{name} is a share below 1 or a number of clips, got {amount}"

@@ -140,13 +140,14 @@ def rejected_where(
         sums: what is known of them.
         later: leave the faults of rows to the step that comes next.
     """
-    named = {f"'{reason}'": is_bad for reason, is_bad in conditions.items()}
-    if FAULT in table.columns and not later:
-        named = {FAULT: f"{FAULT} is not null", **named}
-    cases = "".join(f" when {is_bad} then {reason}" for reason, is_bad in named.items())
+    cases = "".join(f" when {is_bad} then '{reason}'" for reason, is_bad in conditions.items())
     reason = f"case{cases} end" if cases else "null::varchar"
+    are_bad = list(conditions.values())
+    if FAULT in table.columns and not later:
+        # Named once: what says whether a row has a fault reads its times.
+        reason, are_bad = f"coalesce({FAULT}, {reason})", [f"{FAULT} is not null", *are_bad]
     # A conjunction of its own: DuckDB asks the cheap and selective conditions first.
-    fine = " and ".join(f"({is_bad}) is not true" for is_bad in named.values()) or "true"
+    fine = " and ".join(f"({is_bad}) is not true" for is_bad in are_bad) or "true"
     decided_rows, chosen = table.project(f"*, {reason} as rejection"), table.filter(fine)
     return Verdict(decided_rows, chosen if later else without_faults(chosen), sums)
 

@@ -23,6 +23,7 @@ class Warned(TypedDict):
         by: whether of their hours or of their clips.
         rule: what was broken.
         clips, hours: that have the value.
+        uri: of a source of a dataset, as it may travel; None for others.
     """
 
     column: str
@@ -33,6 +34,7 @@ class Warned(TypedDict):
     rule: str
     clips: int
     hours: float
+    uri: str | None
 
 
 def dominating_values(all_shares: Sequence[ValueShares]) -> list[Warned]:
@@ -42,6 +44,12 @@ def dominating_values(all_shares: Sequence[ValueShares]) -> list[Warned]:
     column may have 50 %. That a flag is mostly false is no warning.
     """
     return [found for shares in all_shares if (found := _warned(shares)) is not None]
+
+
+def shown_value(warned: Warned) -> str:
+    """A value as people know it: a source of a dataset by its uri beside its id."""
+    value = warned["value"]
+    return value if warned["uri"] is None else f"{warned['uri']} ({value})"
 
 
 def _warned(shares: ValueShares) -> Warned | None:
@@ -63,5 +71,5 @@ def _warned(shares: ValueShares) -> Warned | None:
     return {
         "column": shares["column"], "role": shares["role"], "value": first["value"],
         "share": first["share"], "by": by, "rule": rule,
-        "clips": first["clips"], "hours": first["hours"],
+        "clips": first["clips"], "hours": first["hours"], "uri": None,
     }  # fmt: skip

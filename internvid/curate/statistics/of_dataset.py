@@ -12,6 +12,7 @@ from internvid.curate.statistics.roles import Roles, find_roles, is_number, with
 from internvid.curate.statistics.verbs import DEFAULT_CAPTIONS
 from internvid.dataset.answers.columns import is_text_column
 from internvid.dataset.current import ONE_OF_EACH_VIDEO
+from internvid.dataset.releases.origin import travelling_uri
 from internvid.dataset.store import Dataset
 
 
@@ -50,10 +51,19 @@ def dataset_statistics(
         unknown = [one for one in assigned if one not in here and one not in there]
         roles = with_columns(roles, [*here, *unknown], of_clips | of_videos)
         video_roles = with_columns(video_roles, there, of_videos)
-        return clip_statistics(
+        numbers = clip_statistics(
             dataset.connection, clips, roles, Videos(videos, video_roles),
             captions=captions, seed=seed, tell=tell,
         )  # fmt: skip
+        for warned in numbers["warnings"]:
+            if warned["role"] == "source":
+                warned["uri"] = _uri(dataset, warned["value"])
+        return numbers
+
+
+def _uri(dataset: Dataset, video_id: str) -> str | None:
+    found = dataset.sql(ONE_OF_EACH_VIDEO).filter(f"video_id = '{video_id}'").project("uri")
+    return next((travelling_uri(uri) for (uri,) in found.fetchall()), None)
 
 
 def _column(assigned: str) -> str:

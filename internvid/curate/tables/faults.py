@@ -6,6 +6,8 @@
 | `not_an_object` | is JSON, but no object with columns |
 | `wrong_fields` | has more or fewer fields than the header, or a quote that nothing closes |
 | `too_long` | is longer than 16 MiB |
+| `cut_off` | is the end of a JSON array that nothing closes: what followed is lost |
+| `after_array` | is what follows the end of a JSON array |
 | `malformed_list` | is a video whose lists of clips cannot be read, or are not equally long |
 | `no_clips` | is a video whose lists are empty |
 """

@@ -53,7 +53,9 @@ def row_keys(
 
 def name_key_sql(name: str) -> str:
     """`name_keys` as a DuckDB expression over one of type VARCHAR, named once."""
-    return f"(md5_number(coalesce({name}, '')) & {_LOW_BITS}::uhugeint)::ubigint"
+    # Of texts that Parquet keeps in a dictionary DuckDB hashes each once, but not below a coalesce.
+    key = f"(md5_number({name}) & {_LOW_BITS}::uhugeint)::ubigint"
+    return f"coalesce({key}, {int(name_keys([None])[0])}::ubigint)"
 
 
 def mixed_key_query(query: str, key: str, seconds: str, name: str) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from internvid.core.errors import ConfigInvalidError, MisuseError
+from internvid.dataset.answers.column_views import quoted_name
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Layout:
         expands: where a row is a video with lists of clips, how they are written: `literals` of
             Python, or `clips`, a list of objects.
         columns: names of the columns of a file that does not state them.
+        inside: parts of columns of objects that are read as columns: `json.duration_seconds`.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Layout:
     span: tuple[str, ...] = ()
     expands: str | None = None
     columns: tuple[str, ...] = ()
+    inside: tuple[str, ...] = ()
 
 
 _SCORES = ("aesthetic_score", "umt_score", "clip_score", "umt_sim")
@@ -145,6 +148,45 @@ LAYOUTS: tuple[Layout, ...] = (
         columns=("video_id", "start_microseconds", "end_microseconds", "caption"),
     ),
     Layout(
+        "howto100m",
+        needs=(("video_id",), ("category_1",), ("category_2",), ("rank",), ("task_id",)),
+        source=("video_id",),
+        numbers=("rank",),
+        texts=("category_1", "category_2", "task_id"),
+    ),
+    Layout(
+        "youcook2",
+        needs=(("video_id",), ("segment",), ("sentence",)),
+        source=("video_id",),
+        span=("segment",),
+        caption=("sentence",),
+        video_seconds=("duration",),
+        texts=("recipe_type",),
+    ),
+    Layout(
+        "activitynet-captions",
+        needs=(("video_id",), ("timestamp",), ("sentence",)),
+        source=("video_id",),
+        span=("timestamp",),
+        caption=("sentence",),
+        video_seconds=("duration",),
+    ),
+    Layout(
+        "finevideo",
+        needs=(("mp4",), ("json",)),
+        source=("json.original_video_filename",),
+        source_pattern=r"^(?:.*/)?(.+?)(?:[.][A-Za-z0-9]{1,4})?$",
+        duration=("json.duration_seconds",),
+        caption=("json.content_metadata.description", "json.youtube_title"),
+        key=("json.original_video_filename",),
+        inside=(
+            "json.original_video_filename",
+            "json.duration_seconds",
+            "json.content_metadata.description",
+            "json.youtube_title",
+        ),
+    ),
+    Layout(
         "own",
         needs=(("clip_id", "source_id", "video_id", "uri"),),
         source=("source_id", "video_id", "uri", "clip_id"),
@@ -176,13 +218,24 @@ def plain_name(column: str) -> str:
 
 
 class Columns:
-    """The columns of a table, known by their plain names."""
+    """The columns of a table, known by their plain names.
 
-    def __init__(self, kinds: Mapping[str, str]) -> None:
-        self.kinds = dict(kinds)
+    Args:
+        kinds: name -> DuckDB's type.
+        inside: parts of columns of objects, such as `json.title`, likewise.
+    """
+
+    def __init__(self, kinds: Mapping[str, str], inside: Mapping[str, str] | None = None) -> None:
+        self.kinds = {**(inside or {}), **kinds}
+        self._own = frozenset(kinds)
         self._names: dict[str, str] = {}
-        for name in kinds:
+        for name in (*kinds, *(inside or {})):
             self._names.setdefault(plain_name(name), name)
+
+    def sql(self, name: str) -> str:
+        """A column, or a part of one, as an expression."""
+        parts = [name] if name in self._own or name not in self.kinds else name.split(".")
+        return ".".join(map(quoted_name, parts))
 
     def first(self, choices: Sequence[str]) -> str | None:
         """The first of these that the table has, by the name that it has there."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from internvid.core.errors import DatasetFormatError
+from internvid.core.errors import DatasetFormatError, MisuseError
 from internvid.curate.tables.faults import Faults
 from internvid.curate.tables.files import TableFiles, find_files
-from internvid.curate.tables.known_layouts import Layout, layout_of
+from internvid.curate.tables.known_layouts import Columns, Layout, layout_of
 from internvid.curate.tables.rows import Origin, Rows
 from internvid.curate.tables.scratch import scratch_folder
 from internvid.curate.tables.standard import (
@@ -27,7 +27,9 @@ from internvid.curate.tables.standard import (
 from internvid.curate.tables.text.converting import Converted, convert, convert_parquet
 from internvid.curate.tables.text.copying import header_of
 from internvid.curate.tables.text.delimited import DELIMITERS
+from internvid.curate.tables.text.keyed import read_keyed
 from internvid.curate.tables.text.sniffing import TextTable, sniff
+from internvid.dataset.answers.column_views import quoted_name
 from internvid.dataset.duckdb_connection import interruptible, open_locked
 from internvid.dataset.parts import reading_part
 
@@ -91,8 +93,13 @@ def _opened(
     files: TableFiles, source: Path | str, layout: str | None, conversion: _Conversion
 ) -> tuple[Scan, Origin, Faults]:
     if files.form != "parquet":
+        keyed = read_keyed(files, conversion.folder / "rows.jsonl")
+        files, without_clips = keyed or (files, [])
         table = sniff(files, source, layout)
-        return _of_converted(files, table.layout, conversion.of_text(table), table)
+        opened = _of_converted(files, table.layout, conversion.of_text(table), table)
+        for line in without_clips:
+            opened[2].add(line)
+        return opened
     schema, is_uniform = _parquet_schema(files, source)
     refuse_taken_names(schema.names, source)
     fitting = layout_of(schema.names, layout, source)
@@ -141,9 +148,28 @@ def _rows(
     kinds = {row[0]: row[1] for row in described}
     own = {name: kind for name, kind in kinds.items() if not name.startswith(HIDDEN)}
     hidden = frozenset(kinds) - frozenset(own)
-    known = Scan(scan.files, own, hidden, scan.layout, scan.is_uniform)
+    inside = _kinds_inside(connection, scan)
+    known = Scan(scan.files, own, hidden, scan.layout, scan.is_uniform, inside)
+    if Columns(own, inside).first(scan.layout.source) is None:
+        raise MisuseError(
+            f"{scan.files[0]} looks like a table in the layout {scan.layout.name}, and has no "
+            f"{' or '.join(scan.layout.source)}",
+            hint="add a column clip_id or source_id, and open it with the layout own",
+        )
     relation = connection.sql(standard_sql(known))
     return Rows(connection, relation, tuple(own), scan.layout.name, faults, origin)
+
+
+def _kinds_inside(connection: duckdb.DuckDBPyConnection, scan: Scan) -> dict[str, str]:
+    """Types of the parts of columns that the layout reads, of those that are there."""
+    import duckdb
+
+    table, kinds = scan_sql(scan.files, is_uniform=scan.is_uniform), {}
+    for name in scan.layout.inside:
+        part = ".".join(map(quoted_name, name.split(".")))
+        with suppress(duckdb.BinderException):
+            kinds[name] = str(connection.sql(f"select {part} from {table}").types[0])
+    return kinds
 
 
 def _parquet_schema(files: TableFiles, source: Path | str) -> tuple[pa.Schema, bool]:

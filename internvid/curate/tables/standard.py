@@ -7,7 +7,7 @@ use a column does not compute it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from internvid.core.errors import MisuseError
@@ -38,6 +38,17 @@ LINE, FAULT, START, END, CAPTION = (
 )
 OFFSET, LENGTH, FILE = (HIDDEN + name for name in ("offset", "length", "file"))
 _TAKEN = (*ROW_COLUMNS, "file_row_number", "file_index")
+ROW_FAULTS = (
+    "no_id",
+    "no_time",
+    "malformed_time",
+    "negative_time",
+    "reversed_time",
+    "out_of_video",
+    "broken_text",
+    "bad_type",
+)
+"""What `row_fault` says of rows."""
 _TIMES = frozenset({"start_seconds", "end_seconds", "duration_seconds"})
 # How long a video is at most longer than its frames say: a rounded second, or a frame.
 _TIME_FAULTS = frozenset({"no_time", "malformed_time", "negative_time", "reversed_time"})
@@ -54,6 +65,7 @@ class Scan:
         hidden: columns beside them, of a converted table.
         layout: what the own columns mean.
         is_uniform: whether all files have equal columns.
+        inside: DuckDB's type of each part of a column that the layout reads.
     """
 
     files: tuple[Path, ...]
@@ -61,6 +73,7 @@ class Scan:
     hidden: frozenset[str]
     layout: Layout
     is_uniform: bool = True
+    inside: Mapping[str, str] = field(default_factory=dict)
 
 
 def refuse_taken_names(columns: Sequence[str], source: Path | str) -> None:
@@ -134,7 +147,7 @@ def _line(scan: Scan) -> str:
 
 
 def _parts(scan: Scan) -> dict[str, str]:
-    columns, layout = Columns(scan.kinds), scan.layout
+    columns, layout = Columns(scan.kinds, scan.inside), scan.layout
     key = columns.first(layout.key)
     start, end = _times(scan, columns)
     duration = _duration(columns, layout)
@@ -153,7 +166,7 @@ def _parts(scan: Scan) -> dict[str, str]:
 
 
 def _text(columns: Columns, name: str | None) -> str:
-    return NULL_TEXT if name is None else text_sql(quoted_name(name), columns.kinds[name])
+    return NULL_TEXT if name is None else text_sql(columns.sql(name), columns.kinds[name])
 
 
 def _source(columns: Columns, layout: Layout) -> str:
@@ -169,7 +182,7 @@ def _times(scan: Scan, columns: Columns) -> tuple[str, str]:
     layout = scan.layout
     span = columns.first(layout.span)
     if span is not None:
-        return _span(quoted_name(span), columns.kinds[span])
+        return _span(columns.sql(span), columns.kinds[span])
     return _time(columns, layout.start, layout), _time(columns, layout.end, layout)
 
 
@@ -177,7 +190,7 @@ def _time(columns: Columns, choices: Sequence[str], layout: Layout) -> str:
     name = columns.first(choices)
     if name is None:
         return NULL_SECONDS
-    seconds = seconds_sql(quoted_name(name), columns.kinds[name])
+    seconds = seconds_sql(columns.sql(name), columns.kinds[name])
     if layout.ticks is None:
         return seconds
     if isinstance(layout.ticks, float):
@@ -185,7 +198,7 @@ def _time(columns: Columns, choices: Sequence[str], layout: Layout) -> str:
     rate = columns.first((layout.ticks,))
     if rate is None:
         return NULL_SECONDS
-    fps = number_sql(quoted_name(rate), columns.kinds[rate])
+    fps = number_sql(columns.sql(rate), columns.kinds[rate])
     return f"({seconds}) / nullif(greatest({fps}, 0), 0)"
 
 
@@ -203,7 +216,7 @@ def _duration(columns: Columns, layout: Layout) -> str:
     name = columns.first(layout.duration)
     if name is None:
         return ""
-    column, kind = quoted_name(name), columns.kinds[name]
+    column, kind = columns.sql(name), columns.kinds[name]
     if layout.name != "webvid" or not is_text(kind):
         return seconds_sql(column, kind)
     # ISO 8601, always with all three parts: PT00H00M17S.
@@ -220,13 +233,13 @@ def _fault(scan: Scan, columns: Columns, duration: str) -> str:
     cases: list[tuple[str, str]] = []
     for name in dict.fromkeys((columns.first(layout.source), columns.first(layout.key))):
         if name is not None:
-            cases.append((is_absent_sql(quoted_name(name), columns.kinds[name]), "no_id"))
+            cases.append((is_absent_sql(columns.sql(name), columns.kinds[name]), "no_id"))
     has_times = START in scan.hidden or bool(columns.first((*layout.start, *layout.span)))
     if has_times:
         cases += _time_faults(scan, columns, has_duration=bool(duration))
     elif duration:
         stated = columns.first(layout.duration) or ""
-        column = quoted_name(stated)
+        column = columns.sql(stated)
         cases += [
             (is_absent_sql(column, columns.kinds[stated]), "no_time"),
             (f"({duration}) is null", "malformed_time"),
@@ -236,7 +249,7 @@ def _fault(scan: Scan, columns: Columns, duration: str) -> str:
     for number in layout.numbers:
         known = columns.first((number,))
         if known is not None and known not in _time_columns(columns, layout):
-            cases.append((is_no_number_sql(quoted_name(known), columns.kinds[known]), "bad_type"))
+            cases.append((is_no_number_sql(columns.sql(known), columns.kinds[known]), "bad_type"))
     cases = [(test, fault) for test, fault in cases if test != "false"]
     arms = " ".join(f"when {test} then '{fault}'" for test, fault in cases)
     if has_times:
@@ -264,7 +277,7 @@ def _time_faults(scan: Scan, columns: Columns, *, has_duration: bool) -> list[tu
     stated = {name: columns.kinds[name] for name in names if name is not None}
     if START in scan.hidden:
         stated = {START: "VARCHAR", END: "VARCHAR"}
-    absent = [is_absent_sql(quoted_name(name), kind) for name, kind in stated.items()]
+    absent = [is_absent_sql(columns.sql(name), kind) for name, kind in stated.items()]
     # The texts are looked at only where they are no times: this is the common path of every query.
     unknown = f"({start} is null or {end} is null)"
     cases = [(f"{unknown} and ({' or '.join(absent)})", "no_time")] if absent else []
@@ -275,6 +288,6 @@ def _time_faults(scan: Scan, columns: Columns, *, has_duration: bool) -> list[tu
     ]
     length = columns.first(layout.video_seconds)
     if length is not None:
-        seconds = seconds_sql(quoted_name(length), columns.kinds[length])
+        seconds = seconds_sql(columns.sql(length), columns.kinds[length])
         cases.append((f"{end} > ({seconds}) + {_VIDEO_SLACK_SECONDS}", "out_of_video"))
     return cases

@@ -25,7 +25,7 @@ from internvid.core.errors import MisuseError, OutputExistsError, StorageError
 from internvid.core.system.temporary import is_left_over, is_temporary
 from internvid.curate.tables.rows import Origin, Rows
 from internvid.curate.tables.taking import taken
-from internvid.curate.tables.text.copying import copy_lines
+from internvid.curate.tables.text.copying import LINE_COLUMNS, copy_lines
 from internvid.dataset.answers.column_views import quoted_name
 from internvid.dataset.parts import committed, part_writer, storage_errors
 
@@ -91,13 +91,13 @@ def _write(
 ) -> int:
     suffix, form = out.suffix.lower(), origin.input.form
     is_copied = origin.is_verbatim and suffix[1:] == ("jsonl" if form == "json" else form)
-    if is_copied and label is None:
-        with committed(out) as temporary, temporary.open("wb") as file:
-            return copy_lines(origin, places, file)
-    schema, tables = origin.schema, taken(origin, places)
+    schema, tables = origin.schema, taken(origin, places, LINE_COLUMNS if is_copied else None)
     if label is not None:
-        schema = schema.append(pa.field(label, pa.string()))
-        tables = _labelled(tables, schema, labels)
+        field = pa.field(label, pa.string())
+        schema, tables = schema.append(field), _labelled(tables, field, labels)
+    if is_copied:
+        with committed(out) as temporary, temporary.open("wb") as file:
+            return copy_lines(origin, tables, file, label=label)
     if suffix == ".parquet":
         return _write_parquet(schema, tables, out)
     with committed(out) as temporary, temporary.open("wb") as file:
@@ -106,7 +106,7 @@ def _write(
 
 
 def _labelled(
-    tables: Iterator[pa.Table], schema: pa.Schema, labels: deque[pa.ChunkedArray]
+    tables: Iterator[pa.Table], field: pa.Field, labels: deque[pa.ChunkedArray]
 ) -> Iterator[pa.Table]:
     """Tables with their labels, which lie in the same order in other portions."""
     held = pa.chunked_array([], pa.string())
@@ -115,7 +115,7 @@ def _labelled(
             held = pa.chunked_array([*held.chunks, *labels.popleft().chunks], pa.string())
         own = held.slice(0, table.num_rows)
         held = held.slice(table.num_rows)
-        yield pa.Table.from_arrays([*table.columns, own], schema=schema)
+        yield table.append_column(field, own)
 
 
 def refuse_output(out: Path, *, overwrite: bool = False) -> None:

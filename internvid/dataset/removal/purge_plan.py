@@ -73,7 +73,8 @@ class Plan:
         heirs: videos that other sources have.
         handed_clips: clips of these, which copies name with the removed source.
         stages: folder of stages -> number that each source which stays has there; -1 for none.
-        subsets: facts of each subset that loses clips, as they will be.
+        subsets: facts of each subset that loses clips, or was chosen among some that are removed,
+            as they will be.
         copies: exports and packs, and what becomes of each.
     """
 
@@ -274,16 +275,7 @@ class _Steps:
         # Rows that name sources, and are none themselves. A copy's lie with the video it equals.
         paths = root.glob("cuts/*/given_rejected/*.parquet")
         self._if(paths, "seen", "given_rejected", self._has_source)
-        for name in subset_names(self.layout):
-            path = self.layout.subset(name)
-            if self._has(path, "clip_id", removed.clips):
-                self.plan.subsets[name] = self._facts_left(name)
-                self._add(path, "answers", f"subsets/{name}")
-                if path.with_suffix(".json").exists():
-                    self._add(path.with_suffix(".json"), "subset", f"subsets/{name}")
-        for path in sorted((root / "subsets" / "rejected").glob("*.parquet")):
-            if self._has(path, "clip_id", removed.clips):
-                self._add(path, "answers", f"subsets/rejected/{path.stem}")
+        self._of_subsets()
         self._of_duplicates()
         for folder in sorted((root / "search").glob("*")):
             ids = folder / "ids.parquet"
@@ -328,6 +320,24 @@ class _Steps:
             self.removed.hides(row["uri"], row["video_id"], None)
             for row in read_part(path, ["uri", "video_id"]).to_pylist()
         )
+
+    def _of_subsets(self) -> None:
+        """Ids of the chosen and of the rejected, and what is stated of them."""
+        root, removed = self.layout.root, self.removed
+        for name in subset_names(self.layout):
+            path = self.layout.subset(name)
+            loses = self._has(path, "clip_id", removed.clips)
+            left = self._facts_left(name)
+            # One that loses none was still chosen from fewer clips than it states.
+            if loses or left != subset_facts(self.layout, name):
+                self.plan.subsets[name] = left
+                if loses:
+                    self._add(path, "answers", f"subsets/{name}")
+                if path.with_suffix(".json").exists():
+                    self._add(path.with_suffix(".json"), "subset", f"subsets/{name}")
+        for path in sorted((root / "subsets" / "rejected").glob("*.parquet")):
+            if self._has(path, "clip_id", removed.clips):
+                self._add(path, "answers", f"subsets/rejected/{path.stem}")
 
     def _of_duplicates(self) -> None:
         """Rows of any part that name a removed clip as their group, or as what stands for them."""

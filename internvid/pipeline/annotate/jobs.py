@@ -20,7 +20,7 @@ from internvid.dataset.answers.column_inputs import IS_STALE, text_chain
 from internvid.dataset.answers.columns import is_text_column
 from internvid.dataset.current import gone_videos
 from internvid.dataset.layout import ColumnEntry, Layout, Record
-from internvid.dataset.names import NAME
+from internvid.dataset.names import NAME, reserved_name
 from internvid.dataset.parts import read_part, read_part_schema
 from internvid.dataset.store import Dataset
 from internvid.dataset.tables import ANNOTATION_KEYS
@@ -144,6 +144,11 @@ def _check_name(name: str, job: ColumnJob, record: Record) -> None:
     # SQL takes names that differ in case alone for the same.
     lowered = {each.lower() for each in taken}
     mine = [name, *(f"{name}_{extra}" for extra in extras)]
+    if reserved := reserved_name(mine):
+        raise MisuseError(
+            f"{reserved!r} is a name that is given to rows in a selection",
+            hint="choose another name with --as",
+        )
     clash = [each for each in mine if each.lower() in lowered]
     if clash:
         raise MisuseError(

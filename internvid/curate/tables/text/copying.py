@@ -2,46 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
-from numpy.typing import NDArray
+import pyarrow as pa
 
 from internvid.curate.tables.rows import Origin
 from internvid.curate.tables.standard import FILE, LENGTH, OFFSET
-from internvid.curate.tables.taking import taken
 from internvid.curate.tables.text.line_blocks import read_blocks, read_pieces
 
-_HIDDEN = (FILE, OFFSET, LENGTH)
+LINE_COLUMNS = (FILE, OFFSET, LENGTH)
+"""Columns of a converted table that say where the lines of its rows are."""
 
 
-def copy_lines(origin: Origin, places: Iterator[NDArray[np.int64]], out: BinaryIO) -> int:
+def copy_lines(
+    origin: Origin, tables: Iterable[pa.Table], out: BinaryIO, *, label: str | None = None
+) -> int:
     """Copy the lines of rows, after the header of a csv file.
 
     Args:
         origin: a table whose lines stand for rows.
-        places: sorted.
+        tables: `LINE_COLUMNS` of the rows, in order, and behind them a column of texts where there
+            is a label: each becomes the last field of its line.
         out: open for writing.
+        label: name of that column.
 
     Returns:
         How many rows were copied.
     """
-    out.write(origin.header)
+    is_json = origin.input.form in ("json", "jsonl")
+    header = origin.header
+    if label is not None and header:
+        header = _with_field(header, label)
+    out.write(header)
     copied = 0
     lines = _Lines(origin.input.paths)
-    # An element of an array may stand on several lines: between its parts, a newline is a blank.
-    is_json = origin.input.form in ("json", "jsonl")
-
-    for table in taken(origin, places, _HIDDEN):
-        columns = (table.column(name).to_pylist() for name in _HIDDEN)
+    for table in tables:
+        columns = (table.column(name).to_pylist() for name in LINE_COLUMNS)
         pieces = [lines.at(*each) for each in zip(*columns, strict=True)]
         if is_json:
+            # An element of an array may stand on several lines: between its parts, a newline is a
+            # blank.
             pieces = [piece[:-1].replace(b"\n", b" ") + b"\n" for piece in pieces]
+        if label is not None:
+            texts = table.column(label).to_pylist()
+            pieces = [
+                _with_member(piece, label, text) if is_json else _with_field(piece, text)
+                for piece, text in zip(pieces, texts, strict=True)
+            ]
         out.write(b"".join(pieces))
         copied += len(pieces)
     return copied
+
+
+def _with_member(line: bytes, name: str, text: str) -> bytes:
+    """The line of an object, with one more member."""
+    whole = line.rstrip()[:-1].rstrip()
+    between = b"" if whole.endswith(b"{") else b", "
+    member = f"{json.dumps(name)}: {json.dumps(text, ensure_ascii=False)}}}\n"
+    return whole + between + member.encode()
+
+
+def _with_field(line: bytes, text: str) -> bytes:
+    """The line of a csv file, with one more field: a plain word."""
+    return line.rstrip(b"\n") + f",{text}\n".encode()
 
 
 def header_of(path: Path) -> bytes:

@@ -89,6 +89,8 @@ def sniff(files: TableFiles, source: Path | str, layout: str | None) -> TextTabl
 
 def _sniff_delimited(files: TableFiles, source: Path | str, layout: str | None) -> TextTable:
     delimiter = DELIMITERS[files.form]
+    for path in files.paths:
+        _refuse_bare_returns(path)
     header = _header(files.paths[0], delimiter)
     has_header = layout != _VIDEOCC and not _is_videocc(header)
     if not has_header:
@@ -114,6 +116,20 @@ def _sniff_delimited(files: TableFiles, source: Path | str, layout: str | None) 
                 rows.append(fields)
         break
     return TextTable(files, frozenset(), fitting, plan_of_cells(names, rows, fitting), has_header)
+
+
+def _refuse_bare_returns(path: Path) -> None:
+    """Refuse a file whose lines end as those of old Macintosh programs: it would be one line.
+
+    Raises:
+        MisuseError: they do.
+    """
+    _, begin = next(read_pieces(path), (0, b""))
+    if b"\r" in begin.rstrip(b"\r") and b"\n" not in begin:
+        raise MisuseError(
+            f"{path} ends its lines with a carriage return alone",
+            hint="end them with newlines: tr '\\r' '\\n' < FILE > NEW_FILE",
+        )
 
 
 def _header(path: Path, delimiter: str) -> list[str]:

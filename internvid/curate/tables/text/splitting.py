@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from internvid.curate.tables.faults import FaultyLine
+from internvid.curate.tables.faults import MOST_CHARACTERS, FaultyLine
 from internvid.curate.tables.text.line_blocks import (
     BLOCK_BYTES,
     MOST_LINE_BYTES,
@@ -153,12 +153,15 @@ class _ArrayReader:
         self._offset = 0  # of the text in the file
         self._element = 0
         self._is_all = False
+        self._is_over = False
         while not self._text.strip() and not self._is_all:
             self._fill(0)
         self._at = self._text.index("[") + 1
 
     def next(self) -> Records | None:
         """Some megabytes of elements; null at the end."""
+        if self._is_over:
+            return None
         spans: list[tuple[int, int]] = []
         lines: list[int] = []
         faulty: list[FaultyLine] = []
@@ -175,6 +178,7 @@ class _ArrayReader:
             if end is None:
                 faulty.append(self._fault())
                 self._at = self._next_element()
+                self._is_over = self._is_all and self._at == len(self._text)
                 continue
             spans.append((self._at, end))
             lines.append(self._element)
@@ -185,7 +189,11 @@ class _ArrayReader:
         self, spans: list[tuple[int, int]], lines: list[int], faulty: list[FaultyLine]
     ) -> Records | None:
         if not spans and not faulty and (self._is_all or self._closes()):
-            return None
+            # The end is looked at once: what is cut off, or follows the array, is no row.
+            self._is_over = True
+            faulty = self._end()
+            if not faulty:
+                return None
         texts = [self._text[start:end] for start, end in spans]
         lengths = np.array([len(text) for text in texts], np.int64)
         starts = np.concatenate(([0], np.cumsum(lengths + 1))).astype(np.int64)[: len(texts)]
@@ -194,6 +202,19 @@ class _ArrayReader:
         data = joined.encode("latin-1")
         numbers = np.array(lines, np.int64)
         return Records(self._path, data, starts, lengths, numbers, offsets, faulty)
+
+    def _end(self) -> list[FaultyLine]:
+        if not self._closes():
+            end = self._text[-1000:].rstrip().encode("latin-1")[-MOST_CHARACTERS:]
+            return [FaultyLine(self._path, self._element + 1, "cut_off", shown(end))]
+        self._at += 1
+        while not self._is_all and not self._text[self._at :].strip():
+            self._fill(len(self._text))
+        after = self._text[self._at :].strip()
+        if not after:
+            return []
+        text = shown(after[:1000].encode("latin-1"))
+        return [FaultyLine(self._path, self._element + 1, "after_array", text)]
 
     def _closes(self) -> bool:
         return self._at < len(self._text) and self._text[self._at] == "]"

@@ -34,7 +34,9 @@ class Best:
     ties: int
 
 
-def rank(verdict: Verdict, column: str, wanted: Callable[[int], int]) -> Best:
+def rank(
+    verdict: Verdict, column: str, wanted: Callable[[int], int], *, is_rough: bool = False
+) -> Best:
     """Where the best of the chosen rows end.
 
     One pass takes a histogram whose buckets know their ends; a bucket of several values is looked
@@ -44,6 +46,8 @@ def rank(verdict: Verdict, column: str, wanted: Callable[[int], int]) -> Best:
         verdict: of the last step; it is counted in the same pass.
         column: DOUBLE expression over its rows, null where there is no number.
         wanted: number of chosen rows -> how many of them are the best.
+        is_rough: the end may be that of some more rows, never of fewer: no bucket is looked at
+            again.
     """
     low, high = run_one(verdict.last, f"select min({column}), max({column}) from input")
     sums, buckets = _histogram(verdict.last, column, low, high)
@@ -54,7 +58,7 @@ def rank(verdict: Verdict, column: str, wanted: Callable[[int], int]) -> Best:
     above = 0
     for number, least, largest in buckets:
         if above + number >= count:
-            if least < largest:
+            if least < largest and not is_rough:
                 return _within(verdict, column, (least, largest), count, Best(0, sums, above, 0))
             return Best(least, sums, above + number, number)
         above += number

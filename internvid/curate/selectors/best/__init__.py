@@ -1,0 +1,1 @@
+"""Where the best rows of a table end, and which they are."""
