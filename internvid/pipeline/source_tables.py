@@ -22,6 +22,7 @@ from typing import Any, TypedDict, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from internvid.collect.fetched_rows import fetched_row, is_fetched
 from internvid.core.errors import ConfigInvalidError
 from internvid.dataset.layout import Layout
 from internvid.dataset.parts import commit_json
@@ -190,7 +191,8 @@ class _Reader:
         table = pq.read_table(self.table.aside.table)
         _check_names(self.table.aside.table, table.column_names)
         others = [name for name in table.column_names if name not in ("uri", "source_id")]
-        self.table.kinds = kinds_of(table.select(others))
+        if not is_fetched(table.column_names):
+            self.table.kinds = kinds_of(table.select(others))
         plain = pa.table(
             [readable(table.column(name)) for name in table.column_names], names=table.column_names
         )
@@ -198,6 +200,11 @@ class _Reader:
         self.take(enumerate((row for batch in batches for row in batch), 1))
 
     def _keep(self, line: int, row: dict[str, Any]) -> str | None:
+        if is_fetched(row):
+            source = fetched_row(row)
+            if isinstance(source, str):
+                return source
+            row = source
         uri = row.pop("uri", None)
         if isinstance(uri, int) and not isinstance(uri, bool):
             uri = str(uri)

@@ -61,6 +61,7 @@ _KOALA = ("clarity_score", "aesthetic_score", "motion_score", "video_training_su
 _PANDA = ("matching_score", "desirable_filtering", "shot_boundary_detection")
 _OPENVID = ("aesthetic_score", "motion_score", "temporal_consistency_score")
 _MIRADATA = tuple(f"{part}_caption" for part in ("main_object", "background", "style", "camera"))
+_ADDRESSES = ("url", "video_url", "webpage_url", "youtube_url", "contentUrl", "link", "video_link")
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(
@@ -148,6 +149,16 @@ LAYOUTS: tuple[Layout, ...] = (
         end=("end_seconds",),
         duration=("duration_seconds",),
         texts=("clip_id", "source_id", "video_id", "uri"),
+        numbers=("start_seconds", "end_seconds", "duration_seconds"),
+    ),
+    Layout(
+        "addresses",
+        needs=(_ADDRESSES,),
+        source=("id", "youtube_id", *_ADDRESSES),
+        start=("start_seconds", "start"),
+        end=("end_seconds", "end"),
+        duration=("duration_seconds",),
+        texts=("id", "youtube_id", *_ADDRESSES),
         numbers=("start_seconds", "end_seconds", "duration_seconds"),
     ),
 )
