@@ -36,7 +36,6 @@ class FetchSummary:
         table: `table.parquet`, what a build reads.
         faults: lines of the tables that were not taken, by reason.
         now: items that were fetched in this run.
-        notes: sentences for people.
     """
 
     fetched: int
@@ -46,7 +45,6 @@ class FetchSummary:
     table: Path
     faults: dict[str, int] = field(default_factory=dict)
     now: int = 0
-    notes: tuple[str, ...] = ()
 
 
 def fetch(
@@ -178,7 +176,6 @@ class _Wired:
         self._folder, self._outcomes, self._settings = folder, outcomes, settings
         self._excluded, self._progress = excluded, progress
         self.left: dict[str, int] = {}
-        self.notes: list[str] = []
 
     async def go(self, *, retry: bool, limit: int | None) -> None:
         """Fetch."""
@@ -186,7 +183,7 @@ class _Wired:
         from internvid.collect.fetching.engines.http_engine import HttpEngine
         from internvid.collect.fetching.engines.pacing import Paces
         from internvid.collect.fetching.engines.robots import Robots
-        from internvid.collect.fetching.engines.site_engine import SiteEngine
+        from internvid.collect.fetching.engines.site_engine import SiteEngine, javascript_note
         from internvid.collect.fetching.engines.web import Web
         from internvid.collect.fetching.fetch import FetchRun
 
@@ -204,11 +201,23 @@ class _Wired:
         }
         if chosen.engine != "http":
             engines["yt-dlp"] = SiteEngine(chosen, paces.of, robots)
+            note = javascript_note(self._first_uris())
+            if note is not None:
+                self._progress.noted(note)
         run = FetchRun(
             self._folder, self._outcomes, chosen, engines, paces, self._excluded, self._progress
         )
         await run.run(retry=retry, most=limit)
         self.left = dict(run.left)
+
+    def _first_uris(self) -> list[str]:
+        """Addresses of some thousand items, which show what the table is about."""
+        from internvid.collect.fetching.items.item_table import read_items
+
+        batches = read_items(self._folder.root, len(self._folder.tables), ("uri",))
+        batch = next(batches, None)
+        uris: list[str] = [] if batch is None else batch.column("uri").to_pylist()
+        return uris
 
 
 @contextlib.contextmanager
@@ -246,7 +255,6 @@ def _summary(
         folder.table,
         faults,
         progress.fetched,
-        tuple(run.notes),
     )
 
 

@@ -1,1 +1,1 @@
-"""Fetching, against real servers on loopback."""
+"""Collecting: lists of what to look for, and fetching it from real servers on loopback."""

@@ -114,8 +114,8 @@ def build(
 
 def status(dataset: DatasetPath, as_json: Json = False) -> None:
     """Show what is done, what is left to do, and what failed and why."""
-    from internvid.api.fetching import is_fetch_folder
     from internvid.api.datasets import status as read_status
+    from internvid.api.fetching import is_fetch_folder
 
     if is_fetch_folder(dataset):
         put_fetch_status(dataset, as_json=as_json)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -216,16 +216,18 @@ def _refuse_strangers(root: Path) -> None:
         )
 
 
+def _files(table: Path) -> Sequence[Path]:
+    is_list = table.is_file() and table.suffix.lower() == ".txt"
+    return [table] if is_list else find_files(table).paths
+
+
 def _stamps(table: Path) -> list[list[Any]]:
-    return [
-        [path.name, path.stat().st_size, path.stat().st_mtime_ns]
-        for path in find_files(table).paths
-    ]
+    return [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in _files(table)]
 
 
 def _digest(table: Path) -> str:
     digest = hashlib.blake2b(digest_size=16)
-    for path in find_files(table).paths:
+    for path in _files(table):
         digest.update(path.name.encode("utf-8", "surrogateescape") + b"\0")
         with path.open("rb") as file:
             while chunk := file.read(_CHUNK):

@@ -14,6 +14,7 @@ class FetchProgress:
 
     Attributes:
         changed: called with this object after each item.
+        noted: called with sentences for people, as they come up.
         stage: what is being done.
         total: items that had no outcome at the begin of the run.
         done: of these, have one now.
@@ -23,6 +24,7 @@ class FetchProgress:
     """
 
     changed: Callable[[FetchProgress], None] = lambda _: None
+    noted: Callable[[str], None] = lambda _: None
     stage: str = "reading the table"
     total: int = 0
     done: int = 0

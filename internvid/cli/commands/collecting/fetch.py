@@ -149,8 +149,6 @@ def fetch(
             limit=limit,
             progress=progress,
         )
-    for note in summary.notes:
-        say(f"note: {note}")
     if summary.faults:
         say(f"note: lines of the table that were not taken: {shown_counts(summary.faults)}")
     if as_json:
@@ -183,6 +181,9 @@ def _shown_progress() -> Iterator[FetchProgress]:
     from internvid.collect.fetching.fetch_progress import FetchProgress
 
     lines = PlainLines()
-    progress = FetchProgress(changed=lambda state: lines.tell(state.stage, lambda: numbers(state)))
+    progress = FetchProgress(
+        changed=lambda state: lines.tell(state.stage, lambda: numbers(state)),
+        noted=lambda text: say(f"note: {text}"),
+    )
     with live(lambda: f"{progress.stage}: {numbers(progress)}"):
         yield progress

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from internvid.collect.fetching.engines.engine import Download
@@ -37,9 +37,9 @@ def is_of_site(host: str) -> bool:
     return any(".".join(parts[at:]) in SITES for at in range(len(parts) - 1))
 
 
-def javascript_note(hosts_of_youtube: int) -> str | None:
+def javascript_note(uris: Iterable[str]) -> str | None:
     """What to say of a missing JavaScript runtime, which YouTube cannot do without."""
-    if not hosts_of_youtube or shutil.which("deno"):
+    if shutil.which("deno") or not any("youtube.com/" in uri for uri in uris):
         return None
     return (
         "YouTube needs a JavaScript runtime, and deno is not on the path: pip install deno, or "

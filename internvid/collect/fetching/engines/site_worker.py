@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import shutil
 import socket
-from collections.abc import Callable, Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from internvid.collect.fetching.engines.site_errors import GUARD, reason_of
 from internvid.collect.fetching.engines.site_facts import check_rules, facts_of
 from internvid.collect.fetching.fetch_settings import FetchSettings
 from internvid.collect.fetching.reasons import NotFetchedError
+from internvid.core.errors import ConfigInvalidError
 
 # What a user's own configuration may decide: how the site is reached and whom it sees.
 _USERS_OWN = (
@@ -87,7 +90,7 @@ def fetch_site(task: SiteTask, report: Callable[[Any], None]) -> SiteFile:
     task.folder.mkdir(parents=True, exist_ok=True)
     lines: list[str] = []
     sections: list[float] = []
-    options = {**own, **_options(task, report, _Lines(lines), sections)}
+    options = {**own, **_options(task, report, _Lines(lines), sections, own)}
     try:
         with yt_dlp.YoutubeDL(options) as program:
             info = program.extract_info(task.uri, download=True)
@@ -164,16 +167,25 @@ def _own_options(config: str) -> dict[str, Any]:
     """What the user's configuration of yt-dlp says of how sites are reached."""
     import yt_dlp
 
-    arguments = ["--config-locations", config] if config else []
+    # Arguments that are handed over would be instead of the configuration files.
+    own, sys.argv = sys.argv, ["yt-dlp", *(["--config-locations", config] if config else [])]
     try:
-        parsed = yt_dlp.parse_options(arguments).ydl_opts
+        parsed = yt_dlp.parse_options().ydl_opts
     except SystemExit as error:
-        raise NotFetchedError("the configuration of yt-dlp cannot be read", "network") from error
+        raise ConfigInvalidError(
+            "your configuration of yt-dlp cannot be read", hint="run yt-dlp to see why"
+        ) from error
+    finally:
+        sys.argv = own
     return {name: parsed[name] for name in _USERS_OWN if parsed.get(name) is not None}
 
 
 def _options(
-    task: SiteTask, report: Callable[[Any], None], logger: _Lines, sections: list[float]
+    task: SiteTask,
+    report: Callable[[Any], None],
+    logger: _Lines,
+    sections: list[float],
+    own: Mapping[str, Any],
 ) -> dict[str, Any]:
     settings = task.settings
 
@@ -183,8 +195,8 @@ def _options(
         if size > settings.most_bytes:
             raise NotFetchedError(f"it has more than {settings.most_bytes} bytes", "too_long")
 
-    def ranges(info: Mapping[str, Any], program: Any) -> Iterable[dict[str, Any]]:
-        wanted = _section(task, info.get("duration"), program)
+    def ranges(info: Mapping[str, Any], _: Any) -> Iterable[dict[str, Any]]:
+        wanted = _section(task, info.get("duration")) if _has_ffmpeg(own) else None
         sections.clear()
         if wanted is None:
             return [{}]
@@ -197,10 +209,10 @@ def _options(
 
     return {
         # The best up to the wanted size, else the smallest above it.
-        "format": "bv*+ba/b",
+        "format": "bv*+ba/b" if _has_ffmpeg(own) else _picture_and_sound,
         "format_sort": [f"res:{settings.most_height}"],
         "paths": {"home": str(task.folder).replace("%", "%%")},
-        "outtmpl": {"default": "video.%(ext)s"},
+        "outtmpl": {"default": "video.%(format_id)s.%(ext)s"},
         "quiet": True,
         "noprogress": True,
         "logger": logger,
@@ -214,7 +226,6 @@ def _options(
         "extractor_retries": 1,
         "skip_unavailable_fragments": False,
         "socket_timeout": settings.slow_seconds,
-        "http_headers": {},
         "sleep_interval_requests": 0.0 if settings.allow_private else _REQUEST_SECONDS,
         "writesubtitles": bool(settings.subtitles),
         "writeautomaticsub": bool(settings.subtitles),
@@ -226,10 +237,30 @@ def _options(
     }
 
 
-def _section(task: SiteTask, duration: float | None, program: Any) -> tuple[float, float] | None:
-    """What to fetch of a video, seconds; None for all of it."""
-    from yt_dlp.postprocessor.ffmpeg import FFmpegPostProcessor
+def _has_ffmpeg(own: Mapping[str, Any]) -> bool:
+    """Whether yt-dlp would find the program of FFmpeg."""
+    place = own.get("ffmpeg_location")
+    return shutil.which("ffmpeg") is not None or (place is not None and Path(place).exists())
 
+
+def _picture_and_sound(choices: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The best pictures, and the best sound if they have none: one file each, joined later.
+
+    Args:
+        choices: `formats`, from the worst to the best.
+    """
+    best_first = list(reversed(choices["formats"]))
+    pictures = [each for each in best_first if each.get("vcodec") != "none"]
+    if not pictures:
+        return
+    yield pictures[0]
+    if pictures[0].get("acodec") == "none":
+        apart = [each for each in best_first if each.get("vcodec") == "none"]
+        yield from [each for each in apart if each.get("acodec") != "none"][:1]
+
+
+def _section(task: SiteTask, duration: float | None) -> tuple[float, float] | None:
+    """What to fetch of a video, seconds; None for all of it."""
     settings = task.settings
     if settings.whole or task.start_seconds is None or task.end_seconds is None:
         return None
@@ -238,7 +269,7 @@ def _section(task: SiteTask, duration: float | None, program: Any) -> tuple[floa
     end = float(int(task.end_seconds + settings.margin_seconds) + 1)
     if not duration or end - start > _MOST_SHARE * duration:
         return None
-    return (start, min(end, float(duration))) if FFmpegPostProcessor(program).available else None
+    return start, min(end, float(duration))
 
 
 def _one_file(folder: Path, lines: list[str]) -> Path:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,9 +20,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from internvid.collect.fetching.items.item_sources import source_columns
+from internvid.collect.fetching.items.keyed_files import as_table
 from internvid.core.system.temporary import new_temporary
 from internvid.curate.tables.opening import open_rows
 from internvid.curate.tables.rows import Rows
+from internvid.curate.tables.scratch import scratch_folder
 from internvid.dataset.duckdb_connection import quoted
 from internvid.dataset.parts import reading_part, storage_errors, sync_folder
 
@@ -104,10 +105,12 @@ def write_items(
     Raises:
         InternvidError: the table cannot be read, or the disk is full.
     """
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     with (
-        _writable(folder),
+        scratch_folder(scratch) as made,
         open_rows(
-            table,
+            as_table(table, made),
             layout=layout,
             scratch=scratch,
             writable=[folder],
@@ -221,13 +224,6 @@ def _copy(connection: duckdb.DuckDBPyConnection, path: Path, query: str) -> None
             os.fsync(file.fileno())
         os.replace(temporary, path)
         sync_folder(path.parent)
-
-
-@contextmanager
-def _writable(folder: Path) -> Iterator[None]:
-    with storage_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    yield
 
 
 def _one(result: duckdb.DuckDBPyConnection) -> tuple[int, ...]:
