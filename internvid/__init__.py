@@ -27,11 +27,13 @@ if TYPE_CHECKING:
     )
     from internvid.api.deduplication import dedup, source_groups
     from internvid.api.evaluation import evaluate
+    from internvid.api.fetching import fetch, fetch_status, plan_fetch
     from internvid.api.releases import reissue, verify
     from internvid.api.removal import plan_removal, remove
     from internvid.api.searching import search
     from internvid.api.subsets import plan_publication, publish, select
     from internvid.api.training import compare, plan_training, train
+    from internvid.collect.fetching.fetch_settings import FetchSettings
     from internvid.core.errors import InternvidError
     from internvid.core.types import Clip, FrameBatch, Shot, Timeline, TimeSpan
     from internvid.curate.exclusions.exclude import Exclude
@@ -64,6 +66,7 @@ _EXPORTS = {
     "Dataset": "internvid.dataset.store",
     "Diverse": "internvid.curate.selectors",
     "Exclude": "internvid.curate.exclusions.exclude",
+    "FetchSettings": "internvid.collect.fetching.fetch_settings",
     "Filtered": "internvid.curate.selectors",
     "FrameBatch": "internvid.core.types",
     "InternvidError": "internvid.core.errors",
@@ -91,11 +94,14 @@ _EXPORTS = {
     "drop_column": "internvid.api.annotations",
     "embed": "internvid.api.annotations",
     "evaluate": "internvid.api.evaluation",
+    "fetch": "internvid.api.fetching",
+    "fetch_status": "internvid.api.fetching",
     "list_components": "internvid.api.components",
     "make_component": "internvid.api.components",
     "make_queries": "internvid.api.collecting",
     "open": "internvid.dataset.store:open_dataset",
     "open_dataset": "internvid.dataset.store",
+    "plan_fetch": "internvid.api.fetching",
     "plan_publication": "internvid.api.subsets",
     "plan_removal": "internvid.api.removal",
     "plan_training": "internvid.api.training",
@@ -125,6 +131,7 @@ __all__ = [
     "Dataset",
     "Diverse",
     "Exclude",
+    "FetchSettings",
     "Filtered",
     "FrameBatch",
     "InternvidError",
@@ -153,11 +160,14 @@ __all__ = [
     "drop_column",
     "embed",
     "evaluate",
+    "fetch",
+    "fetch_status",
     "list_components",
     "make_component",
     "make_queries",
     "open",
     "open_dataset",
+    "plan_fetch",
     "plan_publication",
     "plan_removal",
     "plan_training",

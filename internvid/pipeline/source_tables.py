@@ -22,17 +22,15 @@ from typing import Any, TypedDict, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from internvid.collect.fetched_rows import fetched_row, is_fetched
 from internvid.core.errors import ConfigInvalidError
 from internvid.dataset.layout import Layout
 from internvid.dataset.parts import commit_json
 from internvid.dataset.sources.metadata import UNKNOWN, join_kinds, kinds_of, readable, row_to_json
-from internvid.pipeline.given.source_keys import about_source, not_fetched
 
 TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"})
 NOTED = 20
 """So many of the rows that are set aside are named, the first ones."""
-# A row of these columns is a clip of a fetched file: `uri` is where the file at `path` came from.
-_OF_FETCHED_FILES = frozenset({"uri", "path", "status", "offset_seconds"})
 _ASIDE = frozenset({"table", "rows", "values", "first"})
 _YOUTUBE = ("YoutubeID", "youtube_id")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
@@ -194,7 +192,7 @@ class _Reader:
         table = pq.read_table(self.table.aside.table)
         _check_names(self.table.aside.table, table.column_names)
         others = [name for name in table.column_names if name not in ("uri", "source_id")]
-        if not _OF_FETCHED_FILES.issubset(table.column_names):
+        if not is_fetched(table.column_names):
             self.table.kinds = kinds_of(table.select(others))
         plain = pa.table(
             [readable(table.column(name)) for name in table.column_names], names=table.column_names
@@ -203,14 +201,12 @@ class _Reader:
         self.take(enumerate((row for batch in batches for row in batch), 1))
 
     def _keep(self, line: int, row: dict[str, Any]) -> str | None:
-        if row.keys() >= _OF_FETCHED_FILES:
-            reason = not_fetched(row["status"], row.get("reason"))
-            if reason is not None:
-                return reason
-            uri, known = row["path"], about_source(row.get("metadata"), row["uri"])
-            row = {"source_id": row.get("source_id"), **known}
-        else:
-            uri = row.pop("uri", None)
+        if is_fetched(row):
+            source = fetched_row(row)
+            if isinstance(source, str):
+                return source
+            row = source
+        uri = row.pop("uri", None)
         if isinstance(uri, int) and not isinstance(uri, bool):
             uri = str(uri)
         if uri is None or (isinstance(uri, str) and not uri.strip()):

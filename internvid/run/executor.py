@@ -87,6 +87,7 @@ class LocalExecutor:
         hang_wall_seconds: the same in wall time, for a worker that waits on something.
         crash_tries: how often an item may kill its worker before it counts as failed.
         items_per_worker: a worker is replaced after so many items, which bounds leaks.
+        keeps_workers: idle workers stay when `map` ends, for the next call, until `close`.
     """
 
     workers: int = 1
@@ -94,6 +95,7 @@ class LocalExecutor:
     hang_wall_seconds: float = 900.0
     crash_tries: int = 2
     items_per_worker: int = 200
+    keeps_workers: bool = False
     _pool: list[_Worker] = field(default_factory=list, repr=False)
 
     def map(
@@ -233,10 +235,20 @@ class LocalExecutor:
             worker.process.kill()
             worker.process.wait()
 
+    def close(self) -> None:
+        """End every worker, also one that is at work; may be called from another thread."""
+        for worker in list(self._pool):
+            if worker.index is not None:
+                worker.process.kill()
+            else:
+                self._end(worker)
+
     def _stop(self) -> None:
         for worker in list(self._pool):
             if worker.index is not None:
                 worker.process.kill()
+            elif self.keeps_workers:
+                continue
             self._end(worker)
 
 

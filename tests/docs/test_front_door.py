@@ -27,6 +27,7 @@ FUNCTIONS = {
     "drop": "drop_column",
     "embed": "embed",
     "evaluate": "evaluate",
+    "fetch": "fetch",
     "list": "list_components",
     "publish": "publish",
     "queries": "make_queries",

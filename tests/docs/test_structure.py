@@ -29,6 +29,7 @@ SHARED_NAMES = {
     "colours": "the named colours, and their shares in a clip",
     "config": "the settings of one thing as a dataclass, and how any settings are read",
     "content": "PySceneDetect's content change: measured in the scan, read by the detector",
+    "fetch": "getting the videos that a table names: the pass, and its command",
     "learned": "a TransNet V2 network: run in the scan, read by the detector",
     "picks": "small JPEG frames: kept by the scan, stored in the dataset",
     "pictures": "decoded pictures of a clip's picks, as models are given them",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Optional, TypedDict
 import typer
 
 from internvid.cli.display import PlainLines, live
+from internvid.cli.fetched import put_fetch_status
 from internvid.cli.options import DatasetPath, Json, Moved, Settings, Types, Workers
 from internvid.cli.output import TRY_AGAIN, duration, put, put_json, say, table
 from internvid.core.errors import ConfigInvalidError
@@ -135,7 +136,11 @@ def build(
 def status(dataset: DatasetPath, as_json: Json = False) -> None:
     """Show what is done, what is left to do, and what failed and why."""
     from internvid.api.datasets import status as read_status
+    from internvid.api.fetching import is_fetch_folder
 
+    if is_fetch_folder(dataset):
+        put_fetch_status(dataset, as_json=as_json)
+        return
     facts = read_status(dataset)
     if as_json:
         put_json(facts)

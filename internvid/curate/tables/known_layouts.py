@@ -67,6 +67,7 @@ _MIRADATA = tuple(f"{part}_caption" for part in ("main_object", "background", "s
 _STARTS = ("start_seconds", "start", "start_time")
 _ENDS = ("end_seconds", "end", "end_time")
 _FILES = ("path", "file_name", "file_path", "media_path", "video_path", "video", "file")
+_ADDRESSES = ("url", "video_url", "webpage_url", "youtube_url", "contentUrl", "link", "video_link")
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(
@@ -207,6 +208,16 @@ LAYOUTS: tuple[Layout, ...] = (
         duration=("duration_seconds",),
         caption=("caption", "text", "prompt"),
         texts=_FILES,
+        numbers=("start_seconds", "end_seconds", "duration_seconds"),
+    ),
+    Layout(
+        "addresses",
+        needs=(_ADDRESSES,),
+        source=("id", "youtube_id", *_ADDRESSES),
+        start=_STARTS,
+        end=_ENDS,
+        duration=("duration_seconds",),
+        texts=("id", "youtube_id", *_ADDRESSES),
         numbers=("start_seconds", "end_seconds", "duration_seconds"),
     ),
 )

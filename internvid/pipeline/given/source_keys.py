@@ -9,14 +9,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-SOURCE_KEYS = frozenset({
-    "title", "description", "licence", "license", "uploader", "uploader_id", "channel",
-    "channel_id", "upload_date", "language", "page", "source_seconds", "view_count", "like_count",
-    "age_limit", "tags", "categories", "subtitles",
-})  # fmt: skip
-"""Keys of such metadata that are kept with videos; the others are about clips."""
+from internvid.collect.fetching.result_table import VIDEO_KEYS
+
 MEASURED_KEYS = frozenset({"width", "height", "fps", "has_audio"})
 """Keys that a scan finds out again."""
+SOURCE_KEYS = frozenset({*VIDEO_KEYS, "license"}) - MEASURED_KEYS
+"""Keys of such metadata that are kept with videos; the others are about clips."""
 FETCHED = ("fetched", "ok")
 """Values of `status` of rows that have a file."""
 
@@ -46,13 +44,5 @@ def about_source(metadata: Any, uri: str | None) -> dict[str, Any]:
     of_export = object_in(known.get("metadata"))
     found = {key: value for key, value in known.items() if key in SOURCE_KEYS} | of_export
     if uri is not None:
-        found["uri"] = uri
+        found["address"] = uri
     return found
-
-
-def not_fetched(status: Any, reason: Any) -> str | None:
-    """Why a row of such a table has no file; None where it should have one."""
-    if isinstance(status, str) and status.strip().lower() in FETCHED:
-        return None
-    words = [str(each) for each in (status or "no status", reason) if each]
-    return f"it was not fetched: {', '.join(words)}"

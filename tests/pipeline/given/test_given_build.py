@@ -229,7 +229,7 @@ def test_times_are_those_of_the_source_and_a_fetched_section_begins_later(
     # What is said of the whole source is metadata of its video.
     assert "given_title" not in data.sql("select * from clips limit 0").columns
     assert "given_width" not in data.sql("select * from clips limit 0").columns
-    described = "select title, meta_uri from videos order by title nulls last"
+    described = "select title, address from videos order by title nulls last"
     expected = [("T", "https://host/abc"), (None, "https://host/ghi")]
     assert data.sql(described).fetchall() == expected
     assert summary.set_aside == 1

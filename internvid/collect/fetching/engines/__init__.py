@@ -1,0 +1,1 @@
+"""How bytes come here: direct http(s), and pages of sites through yt-dlp."""

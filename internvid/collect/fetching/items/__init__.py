@@ -1,0 +1,1 @@
+"""Tables of any layout become items: what is to be fetched, and which spans of it are wanted."""
