@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 _GROUP_ROWS = 1 << 15
 _SQL_TYPES = {"int64": "BIGINT", "double": "DOUBLE", "bool": "BOOLEAN", "string": "VARCHAR"}
 _VIEW = "stated_rows"
+_HALF = (1 << 64) - 1
 _SPAN = ("uri", "start_seconds", "end_seconds", "fault")
 
 
@@ -174,9 +175,7 @@ class _Reader:
         start, end = "start_seconds", "end_seconds"
         if columns.has_file_column:
             names = self.folder / "names.parquet"
-            write_resolved_names(
-                connection, raw, names, stated.folder, is_final=self.video_folder is None
-            )
+            write_resolved_names(connection, raw, names, stated.folder, self.video_folder)
             joins += f" left join read_parquet({quoted([names])}) named on named.name = stated.name"
             choices.append("named.uri")
         if self.video_folder is not None:
@@ -340,13 +339,18 @@ def _digests(
     """
     spans = (*_SPAN, "rank", *kinds)
     texts = (*_SPAN, "rank", "caption")
+    hashes = ", ".join(
+        f"md5_number({_row_text(names)}) as {name}"
+        for name, names in {"spans": spans, "texts": texts}.items()
+    )
     sums = ", ".join(
-        f"sum({half}({_row_text(names)})::hugeint)::varchar"
-        for names in (spans, texts)
-        for half in ("md5_number_lower", "md5_number_upper")
+        f"sum(({name} {half})::uhugeint::hugeint)::varchar"
+        for name in ("spans", "texts")
+        for half in (f"& {_HALF}::uhugeint", ">> 64")
     )
     found = connection.execute(
-        f"select count(*), count(caption), {sums} from read_parquet({quoted([path])})"
+        f"select count(*), count(caption), {sums} from "
+        f"(select caption, {hashes} from read_parquet({quoted([path])}))"
     ).fetchone()
     assert found is not None
     rows, captions, *numbers = found
@@ -360,8 +364,9 @@ def _digests(
 
 
 def _row_text(names: Sequence[str]) -> str:
-    pairs = ", ".join(f"{quoted_name(name)} := {quoted_name(name)}" for name in names)
-    return f"to_json(struct_pack({pairs}))::varchar"
+    """A row as one text: each value with its length before it, so that no two rows are one."""
+    texts = (f"{quoted_name(name)}::varchar" for name in names)
+    return "concat(" + ", ".join(f"coalesce(strlen({t}) || ':' || {t}, '-')" for t in texts) + ")"
 
 
 def _short_digest(*parts: object) -> str:
