@@ -90,6 +90,8 @@ def open_given(
     inputs: GivenInputs,
     scratch: Path | None,
     progress: Callable[[int], None] | None = None,
+    *,
+    keeps_unpacked: bool = True,
 ) -> Iterator[GivenTable]:
     """Read what the inputs of a build state, until the block ends.
 
@@ -97,6 +99,8 @@ def open_given(
         inputs: tables, and exports.
         scratch: a folder for what is converted and sorted; null for the system's.
         progress: called while text is converted, with the bytes read so far.
+        keeps_unpacked: whether tar shards are unpacked to `video_folder`; else to the scratch
+            folder, which goes.
 
     Raises:
         SourceMissingError: an input names nothing, or no row names a file.
@@ -106,7 +110,10 @@ def open_given(
     with ExitStack() as held:
         folder = held.enter_context(scratch_folder(scratch))
         reader = _Reader(folder, inputs.video_folder, progress)
-        for each in stated_inputs(inputs.tables, inputs.video_folder, folder):
+        target = inputs.video_folder
+        if target is not None and not keeps_unpacked:
+            target = folder / "unpacked"
+        for each in stated_inputs(inputs.tables, target, folder):
             reader.take(each)
         yield reader.joined(inputs.tables)
 
@@ -173,13 +180,14 @@ class _Reader:
         """Write the rows with the uri of the file of each; null where there is none."""
         joins, choices = "", []
         start, end = "start_seconds", "end_seconds"
+        video_folder = None if stated.names_every_file else self.video_folder
         if columns.has_file_column:
             names = self.folder / "names.parquet"
-            write_resolved_names(connection, raw, names, stated.folder, self.video_folder)
+            write_resolved_names(connection, raw, names, stated.folder, video_folder)
             joins += f" left join read_parquet({quoted([names])}) named on named.name = stated.name"
             choices.append("named.uri")
-        if self.video_folder is not None:
-            index = self._index()
+        if video_folder is not None:
+            index = self._index(video_folder)
             for name in ("clip", "video"):
                 joins += (
                     f" left join {_first_of_each_name(index)} of_{name} "
@@ -199,11 +207,10 @@ class _Reader:
             f"from read_parquet({quoted([raw])}) stated{joins}) to {quoted_text(str(out))}"
         )
 
-    def _index(self) -> Path:
+    def _index(self, video_folder: Path) -> Path:
         if self.index is None:
-            assert self.video_folder is not None
             self.index = self.folder / "files.parquet"
-            write_file_index(self.video_folder, self.index)
+            write_file_index(video_folder, self.index)
         return self.index
 
     def _set_aside(self, rows: Rows, out: Path, stated: StatedInput) -> SetAside:
