@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,8 +59,12 @@ class Forecast:
 def forecast(videos: Sequence[str] | GivenInputs, recipe: Recipe, workers: int) -> Forecast:
     """Probe up to 50 sources, scan up to 20 s of 3, and extrapolate."""
     recipe.check()
+    with _sources_of(videos) as (sources, given_rows):
+        return _forecast(sources, given_rows, recipe, workers)
+
+
+def _forecast(sources: Sources, given_rows: int, recipe: Recipe, workers: int) -> Forecast:
     scan = recipe.complete_scan()
-    sources, given_rows = _sources_of(videos)
     uris = sources.table.column("uri").to_pylist()
     step = max(1, len(uris) // PROBES)
     probed = uris[::step]
@@ -92,12 +96,14 @@ def forecast(videos: Sequence[str] | GivenInputs, recipe: Recipe, workers: int) 
     )
 
 
-def _sources_of(videos: Sequence[str] | GivenInputs) -> tuple[Sources, int]:
+@contextlib.contextmanager
+def _sources_of(videos: Sequence[str] | GivenInputs) -> Iterator[tuple[Sources, int]]:
     """The sources, and how many rows state clips of them."""
     if not isinstance(videos, GivenInputs):
-        return find_sources(videos), 0
-    with open_given(videos, None) as table:
-        return table.sources, table.rows
+        yield find_sources(videos), 0
+        return
+    with open_given(videos, None, keeps_unpacked=False) as table:
+        yield table.sources, table.rows
 
 
 def _claimed_seconds(uri: str) -> float | None:

@@ -59,27 +59,27 @@ def write_resolved_names(
     rows: Path,
     out: Path,
     folder: Path,
-    *,
-    is_final: bool,
+    video_folder: Path | None,
 ) -> None:
     """Write which uri each name of a file in a table stands for: `name`, `uri`.
 
-    A relative name is looked up beside the table first, then in the current folder.
+    A relative name is looked up beside the table first, then in the folder of the videos, then in
+    the current one.
 
     Args:
         connection: to read `rows` with.
         rows: Parquet with a column `name`.
         out: to write.
         folder: of the table.
-        is_final: whether a name without a file keeps its uri, to become a failed source; it is left
-            out otherwise, because the row may name its file in another way.
+        video_folder: of the videos. Where there is one, a name without a file is left out, because
+            the row may name its file by an id; else it keeps its uri, to become a failed source.
     """
     # One connection runs one query: what streams is read by a cursor of its own.
     with closing(connection.cursor()) as cursor, pq.ParquetWriter(out, _NAMES) as writer:
         query = f"select distinct name from read_parquet({quoted([rows])}) where name is not null"
         for batch in cursor.sql(query).to_arrow_reader(_ROWS):
             names = batch.column(0).to_pylist()
-            uris = [_resolved(name, folder, is_final=is_final) for name in names]
+            uris = [_resolved(name, folder, video_folder) for name in names]
             writer.write_table(
                 pa.Table.from_arrays([pa.array(names), pa.array(uris)], schema=_NAMES)
             )
@@ -90,15 +90,15 @@ def _table(names: list[str], uris: list[str | None] | list[str]) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=_NAMES)
 
 
-def _resolved(name: str, folder: Path, *, is_final: bool) -> str | None:
+def _resolved(name: str, folder: Path, video_folder: Path | None) -> str | None:
     if "://" in name:
-        return name if is_final or name.startswith("file://") else None
-    beside = folder / name
-    if os.path.exists(beside):
-        return path_to_uri(str(beside))
-    if os.path.exists(name):
-        return path_to_uri(name)
-    return path_to_uri(str(beside)) if is_final else None
+        return name if video_folder is None or name.startswith("file://") else None
+    # Millions of names: paths as objects would be most of the work.
+    beside = os.path.join(folder, name)
+    for path in (beside, name if video_folder is None else os.path.join(video_folder, name), name):
+        if os.path.exists(path):
+            return path_to_uri(path)
+    return path_to_uri(beside) if video_folder is None else None
 
 
 def _media_files(folder: Path) -> Iterator[str]:

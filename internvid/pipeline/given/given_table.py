@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 _GROUP_ROWS = 1 << 15
 _SQL_TYPES = {"int64": "BIGINT", "double": "DOUBLE", "bool": "BOOLEAN", "string": "VARCHAR"}
 _VIEW = "stated_rows"
+_HALF = (1 << 64) - 1
 _SPAN = ("uri", "start_seconds", "end_seconds", "fault")
 
 
@@ -89,6 +90,8 @@ def open_given(
     inputs: GivenInputs,
     scratch: Path | None,
     progress: Callable[[int], None] | None = None,
+    *,
+    keeps_unpacked: bool = True,
 ) -> Iterator[GivenTable]:
     """Read what the inputs of a build state, until the block ends.
 
@@ -96,6 +99,8 @@ def open_given(
         inputs: tables, and exports.
         scratch: a folder for what is converted and sorted; null for the system's.
         progress: called while text is converted, with the bytes read so far.
+        keeps_unpacked: whether tar shards are unpacked to `video_folder`; else to the scratch
+            folder, which goes.
 
     Raises:
         SourceMissingError: an input names nothing, or no row names a file.
@@ -105,7 +110,10 @@ def open_given(
     with ExitStack() as held:
         folder = held.enter_context(scratch_folder(scratch))
         reader = _Reader(folder, inputs.video_folder, progress)
-        for each in stated_inputs(inputs.tables, inputs.video_folder, folder):
+        target = inputs.video_folder
+        if target is not None and not keeps_unpacked:
+            target = folder / "unpacked"
+        for each in stated_inputs(inputs.tables, target, folder):
             reader.take(each)
         yield reader.joined(inputs.tables)
 
@@ -172,15 +180,14 @@ class _Reader:
         """Write the rows with the uri of the file of each; null where there is none."""
         joins, choices = "", []
         start, end = "start_seconds", "end_seconds"
+        video_folder = None if stated.names_every_file else self.video_folder
         if columns.has_file_column:
             names = self.folder / "names.parquet"
-            write_resolved_names(
-                connection, raw, names, stated.folder, is_final=self.video_folder is None
-            )
+            write_resolved_names(connection, raw, names, stated.folder, video_folder)
             joins += f" left join read_parquet({quoted([names])}) named on named.name = stated.name"
             choices.append("named.uri")
-        if self.video_folder is not None:
-            index = self._index()
+        if video_folder is not None:
+            index = self._index(video_folder)
             for name in ("clip", "video"):
                 joins += (
                     f" left join {_first_of_each_name(index)} of_{name} "
@@ -200,11 +207,10 @@ class _Reader:
             f"from read_parquet({quoted([raw])}) stated{joins}) to {quoted_text(str(out))}"
         )
 
-    def _index(self) -> Path:
+    def _index(self, video_folder: Path) -> Path:
         if self.index is None:
-            assert self.video_folder is not None
             self.index = self.folder / "files.parquet"
-            write_file_index(self.video_folder, self.index)
+            write_file_index(video_folder, self.index)
         return self.index
 
     def _set_aside(self, rows: Rows, out: Path, stated: StatedInput) -> SetAside:
@@ -340,13 +346,18 @@ def _digests(
     """
     spans = (*_SPAN, "rank", *kinds)
     texts = (*_SPAN, "rank", "caption")
+    hashes = ", ".join(
+        f"md5_number({_row_text(names)}) as {name}"
+        for name, names in {"spans": spans, "texts": texts}.items()
+    )
     sums = ", ".join(
-        f"sum({half}({_row_text(names)})::hugeint)::varchar"
-        for names in (spans, texts)
-        for half in ("md5_number_lower", "md5_number_upper")
+        f"sum(({name} {half})::uhugeint::hugeint)::varchar"
+        for name in ("spans", "texts")
+        for half in (f"& {_HALF}::uhugeint", ">> 64")
     )
     found = connection.execute(
-        f"select count(*), count(caption), {sums} from read_parquet({quoted([path])})"
+        f"select count(*), count(caption), {sums} from "
+        f"(select caption, {hashes} from read_parquet({quoted([path])}))"
     ).fetchone()
     assert found is not None
     rows, captions, *numbers = found
@@ -360,8 +371,9 @@ def _digests(
 
 
 def _row_text(names: Sequence[str]) -> str:
-    pairs = ", ".join(f"{quoted_name(name)} := {quoted_name(name)}" for name in names)
-    return f"to_json(struct_pack({pairs}))::varchar"
+    """A row as one text: each value with its length before it, so that no two rows are one."""
+    texts = (f"{quoted_name(name)}::varchar" for name in names)
+    return "concat(" + ", ".join(f"coalesce(strlen({t}) || ':' || {t}, '-')" for t in texts) + ")"
 
 
 def _short_digest(*parts: object) -> str:

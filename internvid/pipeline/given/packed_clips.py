@@ -44,6 +44,7 @@ class StatedInput:
         folder: beside which its relative paths are looked up.
         layout: what its columns mean; null where they tell.
         file_column: that names files; null where the usual names tell.
+        names_every_file: whether each row has a path of a file that is there.
         lost: (line, reason) of what could not become a row of it.
     """
 
@@ -52,6 +53,7 @@ class StatedInput:
     folder: Path
     layout: str | None = None
     file_column: str | None = None
+    names_every_file: bool = False
     lost: list[tuple[int, str]] = field(default_factory=list)
 
 
@@ -63,13 +65,13 @@ class _Row(TypedDict):
 
 
 def stated_inputs(
-    inputs: Sequence[str], video_folder: Path | None, scratch: Path
+    inputs: Sequence[str], unpacked: Path | None, scratch: Path
 ) -> Iterator[StatedInput]:
     """The tables that the inputs of a build are, or become.
 
     Args:
         inputs: files, globs and folders.
-        video_folder: where tar shards are unpacked to.
+        unpacked: where the videos of tar shards go to.
         scratch: where tables are written that do not exist yet.
 
     Raises:
@@ -79,13 +81,13 @@ def stated_inputs(
     for text in inputs:
         path = Path(text)
         if path.is_dir():
-            yield _of_folder(path, video_folder, scratch)
+            yield _of_folder(path, unpacked, scratch)
             continue
         files = [path] if path.is_file() else _files_of(text)
         shards = [each for each in files if each.name.endswith(_TARS)]
         yield from (_of_table(each) for each in files if each not in shards)
         if shards:
-            yield _of_shards(text, shards, video_folder, scratch)
+            yield _of_shards(text, shards, unpacked, scratch)
 
 
 def _files_of(pattern: str) -> list[Path]:
@@ -109,7 +111,7 @@ def _of_table(path: Path) -> StatedInput:
     return StatedInput(path.absolute(), str(path), path.absolute().parent)
 
 
-def _of_folder(folder: Path, video_folder: Path | None, scratch: Path) -> StatedInput:
+def _of_folder(folder: Path, unpacked: Path | None, scratch: Path) -> StatedInput:
     record = read_json(folder / RECORD)  # an export may have a list of that name
     if isinstance(record, dict) and record.get("format") == FORMAT:
         raise MisuseError(
@@ -119,7 +121,7 @@ def _of_folder(folder: Path, video_folder: Path | None, scratch: Path) -> Stated
     files = sorted(each for each in folder.iterdir() if each.is_file())
     shards = [each for each in files if each.name.endswith(_TARS)]
     if shards:
-        return _of_shards(str(folder), shards, video_folder, scratch)
+        return _of_shards(str(folder), shards, unpacked, scratch)
     indexed = _by_manifest(folder)
     if indexed is not None:
         return indexed
@@ -134,9 +136,8 @@ def _of_folder(folder: Path, video_folder: Path | None, scratch: Path) -> Stated
             f"{folder} has several tables: {', '.join(each.name for each in tables[:5])}",
             hint="name the one that has the clips",
         )
-    stated = StatedInput(
-        scratch / f"folder-{_number(scratch)}.parquet", str(folder), folder.absolute(), "files"
-    )
+    table = scratch / f"folder-{_number(scratch)}.parquet"
+    stated = StatedInput(table, str(folder), folder.absolute(), "files", names_every_file=True)
     _write(stated, _pairs(folder, stated.lost))
     return stated
 
@@ -157,16 +158,16 @@ def _by_manifest(folder: Path) -> StatedInput | None:
 
 
 def _of_shards(
-    name: str, shards: Sequence[Path], video_folder: Path | None, scratch: Path
+    name: str, shards: Sequence[Path], unpacked: Path | None, scratch: Path
 ) -> StatedInput:
-    if video_folder is None:
+    if unpacked is None:
         raise MisuseError(
             f"{name} is packed in tar shards, and a dataset reads files",
             hint="name a folder to unpack them to: --videos FOLDER",
         )
     table = scratch / f"shards-{_number(scratch)}.parquet"
-    stated = StatedInput(table, name, video_folder.absolute(), "files")
-    _write(stated, _samples(shards, video_folder.absolute(), stated.lost))
+    stated = StatedInput(table, name, unpacked.absolute(), "files", names_every_file=True)
+    _write(stated, _samples(shards, unpacked.absolute(), stated.lost))
     return stated
 
 

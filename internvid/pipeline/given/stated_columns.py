@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from internvid.core.errors import ConfigInvalidError
 from internvid.curate.tables.expressions import (
     NULL_TEXT,
+    is_absent_sql,
     is_number,
     is_text,
     number_sql,
@@ -188,10 +189,16 @@ def _fault(columns: Columns, layout: str) -> str:
         return f"nullif(nullif({fault}, 'no_time'), 'malformed_time')"
     if layout not in _OWN:
         return fault
-    # A row without any times is about the whole file.
+    # A row without any times is about the whole file. One of a table of files may lack an id, and
+    # that would be its first fault: so its times are looked at here.
+    known = named_layout(layout)
+    names = [name for each in (known.start, known.end) if (name := columns.first(each))]
+    absent = [is_absent_sql(quoted_name(name), columns.kinds[name]) for name in names] or ["true"]
     return (
-        "case when start_seconds is null and end_seconds is null and row_fault = 'no_time' "
-        f"then null else {fault} end"
+        "case when row_fault = 'broken_text' then row_fault "
+        "when start_seconds is not null and end_seconds is not null then null "
+        f"when {' and '.join(absent)} then null "
+        f"when {' or '.join(absent)} then 'no_time' else 'malformed_time' end"
     )
 
 
@@ -270,7 +277,7 @@ def _keys_of(
     value = f"try_cast({column} as json)" if is_text(kind) else f"to_json({column})"
     (shape,) = connection.execute(f"select json_group_structure({value}) from {view}").fetchone()  # type: ignore[misc]
     shapes: Any = json.loads(shape) if shape else {}
-    if not isinstance(shapes, dict):
+    if not isinstance(shapes, dict) or not shapes:
         return {"metadata": _typed(column, kind)}
     of_clips = {key: shapes[key] for key in shapes if key not in _NOT_OF_CLIPS}
     plain = {key: str(each) for key, each in of_clips.items() if isinstance(each, str)}

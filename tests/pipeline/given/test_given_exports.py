@@ -14,6 +14,8 @@ import pytest
 import internvid
 from internvid.core.errors import MisuseError
 from internvid.dataset.store import Dataset
+from internvid.pipeline.forecast import forecast
+from internvid.pipeline.given.given_table import GivenInputs
 from internvid.publishing.exporters.folder import FolderExporter
 from internvid.publishing.exporters.json_list import JsonListExporter
 from internvid.publishing.exporters.webdataset import WebDatasetExporter
@@ -21,7 +23,7 @@ from internvid.publishing.publish import publish
 from internvid.video.cutting.cut_plan import CutPlan
 from tests.media import write_video
 from tests.numbered import Numbered, number_of, write_numbered
-from tests.pipeline.given.tables_of_given import build_given, times, write_parquet
+from tests.pipeline.given.tables_of_given import RECIPE, build_given, times, write_parquet
 
 LENGTHS = {"a dog runs": (10, 40), "a cat": (40, 60), "all of it": (0, 100)}
 
@@ -131,5 +133,9 @@ def test_shards_that_are_cut_off_or_lead_out_give_what_is_whole(tmp_path: Path) 
     summary = build_given(tmp_path / "two", shard, videos=tmp_path / "more")
     assert (summary.clips, summary.set_aside) == (1, 2)
     assert "cannot be read to its end" in " ".join(summary.notes)
+    inputs = GivenInputs((str(shard),), tmp_path / "not there")
+    cost = forecast(inputs, RECIPE, 1)
+    assert (cost.sources, cost.unreadable, cost.given_rows, cost.set_aside) == (1, 0, 1, 2)
+    assert not (tmp_path / "not there").exists()
     with pytest.raises(MisuseError, match=r"packed in tar shards(.|\n)*--videos FOLDER"):
         build_given(tmp_path / "three", shard)

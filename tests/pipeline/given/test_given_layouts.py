@@ -171,3 +171,25 @@ def test_a_published_table_with_paths_needs_no_folder(videos: Path, tmp_path: Pa
     ]  # fmt: skip
     build_given(tmp_path / "data", write_jsonl(tmp_path / "clips.jsonl", rows))
     assert clips_of(tmp_path / "data", "1") == [(f"youtube:{ONE}", 30, 60, "a man sings", 1)]
+
+
+def test_an_index_of_files_that_lie_elsewhere(videos: Path, tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [
+        {"file_name": f"a/{ONE}.mp4", "start": "00:00:01.2", "end": 2.4, "text": "a street",
+         "metadata": "seen twice"},
+        {"file_name": f"b/{TWO}.mkv", "start": "", "end": "", "text": "whole",
+         "metadata": "not seen"},
+        {"file_name": f"b/{TWO}.mkv", "start": "soon", "end": "later", "text": "no times",
+         "metadata": ""},
+        {"file_name": "b/none.mkv", "start": 0, "end": 1, "text": "no file", "metadata": ""},
+    ]  # fmt: skip
+    table = write_csv(tmp_path / "metadata.csv", rows)
+    summary = build_given(tmp_path / "data", table, videos=videos)
+    data = internvid.open(tmp_path / "data")
+    query = "select start_frame, end_frame, given, given_metadata from clips order by 3"
+    assert data.sql(query).fetchall() == [
+        (30, 60, "a street", "seen twice"),
+        (0, 100, "whole", "not seen"),
+    ]
+    assert summary.given_rejected == {"malformed_time": 1}
+    assert summary.set_aside == 1
