@@ -60,7 +60,9 @@ def _windows(buckets: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         commonest = sorted(groups, key=lambda group: -_sum(groups[group], "windows"))
         # A line of others says no more than the line of one other.
         most = len(groups) if len(groups) <= _MOST_ROWS + 1 else _MOST_ROWS
-        shown = [group for group in groups if group in commonest[:most]]
+        shown = commonest[:most]
+        if key is _frames:
+            shown.sort()
         rows = [{name: group, **_share(groups[group], whole)} for group in shown]
         if rest := commonest[most:]:
             others = [each for group in rest for each in groups[group]]

@@ -218,11 +218,14 @@ def report_of(items: Iterable[ExportItem], exporter: object) -> CutReport:
     """What an exporter would write of clips; of one that plans nothing, each clip whole."""
     limit, tokenizer = getattr(exporter, "tokens", None), getattr(exporter, "tokenizer", "")
     report = CutReport(token_limit=limit, tokenizer=tokenizer)
+    plan_clip = exporter.plan_clip if isinstance(exporter, Planner) else _whole
     for item in items:
-        seconds = seconds_of(item)
-        whole = PlannedClip((seconds,))
-        report.add(exporter.plan_clip(item) if isinstance(exporter, Planner) else whole, seconds)
+        report.add(plan_clip(item), seconds_of(item))
     return report
+
+
+def _whole(item: ExportItem) -> PlannedClip:
+    return PlannedClip((seconds_of(item),))
 
 
 def seconds_of(item: ExportItem) -> float:

@@ -67,11 +67,10 @@ class WrittenVideo:
 
 
 def licence_of(item: ExportItem) -> str | None:
-    """What the metadata of a source says of its licence: `licence` or `license`."""
-    for name in ("licence", "license"):
-        value = str(item.metadata.get(name) or "").strip()
-        if value:
-            return value
+    """What the metadata of a source says of its licence, under either spelling of the word."""
+    for name, value in item.metadata.items():
+        if name.strip().lower() in ("licence", "license") and str(value or "").strip():
+            return str(value).strip()
     return None
 
 

@@ -185,7 +185,7 @@ def test_rows_and_samples_have_the_licence_and_the_uri_of_their_source(
 ) -> None:
     video = next(path for path in world_videos if path.suffix == ".mp4")
     table = tmp_path / "sources.csv"
-    table.write_text(f"uri,license\n{video},CC-BY-4.0\n", "utf-8")
+    table.write_text(f"uri,License\n{video},CC-BY-4.0\n", "utf-8")
     internvid.build([table], tmp_path / "data", workers=1)
     dataset = internvid.open(tmp_path / "data")
     internvid.select(dataset, "random", "two", 2, seed=1)

@@ -20,7 +20,7 @@ class JsonListExporter(VideoFilesExporter):
     EasyAnimate; without `type` they take a video for a picture). Paths are relative to the file.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def indexes(self, items: ExportItems) -> Sequence[IndexFile]:
         """`dataset.json`."""
