@@ -140,12 +140,13 @@ def facts_of(frame: VideoFrame) -> VideoFacts:
 def test_colours_are_written_as_bt709_and_rounded_once(matrix: str, full: bool) -> None:
     number, red, blue = WEIGHTS[matrix]
     frame = gradient(96, 64, full=full)
-    frame.colorspace = number
+    frame.colorspace, frame.pict_type = number, 1
     wanted = as_bt709(frame, red, blue, full=full)
     painter = ClipPainter(facts_of(frame), CutPlan(size=""), Bars())
     painter.begin(frame)
     made = painter.paint(frame)
     assert (made.colorspace, made.color_range) == (1, 1)
+    assert made.pict_type == 0
     for have, want in zip(planes(made), wanted, strict=True):
         assert np.abs(have - want).max() < 0.75
 

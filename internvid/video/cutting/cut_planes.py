@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 from av.filter import Graph
-from av.video.frame import VideoFrame
+from av.video.frame import PictureType, VideoFrame
 
 from internvid.video.display.orientation import UPRIGHT
 from internvid.video.display.picture import SmallPicture
@@ -70,6 +70,8 @@ class PlaneCutter:
             part = self._converted(part, matrix, sample_range)
         part.colorspace = part.color_primaries = part.color_trc = BT709
         part.color_range = NARROW
+        # Encoders would make each frame of the kind that it was of in the source.
+        part.pict_type = PictureType.NONE
         return part
 
     def _converted(self, part: VideoFrame, matrix: int, sample_range: int) -> VideoFrame:
