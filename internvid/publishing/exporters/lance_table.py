@@ -15,10 +15,9 @@ from internvid.core.errors import DependencyMissingError
 from internvid.dataset.parts import discard
 from internvid.publishing.clip_files import write_clip_files
 from internvid.publishing.cut_exporter import CutExporter
-from internvid.publishing.cut_report import seconds_of
-from internvid.publishing.export_summary import ExportSummary, exported_clip
+from internvid.publishing.export_summary import ExportSummary
 from internvid.publishing.readers.video_table import VideoTable
-from internvid.publishing.shards import NOTES
+from internvid.publishing.shards import NOTES, dropped_clip
 from internvid.publishing.source_files import ClipReader
 
 _NAME = "clips.lance"
@@ -53,7 +52,7 @@ class LanceExporter(CutExporter):
         lance = _lance()
         table = VideoTable.of(items.schema)
         schema = pa.schema([*table.schema, lance.blob_field(_VIDEO)])
-        summary = ExportSummary()
+        summary = self.summary()
         discard(folder / _NAME)
         batches = (
             _batch(rows, table, schema, lance)
@@ -77,11 +76,11 @@ class LanceExporter(CutExporter):
             if written["missing"] is not None:
                 summary.missing.append(written["missing"])
             elif written["dropped"] is not None:
-                summary.drop(written["dropped"], seconds_of(item))
+                summary.drop(dropped_clip(item, written["dropped"]))
             else:
                 facts, files = written["facts"], written["files"]
                 windows = facts["windows"]
-                summary.add(exported_clip(item, [_NAME], windows, facts["unused_seconds"]))
+                summary.add(self.sample_of(item, [_NAME], windows, facts["unused_seconds"]))
                 for video in self.videos_of(item, files, windows):
                     data = (staged / video.path).read_bytes()
                     yield {**table.row(video, video.path), _VIDEO: data}
