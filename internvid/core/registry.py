@@ -87,6 +87,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "huggingface": "internvid.publishing.exporters.huggingface:HuggingFaceExporter",
         "internvid": "internvid.publishing.exporters.internvid_list:InternVidExporter",
         "key-frames": "internvid.publishing.exporters.key_frames:KeyFramesExporter",
+        "lance": "internvid.publishing.exporters.lance_table:LanceExporter",
     },
     "benchmark": {
         "k400": "internvid.evaluation.benchmarks.recognition:Kinetics400",

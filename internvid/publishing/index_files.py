@@ -21,7 +21,7 @@ import pyarrow as pa
 from internvid.core.contracts import ExportItem
 from internvid.dataset.parts import committed, part_writer
 
-IndexForm = Literal["json", "jsonl", "csv", "parquet"]
+IndexForm = Literal["json", "jsonl", "csv", "parquet", "tar"]
 _ROWS_AT_ONCE = 4096
 
 
@@ -90,6 +90,11 @@ class IndexFacts(TypedDict):
     path_field: str
     root: str
     base: str
+
+
+def tar_facts(file: str) -> IndexFacts:
+    """What a manifest says of a tar file: its members begin with the ids of their clips."""
+    return {"file": file, "form": "tar", "path_field": "", "root": "", "base": ""}
 
 
 @dataclass(frozen=True)

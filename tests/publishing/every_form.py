@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from internvid.core.contracts import ExportItem
+from internvid.core.contracts import ExportItems
 from internvid.dataset.parts import commit_bytes
 from internvid.publishing.index_files import IndexFile, WrittenVideo
 from internvid.publishing.video_files import VideoFilesExporter
@@ -23,7 +23,7 @@ class EveryFormExporter(VideoFilesExporter):
 
     version: ClassVar[int] = 1
 
-    def indexes(self) -> Sequence[IndexFile]:
+    def indexes(self, items: ExportItems) -> Sequence[IndexFile]:
         """Paths in all the ways in which a row may have one."""
         schema = pa.schema(
             [
@@ -39,18 +39,15 @@ class EveryFormExporter(VideoFilesExporter):
             IndexFile("rows.parquet", "parquet", "video.path", _nested, schema),
         )
 
-    def export(self, items: Iterable[ExportItem], folder: Path) -> dict[str, Any]:
-        """What the others write, and three files more."""
+    def export(self, items: ExportItems, folder: Path) -> dict[str, Any]:
+        """What the others write, and two files more."""
         manifest = super().export(items, folder)
         commit_bytes(folder / SHARED, b"of two clips")
         commit_bytes(folder / "fixed.json", b'{"columns": {"videos": "videos"}}\n')
         for sample in manifest["samples"][-2:]:
             sample["files"] = [*sample["files"], SHARED]
         manifest["files"] += [SHARED, "fixed.json"]
-        pages = self.describe({**manifest, "version": 1}, folder)
-        for name, data in pages.items():
-            commit_bytes(folder / name, data)
-        return {**manifest, "files": [*manifest["files"], *pages], "pages": list(pages)}
+        return manifest
 
     @staticmethod
     def describe(manifest: Mapping[str, Any], folder: Path) -> dict[str, bytes]:

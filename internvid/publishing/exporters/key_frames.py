@@ -16,8 +16,15 @@ from internvid.core.contracts import ExportItem, ExportItems
 from internvid.core.errors import ConfigInvalidError
 from internvid.core.sequences import middles, spread
 from internvid.publishing.cut_report import CutReport, PlannedClip
+from internvid.publishing.index_files import tar_facts
 from internvid.publishing.members import json_member
-from internvid.publishing.shards import ClipDroppedError, WrittenClip, add_file, write_shards
+from internvid.publishing.shards import (
+    ClipDroppedError,
+    DroppedClip,
+    WrittenClip,
+    add_file,
+    write_shards,
+)
 from internvid.publishing.source_files import ClipReader, span_of
 from internvid.publishing.text_exporter import NO_CAPTION, TextExporter
 from internvid.video.reader import read_chosen
@@ -66,7 +73,7 @@ class KeyFramesExporter(TextExporter):
         files: list[str] = []
         missing: list[Any] = []
         samples: list[Any] = []
-        report = CutReport()
+        dropped: list[DroppedClip] = []
         reader = ClipReader()
         shards = write_shards(
             items,
@@ -80,19 +87,21 @@ class KeyFramesExporter(TextExporter):
             files += [shard.name] if shard.name else []
             missing += shard.missing
             samples += [{**written, "files": [shard.name]} for written in shard.clips]
-            for dropped in shard.dropped:
-                report.add(PlannedClip(dropped=dropped["reason"]), dropped["seconds"])
+            dropped += shard.dropped
         reader.close()
+        report = CutReport()
+        for each in dropped:
+            report.add(PlannedClip(dropped=each["reason"]), each["seconds"])
         counts = report.as_json()
         return {
             "files": files,
             "clips": len(samples),
-            "pictures": sum(sample["pictures"] for sample in samples),
             "missing": missing,
+            "dropped_clips": dropped,
             "dropped": counts["dropped"],
             "dropped_hours": counts["dropped_hours"],
             "samples": samples,
-            "indexes": [],
+            "indexes": [tar_facts(name) for name in files],
         }
 
     def _refusal(self, item: ExportItem) -> str | None:

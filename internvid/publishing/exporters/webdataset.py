@@ -12,6 +12,7 @@ from internvid.core.contracts import ExportItem, ExportItems
 from internvid.core.errors import ConfigInvalidError
 from internvid.publishing.cut_exporter import CutExporter
 from internvid.publishing.export_summary import ExportedClip
+from internvid.publishing.index_files import tar_facts
 from internvid.publishing.members import json_member
 from internvid.publishing.shards import WrittenClip, add_file, write_shards
 from internvid.publishing.source_files import ClipReader
@@ -63,7 +64,7 @@ class WebDatasetExporter(CutExporter):
                 sample: ExportedClip = written["sample"]
                 summary.add({**sample, "files": [shard.name] if shard.name else []})
         reader.close()
-        return {"files": files, "indexes": [], **summary.as_json()}
+        return {"files": files, "indexes": [tar_facts(name) for name in files], **summary.as_json()}
 
     def _add(self, reader: ClipReader, shard: tarfile.TarFile, item: ExportItem) -> WrittenClip:
         cut = self.cut_out(reader, item)
