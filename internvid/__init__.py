@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from internvid import recipes
     from internvid.api.annotations import audit, caption, classify, drop_column, embed, score
-    from internvid.api.collecting import compare_queries, make_queries
+    from internvid.api.collecting import compare_queries, discover, make_queries
     from internvid.api.components import list_components, make_component
     from internvid.api.curation import contamination, diff, split
     from internvid.api.datasets import (
@@ -91,6 +91,7 @@ _EXPORTS = {
     "describe": "internvid.api.datasets",
     "detect_shots": "internvid.shots.detect",
     "diff": "internvid.api.curation",
+    "discover": "internvid.api.collecting",
     "drop_column": "internvid.api.annotations",
     "embed": "internvid.api.annotations",
     "evaluate": "internvid.api.evaluation",
@@ -157,6 +158,7 @@ __all__ = [
     "describe",
     "detect_shots",
     "diff",
+    "discover",
     "drop_column",
     "embed",
     "evaluate",

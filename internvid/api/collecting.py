@@ -1,4 +1,4 @@
-"""Collecting videos: what to look for."""
+"""Collecting videos: what to look for, and where it is."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from internvid.core.several import several
 
 if TYPE_CHECKING:
+    from internvid.collect.discovery.discovering import Discovery
     from internvid.collect.queries.comparing import QueryComparison
     from internvid.collect.queries.query_list import QueryList
 
@@ -113,3 +114,68 @@ def _with_column(text: Path) -> tuple[Path, str | None]:
     if colon and not text.exists() and column:
         return Path(name), column
     return text, None
+
+
+def discover(
+    inputs: str | Sequence[str],
+    out: PathLike,
+    *,
+    places: str | Sequence[str] = "youtube",
+    per_query: int = 20,
+    excluded: PathLike | Sequence[PathLike] = (),
+    licences: str | Sequence[str] = (),
+    unknown_licence: bool = False,
+    languages: str | Sequence[str] = (),
+    shortest_seconds: float = 10.0,
+    longest_seconds: float = 1800.0,
+    contact: str = "",
+    config: PathLike | None = None,
+    allow_private: bool = False,
+    obey_robots: bool = True,
+    retry: bool = False,
+    progress: Callable[[int, int, int], None] | None = None,
+) -> Discovery:
+    """Look for videos that may be fetched: a table of candidates, each once.
+
+    Args:
+        inputs: lists of queries, phrases, and addresses of channels, playlists, feeds (RSS, Atom)
+            and listings (S3, index pages).
+        out: the table, .parquet; a run that was killed goes on, another one adds to it.
+        places: where phrases are searched: `youtube`, `commons`, `archive`.
+        per_query: candidates of each phrase and place, and of each listing.
+        excluded: files of ids of videos, or of owners, that are left out.
+        licences: patterns with `*` of licences that are allowed; all when empty.
+        unknown_licence: whether candidates without a stated licence are taken beside these.
+        languages: phrases of other languages are passed over; all when empty.
+        shortest_seconds, longest_seconds: videos whose stated length is outside are left out.
+        contact: an address or page of yours, sent with each request; Wikimedia demands one.
+        config: a configuration file of yt-dlp, beside the user's own.
+        allow_private: also private, loopback and link-local addresses.
+        obey_robots: heed robots.txt of feeds and index pages.
+        retry: try searches again that failed.
+        progress: called with ended searches, all searches, and candidates.
+
+    Raises:
+        MisuseError: nothing to look for, or the table belongs to other settings.
+        DependencyMissingError: a package of `internvid[collect]` is missing.
+        StorageError: nothing can be written.
+    """
+    from internvid.collect.discovery.discover_settings import DiscoverSettings
+    from internvid.collect.discovery.discovering import discover as look
+
+    settings = DiscoverSettings(
+        places=tuple(several(places)),
+        per_query=per_query,
+        excluded=tuple(_paths(excluded)),
+        licences=tuple(several(licences)),
+        unknown_licence=unknown_licence,
+        languages=tuple(several(languages)),
+        shortest_seconds=shortest_seconds,
+        longest_seconds=longest_seconds,
+        contact=contact,
+        config="" if config is None else str(config),
+        allow_private=allow_private,
+        obey_robots=obey_robots,
+    )
+    wanted = [str(each) for each in several(inputs)]
+    return look(wanted, Path(out), settings, retry=retry, progress=progress)

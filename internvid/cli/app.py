@@ -26,7 +26,7 @@ from internvid.cli.commands import (
     search,
     train,
 )
-from internvid.cli.commands.collecting import fetch, queries
+from internvid.cli.commands.collecting import discover, fetch, queries
 from internvid.cli.exits import INTERRUPTED, say_interrupted
 from internvid.core.errors import InternvidError, MisuseError
 from internvid.dataset.duckdb_connection import INTERRUPTED as QUERY_INTERRUPTED
@@ -63,8 +63,8 @@ def top(
 
 # The order is that of the help.
 for _group in (
-    queries, fetch, build, remove, look, search, annotate, classify, audit, drop, dedup, curate,
-    publish, evaluate, train, compare,
+    queries, discover, fetch, build, remove, look, search, annotate, classify, audit, drop, dedup,
+    curate, publish, evaluate, train, compare,
 ):  # fmt: skip
     _group.register(app)
 

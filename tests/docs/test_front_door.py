@@ -24,6 +24,7 @@ FUNCTIONS = {
     "demo": "demo",
     "describe": "describe",
     "diff": "diff",
+    "discover": "discover",
     "drop": "drop_column",
     "embed": "embed",
     "evaluate": "evaluate",

@@ -84,13 +84,12 @@ def fetch_site(task: SiteTask, report: Callable[[Any], None]) -> SiteFile:
     """
     import yt_dlp
 
-    own = _own_options(task.settings.config)
-    if not task.settings.allow_private:
-        guard_sockets(_proxy_addresses(own))
+    own = own_options(task.settings.config)
+    guard_site(own, allow_private=task.settings.allow_private)
     task.folder.mkdir(parents=True, exist_ok=True)
     lines: list[str] = []
     sections: list[float] = []
-    options = {**own, **_options(task, report, _Lines(lines), sections, own)}
+    options = {**own, **_options(task, report, SiteLog(lines), sections, own)}
     try:
         with yt_dlp.YoutubeDL(options) as program:
             info = program.extract_info(task.uri, download=True)
@@ -112,6 +111,17 @@ def fetch_site(task: SiteTask, report: Callable[[Any], None]) -> SiteFile:
         facts_of(info),
         subtitles,
     )
+
+
+def guard_site(own: Mapping[str, Any], *, allow_private: bool) -> None:
+    """Let this process connect to public addresses and to the user's proxies, unless to all.
+
+    Args:
+        own: the user's configuration of yt-dlp.
+        allow_private: whether other addresses may be reached too.
+    """
+    if not allow_private:
+        guard_sockets(_proxy_addresses(own))
 
 
 def guard_sockets(allowed: Iterable[str] = ()) -> None:
@@ -163,7 +173,7 @@ def _proxy_addresses(own: Mapping[str, Any]) -> set[str]:
     return found
 
 
-def _own_options(config: str) -> dict[str, Any]:
+def own_options(config: str) -> dict[str, Any]:
     """What the user's configuration of yt-dlp says of how sites are reached."""
     import yt_dlp
 
@@ -183,7 +193,7 @@ def _own_options(config: str) -> dict[str, Any]:
 def _options(
     task: SiteTask,
     report: Callable[[Any], None],
-    logger: _Lines,
+    logger: SiteLog,
     sections: list[float],
     own: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -288,7 +298,7 @@ def _one_file(folder: Path, lines: list[str]) -> Path:
 
 
 @dataclass
-class _Lines:
+class SiteLog:
     """Takes what yt-dlp says, which has no place on our stderr."""
 
     kept: list[str]

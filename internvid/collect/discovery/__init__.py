@@ -1,0 +1,1 @@
+"""Candidates: videos that may be fetched, found by searches and in listings."""

@@ -1,0 +1,1 @@
+"""Where candidates are found: one place a file, each turns answers into candidates."""
