@@ -1,4 +1,4 @@
-"""A server that answers as Wikimedia Commons, the Internet Archive, a feed, a bucket and an index."""
+"""A server that answers as Wikimedia Commons, the Internet Archive, a feed, a bucket, an index."""
 
 from __future__ import annotations
 
@@ -129,7 +129,8 @@ def _feed(address: str, _path: str, _fields: dict[str, str]) -> tuple[str, bytes
          xmlns:itunes="http://www.itunes.com/dtds/podcast-1.0.dtd"><channel>
     <title>A show</title><language>de</language><copyright>CC BY 4.0</copyright>
     <item><title>One</title><enclosure url="/files/one.mp4" type="video/mp4" length="5"/>
-    <itunes:duration>1:02:03</itunes:duration><pubDate>Tue, 04 Mar 2025 10:00:00 GMT</pubDate></item>
+    <itunes:duration>1:02:03</itunes:duration>
+    <pubDate>Tue, 04 Mar 2025 10:00:00 GMT</pubDate></item>
     <item><title>Two</title><media:content url="{address}/files/two.webm" medium="video"
     duration="70" height="480" width="854"/></item>
     <item><title>Sound</title><enclosure url="/files/three.mp3" type="audio/mpeg"/></item>

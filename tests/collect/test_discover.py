@@ -1,4 +1,4 @@
-"""Candidates: from searches, feeds and listings, each once, within the rules, going on after a kill."""
+"""Candidates: from searches, feeds and listings, each once, within the rules, also after a kill."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from internvid.collect.discovery.discover_settings import DiscoverSettings
 from internvid.collect.discovery.discovering import Discovery, discover
 from internvid.collect.discovery.places.commons import Commons
 from internvid.collect.discovery.places.internet_archive import InternetArchive
+from internvid.collect.discovery.places.sites import SiteSearch, search_site
 from internvid.core.errors import ConfigInvalidError, MisuseError, OutputExistsError
 from tests.cli.speaking import Capture
 from tests.collect.places_server import PlacesServer, serving_places
@@ -97,7 +98,11 @@ def test_feeds_name_their_videos(server: PlacesServer, tmp_path: Path) -> None:
         "https://www.youtube.com/watch?v=abcdefghijk",
     ]
     one, two, three = rows
-    assert (one["duration_seconds"], one["published"], one["language"]) == (3723, "2025-03-04", "de")
+    assert (one["duration_seconds"], one["published"], one["language"]) == (
+        3723,
+        "2025-03-04",
+        "de",
+    )
     assert (one["licence"], two["height"], two["title"]) == ("CC BY 4.0", 480, "Two")
     assert (three["source_id"], three["owner_id"]) == ("youtube:abcdefghijk", "UC1")
 
@@ -147,7 +152,7 @@ def test_lists_of_exclusions_and_licences_are_heeded(server: PlacesServer, tmp_p
         f"commons:dog_{at}.webm" for at in (5, 7, 9, 11, 13)
     ]
     assert found.dropped["excluded"] == 1
-    assert found.dropped["licence"] == 5
+    assert found.dropped["licence"] == 7
     owners = tmp_path / "owners.csv"
     owners.write_text("channel,reason\nsomeone,no\n")
     settings = replace(SETTINGS, excluded=(owners,))
@@ -182,9 +187,7 @@ def test_a_list_of_queries_is_searched_and_a_rerun_adds_to_it(
         looking(server, out, str(queries), settings=replace(SETTINGS, per_query=6))
 
 
-def test_killed_anywhere_it_goes_on_to_the_same_table(
-    server: PlacesServer, tmp_path: Path
-) -> None:
+def test_killed_anywhere_it_goes_on_to_the_same_table(server: PlacesServer, tmp_path: Path) -> None:
     queries = tmp_path / "q.txt"
     queries.write_text("".join(f"word {at}\n" for at in range(30)))
     script = (
@@ -214,6 +217,20 @@ def test_killed_anywhere_it_goes_on_to_the_same_table(
     assert killed.read_bytes() == whole.read_bytes()
     # An answer that was on its way when the process died is read again, and no other.
     assert len(server.requests) <= count + kills
+
+
+def test_lists_of_sites_are_read_by_yt_dlp_without_opening_a_video(server: PlacesServer) -> None:
+    task = SiteSearch(f"{server.address}/feed", is_phrase=False, limit=5, allow_private=True)
+    seen: list[int] = []
+    found = search_site(task, seen.append)
+    assert [each.uri for each in found][:2] == [
+        f"{server.address}/files/one.mp4",
+        f"{server.address}/files/two.webm",
+    ]
+    assert [each.rank for each in found] == seen == [*range(1, len(found) + 1)]
+    assert found[0].title == "One"
+    assert not [path for path, _ in server.requests if path.startswith("/files")]
+    assert SiteSearch("a dog", is_phrase=True, limit=7).address == "ytsearch7:a dog"
 
 
 def test_what_cannot_be_is_refused(tmp_path: Path, capfd: Capture) -> None:

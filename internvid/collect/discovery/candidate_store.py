@@ -149,8 +149,7 @@ class CandidateStore:
     def take(
         self,
         search: Search,
-        candidates: Iterable[Candidate],
-        dropped: Iterable[str],
+        candidates: Iterable[tuple[Candidate, str]],
         most: int,
     ) -> Search:
         """Keep candidates of an answer, and where its search goes on, in one step.
@@ -159,21 +158,21 @@ class CandidateStore:
 
         Args:
             search: as it stands after the answer.
-            candidates: in order.
-            dropped: reasons of those that were left out.
-            most: candidates of one search.
+            candidates: in order, each with the reason why it is left out, or an empty text.
+            most: candidates of one search; those behind the last one are not looked at.
 
         Returns:
             The search with what was taken of it.
         """
         taken = search.taken
         with self._writing() as connection:
-            for candidate in candidates:
+            for candidate, reason in candidates:
                 if taken >= most:
                     break
-                taken += _keep(connection, candidate)
-            for reason in dropped:
-                _count(connection, reason)
+                if reason:
+                    _count(connection, reason)
+                else:
+                    taken += _keep(connection, candidate)
             further = json.dumps(list(search.further))
             connection.execute(
                 "update searches set follow = ?, further = ?, pages = ?, taken = ? "

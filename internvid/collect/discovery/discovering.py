@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from internvid.collect.discovery.candidate import Candidate
@@ -27,7 +26,7 @@ from internvid.collect.fetching.engines.pacing import Paces
 from internvid.collect.fetching.engines.site_engine import is_of_site, require_yt_dlp
 from internvid.collect.fetching.reasons import NotFetchedError
 from internvid.collect.queries.query_list import read_queries
-from internvid.core.errors import MisuseError, OutputExistsError
+from internvid.core.errors import ConfigInvalidError, MisuseError, OutputExistsError
 from internvid.curate.exclusions.list_files import ID_FIELDS, OWNER_FIELDS, listed_values
 from internvid.run.worker_lanes import WorkerLanes
 
@@ -117,8 +116,13 @@ def discover(
 
 
 def _places(settings: DiscoverSettings) -> tuple[Place, ...]:
-    sizes = {"least_height": settings.least_height, "most_height": settings.most_height}
-    return Commons(**sizes), InternetArchive(**sizes), Feeds(), Listings()
+    least, most = settings.least_height, settings.most_height
+    return (
+        Commons(least_height=least, most_height=most),
+        InternetArchive(least_height=least, most_height=most),
+        Feeds(),
+        Listings(),
+    )
 
 
 def _searches(inputs: Sequence[str], settings: DiscoverSettings) -> Iterable[tuple[str, str]]:
@@ -269,24 +273,18 @@ class _Run:
             search = self._take(search, page.candidates)
 
     def _take(self, search: Search, candidates: Sequence[Candidate]) -> Search:
-        kept, dropped = [], []
-        for candidate in candidates:
-            reason = self._rules.refuse(candidate)
-            if reason:
-                dropped.append(reason)
-            else:
-                kept.append(candidate)
-        return self._store.take(search, kept, dropped, self._settings.per_query)
+        ruled = [(each, self._rules.refuse(each)) for each in candidates]
+        return self._store.take(search, ruled, self._settings.per_query)
 
 
 def _read(place: Place | None, address: str, body: bytes, query: str) -> Page:
     """What an answer says; of an address it may be a feed or a listing."""
     if place is not None:
         return place.read(address, body, query)
-    try:
-        return Feeds().read(address, body, query)
-    except PlaceUnreadableError:
-        return Listings().read(address, body, query)
+    head = body[:400].lstrip().lower()
+    is_feed = head.startswith((b"<?xml", b"<rss", b"<feed")) and b"listbucketresult" not in head
+    kind = Feeds() if is_feed else Listings()
+    return kind.read(address, body, query)
 
 
 class _Rules:
@@ -297,11 +295,11 @@ class _Rules:
         self._ids: set[str] = set()
         self._owners: set[str] = set()
         for path in settings.excluded:
-            self._ids.update(_bare(value) for value in listed_values(path, ID_FIELDS))
-            if path.suffix.lower() in (".txt", ""):
-                self._owners.update(value.lower() for value in listed_values(path, OWNER_FIELDS))
-            else:
-                self._owners.update(_owners(path))
+            ids, owners = _listed(path, ID_FIELDS), _listed(path, OWNER_FIELDS)
+            if not ids and not owners:
+                listed_values(path, ID_FIELDS)  # says what is wrong with it
+            self._ids.update(_bare(value) for value in ids)
+            self._owners.update(value.lower() for value in owners)
 
     def refuse(self, candidate: Candidate) -> str:
         """Why a candidate is left out; empty where it is not."""
@@ -331,10 +329,9 @@ def _bare(value: str) -> str:
     return value.removeprefix("youtube:").strip()
 
 
-def _owners(path: Path) -> set[str]:
-    from internvid.core.errors import ConfigInvalidError
-
+def _listed(path: Path, fields: Sequence[str]) -> list[str]:
+    """What a list has of one kind; nothing where it has only others."""
     try:
-        return {value.lower() for value in listed_values(path, OWNER_FIELDS)}
+        return listed_values(path, fields)
     except ConfigInvalidError:
-        return set()  # a list of ids alone
+        return []

@@ -56,7 +56,9 @@ class PoliteReader:
                 if error.is_final or tries >= self._settings.tries:
                     raise
                 wait = error.wait_seconds
-            await asyncio.sleep(backoff_seconds(_FIRST_BACKOFF_SECONDS, tries) if wait is None else 0)
+            await asyncio.sleep(
+                backoff_seconds(_FIRST_BACKOFF_SECONDS, tries) if wait is None else 0
+            )
 
     async def _once(self, address: str, *, obeys_robots: bool) -> tuple[str, bytes]:
         target = parsed(address)

@@ -41,7 +41,9 @@ def discover(
     ] = None,
     licence: Annotated[
         Optional[list[str]],
-        typer.Option(metavar="PATTERN", help="Licence that is allowed, e.g. 'cc*'; may be repeated."),
+        typer.Option(
+            metavar="PATTERN", help="Licence that is allowed, e.g. 'cc*'; may be repeated."
+        ),
     ] = None,
     unknown_licence: Annotated[
         bool,
@@ -65,9 +67,7 @@ def discover(
     ignore_robots: Annotated[
         bool, typer.Option("--ignore-robots", help="Read what robots.txt forbids to programs.")
     ] = False,
-    retry: Annotated[
-        bool, typer.Option("--retry", help="Try searches again that failed.")
-    ] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="Try searches again that failed.")] = False,
     as_json: Json = False,
 ) -> None:
     """Find videos to fetch, by phrases, in channels, feeds and listings; a rerun goes on."""

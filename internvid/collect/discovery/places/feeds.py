@@ -7,13 +7,15 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urljoin
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from internvid.collect.discovery.candidate import Candidate, clock_seconds, day, whole
 from internvid.collect.discovery.places.place import Page, PlaceUnreadableError
 
 _SPACE = re.compile(r"\{[^}]*\}")
-_VIDEO_SUFFIX = re.compile(r"\.(mp4|m4v|webm|mov|mkv|mpe?g|ogv|avi|ts|flv)(?:$|[?#])", re.IGNORECASE)
+_VIDEO_SUFFIX = re.compile(
+    r"\.(mp4|m4v|webm|mov|mkv|mpe?g|ogv|avi|ts|flv)(?:$|[?#])", re.IGNORECASE
+)
 _MOST_BYTES = 32 << 20
 
 
@@ -35,8 +37,8 @@ class Feeds:
         if b"<!ENTITY" in body[:_MOST_BYTES].upper() or len(body) > _MOST_BYTES:
             raise PlaceUnreadableError("it declares entities, or is too long")
         try:
-            root = ElementTree.fromstring(body)  # noqa: S314 - without entities
-        except ElementTree.ParseError as error:
+            root = ET.fromstring(body)
+        except ET.ParseError as error:
             raise PlaceUnreadableError(f"no XML: {error}") from error
         if _name(root) not in ("rss", "feed", "rdf"):
             raise PlaceUnreadableError(f"no feed: it begins with <{_name(root)}>")
@@ -53,7 +55,7 @@ class Feeds:
 
 
 def _candidates(
-    entry: ElementTree.Element,
+    entry: ET.Element,
     address: str,
     query: str,
     rank: int,
@@ -93,7 +95,7 @@ def _candidates(
     )
 
 
-def _media(entry: ElementTree.Element) -> Iterator[str]:
+def _media(entry: ET.Element) -> Iterator[str]:
     """Addresses of videos of an entry, the best first."""
     for element in entry.iter():
         name, kind = _name(element), element.get("type", "")
@@ -102,17 +104,19 @@ def _media(entry: ElementTree.Element) -> Iterator[str]:
             continue
         if name == "link" and element.get("rel") != "enclosure":
             continue
-        if kind.startswith("video/") or element.get("medium") == "video":
-            yield address
-        elif not kind and _VIDEO_SUFFIX.search(address):
+        if (
+            kind.startswith("video/")
+            or element.get("medium") == "video"
+            or (not kind and _VIDEO_SUFFIX.search(address))
+        ):
             yield address
 
 
-def _name(element: ElementTree.Element) -> str:
+def _name(element: ET.Element) -> str:
     return _SPACE.sub("", str(element.tag)).lower()
 
 
-def _text(element: ElementTree.Element, *paths: str) -> str | None:
+def _text(element: ET.Element, *paths: str) -> str | None:
     """The text at the first of some paths that has one; names without their spaces."""
     for path in paths:
         here = [element]
@@ -124,14 +128,14 @@ def _text(element: ElementTree.Element, *paths: str) -> str | None:
     return None
 
 
-def _link(element: ElementTree.Element, relation: str) -> str | None:
+def _link(element: ET.Element, relation: str) -> str | None:
     for child in element:
         if _name(child) == "link" and child.get("rel", "alternate") == relation:
             return child.get("href")
     return None
 
 
-def _next(root: ElementTree.Element, address: str) -> str | None:
+def _next(root: ET.Element, address: str) -> str | None:
     """The next page of a feed in pages (RFC 5005)."""
     for each in [root, *root]:
         found = _link(each, "next")

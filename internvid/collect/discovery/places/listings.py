@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import PurePosixPath
 from urllib.parse import parse_qs, quote, unquote, urlencode, urljoin, urlsplit
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from internvid.collect.discovery.candidate import Candidate, day, whole
 from internvid.collect.discovery.places.place import Page, PlaceUnreadableError
@@ -54,12 +54,12 @@ def _of_bucket(address: str, body: bytes, query: str) -> Page:
     if b"<!ENTITY" in body.upper():
         raise PlaceUnreadableError("it declares entities")
     try:
-        root = ElementTree.fromstring(body)  # noqa: S314 - without entities
-    except ElementTree.ParseError as error:
+        root = ET.fromstring(body)
+    except ET.ParseError as error:
         raise PlaceUnreadableError(f"no XML: {error}") from error
     parts = urlsplit(address)
     base = parts._replace(query="", fragment="").geturl().rstrip("/") + "/"
-    found = []
+    found: list[Candidate] = []
     for each in root:
         if _name(each) != "contents":
             continue
@@ -134,5 +134,5 @@ def _of_page(address: str, body: bytes, query: str) -> Page:
     return Page(tuple(found), None, tuple(dict.fromkeys(folders)))
 
 
-def _name(element: ElementTree.Element) -> str:
+def _name(element: ET.Element) -> str:
     return _SPACE.sub("", str(element.tag)).lower()

@@ -29,17 +29,22 @@ class PlaceUnreadableError(Exception):
 
 
 class Place(Protocol):
-    """Turns phrases, or addresses of listings, into requests, and their answers into candidates.
+    """Turns phrases, or addresses of listings, into requests, and their answers into candidates."""
 
-    Attributes:
-        name: as in `Candidate.place`.
-        searches: whether it takes phrases; else addresses.
-        obeys_robots: whether robots.txt counts; not for an API that is made for programs.
-    """
+    @property
+    def name(self) -> str:
+        """What stands as `place` of its candidates."""
+        ...
 
-    name: str
-    searches: bool
-    obeys_robots: bool
+    @property
+    def searches(self) -> bool:
+        """Whether it takes phrases; else addresses."""
+        ...
+
+    @property
+    def obeys_robots(self) -> bool:
+        """Whether robots.txt counts; not for an API that is made for programs."""
+        ...
 
     def first(self, query: str, limit: int) -> str:
         """Address of the first answer to a phrase, or the address of a listing itself.

@@ -97,9 +97,9 @@ def _candidate(info: Mapping[str, Any], task: SiteSearch, rank: int) -> Candidat
     name = first_text(info.get("id"))
     uri = first_text(info.get("webpage_url")) or first_text(info.get("url"))
     key = str(info.get("ie_key") or info.get("extractor_key") or "").lower()
-    if name is None or uri is None or key == "youtubetab":
+    if uri is None or key == "youtubetab":
         return None
-    is_youtube = key == "youtube" or "youtube.com/watch" in uri
+    is_youtube = name is not None and (key == "youtube" or "youtube.com/watch" in uri)
     if is_youtube:
         uri = f"https://www.youtube.com/watch?v={name}"
     return Candidate(
