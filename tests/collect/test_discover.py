@@ -157,7 +157,7 @@ def test_lists_of_exclusions_and_licences_are_heeded(server: PlacesServer, tmp_p
     owners.write_text("channel,reason\nsomeone,no\n")
     settings = replace(SETTINGS, excluded=(owners,))
     found, rows = looking(server, tmp_path / "d.parquet", "dog", settings=settings)
-    assert (rows, found.dropped["excluded"]) == ([], 18)
+    assert (rows, found.dropped["excluded"]) == ([], 20)
 
 
 def test_a_video_that_two_phrases_find_is_one_row(server: PlacesServer, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urljoin
 
 from internvid.collect.discovery.candidate import Candidate, day, first_text, number, whole
 from internvid.collect.fetching.engines.site_errors import reason_of
@@ -100,6 +101,8 @@ def _candidate(info: Mapping[str, Any], task: SiteSearch, rank: int) -> Candidat
     if uri is None or key == "youtubetab":
         return None
     is_youtube = name is not None and (key == "youtube" or "youtube.com/watch" in uri)
+    if not task.is_phrase:
+        uri = urljoin(task.query, uri)
     if is_youtube:
         uri = f"https://www.youtube.com/watch?v={name}"
     return Candidate(
