@@ -234,7 +234,9 @@ def plan_publication(
 
     Returns:
         `clips`, `windows`, `hours` (of windows), `unused_hours` (of these clips, in no window),
-        `dropped` (reason -> clips), `dropped_hours`, `frames` (frames of a window -> windows).
+        `dropped` (reason -> clips), `dropped_hours`, `frames` (frames of a window -> windows),
+        `buckets` (`frames`, `width`, `height`, `windows`, `hours`), `captions` (column -> clips);
+        where a limit is set, `tokens`: how many texts have more.
     """
     from internvid.publishing.plan_export import plan_export
 
