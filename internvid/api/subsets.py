@@ -252,6 +252,12 @@ def _make_exporter(
 
         kind = registry.find("exporter", exporter) if isinstance(exporter, str) else type(exporter)
         fields = getattr(kind, "__dataclass_fields__", {})
+        if "cut" not in fields:
+            name = exporter if isinstance(exporter, str) else kind.__name__
+            raise MisuseError(
+                f"--preset {preset} says how clips are cut, and {name} cuts by no plan",
+                hint="name another exporter: folder, json-list, captions-json, open-sora, ...",
+            )
         settings = [*preset_settings(preset, fields), *several(settings)]
     made: Exporter = make_component("exporter", exporter, settings)
     return made
