@@ -234,7 +234,9 @@ def plan_publication(
 
     Returns:
         `clips`, `windows`, `hours` (of windows), `unused_hours` (of these clips, in no window),
-        `dropped` (reason -> clips), `dropped_hours`, `frames` (frames of a window -> windows).
+        `dropped` (reason -> clips), `dropped_hours`, `frames` (frames of a window -> windows),
+        `buckets` (`frames`, `width`, `height`, `windows`, `hours`), `captions` (column -> clips);
+        where a limit is set, `tokens`: how many texts have more.
     """
     from internvid.publishing.plan_export import plan_export
 
@@ -250,6 +252,12 @@ def _make_exporter(
 
         kind = registry.find("exporter", exporter) if isinstance(exporter, str) else type(exporter)
         fields = getattr(kind, "__dataclass_fields__", {})
+        if "cut" not in fields:
+            name = exporter if isinstance(exporter, str) else kind.__name__
+            raise MisuseError(
+                f"--preset {preset} says how clips are cut, and {name} cuts by no plan",
+                hint="name another exporter: folder, json-list, captions-json, open-sora, ...",
+            )
         settings = [*preset_settings(preset, fields), *several(settings)]
     made: Exporter = make_component("exporter", exporter, settings)
     return made

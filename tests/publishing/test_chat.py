@@ -144,6 +144,8 @@ def test_every_trainer_reads_the_same_questions_and_answers(
         for sample in llama_factory_samples(folder)
     }
     conversations = json.loads((folder / "conversations.json").read_text("utf-8"))
+    lines = (folder / "conversations.jsonl").read_text("utf-8").splitlines()
+    assert [json.loads(line) for line in lines] == conversations  # InternVL reads line by line
     by_qwen = {}
     for item in conversations:
         question, answer = qwen_messages(item, folder)
@@ -154,7 +156,9 @@ def test_every_trainer_reads_the_same_questions_and_answers(
         path, text = videochat2_conversation(item, folder)
         assert text.endswith(f"[INST] {expected[path][0]} [/INST] {expected[path][1]} </s>")
         assert "start" not in item
-    assert [index["path_field"] for index in manifest["indexes"]] == ["videos", "video", "video"]
+    assert [index["path_field"] for index in manifest["indexes"]] == [
+        *("videos", "video", "video", "video")
+    ]
     assert len({item["id"] for item in conversations}) == len(conversations)
 
 

@@ -173,6 +173,8 @@ def test_what_cannot_be_is_refused_before_anything_is_written(
     with pytest.raises(MisuseError, match="no preset is called 'vane'") as caught:
         internvid.publish(dataset, tmp_path / "out", exporter="folder", preset="vane")
     assert "wan" in str(caught.value.hint)
+    with pytest.raises(MisuseError, match="frames cuts by no plan"):
+        internvid.publish(dataset, tmp_path / "out", exporter="frames", preset="wan")
     assert not (tmp_path / "out").exists()
     assert FolderExporter(caption="", trigger="sks").text_of({}) == "sks"
 

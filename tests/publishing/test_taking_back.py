@@ -17,6 +17,7 @@ from internvid.core.errors import DatasetFormatError
 from internvid.dataset.releases.index_rows import without_rows
 from internvid.dataset.store import Dataset
 from internvid.publishing.cut_exporter import CutExporter
+from internvid.publishing.exporters.open_sora import OpenSoraExporter
 from internvid.publishing.index_files import writing_rows
 from internvid.publishing.publish import publish
 from internvid.video.cutting.cut_plan import CutPlan
@@ -46,10 +47,11 @@ def exporters() -> list[Exporter]:
         for name in registry.names("exporter")
         if name not in PUBLISHED_ANEW
     ]
-    return [
+    made = [
         kind(cut=SLIDE) if issubclass(kind, CutExporter) else kind()
         for kind in [*kinds, EveryFormExporter]
     ]
+    return [*made, OpenSoraExporter(base_path="/sets/out", cut=SLIDE, tokens=20)]
 
 
 def manifest_of(folder: Path) -> dict[str, Any]:

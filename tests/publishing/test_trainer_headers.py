@@ -84,5 +84,5 @@ def test_beside_videos_lies_what_trainers_pass_over(
     assert {path.suffix for path in (tmp_path / "chat" / "videos").iterdir()} == {".mp4"}
     assert {path.name for path in (tmp_path / "chat").iterdir()} == {
         *("videos", "manifest.json", "messages.jsonl", "conversations.json", "qa.json"),
-        "dataset_info.json",
+        *("dataset_info.json", "conversations.jsonl"),
     }

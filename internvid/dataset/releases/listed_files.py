@@ -104,8 +104,13 @@ class ListedFiles:
             return path.exists() and without_members(path, doomed.keys()) > 0
         # Some layouts name a video without its ending, or by its clip.
         names = {*deleted, *doomed, *(str(PurePosixPath(name).with_suffix("")) for name in deleted)}
-        root = index.get("root", "")
-        without_rows(path, index["form"], index["path_field"], lambda value: root + value in names)
+        root, base = index.get("root", ""), index.get("base", "")
+        without_rows(
+            path,
+            index["form"],
+            index["path_field"],
+            lambda value: root + value.removeprefix(base) in names,
+        )
         return True
 
 

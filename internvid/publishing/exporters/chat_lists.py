@@ -27,16 +27,16 @@ _MESSAGES = "messages.jsonl"
 
 @dataclass(frozen=True)
 class ChatExporter(VideoFilesExporter):
-    """`videos/<clip_id>.mp4`, and three lists of the same questions and answers.
+    """`videos/<clip_id>.mp4`, and lists of the same questions and answers in several forms.
 
     `messages.jsonl` with `dataset_info.json` (ms-swift, LLaMA-Factory), `conversations.json`
-    (LLaVA, Qwen-VL, InternVL) and `qa.json` (VideoChat2). The text of a clip is the answer to a
-    question that is drawn for it.
+    (LLaVA, Qwen-VL), the same rows as `conversations.jsonl` (InternVL), and `qa.json`
+    (VideoChat2). The text of a clip is the answer to a question that is drawn for it.
 
     Attributes:
         questions: to draw from; empty for a small list, `QUESTIONS` of the module `chat_turns`.
         seed: of the draw: a clip has the same question in every export of one seed.
-        token: in `conversations.json`: `<video>`, or `<image>` for LLaVA-NeXT and VideoChat-Flash.
+        token: in conversations: `<video>`, or `<image>` for LLaVA-NeXT and VideoChat-Flash.
         base_path: where the export will lie for the trainer; every path of a video begins with it.
     """
 
@@ -57,11 +57,12 @@ class ChatExporter(VideoFilesExporter):
             raise ConfigInvalidError("questions has an empty one")
 
     def indexes(self, items: ExportItems) -> Sequence[IndexFile]:
-        """The three lists."""
+        """A list in each form."""
         base = folder_path(self.base_path)
         return (
             IndexFile(_MESSAGES, "jsonl", "videos", self._message, base=base),
             IndexFile("conversations.json", "json", "video", self._conversation, base=base),
+            IndexFile("conversations.jsonl", "jsonl", "video", self._conversation, base=base),
             IndexFile("qa.json", "json", "video", self._qa, base=base),
         )
 
