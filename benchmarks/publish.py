@@ -213,7 +213,7 @@ def _join(ffmpeg: str, sources: Sequence[Path], size: str, path: Path) -> None:
                 seconds += (container.duration or 0) / 1e6
             if seconds > SECONDS:
                 break
-        coded = _words(f"-t {SECONDS} -c:v libx264 -crf 21 -preset medium -c:a aac -b:a 128k")
+        coded = _words(f"-t {SECONDS} -c:v libx264 -crf 21 -preset faster -c:a aac -b:a 128k")
         tags = _words(_TAGS) if path.stem in _TAGGED else []
         call += ["-f", "concat", "-safe", "0", "-i", str(listed)]
         subprocess.run([*call, *coded, *tags, str(path)], check=True, stdin=subprocess.DEVNULL)

@@ -137,6 +137,7 @@ class CutExporter(TextExporter):
                 "fps": round(float(rate) if rate else window.window.frames / window.seconds, 6),
                 "sound": window.sound,
                 "dynamic_range": window.dynamic_range,
+                "copied_share": window.copied_share,
             }
             windows.append(CutWindow(stem, window.data, facts))
         return CutClip(windows, written.unused_seconds)

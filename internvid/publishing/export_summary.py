@@ -21,6 +21,8 @@ class WindowFacts(TypedDict):
         fps: mean frames per second.
         sound: `kept`, `none` or `unsure`.
         dynamic_range: of the source: `sdr`, `pq` or `hlg`.
+        copied_share: with a lossless cut, how many of its frames are the source's own packets, of
+            all; None with other cuts.
     """
 
     frames: int
@@ -30,6 +32,7 @@ class WindowFacts(TypedDict):
     fps: float
     sound: str
     dynamic_range: str
+    copied_share: float | None
 
 
 class ExportedClip(TypedDict):
@@ -47,6 +50,7 @@ class ExportedClip(TypedDict):
         sounds: of each window: `kept`, `none` or `unsure`.
         unused_seconds: of the clip, in no window.
         dynamic_range: of its source: `sdr`, `pq` or `hlg`.
+        copied_shares: of each window: see `WindowFacts`.
         column: that has its text; empty where none has.
         tokens: of its text; None where they are not counted.
     """
@@ -65,6 +69,7 @@ class ExportedClip(TypedDict):
     sounds: list[str]
     unused_seconds: float
     dynamic_range: str
+    copied_shares: list[float | None]
     column: str
     tokens: int | None
 
@@ -95,6 +100,7 @@ def exported_clip(
         "sounds": [window["sound"] for window in windows],
         "unused_seconds": unused_seconds,
         "dynamic_range": windows[0]["dynamic_range"] if windows else "sdr",
+        "copied_shares": [window["copied_share"] for window in windows],
         "column": column,
         "tokens": tokens,
     }

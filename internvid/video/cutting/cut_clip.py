@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
+import av.error
 from av.video.frame import VideoFrame
 
-from internvid.core.errors import VideoUnreadableError
+from internvid.core.errors import VideoError, VideoUnreadableError
 from internvid.video.cutting.cut_check import check_written
 from internvid.video.cutting.cut_edges import Bars
 from internvid.video.cutting.cut_picture import ClipPainter
@@ -22,6 +23,7 @@ from internvid.video.cutting.cut_windows import (
     slack_of,
     unused_frames,
 )
+from internvid.video.cutting.lossless_file import LosslessFile, LosslessSource
 from internvid.video.cutting.window_file import WindowFile
 from internvid.video.decode import VideoPass
 from internvid.video.display.tone import DynamicRange, dynamic_range_of
@@ -47,6 +49,8 @@ class WrittenWindow:
         data: MP4.
         dynamic_range: how the source codes light in its first frame: `sdr`, `pq` or `hlg`; what is
             written is standard range.
+        copied_share: with a lossless plan, how many of its frames are the source's own packets, of
+            all; the others are encoded without loss. None with other plans.
     """
 
     window: Window
@@ -55,6 +59,7 @@ class WrittenWindow:
     sound: str
     data: bytes = field(repr=False)
     dynamic_range: DynamicRange = "sdr"
+    copied_share: float | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,10 @@ class WrittenClip:
 
 class _ClockJumpError(Exception):
     """The source's clock jumps within the clip."""
+
+
+class _CopyError(Exception):
+    """Copied packets and what was encoded beside them do not show the source's frames."""
 
 
 def cut_clip(
@@ -91,18 +100,27 @@ def cut_clip(
             (`not_proved`).
     """
     available = reader.count(span) if plan.rate is None else None
+    copies = plan.lossless and span.is_timed
     heard = sounds if plan.sound_form and sounds is not None and sounds.has_sound else None
+    is_sure = True
 
-    def encode(opened: VideoPass, frames: Iterator[SpanFrame], *, hears: bool) -> WrittenClip:
-        cut = _Cut(opened, span, plan, bars or Bars(), available)
-        return cut.write(frames, heard if hears else None)
+    def encode(opened: VideoPass, frames: Iterator[SpanFrame]) -> WrittenClip:
+        cut = _Cut(reader, opened, span, plan, bars or Bars(), available, copies=copies)
+        return cut.write(frames, heard if is_sure else None)
 
-    try:
-        return reader.read(span, lambda opened, frames: encode(opened, frames, hears=True))
-    except _ClockJumpError:
-        silent = reader.read(span, lambda opened, frames: encode(opened, frames, hears=False))
-        marked = [replace(window, sound=UNSURE) for window in silent.windows]
-        return replace(silent, windows=marked)
+    while True:
+        try:
+            written = reader.read(span, encode)
+        except _ClockJumpError:
+            is_sure = False
+        except _CopyError:
+            copies = False
+        else:
+            break
+    if is_sure:
+        return written
+    marked = [replace(window, sound=UNSURE) for window in written.windows]
+    return replace(written, windows=marked)
 
 
 @dataclass
@@ -110,17 +128,21 @@ class _Cut:
     """One pass over the frames of a clip.
 
     Attributes:
+        reader: of the source.
         opened: the source.
         span, plan, bars: what is cut, and how.
         counted: frames of the span, where its own frames are written.
+        copies: whether a lossless plan may copy packets.
     """
 
+    reader: SpanReader
     opened: VideoPass
     span: FrameSpan
     plan: CutPlan
     bars: Bars
     counted: int | None
-    _open: list[WindowFile] = field(default_factory=list)
+    copies: bool
+    _open: list[WindowFile | LosslessFile] = field(default_factory=list)
     _done: list[WrittenWindow] = field(default_factory=list)
     _sound: Sound | None = None
 
@@ -145,7 +167,7 @@ class _Cut:
         heard = self._hearing(frames, sounds)
         timed = _at_rate(heard, available, rate, time_base) if rate else _own(heard)
         for number, ticks, frame in timed:
-            if painter is None:
+            if painter is None and not self.plan.lossless:
                 painter = ClipPainter(self.opened.facts, self.plan, self.bars)
                 painter.begin(frame)
             self._close(number, ticks)
@@ -154,7 +176,7 @@ class _Cut:
             if not self._open:
                 continue
             if planes is None or frame is not shown:
-                planes, shown = painter.paint(frame), frame
+                planes, shown = painter.paint(frame) if painter else frame, frame
             for file in self._open:
                 file.add(planes, ticks)
         self._close(available, available if rate else length)
@@ -189,8 +211,13 @@ class _Cut:
             yield item
 
     def _begin(
-        self, window: Window, ticks: int, frame: VideoFrame, painter: ClipPainter
-    ) -> WindowFile:
+        self, window: Window, ticks: int, frame: VideoFrame, painter: ClipPainter | None
+    ) -> WindowFile | LosslessFile:
+        if painter is None:
+            facts, reader = self.opened.facts, self.reader
+            may_copy = self.copies and stores_times(facts.container)
+            source = LosslessSource(facts, reader.path, reader.maximum_frame_bytes, may_copy)
+            return LosslessFile(window, source, self._sound, ticks)
         time_base = self.opened.facts.time_base
         rate = self.plan.rate
         return WindowFile(
@@ -207,14 +234,46 @@ class _Cut:
     def _close(self, number: int, ticks: int) -> None:
         """Finish the windows that end before a frame."""
         for file in [file for file in self._open if file.window.stop <= number]:
-            data = file.finish(ticks)
-            check_written(data, file.expected)
-            sound = KEPT if file.sound is not None else NO_SOUND
-            seconds = float(file.expected.seconds)
+            if isinstance(file, LosslessFile):
+                data, seconds, share = _unchanged(file, ticks), file.seconds, file.copied_share
+            else:
+                data, share = file.finish(ticks), None
+                seconds = file.expected.seconds
+                check_written(data, file.expected)
             self._done.append(
-                WrittenWindow(file.window, seconds, file.size, sound, data, file.dynamic_range)
+                WrittenWindow(
+                    window=file.window,
+                    seconds=float(seconds),
+                    size=file.size,
+                    sound=KEPT if file.sound is not None else NO_SOUND,
+                    data=data,
+                    dynamic_range=file.dynamic_range,
+                    copied_share=share,
+                )
             )
             self._open.remove(file)
+
+
+def _unchanged(file: LosslessFile, ticks: int) -> bytes:
+    """A lossless file, proved; what was copied is given up where it does not fit."""
+    if file.frames < file.window.frames:
+        raise VideoUnreadableError(
+            "the source shows fewer frames than planned", reason="span_missing"
+        )
+    try:
+        data = file.finish(ticks)
+        trouble = file.differs(data)
+    except (VideoError, av.error.FFmpegError) as error:
+        if file.has_copies:
+            raise _CopyError from error
+        raise
+    if trouble and file.has_copies:
+        raise _CopyError
+    if trouble:
+        raise VideoUnreadableError(
+            f"the written file is not the source's: {trouble}", reason="not_proved"
+        )
+    return data
 
 
 def _own(frames: Iterator[SpanFrame]) -> Iterator[tuple[int, int, VideoFrame]]:

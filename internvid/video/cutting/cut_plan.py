@@ -80,6 +80,9 @@ class CutPlan:
         crf: x264 quality, lower is better.
         preset: x264 speed. Slower ones than `superfast` were seen to give other bytes from run to
             run, even with one thread.
+        lossless: every frame is decoded to the very samples of the source: packets of H.264 are
+            copied where they can be, the rest is encoded without loss. Frames, times, size and
+            place are then the source's own: `fps` is none, `size` empty, `crop` none.
     """
 
     fps: float | None = None
@@ -94,6 +97,7 @@ class CutPlan:
     sound: str = "keep"
     crf: int = 23
     preset: str = "superfast"
+    lossless: bool = False
 
     def __post_init__(self) -> None:
         if self.fps is not None:
@@ -127,6 +131,7 @@ class CutPlan:
                 f"crop={self.crop} needs boxes of text", hint="name their column: text_boxes"
             )
         _ = self.sound_form
+        self._check_lossless()
 
     def _check_windows(self) -> None:
         grid = self.grid
@@ -147,6 +152,20 @@ class CutPlan:
             raise ConfigInvalidError(
                 f"stride_frames={self.stride_frames}: more than {_MOST_OVERLAPS} windows of "
                 f"{self.longest} frames would overlap"
+            )
+
+    def _check_lossless(self) -> None:
+        changed = {
+            "fps": self.fps is not None,
+            "size": bool(self.size.strip()),
+            "multiple": self.multiple != 2,
+            "crop": self.crop != "none",
+        }
+        named = [name for name, is_changed in changed.items() if is_changed]
+        if self.lossless and named:
+            raise ConfigInvalidError(
+                f"lossless=true leaves pictures as they are, and {', '.join(named)} would not",
+                hint="set fps=none, size= (empty), multiple=2 and crop=none, or lossless=false",
             )
 
     def _check_size(self) -> None:
