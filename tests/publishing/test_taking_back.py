@@ -145,12 +145,12 @@ def test_pages_are_made_again_and_shared_files_stay(own: Dataset, tmp_path: Path
 
 def take_subset(dataset: Dataset, folder: Path, subset: str) -> None:
     """Let an export be one of a subset: as if that had lost clips since."""
-    from internvid.dataset.parts import commit_json
+    from internvid.dataset.parts import commit_bytes
     from internvid.dataset.releases.checksums import sealed
     from internvid.dataset.removal.copies import copy_at, digest_of_json, note_copy
 
-    manifest = sealed({**manifest_of(folder), "subset": subset})
-    commit_json(folder / "manifest.json", manifest)
+    manifest, data = sealed({**manifest_of(folder), "subset": subset})
+    commit_bytes(folder / "manifest.json", data)
     copy: Any = copy_at(dataset.layout, folder)
     note_copy(dataset.layout, {**copy, "subset": subset, "manifests": [digest_of_json(manifest)]})
     dataset.refresh()
