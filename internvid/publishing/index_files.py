@@ -21,7 +21,7 @@ import pyarrow as pa
 from internvid.core.contracts import ExportItem
 from internvid.dataset.parts import committed, part_writer
 
-IndexForm = Literal["json", "jsonl", "csv", "parquet", "tar"]
+IndexForm = Literal["json", "jsonl", "csv", "parquet", "tar", "lance"]
 _ROWS_AT_ONCE = 4096
 
 
@@ -95,6 +95,11 @@ class IndexFacts(TypedDict):
 def tar_facts(file: str) -> IndexFacts:
     """What a manifest says of a tar file: its members begin with the ids of their clips."""
     return {"file": file, "form": "tar", "path_field": "", "root": "", "base": ""}
+
+
+def lance_facts(file: str, column: str) -> IndexFacts:
+    """What a manifest says of a Lance dataset: the column with the ids of clips."""
+    return {"file": file, "form": "lance", "path_field": column, "root": "", "base": ""}
 
 
 @dataclass(frozen=True)

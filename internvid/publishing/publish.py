@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from internvid.core.errors import DatasetBusyError, OutputExistsError
 from internvid.core.system.shell import command
 from internvid.dataset.layout import read_json
 from internvid.dataset.parts import (
+    commit_bytes,
     commit_json,
     discard,
     discard_temporaries,
@@ -35,7 +37,6 @@ from internvid.dataset.removal.copies import (
     REQUEST,
     Copy,
     copy_at,
-    digest_of_json,
     digests_of,
     note_copy,
     settle_copy,
@@ -116,10 +117,10 @@ def publish(
             manifest["pages"] = pages
             manifest["files"] = [*manifest["files"], *pages]
         rows = checksums_of(folder, files_in(folder))
-        manifest = sealed({**manifest, CHECKSUMS: rows})
+        manifest, data = sealed({**manifest, CHECKSUMS: rows})
         # Known before it is there: a removal changes no folder whose manifest it does not know.
-        settle_copy(dataset.layout, copy, digest_of_json(manifest))
-        commit_json(folder / MANIFEST, manifest)
+        settle_copy(dataset.layout, copy, hashlib.sha256(data).hexdigest())
+        commit_bytes(folder / MANIFEST, data)
         discard(folder / NOTES)
     return manifest
 

@@ -120,7 +120,7 @@ def test_a_manifest_that_fits_its_files_is_compared_with_what_was_noted(
     own: Dataset, tmp_path: Path
 ) -> None:
     """Somebody who makes checksums anew is found out by the dataset."""
-    from internvid.dataset.parts import commit_json
+    from internvid.dataset.parts import commit_bytes
     from internvid.dataset.releases.checksums import checksums_of, sealed
 
     folder = tmp_path / "out"
@@ -128,7 +128,7 @@ def test_a_manifest_that_fits_its_files_is_compared_with_what_was_noted(
     flip(folder / "shard-000000.tar", 5000)
     manifest = manifest_of(folder)
     manifest["checksums"] = checksums_of(folder, manifest["files"])
-    commit_json(folder / "manifest.json", sealed(manifest))
+    commit_bytes(folder / "manifest.json", sealed(manifest)[1])
     assert internvid.verify(folder).ok
     assert internvid.verify(folder, dataset=own).changed == ("manifest.json",)
 

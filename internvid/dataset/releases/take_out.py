@@ -6,6 +6,7 @@ were before, or as they are afterwards: each is replaced in one step.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, TypedDict
@@ -108,12 +109,12 @@ def take_out(
             discard(folder / NOTES)  # left by a kill after the manifest; it may name clips
             settle_copy(layout, copy, digest_of_json(before))
             return _described(before, before)
-        after = sealed(change.of_pages(after))
+        after, data = sealed(change.of_pages(after))
         # First what proves the new manifest, or a kill between the two would lose the proof.
-        digest = digest_of_json(after)
+        digest = hashlib.sha256(data).hexdigest()
         copy = {**copy, "manifests": [*dict.fromkeys([*copy.get("manifests", []), digest])]}
         note_copy(layout, copy)
-        commit_json(folder / MANIFEST, after)
+        commit_bytes(folder / MANIFEST, data)
         discard(folder / NOTES)
     settle_copy(layout, copy, digest)
     return _described(before, after)

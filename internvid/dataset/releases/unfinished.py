@@ -76,15 +76,15 @@ def _written(folder: Path) -> Iterator[Path]:
 
 
 def _notes(folder: Path) -> Iterator[Path]:
-    """Notes about shards, and about clips that have files of their own."""
-    found = sorted((folder / NOTES).rglob("*.json"))
-    return (path for path in found if path.name != REQUEST)
+    """Notes about shards and clips, and files of clips that wait beside them."""
+    found = sorted((folder / NOTES).rglob("*"))
+    return (path for path in found if path.name not in (REQUEST, _LOCK) and path.is_file())
 
 
 def _clips_of_note(path: Path) -> set[str]:
     """Clips that a note is about."""
     if is_of_a_clip(path.name):
-        return {path.stem}
+        return {sample_of(path.name)}
     known: Any = read_json(path)
     if not isinstance(known, dict):
         return set()

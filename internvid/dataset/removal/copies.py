@@ -8,7 +8,6 @@ that training reads are noted too, and what was uploaded.
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from pathlib import Path
 from typing import Any, TypedDict, cast
@@ -16,7 +15,7 @@ from typing import Any, TypedDict, cast
 from internvid.core.config import Identity
 from internvid.core.errors import StorageError
 from internvid.dataset.layout import Layout, read_json
-from internvid.dataset.parts import commit_json
+from internvid.dataset.parts import commit_json, json_pieces
 
 logger = logging.getLogger(__name__)
 
@@ -144,8 +143,10 @@ def settle_copy(layout: Layout, copy: Copy, digest: str) -> Copy:
 
 def digest_of_json(value: Any) -> str:
     """Digest of a JSON file as `commit_json` writes it."""
-    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+    digest = hashlib.sha256()
+    for piece in json_pieces(value, "surrogatepass"):
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 def exporter_of(copy: Copy) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
-from internvid.core.errors import DatasetFormatError
+from internvid.core.errors import DatasetFormatError, DependencyMissingError
 from internvid.dataset.layout import Layout, read_json
 from internvid.dataset.releases.checksums import by_file, checksum_of
 from internvid.dataset.releases.clip_samples import Sample, unwritten_clips
@@ -93,6 +93,8 @@ def outcome_of(layout: Layout, copy: Copy, gone: Collection[str], needles: Needl
         if not found and not _names(layout, copy, needles):
             return outcome(UNTOUCHED, 0)
         trouble = _trouble(folder, manifest, form, doomed)
+    except DependencyMissingError as error:
+        return outcome(REISSUE, None, error.message)
     except (DatasetFormatError, OSError, ValueError, tarfile.TarError) as error:
         return outcome(REISSUE, None, f"it cannot be read: {error}".splitlines()[0])
     return outcome(REISSUE if trouble else PURGED, len(found), trouble)

@@ -11,11 +11,12 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from internvid.core.contracts import ExportItem, ExportItems
-from internvid.core.errors import DependencyMissingError
 from internvid.dataset.parts import discard
+from internvid.dataset.releases.lance_rows import open_lance
 from internvid.publishing.clip_files import write_clip_files
 from internvid.publishing.cut_exporter import CutExporter
 from internvid.publishing.export_summary import ExportSummary
+from internvid.publishing.index_files import lance_facts
 from internvid.publishing.readers.video_table import VideoTable
 from internvid.publishing.shards import NOTES, dropped_clip
 from internvid.publishing.source_files import ClipReader
@@ -45,11 +46,11 @@ class LanceExporter(CutExporter):
             DependencyMissingError: Lance is not installed.
         """
         super().check(columns)
-        _lance()
+        open_lance()
 
     def export(self, items: ExportItems, folder: Path) -> dict[str, Any]:
         """Write every clip whose source can be read; the others are listed with their reason."""
-        lance = _lance()
+        lance = open_lance()
         table = VideoTable.of(items.schema)
         schema = pa.schema([*table.schema, lance.blob_field(_VIDEO)])
         summary = self.summary()
@@ -63,7 +64,7 @@ class LanceExporter(CutExporter):
         written = sorted(path for path in (folder / _NAME).rglob("*") if path.is_file())
         return {
             "files": [path.relative_to(folder).as_posix() for path in written],
-            "indexes": [],
+            "indexes": [lance_facts(_NAME, "clip_id")],
             **summary.as_json(),
         }
 
@@ -93,16 +94,6 @@ class LanceExporter(CutExporter):
         files = {f"{window.stem}.mp4": window.data for window in cut.windows}
         windows = [window.facts for window in cut.windows]
         return files, {"windows": windows, "unused_seconds": cut.unused_seconds}
-
-
-def _lance() -> Any:
-    try:
-        import lance
-    except ImportError as error:
-        raise DependencyMissingError(
-            "Lance datasets need pylance", hint='pip install "internvid[lance]"'
-        ) from error
-    return lance
 
 
 def _bounded(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

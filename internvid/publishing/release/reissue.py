@@ -12,7 +12,7 @@ from typing import Any
 
 from internvid.core.errors import DatasetFormatError, MisuseError, SourceMissingError
 from internvid.dataset.layout import Layout, read_json
-from internvid.dataset.parts import commit_json, storage_errors
+from internvid.dataset.parts import commit_bytes, storage_errors
 from internvid.dataset.releases.checksums import (
     CHECKSUMS,
     FILES,
@@ -33,7 +33,6 @@ from internvid.dataset.removal.copies import (
     MANIFEST,
     Copy,
     copy_at,
-    digest_of_json,
     digests_of,
     exporter_of,
     note_copy,
@@ -137,11 +136,11 @@ def _with_checksums(
         names = [*manifest[FILES], *([REMOVED] if (folder / REMOVED).exists() else [])]
         rows = checksums_of(folder, names)
         added = {VERSION: manifest.get(VERSION, 1), CHECKSUMS: rows}
-        fresh = sealed({**manifest, **added})
-        digest = digest_of_json(fresh)
+        _, data = sealed({**manifest, **added})
+        digest = hashlib.sha256(data).hexdigest()
         copy = {**copy, "manifests": [*dict.fromkeys([*copy["manifests"], digest])]}
         note_copy(layout, copy)
-        commit_json(folder / MANIFEST, fresh)
+        commit_bytes(folder / MANIFEST, data)
     return settle_copy(layout, copy, digest), True
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,9 +20,9 @@ from internvid.dataset.releases.checksums import (
     Checksum,
     by_file,
     checksums_of,
-    sealed,
+    is_sealed,
 )
-from internvid.dataset.removal.copies import MANIFEST, copy_at, digest_of_json
+from internvid.dataset.removal.copies import MANIFEST, copy_at
 from internvid.dataset.store import Dataset
 
 Progress = Callable[[int, int], None]
@@ -84,9 +86,10 @@ def verify(
     reasons = {MANIFEST: wrong} if wrong else {}
     changed, missing = list(reasons), []
     known = by_file(manifest)
+    del data, manifest  # of many clips they are large
     found = _names_in(folder)
     foreign = sorted(found - known.keys() - {MANIFEST})
-    sizes = {name: _size(folder / name) for name in known}
+    sizes = {name: _size(folder, name) for name in known}
     same_size = [name for name, row in known.items() if sizes[name] == row["bytes"]]
     for name, row in known.items():
         size = sizes[name]
@@ -116,34 +119,39 @@ def _manifest_trouble(
     folder: Path, manifest: dict[str, Any], data: bytes, dataset: Dataset | None
 ) -> str | None:
     """What is wrong with a manifest; None where nothing is."""
-    text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-    if sealed(manifest) != manifest or text.encode("utf-8", "surrogatepass") != data:
+    if not is_sealed(manifest, data):
         return "its own checksum is another one"
+    digest = hashlib.sha256(data).hexdigest()
     noted = None if dataset is None else copy_at(Layout(dataset.root), folder)
-    if noted is not None and digest_of_json(manifest) not in noted.get("manifests", []):
+    if noted is not None and digest not in noted.get("manifests", []):
         return f"not the one that {dataset.root if dataset else ''} noted for this folder"
     return None
 
 
 def _names_in(folder: Path) -> set[str]:
     """Every file below the folder, also what a killed call left."""
-    return {
-        Path(parent, name).relative_to(folder).as_posix()
-        for parent, _, names in os.walk(folder)
-        for name in names
-    }
+    found: set[str] = set()
+    for parent, _, names in os.walk(folder):
+        below = Path(parent).relative_to(folder).as_posix()
+        start = "" if below == "." else f"{below}/"
+        found.update(start + name for name in names)
+    return found
 
 
-def _size(path: Path) -> int | None:
+def _size(folder: Path, name: str) -> int | None:
     # A link to a file is as good as the file: caches of downloads are made of them.
-    return path.stat().st_size if path.is_file() else None
+    try:
+        facts = os.stat(os.path.join(folder, name))
+    except (OSError, ValueError):
+        return None
+    return facts.st_size if stat.S_ISREG(facts.st_mode) else None
 
 
 def _damaged(
     folder: Path, known: dict[str, Checksum], names: list[str], progress: Progress | None
 ) -> dict[str, str]:
     """What is wrong with files of the right length, by name."""
-    readable = [name for name in names if os.access(folder / name, os.R_OK)]
+    readable = [name for name in names if os.access(os.path.join(folder, name), os.R_OK)]
     troubles = dict.fromkeys(set(names) - set(readable), "it cannot be read")
     for row in checksums_of(folder, readable, progress):
         if row != known[row["file"]]:
