@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from internvid.collect.fetching.result_table import VIDEO_KEYS
 from internvid.core.errors import ConfigInvalidError
 from internvid.curate.tables.expressions import (
     NULL_TEXT,
@@ -25,7 +26,7 @@ from internvid.curate.tables.expressions import (
 from internvid.curate.tables.known_layouts import Columns, named_layout, plain_name
 from internvid.curate.tables.rows import Rows
 from internvid.dataset.answers.column_views import quoted_name
-from internvid.pipeline.given.source_keys import FETCHED, MEASURED_KEYS, SOURCE_KEYS
+from internvid.pipeline.given.source_keys import FETCHED
 
 if TYPE_CHECKING:
     import duckdb
@@ -37,8 +38,8 @@ FILE_COLUMNS = (
 )  # fmt: skip
 MOST_KEYS = 200
 """So many keys of a column of JSON objects become columns; the rest stays JSON."""
-# Of the source, and what a scan finds out again; an export has the metadata of its source there.
-_NOT_OF_CLIPS = SOURCE_KEYS | MEASURED_KEYS | {"metadata"}
+# Of the source; an export has the metadata of its source there.
+_NOT_OF_CLIPS = VIDEO_KEYS | {"metadata"}
 _BOTH_TIMES = ("start_seconds", "end_seconds")
 _OWN = frozenset({"own", "files"})
 _YOUTUBE = frozenset({
