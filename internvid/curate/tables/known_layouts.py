@@ -206,7 +206,7 @@ LAYOUTS: tuple[Layout, ...] = (
         start=_STARTS,
         end=_ENDS,
         duration=("duration_seconds",),
-        caption=("caption", "text", "prompt"),
+        caption=("caption", "text", "prompt", "cap"),
         texts=_FILES,
         numbers=("start_seconds", "end_seconds", "duration_seconds"),
     ),

@@ -28,7 +28,11 @@ from internvid.dataset.answers.column_views import quoted_name
 from internvid.dataset.duckdb_connection import interruptible, open_locked, quoted
 from internvid.dataset.parts import reading_part
 from internvid.dataset.sources.metadata import join_kinds, row_to_json
-from internvid.pipeline.given.file_names import write_file_index, write_resolved_names
+from internvid.pipeline.given.file_names import (
+    NamePlaces,
+    write_file_index,
+    write_resolved_names,
+)
 from internvid.pipeline.given.packed_clips import StatedInput, stated_inputs
 from internvid.pipeline.given.source_keys import about_source
 from internvid.pipeline.given.stated_columns import StatedColumns, stated_columns
@@ -41,6 +45,8 @@ if TYPE_CHECKING:
 _GROUP_ROWS = 1 << 15
 _SQL_TYPES = {"int64": "BIGINT", "double": "DOUBLE", "bool": "BOOLEAN", "string": "VARCHAR"}
 _VIEW = "stated_rows"
+# Stems by which a file is looked for below the folder of the videos, in this order.
+_STEMS = ("clip_name", "video_name", "file_stem")
 _HALF = (1 << 64) - 1
 _SPAN = ("uri", "start_seconds", "end_seconds", "fault")
 
@@ -183,19 +189,20 @@ class _Reader:
         video_folder = None if stated.names_every_file else self.video_folder
         if columns.has_file_column:
             names = self.folder / "names.parquet"
-            write_resolved_names(connection, raw, names, stated.folder, video_folder)
+            places = NamePlaces(stated.folder, video_folder, stated.base)
+            write_resolved_names(connection, raw, names, places)
             joins += f" left join read_parquet({quoted([names])}) named on named.name = stated.name"
             choices.append("named.uri")
         if video_folder is not None:
             index = self._index(video_folder)
-            for name in ("clip", "video"):
+            for number, name in enumerate(_STEMS):
                 joins += (
-                    f" left join {_first_of_each_name(index)} of_{name} "
-                    f"on of_{name}.name = stated.{name}_name"
+                    f" left join {_first_of_each_name(index)} of_{number} "
+                    f"on of_{number}.name = stated.{name}"
                 )
-                choices.append(f"of_{name}.uri")
+                choices.append(f"of_{number}.uri")
             # A file that is called by the clip's own name is the clip; a whole video may be, too.
-            is_clip = "of_clip.uri is not null and clip_name is distinct from video_name"
+            is_clip = "of_0.uri is not null and clip_name is distinct from video_name"
             if columns.has_file_column:
                 is_clip = f"named.uri is null and {is_clip}"
             start, end = (f"case when {is_clip} then null else {each} end" for each in (start, end))

@@ -24,6 +24,7 @@ from internvid.curate.tables.files import form_of
 from internvid.dataset.layout import FORMAT, RECORD, read_json
 from internvid.dataset.parts import storage_errors
 from internvid.dataset.sources.uris import path_to_uri
+from internvid.pipeline.given.stated_columns import FILE_COLUMNS
 from internvid.pipeline.sources import MEDIA_SUFFIXES
 
 INDEX_NAMES = ("table", "metadata", "dataset", "index", "clips", "captions", "annotations")
@@ -43,7 +44,8 @@ class StatedInput:
         name: of the input, for people.
         folder: beside which its relative paths are looked up.
         layout: what its columns mean; null where they tell.
-        file_column: that names files; null where the usual names tell.
+        file_column: that names files of an export; null where the usual names tell.
+        base: what its paths begin with that lie in the folder.
         names_every_file: whether each row has a path of a file that is there.
         lost: (line, reason) of what could not become a row of it.
     """
@@ -53,6 +55,7 @@ class StatedInput:
     folder: Path
     layout: str | None = None
     file_column: str | None = None
+    base: str = ""
     names_every_file: bool = False
     lost: list[tuple[int, str]] = field(default_factory=list)
 
@@ -146,14 +149,19 @@ def _by_manifest(folder: Path) -> StatedInput | None:
     """The index that an export of ours names, with the column of its paths; None without one."""
     manifest = read_json(folder / "manifest.json")
     indexes = manifest.get("indexes") if isinstance(manifest, dict) else None
-    for index in indexes if isinstance(indexes, list) else ():
-        names = [index.get(key) for key in ("file", "path_field", "root")]
-        if not all(isinstance(name, str) and ".." not in Path(name).parts for name in names):
-            continue
-        table = folder / names[0]
-        if form_of(table) is not None and table.is_file():
-            root = (folder / names[2]).absolute()
-            return StatedInput(table.absolute(), str(table), root, "files", names[1])
+    known = (
+        [each for each in indexes if isinstance(each, dict)] if isinstance(indexes, list) else []
+    )
+    for index in known:
+        file, column, root, base = (
+            str(index.get(key) or "") for key in ("file", "path_field", "root", "base")
+        )
+        table = folder / file
+        # Others list the videos of a row, or lead out of the folder.
+        is_usual = column in FILE_COLUMNS and ".." not in (*Path(file).parts, *Path(root).parts)
+        if is_usual and form_of(table) is not None and table.is_file():
+            place = (folder / root).absolute()
+            return StatedInput(table.absolute(), str(table), place, "files", column, base)
     return None
 
 

@@ -11,10 +11,6 @@ from typing import Any
 
 from internvid.collect.fetching.result_table import VIDEO_KEYS
 
-MEASURED_KEYS = frozenset({"width", "height", "fps", "has_audio"})
-"""Keys that a scan finds out again."""
-SOURCE_KEYS = frozenset({*VIDEO_KEYS, "license"}) - MEASURED_KEYS
-"""Keys of such metadata that are kept with videos; the others are about clips."""
 FETCHED = ("fetched", "ok")
 """Values of `status` of rows that have a file."""
 
@@ -42,7 +38,7 @@ def about_source(metadata: Any, uri: str | None) -> dict[str, Any]:
     known = object_in(metadata)
     # An export says the whole metadata of a source under one key.
     of_export = object_in(known.get("metadata"))
-    found = {key: value for key, value in known.items() if key in SOURCE_KEYS} | of_export
+    found = {key: value for key, value in known.items() if key in VIDEO_KEYS} | of_export
     if uri is not None:
         found["address"] = uri
     return found

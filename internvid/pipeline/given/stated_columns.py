@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from internvid.collect.fetching.result_table import VIDEO_KEYS
 from internvid.core.errors import ConfigInvalidError
 from internvid.curate.tables.expressions import (
     NULL_TEXT,
@@ -25,7 +26,7 @@ from internvid.curate.tables.expressions import (
 from internvid.curate.tables.known_layouts import Columns, named_layout, plain_name
 from internvid.curate.tables.rows import Rows
 from internvid.dataset.answers.column_views import quoted_name
-from internvid.pipeline.given.source_keys import FETCHED, MEASURED_KEYS, SOURCE_KEYS
+from internvid.pipeline.given.source_keys import FETCHED
 
 if TYPE_CHECKING:
     import duckdb
@@ -35,15 +36,16 @@ PREFIX = "given_"
 FILE_COLUMNS = (
     "path", "uri", "file_name", "file_path", "media_path", "video_path", "video", "file",
 )  # fmt: skip
-TEXT_COLUMNS = ("caption", "text", "prompt")
 MOST_KEYS = 200
 """So many keys of a column of JSON objects become columns; the rest stays JSON."""
-# Of the source, and what a scan finds out again; an export has the metadata of its source there.
-_NOT_OF_CLIPS = SOURCE_KEYS | MEASURED_KEYS | {"metadata"}
+# Of the source; an export has the metadata of its source there.
+_NOT_OF_CLIPS = VIDEO_KEYS | {"metadata"}
 _BOTH_TIMES = ("start_seconds", "end_seconds")
-_STATES_NO_TIMES = frozenset({"openvid-1m", "vidgen-1m", "webvid"})
 _OWN = frozenset({"own", "files"})
-_YOUTUBE = frozenset({"internvid", "koala-36m", "panda-70m", "hd-vila-100m"})
+_YOUTUBE = frozenset({
+    "internvid", "koala-36m", "panda-70m", "hd-vila-100m", "howto100m", "youcook2",
+    "activitynet-captions",
+})  # fmt: skip
 _YOUTUBE_ID = "^[A-Za-z0-9_-]{11}$"
 # Beside a path: what became of the file, and where it begins.
 _OF_THE_FILE = ("offset_seconds", "status", "reason")
@@ -59,9 +61,9 @@ class StatedColumns:
 
     Attributes:
         query: SELECT of `place`, `line`, `name` (of the file as written, null where the table has
-            no such column), `clip_name`, `video_name` (stems that a file may have), `source_id`,
-            `start_seconds`, `end_seconds` (both null: the whole file), `fault`, `caption`,
-            `unfetched` (why there is no file, null where there is), `address` and
+            no such column), `clip_name`, `video_name` and `file_stem` (stems that a file may have),
+            `source_id`, `start_seconds`, `end_seconds` (both null: the whole file), `fault`,
+            `caption`, `unfetched` (why there is no file, null where there is), `address` and
             `source_metadata` (JSON: what belongs to the source), then the further columns.
         kinds: further column -> its type (`int64`, `double`, `bool`, `string`).
         has_file_column: whether `name` is ever there.
@@ -78,7 +80,8 @@ def stated_columns(rows: Rows, view: str, file_column: str | None = None) -> Sta
     Args:
         rows: the opened table.
         view: the name of a view over `rows.relation`.
-        file_column: that names files; None for the first of the usual names.
+        file_column: that names files of an export, of which each is a clip; None for the first of
+            the usual names.
 
     Raises:
         ConfigInvalidError: a column of times or offsets is of no use.
@@ -87,9 +90,14 @@ def stated_columns(rows: Rows, view: str, file_column: str | None = None) -> Sta
     own = {name: described[name] for name in rows.columns}
     columns = Columns(own)
     layout = named_layout(rows.layout)
-    if file_column is None or columns.first((file_column,)) is None:
+    is_export = file_column is not None and columns.first((file_column,)) is not None
+    if not is_export:
         file_column = _file_column(columns, rows.layout)
+    name = _text(columns, file_column)
     start, end = _times(columns, rows.layout)
+    # A file of an export is a clip, whatever its row says of where that was.
+    whole = "true" if is_export else _is_clip(columns, rows.layout, name)
+    start, end = (f"case when not {whole} then {each} end" for each in (start, end))
     used = {file_column, columns.first(layout.caption), *_time_columns(columns, rows.layout)}
     if columns.first(("path",)) is not None:
         used |= {columns.first((each,)) for each in _OF_THE_FILE}
@@ -102,13 +110,14 @@ def stated_columns(rows: Rows, view: str, file_column: str | None = None) -> Sta
     stated = {
         "place": "row_place",
         "line": "row_line",
-        "name": _text(columns, file_column),
+        "name": name,
         "clip_name": _clip_name(columns, rows.layout),
         "video_name": r"regexp_replace(source_id, '^youtube:', '')",
+        "file_stem": _stem(name),
         "source_id": _source_id(columns, rows.layout),
         "start_seconds": start,
         "end_seconds": end,
-        "fault": _fault(columns, rows.layout),
+        "fault": f"case when not {whole} then {_fault(columns, rows.layout)} end",
         "caption": "nullif(trim(row_caption), '')",
         "unfetched": _unfetched(columns),
         "address": _address(columns, file_column),
@@ -141,8 +150,19 @@ def _clip_name(columns: Columns, layout: str) -> str:
         return " || '_' || ".join(_text(columns, columns.first((each,))) for each in names)
     if layout == "koala-36m":
         return _text(columns, columns.first(("videoID",)))
-    text = _text(columns, columns.first(named_layout(layout).key))
-    return rf"regexp_replace({text}, '^.*/|[.][A-Za-z0-9]{{1,4}}$', '', 'g')"
+    return _stem(_text(columns, columns.first(named_layout(layout).key)))
+
+
+def _stem(name: str) -> str:
+    return rf"regexp_replace({name}, '^.*/|[.][A-Za-z0-9]{{1,4}}$', '', 'g')"
+
+
+def _is_clip(columns: Columns, layout: str, name: str) -> str:
+    """Whether a file is called by the `clip_id` of its row: as an export calls the clip itself."""
+    clip_id = columns.first(("clip_id",))
+    if layout not in _OWN or clip_id is None:
+        return "false"
+    return f"coalesce(starts_with({_stem(name)}, {_text(columns, clip_id)}), false)"
 
 
 def _source_id(columns: Columns, layout: str) -> str:
@@ -160,7 +180,7 @@ def _source_id(columns: Columns, layout: str) -> str:
 
 def _times(columns: Columns, layout: str) -> tuple[str, str]:
     """Both times within the local file: those on the clock of the source, less where it begins."""
-    if layout in _STATES_NO_TIMES:
+    if not _states_times(layout):
         return "null::double", "null::double"
     offset = columns.first(("offset_seconds",))
     if offset is None:
@@ -175,6 +195,12 @@ def _times(columns: Columns, layout: str) -> tuple[str, str]:
     return f"start_seconds - {shift}", f"end_seconds - {shift}"
 
 
+def _states_times(layout: str) -> bool:
+    """Whether rows of a layout are parts of videos, and not whole ones."""
+    known = named_layout(layout)
+    return bool(known.start or known.span or known.expands)
+
+
 def _time_columns(columns: Columns, layout: str) -> set[str | None]:
     """Columns of the source, and of both times: these come along as numbers."""
     known = named_layout(layout)
@@ -185,7 +211,7 @@ def _fault(columns: Columns, layout: str) -> str:
     """Why a row states no span that can be looked for; null where it does."""
     kept = ", ".join(map(quoted_text, _KEPT_FAULTS))
     fault = f"case when row_fault in ({kept}) then row_fault end"
-    if layout in _STATES_NO_TIMES:
+    if not _states_times(layout):
         return f"nullif(nullif({fault}, 'no_time'), 'malformed_time')"
     if layout not in _OWN:
         return fault
@@ -237,6 +263,8 @@ def _further(
     has_lists = named_layout(layout).expands == "literals"
     for name, kind in others.items():
         column = quoted_name(name)
+        if kind.upper() in ("BLOB", "BYTEA", "BINARY", "VARBINARY"):
+            continue  # the videos themselves
         if has_lists and plain_name(name) in _IN_LISTS:
             entry = f"regexp_extract({column}, {quoted_text(_ENTRY)}, 1)"
             shown = _free_name(name, further)

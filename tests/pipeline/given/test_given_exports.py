@@ -16,8 +16,13 @@ from internvid.core.errors import MisuseError
 from internvid.dataset.store import Dataset
 from internvid.pipeline.forecast import forecast
 from internvid.pipeline.given.given_table import GivenInputs
+from internvid.publishing.exporters.captions_json import CaptionsJsonExporter
+from internvid.publishing.exporters.chat_lists import ChatExporter
 from internvid.publishing.exporters.folder import FolderExporter
+from internvid.publishing.exporters.huggingface import HuggingFaceExporter
+from internvid.publishing.exporters.internvid_list import InternVidExporter
 from internvid.publishing.exporters.json_list import JsonListExporter
+from internvid.publishing.exporters.open_sora import OpenSoraExporter
 from internvid.publishing.exporters.webdataset import WebDatasetExporter
 from internvid.publishing.publish import publish
 from internvid.video.cutting.cut_plan import CutPlan
@@ -32,7 +37,9 @@ LENGTHS = {"a dog runs": (10, 40), "a cat": (40, 60), "all of it": (0, 100)}
 def published(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """A dataset of three stated clips of one video of 100 numbered frames."""
     root = tmp_path_factory.mktemp("published")
-    video = write_numbered(root / "film.mp4", Numbered(frames=100, cuts=(30, 60)))
+    video = write_numbered(
+        root / "films" / "deep" / "film.mp4", Numbered(frames=100, cuts=(30, 60))
+    )
     rows = [
         {"path": str(video), "source_id": "film", **times(*span), "caption": caption}
         for caption, span in LENGTHS.items()
@@ -76,16 +83,41 @@ def test_webdataset(published: Dataset, tmp_path: Path) -> None:
     assert summary.scanned == 0
 
 
-def test_folder(published: Dataset, tmp_path: Path) -> None:
-    publish(published, tmp_path / "out", FolderExporter(caption="given", cut=CutPlan(size="")))
-    build_given(tmp_path / "data", tmp_path / "out")
-    check(tmp_path / "data")
+WHOLE = CutPlan(size="")
+EXPORTERS: dict[str, Any] = {
+    "folder": FolderExporter(caption="given", cut=WHOLE),
+    "json-list": JsonListExporter(caption="given", cut=WHOLE),
+    "captions-json": CaptionsJsonExporter(caption="given", cut=WHOLE),
+    "chat": ChatExporter(caption="given", cut=WHOLE, base_path="/where/it/will/lie"),
+    "open-sora": OpenSoraExporter(caption="given", cut=WHOLE),
+    "huggingface": HuggingFaceExporter(caption="given", cut=WHOLE),
+}
 
 
-def test_json_list(published: Dataset, tmp_path: Path) -> None:
-    publish(published, tmp_path / "out", JsonListExporter(caption="given", cut=CutPlan(size="")))
+@pytest.mark.parametrize("name", sorted(EXPORTERS))
+def test_a_folder_of_videos(name: str, published: Dataset, tmp_path: Path) -> None:
+    publish(published, tmp_path / "out", EXPORTERS[name])
     build_given(tmp_path / "data", tmp_path / "out")
-    check(tmp_path / "data")
+    if name != "chat":
+        check(tmp_path / "data")
+        return
+    # Its texts are answers to questions: they come along as they are.
+    clips = internvid.open(tmp_path / "data")
+    query = "select end_frame, given_conversations like '%dog%' from clips order by 1"
+    assert clips.sql(query).fetchall() == [(20, False), (30, True), (100, False)]
+
+
+def test_the_list_of_internvid_with_the_videos_makes_the_same_clips(
+    published: Dataset, tmp_path: Path
+) -> None:
+    publish(published, tmp_path / "out", InternVidExporter(caption="given"))
+    ((video,),) = published.sql("select uri from videos").fetchall()
+    # The list names files without their folders.
+    table = tmp_path / "out" / "clips.jsonl"
+    build_given(tmp_path / "data", table, videos=Path(video).parent.parent)
+    query = "select clip_id, start_frame, end_frame, given from clips order by clip_id"
+    again = internvid.open(tmp_path / "data").sql(query).fetchall()
+    assert again == published.sql(query).fetchall()
 
 
 def test_videos_without_a_text_and_broken_texts_are_no_clips(tmp_path: Path) -> None:

@@ -193,3 +193,21 @@ def test_an_index_of_files_that_lie_elsewhere(videos: Path, tmp_path: Path) -> N
     ]
     assert summary.given_rejected == {"malformed_time": 1}
     assert summary.set_aside == 1
+
+
+def test_youcook2_and_activitynet_are_objects_of_videos(videos: Path, tmp_path: Path) -> None:
+    cooking = {"database": {ONE: {
+        "subset": "training", "recipe_type": "113", "duration": 4.0,
+        "annotations": [{"id": 0, "segment": [0, 1.2], "sentence": "cut the onions"}],
+    }}}  # fmt: skip
+    table = tmp_path / "youcookii.json"
+    table.write_text(json.dumps(cooking), "utf-8")
+    build_given(tmp_path / "one", table, videos=videos)
+    assert clips_of(tmp_path / "one", "1") == [(f"youtube:{ONE}", 0, 30, "cut the onions", 1)]
+    folder = tmp_path / "activitynet"
+    folder.mkdir()
+    (folder / f"v_{ONE}.mp4").write_bytes((videos / "a" / f"{ONE}.mp4").read_bytes())
+    acting = {f"v_{ONE}": {"duration": 4.0, "timestamps": [[1.2, 2.4]], "sentences": ["x"]}}
+    table.write_text(json.dumps(acting), "utf-8")
+    build_given(tmp_path / "two", table, videos=folder)
+    assert clips_of(tmp_path / "two", "1") == [(f"youtube:{ONE}", 30, 60, "x", 1)]
