@@ -230,6 +230,14 @@ def test_redirects_are_followed_and_loops_are_not(site: Site, fetch: Fetch) -> N
     assert site.counts()["/c"] == 1
 
 
+def test_addresses_with_odd_characters_are_requested_as_browsers_do(
+    site: Site, fetch: Fetch, video: bytes
+) -> None:
+    for path in ("/%C3%BC%20x.mp4?a=b%26c", "/a;b=(1)!.mp4", "/%2e%2e/x.mp4"):
+        site.files[path] = video
+    assert fetch("/\u00fc%20x.mp4?a=b%26c#part", "/a;b=(1)!.mp4", "/%2e%2e/x.mp4").fetched == 3
+
+
 @pytest.mark.parametrize(
     "target",
     ["file:///etc/passwd", "ftp://127.0.0.1/x", "gopher://x/", "data:video/mp4,x"],

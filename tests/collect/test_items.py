@@ -51,7 +51,7 @@ SPANS = [(2.5, 8.0), (3601.25, 3609.0)]
     ("name", "text", "spans"),
     [
         (
-            "internvid.jsonl",
+            "flt.jsonl",
             json.dumps({"YoutubeID": ID, "Start_timestamp": "00:00:02.500",
                         "End_timestamp": "00:00:08.000", "Caption": "a", "UMT_Score": 0.4}),
             [(2.5, 8.0)],

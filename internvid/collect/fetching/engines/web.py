@@ -84,7 +84,12 @@ class Web:
         }
         request = httpcore2.Request(
             "GET",
-            str(address.copy_with(fragment=None)),
+            httpcore2.URL(
+                scheme=address.raw_scheme,
+                host=address.raw_host,
+                port=address.port,
+                target=address.raw_path,
+            ),
             headers=[(name.encode(), value.encode("latin-1")) for name, value in fields.items()],
             extensions={"timeout": {"read": self._slow_seconds, "write": self._slow_seconds}},
         )
