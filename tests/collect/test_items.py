@@ -204,6 +204,13 @@ def test_parquet_with_further_types_is_taken(tmp_path: Path) -> None:
     assert json.loads(spans[0]["metadata"]) == {"tags": ["x"]}
 
 
+def test_pictures_and_vectors_of_a_table_are_no_metadata(tmp_path: Path) -> None:
+    columns = {"id": ["a"], "url": ["http://h/a"], "jpeg": [b"x" * 9000], "vector": [[0.5] * 512]}
+    pq.write_table(pa.table({**columns, "score": [1]}), tmp_path / "t.parquet")
+    _, (span,), _ = parsed(tmp_path / "t.parquet", tmp_path / "out")
+    assert json.loads(span["metadata"]) == {"score": 1}
+
+
 def test_a_table_is_known_by_its_bytes(tmp_path: Path) -> None:
     table = written(tmp_path / "t.csv", "id,url\na,http://h/a\n")
     folder = open_fetch_folder(tmp_path / "f", may_be_new=True)

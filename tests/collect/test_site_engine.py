@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import internvid
+from internvid.collect.fetching.engines.site_engine import is_of_site, javascript_note
 from internvid.collect.fetching.engines.site_errors import GUARD, reason_of
 from internvid.collect.fetching.engines.site_facts import check_rules, facts_of
 from internvid.collect.fetching.fetch_settings import FetchSettings
@@ -69,6 +70,24 @@ def test_a_page_becomes_a_file_with_what_is_known_of_it(
     internvid.build(summary.table, tmp_path / "data", recipe, workers=1)
     ((title,),) = internvid.open(tmp_path / "data").sql("select title from videos").fetchall()
     assert title == known["title"]
+
+
+def test_subtitles_with_broken_times_cost_themselves(
+    site: Site, fetch: Fetch, tmp_path: Path
+) -> None:
+    site.behaviours["/page"] = send_page(PAGE)
+    site.files["/en.vtt"] = f"{VTT}\n00:00:09.000 --> 00:00:02.000\nback\n".encode()
+    assert fetch("/page", settings=SITES).fetched == 1
+    known = json.loads(rows_of(tmp_path / "fetched")[0]["metadata"])
+    assert (known["subtitle_text"], known["broken_cues"]) == ("hello there bye", 1)
+
+
+def test_a_missing_javascript_runtime_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    note = javascript_note(["http://h/a", "https://www.youtube.com/watch?v=0TDAwrav8Dc"])
+    assert note is not None
+    assert "deno" in note
+    assert javascript_note(["http://h/a"]) is None
 
 
 def test_statuses_of_pages_are_reasons(site: Site, fetch: Fetch) -> None:
@@ -246,6 +265,13 @@ def test_videos_that_are_not_wanted_are_left_before_their_bytes(
     with pytest.raises(NotFetchedError) as caught:
         check_rules(info, FetchSettings(licences=("creative commons*",)))
     assert caught.value.reason == reason
+
+
+def test_sites_are_known_by_their_hosts() -> None:
+    assert all(map(is_of_site, ("www.youtube.com", "youtu.be", "player.vimeo.com", "YOUTUBE.com.")))
+    assert not any(
+        map(is_of_site, ("notyoutube.com", "youtube.com.example.org", "127.0.0.1", "com"))
+    )
 
 
 def test_portrait_videos_count_by_their_shorter_side() -> None:
