@@ -106,9 +106,12 @@ def fetch(
         )
         with Outcomes(into.database) as outcomes:
             run = _Wired(into, outcomes, chosen, excluded, shown)
-            asyncio.run(run.go(retry=retry, limit=limit))
-            shown.enter("writing the table")
-            write_table(into, outcomes)
+            try:
+                asyncio.run(run.go(retry=retry, limit=limit))
+            finally:
+                # A fetch takes weeks: what is there can be built of at any time.
+                shown.enter("writing the table")
+                write_table(into, outcomes)
             return _summary(into, outcomes, run, shown)
 
 

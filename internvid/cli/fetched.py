@@ -37,7 +37,13 @@ def put_fetch_status(folder: Path, *, as_json: bool) -> None:
         put("\nwithout a file, among others")
         put(table([{**each} for each in facts["examples"]], ["reason", "message", "item"]))
     if facts["table"]:
-        say(f"\nto build of it: {command('build', facts['table'], '-o', 'DATASET')}")
+        say_next(facts["table"])
+
+
+def say_next(table_path: str | Path) -> None:
+    """Say how a dataset is built of what was fetched."""
+    say(f"\nto build of it: {command('build', table_path, '-o', 'DATASET')}")
+    say("with --given the clips are those of the table")
 
 
 def put_plan(plan: FetchPlan, *, as_json: bool) -> None:

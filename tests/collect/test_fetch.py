@@ -184,6 +184,33 @@ def test_what_is_no_video_leaves_no_file(
     assert [each for each in (tmp_path / "fetched" / "media").rglob("*") if each.is_file()] == []
 
 
+def test_a_video_that_is_sent_as_plain_text_is_one(site: Site, fetch: Fetch, video: bytes) -> None:
+    site.behaviours["/a"] = lambda handler, _: handler.answer(200, video, Content_Type="text/plain")
+    assert fetch("/a").fetched == 1
+
+
+def test_a_host_that_does_not_answer_holds_up_no_other(
+    site: Site, tmp_path: Path, video: bytes
+) -> None:
+    def slow(handler: Handler, _: int) -> None:
+        time.sleep(1.5)
+        handler.answer(404)
+
+    rows = []
+    for number in range(8):
+        site.files[f"/{number}"] = video
+        site.behaviours[f"/slow{number}"] = slow
+        rows.append({"source_id": f"s{number}", "url": f"{site.address}/slow{number}"})
+    other = site.address.replace("127.0.0.1", "localhost")
+    rows += [{"source_id": str(number), "url": f"{other}/{number}"} for number in range(8)]
+    table = write_table(tmp_path / "table.csv", rows)
+    summary = internvid.fetch(table, tmp_path / "fetched", settings=replace(QUICK, at_once=1))
+    assert (summary.fetched, summary.reasons["removed"]) == (8, 8)
+    last = max(call.moment for call in site.calls if call.path.lstrip("/").isdigit())
+    first = min(call.moment for call in site.calls)
+    assert last - first < 8 * 1.5
+
+
 def test_a_bomb_is_not_unpacked(site: Site, fetch: Fetch) -> None:
     bomb = gzip.compress(bytes(50 << 20))
     site.behaviours["/a"] = lambda handler, _: handler.answer(
@@ -228,6 +255,14 @@ def test_redirects_are_followed_and_loops_are_not(site: Site, fetch: Fetch) -> N
     summary = fetch("/a", "/c", settings=replace(QUICK, tries=1))
     assert (summary.fetched, summary.reasons) == (1, {"network": 1})
     assert site.counts()["/c"] == 1
+
+
+def test_addresses_with_odd_characters_are_requested_as_browsers_do(
+    site: Site, fetch: Fetch, video: bytes
+) -> None:
+    for path in ("/%C3%BC%20x.mp4?a=b%26c", "/a;b=(1)!.mp4", "/%2e%2e/x.mp4"):
+        site.files[path] = video
+    assert fetch("/\u00fc%20x.mp4?a=b%26c#part", "/a;b=(1)!.mp4", "/%2e%2e/x.mp4").fetched == 3
 
 
 @pytest.mark.parametrize(

@@ -143,6 +143,8 @@ def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130, err.decode()
     assert b"run the same command again" in err
+    there = [row for row in rows_of(folder) if row["status"] == "fetched"]
+    assert 0 < len(there) < 60
     process = start(table, folder)
     out, err = process.communicate()
     assert json.loads(out)["fetched"] == 60, err.decode()

@@ -51,7 +51,7 @@ SPANS = [(2.5, 8.0), (3601.25, 3609.0)]
     ("name", "text", "spans"),
     [
         (
-            "published.jsonl",
+            "flt.jsonl",
             json.dumps({"YoutubeID": ID, "Start_timestamp": "00:00:02.500",
                         "End_timestamp": "00:00:08.000", "Caption": "a", "UMT_Score": 0.4}),
             [(2.5, 8.0)],
@@ -202,6 +202,13 @@ def test_parquet_with_further_types_is_taken(tmp_path: Path) -> None:
     items, spans, _ = parsed(tmp_path / "t.parquet", tmp_path / "out")
     assert [item["source_id"] for item in items] == ["7", "8"]
     assert json.loads(spans[0]["metadata"]) == {"tags": ["x"]}
+
+
+def test_pictures_and_vectors_of_a_table_are_no_metadata(tmp_path: Path) -> None:
+    columns = {"id": ["a"], "url": ["http://h/a"], "jpeg": [b"x" * 9000], "vector": [[0.5] * 512]}
+    pq.write_table(pa.table({**columns, "score": [1]}), tmp_path / "t.parquet")
+    _, (span,), _ = parsed(tmp_path / "t.parquet", tmp_path / "out")
+    assert json.loads(span["metadata"]) == {"score": 1}
 
 
 def test_a_table_is_known_by_its_bytes(tmp_path: Path) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 import pytest
 
 import internvid
+from internvid.collect.fetching.engines.site_engine import is_of_site, javascript_note
 from internvid.collect.fetching.engines.site_errors import GUARD, reason_of
 from internvid.collect.fetching.engines.site_facts import check_rules, facts_of
 from internvid.collect.fetching.fetch_settings import FetchSettings
@@ -67,6 +70,24 @@ def test_a_page_becomes_a_file_with_what_is_known_of_it(
     internvid.build(summary.table, tmp_path / "data", recipe, workers=1)
     ((title,),) = internvid.open(tmp_path / "data").sql("select title from videos").fetchall()
     assert title == known["title"]
+
+
+def test_subtitles_with_broken_times_cost_themselves(
+    site: Site, fetch: Fetch, tmp_path: Path
+) -> None:
+    site.behaviours["/page"] = send_page(PAGE)
+    site.files["/en.vtt"] = f"{VTT}\n00:00:09.000 --> 00:00:02.000\nback\n".encode()
+    assert fetch("/page", settings=SITES).fetched == 1
+    known = json.loads(rows_of(tmp_path / "fetched")[0]["metadata"])
+    assert (known["subtitle_text"], known["broken_cues"]) == ("hello there bye", 1)
+
+
+def test_a_missing_javascript_runtime_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    note = javascript_note(["http://h/a", "https://www.youtube.com/watch?v=0TDAwrav8Dc"])
+    assert note is not None
+    assert "deno" in note
+    assert javascript_note(["http://h/a"]) is None
 
 
 def test_statuses_of_pages_are_reasons(site: Site, fetch: Fetch) -> None:
@@ -132,6 +153,44 @@ def test_pictures_and_sound_apart_become_one_file(site: Site, fetch: Fetch, tmp_
         assert [stream.type for stream in container.streams] == ["video", "audio"]
         assert sum(1 for packet in container.demux(video=0) if packet.size) == 30
     assert json.loads(row["metadata"])["has_audio"] is True
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs the program of FFmpeg")
+@pytest.mark.parametrize(("codec", "suffix"), [("libx264", ".mp4"), ("libvpx", ".webm")])
+def test_a_part_of_a_video_says_where_it_begins(
+    site: Site, tmp_path: Path, codec: str, suffix: str
+) -> None:
+    """Pictures hold their own number, in stripes; key frames are 7 s apart."""
+    source = tmp_path / f"source{suffix}"
+    # The server does not send parts to whoever does not say of which file.
+    options = {"movflags": "faststart"} if suffix == ".mp4" else {}
+    with av.open(str(source), "w", options=options) as file:
+        stream = file.add_stream(codec, rate=10, options={"g": "70"})
+        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
+        for number in range(1000):
+            picture = np.zeros((360, 640, 3), np.uint8)
+            for bit in range(10):
+                picture[:, bit * 64 : bit * 64 + 64] = 220 * (number >> bit & 1)
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        file.mux(stream.encode(None))
+    site.files[f"/a{suffix}"] = source.read_bytes()
+    about = {"@context": "https://schema.org", "@type": "VideoObject", "name": "x",
+             "duration": "PT100S", "contentUrl": f"{site.address}/a{suffix}"}  # fmt: skip
+    script = f'<script type="application/ld+json">{json.dumps(about)}</script>'
+    site.behaviours["/page"] = send_page(f"<html><head>{script}</head></html>")
+    rows = [{"url": f"{site.address}/page", "start_seconds": "36.3", "end_seconds": "41"}]
+    table = write_table(tmp_path / "table.csv", rows)
+    internvid.fetch(table, tmp_path / "fetched", settings=SITES)
+    (row,) = rows_of(tmp_path / "fetched")
+    seen = []
+    with av.open(str(tmp_path / "fetched" / row["path"])) as container:
+        for frame in container.decode(video=0):
+            grey = frame.to_ndarray(format="gray")[180, 32::64] > 120
+            number = sum(1 << bit for bit in range(10) if grey[bit])
+            seen.append((round(float(frame.time or 0) + row["offset_seconds"], 3), number / 10))
+    assert len(seen) > 100
+    assert row["offset_seconds"] <= 31.3
+    assert all(abs(stated - real) <= 0.1 for stated, real in seen)
 
 
 @pytest.mark.parametrize(
@@ -206,6 +265,13 @@ def test_videos_that_are_not_wanted_are_left_before_their_bytes(
     with pytest.raises(NotFetchedError) as caught:
         check_rules(info, FetchSettings(licences=("creative commons*",)))
     assert caught.value.reason == reason
+
+
+def test_sites_are_known_by_their_hosts() -> None:
+    assert all(map(is_of_site, ("www.youtube.com", "youtu.be", "player.vimeo.com", "YOUTUBE.com.")))
+    assert not any(
+        map(is_of_site, ("notyoutube.com", "youtube.com.example.org", "127.0.0.1", "com"))
+    )
 
 
 def test_portrait_videos_count_by_their_shorter_side() -> None:

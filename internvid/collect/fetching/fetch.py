@@ -259,8 +259,9 @@ class FetchRun:
     def _kept(self, item: Item, brought: Download, facts: MediaFacts, place: Path) -> Outcome:
         """Name what was brought: subtitles and description first, the video last."""
         described = {**brought.facts}
-        if brought.offset_seconds:
-            described["offset_seconds"] = brought.offset_seconds
+        offset = _offset(brought, facts)
+        if offset:
+            described["offset_seconds"] = offset
         subtitles: dict[str, str] = {}
         with storage_errors(place):
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -346,6 +347,18 @@ def _split(uri: str) -> str | None:
         return parts.hostname if parts.scheme in ("http", "https") else None
     except ValueError:
         return None
+
+
+def _offset(brought: Download, facts: MediaFacts) -> float:
+    """Where in its source a file begins.
+
+    FFmpeg cuts a part of MP4 at the time that is named, by an edit list; of WebM and Matroska it
+    begins at the key frame before that. The end is where it shall be in all of them.
+    """
+    is_mp4 = facts.container.startswith("mov,")
+    if brought.end_seconds is None or is_mp4:
+        return brought.offset_seconds
+    return round(max(0.0, min(brought.offset_seconds, brought.end_seconds - facts.seconds)), 3)
 
 
 def _clear(place: Path) -> None:

@@ -35,7 +35,11 @@ TABLE_SCHEMA = pa.schema(
     ]
 )
 """Columns of the table; times are of the source, `offset_seconds` is where its file begins."""
-VIDEO_KEYS = frozenset({*SITE_FACTS, "subtitles", "width", "height", "fps", "has_audio"})
+BROKEN_CUES = "broken_cues"
+"""Key of `metadata`: how many texts of the subtitles have times that cannot be."""
+VIDEO_KEYS = frozenset(
+    {*SITE_FACTS, "subtitles", BROKEN_CUES, "width", "height", "fps", "has_audio"}
+)
 """Keys of `metadata` that say something of the whole video, and not of the row."""
 SPOKEN = "subtitle_text"
 """Key of `metadata`: what the subtitles say within the span."""
@@ -134,6 +138,8 @@ class _Described:
             spoken = self.cues.text(start, end, _MOST_SPOKEN)
             if spoken:
                 found[SPOKEN] = spoken
+            if self.cues.broken:
+                found[BROKEN_CUES] = self.cues.broken
         return json.dumps(found, ensure_ascii=False, sort_keys=True)
 
 

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from internvid.cli.display import PlainLines, live
-from internvid.cli.fetched import numbers, put_plan, shown_counts
+from internvid.cli.fetched import numbers, put_plan, say_next, shown_counts
 from internvid.cli.options import Json
 from internvid.cli.output import put, put_json, say
-from internvid.core.system.shell import command
 
 if TYPE_CHECKING:
     from internvid.collect.fetching.fetch_progress import FetchProgress
@@ -159,7 +158,7 @@ def fetch(
     put(f"skipped   {summary.skipped}")
     put(f"reasons   {shown_counts(summary.reasons) or 'none'}")
     put(f"table     {summary.table}")
-    say(f"\nto build of it: {command('build', summary.table, '-o', 'DATASET')}")
+    say_next(summary.table)
 
 
 def _languages(text: str) -> tuple[str, ...]:

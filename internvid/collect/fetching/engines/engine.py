@@ -16,7 +16,8 @@ class Download:
 
     Attributes:
         path: of the file, below the place that it was given.
-        offset_seconds: where in the source the file begins.
+        offset_seconds: where in the source the file was to begin.
+        end_seconds: where in the source it ends, where it is a part that was cut by FFmpeg.
         facts: of the source: see `docs/collecting.md`.
         subtitles: language -> file beside it.
         source_seconds: how long the source is, where that is known and was looked at.
@@ -25,6 +26,7 @@ class Download:
 
     path: Path
     offset_seconds: float = 0.0
+    end_seconds: float | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     subtitles: Mapping[str, Path] = field(default_factory=dict)
     source_seconds: float | None = None

@@ -26,7 +26,9 @@ _BUSY = frozenset({429, 503})
 _OF_STATUS = {401: "private", 402: "private", 403: "private", 404: "removed", 410: "removed",
               451: "geo_blocked"}  # fmt: skip
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
-_NO_VIDEO = re.compile(r"(text/|image/|application/(json|xml|xhtml|pdf|zip|javascript))", re.I)
+_NO_VIDEO = re.compile(
+    r"(text/(html|xml|css|javascript)|image/|application/(json|xml|xhtml|pdf|zip|javascript))", re.I
+)
 _PLAYLIST = re.compile(r"(mpegurl|dash\+xml)", re.I)
 
 

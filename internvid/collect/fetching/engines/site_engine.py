@@ -104,6 +104,7 @@ class SiteEngine:
         return Download(
             brought.path,
             brought.offset_seconds,
+            brought.end_seconds,
             brought.facts,
             brought.subtitles,
             brought.source_seconds,

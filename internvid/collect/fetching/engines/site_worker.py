@@ -38,6 +38,7 @@ _REQUEST_SECONDS = 0.75
 _TRIES = 3
 # A span that is nearly all of a video is fetched as the whole of it.
 _MOST_SHARE = 0.8
+_WITH_FFMPEG = "bv*+ba/b"
 _ASIDE = frozenset({".part", ".ytdl", ".json", ".vtt", ".srt", ".ttml", ".temp"})
 
 
@@ -64,13 +65,14 @@ class SiteFile:
     """What yt-dlp wrote.
 
     Attributes:
-        path: the file. offset_seconds: where in the source it begins.
+        path: the file. offset_seconds, end_seconds: see `Download`.
         source_seconds: length of the source, None where the site does not say.
         facts: of the source. subtitles: language -> file.
     """
 
     path: Path
     offset_seconds: float
+    end_seconds: float | None
     source_seconds: float | None
     facts: Mapping[str, Any]
     subtitles: Mapping[str, Path] = field(default_factory=dict)
@@ -107,6 +109,7 @@ def fetch_site(task: SiteTask, report: Callable[[Any], None]) -> SiteFile:
     return SiteFile(
         path,
         sections[0] if sections else 0.0,
+        sections[1] if sections else None,
         float(seconds) if isinstance(seconds, (int, float)) else None,
         facts_of(info),
         subtitles,
@@ -210,7 +213,7 @@ def _options(
         sections.clear()
         if wanted is None:
             return [{}]
-        sections.append(wanted[0])
+        sections.extend(wanted)
         return [{"start_time": wanted[0], "end_time": wanted[1]}]
 
     def matches(info: Mapping[str, Any], *, incomplete: bool) -> None:
@@ -219,7 +222,7 @@ def _options(
 
     return {
         # The best up to the wanted size, else the smallest above it.
-        "format": "bv*+ba/b" if _has_ffmpeg(own) else _picture_and_sound,
+        "format": _WITH_FFMPEG if _has_ffmpeg(own) else _picture_and_sound,
         "format_sort": [f"res:{settings.most_height}"],
         "paths": {"home": str(task.folder).replace("%", "%%")},
         "outtmpl": {"default": "video.%(format_id)s.%(ext)s"},

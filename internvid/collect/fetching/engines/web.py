@@ -84,7 +84,12 @@ class Web:
         }
         request = httpcore2.Request(
             "GET",
-            str(address.copy_with(fragment=None)),
+            httpcore2.URL(
+                scheme=address.raw_scheme,
+                host=address.raw_host,
+                port=address.port,
+                target=address.raw_path,
+            ),
             headers=[(name.encode(), value.encode("latin-1")) for name, value in fields.items()],
             extensions={"timeout": {"read": self._slow_seconds, "write": self._slow_seconds}},
         )
@@ -129,6 +134,7 @@ class Web:
         host, origin = address.host, request.url.origin
         proxy = _proxy(address)
         if proxy is not None:
+            await self._check_behind_proxy(host)
             async with httpcore2.AsyncConnectionPool(
                 ssl_context=self._tls(), proxy=proxy, network_backend=AsyncioBackend()
             ) as pool:
@@ -142,6 +148,18 @@ class Web:
             yield httpcore2.AsyncHTTP11Connection(origin, stream)
         finally:
             await stream.aclose()
+
+    async def _check_behind_proxy(self, host: str) -> None:
+        """Refuse what is known here not to be public; a name that only the proxy knows is its own.
+
+        Raises:
+            NotFetchedError: `refused_host`.
+        """
+        try:
+            await resolved(host, 0, allow_private=self._allow_private)
+        except NotFetchedError as error:
+            if error.reason == "refused_host":
+                raise
 
     async def _stream(self, host: str, port: int) -> httpcore2.AsyncNetworkStream:
         problem: Exception | None = None

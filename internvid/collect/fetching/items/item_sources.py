@@ -112,10 +112,15 @@ def _first_group(text: str, pattern: str) -> str:
     return f"nullif(regexp_extract({text}, {quoted_text(pattern)}, 1), '')"
 
 
+def _is_heavy(kind: str) -> bool:
+    """Whether values of a type are bytes or vectors: pictures and embeddings are no metadata."""
+    return any(part in kind.upper() for part in ("BLOB", "FLOAT[", "DOUBLE["))
+
+
 def _metadata(kinds: Mapping[str, str], columns: Columns) -> str:
     own = [name for name in kinds if plain_name(name) not in _TAKEN]
     caption = columns.first(("caption",))
-    own = [name for name in own if name != caption]
+    own = [name for name in own if name != caption and not _is_heavy(kinds[name])]
     if not own:
         return NULL_TEXT
     pairs = ", ".join(f"{quoted_text(name)}, {quoted_name(name)}" for name in own)
