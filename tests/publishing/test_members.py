@@ -25,7 +25,7 @@ from internvid.video.cutting.cut_plan import CutPlan
 from tests.publishing.test_webdataset import read_shards
 
 ID = "0" * 32
-FACTS = ("frames", "seconds", "width", "height", "fps", "sound")
+FACTS = ("frames", "seconds", "width", "height", "fps", "sound", "dynamic_range")
 
 
 def item(row: dict[str, Any], **said: Any) -> ExportItem:

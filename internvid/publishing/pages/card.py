@@ -45,6 +45,7 @@ _OWN = {
     "width": "pixels",
     "height": "pixels",
     "sound": "`kept`, `none`, or `unsure` where nobody can say which sound belongs to the clip",
+    "dynamic_range": "of the source: `sdr`, `pq` or `hlg`; videos are standard range",
     "uri": "of the source, as it may travel",
     "metadata": "what a table states of the source, a JSON text",
 }

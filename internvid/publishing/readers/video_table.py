@@ -26,6 +26,7 @@ _OF_VIDEO = pa.schema(
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("sound", pa.string()),
+        ("dynamic_range", pa.string()),
         ("uri", pa.string()),
         ("metadata", pa.string()),
     ]
@@ -80,6 +81,7 @@ class VideoTable:
             "width": video.width,
             "height": video.height,
             "sound": video.sound,
+            "dynamic_range": video.dynamic_range,
             "uri": item.uri,
             "metadata": described,
             **{shown: item.row.get(name) for name, shown in self.names.items()},
