@@ -22,7 +22,7 @@ from internvid.core.errors import MisuseError, SourceMissingError
 from internvid.core.system.temporary import new_temporary
 from internvid.curate.tables.files import form_of
 from internvid.dataset.layout import FORMAT, RECORD, read_json
-from internvid.dataset.parts import storage_errors
+from internvid.dataset.parts import discard_temporaries, storage_errors
 from internvid.dataset.sources.uris import path_to_uri
 from internvid.pipeline.given.stated_columns import FILE_COLUMNS
 from internvid.pipeline.sources import MEDIA_SUFFIXES
@@ -244,6 +244,8 @@ def _samples(shards: Sequence[Path], folder: Path, lost: list[tuple[int, str]]) 
     """The samples of tar shards, whose videos are unpacked to a folder a shard."""
     for shard in shards:
         target = folder / shard.name.split(".tar")[0].removesuffix(".tgz")
+        if target.is_dir():
+            discard_temporaries(target)  # of builds that were killed while they unpacked
         video: Path | None = None
         stem, members = "", dict[str, bytes]()
         for name, data in _members(shard, lost):

@@ -26,6 +26,7 @@ from internvid.publishing.exporters.open_sora import OpenSoraExporter
 from internvid.publishing.exporters.webdataset import WebDatasetExporter
 from internvid.publishing.publish import publish
 from internvid.video.cutting.cut_plan import CutPlan
+from tests.leftovers import leftover
 from tests.media import write_video
 from tests.numbered import Numbered, number_of, write_numbered
 from tests.pipeline.given.tables_of_given import RECIPE, build_given, times, write_parquet
@@ -78,9 +79,13 @@ def test_webdataset(published: Dataset, tmp_path: Path) -> None:
         ).fetchall()
         == before
     )
-    # A second time nothing is unpacked or scanned again.
+    # A second time nothing is unpacked or scanned again; what a killed build left of a file goes.
+    left = leftover(tmp_path / "unpacked" / "shard-000000" / "clip.mp4")
+    unpacked = {path: path.stat().st_mtime_ns for path in (tmp_path / "unpacked").rglob("*.mp4")}
     summary = build_given(tmp_path / "data", tmp_path / "shards", videos=tmp_path / "unpacked")
     assert summary.scanned == 0
+    assert not left.exists()
+    assert {path: path.stat().st_mtime_ns for path in unpacked} == unpacked
 
 
 WHOLE = CutPlan(size="")
