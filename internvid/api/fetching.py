@@ -72,7 +72,7 @@ def fetch(
         exclude: files with ids of sources that are left out.
         layout: of the table; recognised by its columns when None.
         add: the folder may hold the videos of another table.
-        retry: try again what has no file, for whatever reason.
+        retry: try again what has no file, for whatever reason; also files that were lost since.
         limit: fetch so many items at most in this run.
         progress: called with everything that happens.
 
@@ -111,8 +111,8 @@ def fetch(
             finally:
                 # A fetch takes weeks: what is there can be built of at any time.
                 shown.enter("writing the table")
-                write_table(into, outcomes)
-            return _summary(into, outcomes, run, shown)
+                lost = write_table(into, outcomes)
+            return _summary(into, outcomes, run, shown, lost)
 
 
 def plan_fetch(
@@ -233,9 +233,10 @@ def _locked(root: Path) -> Iterator[FetchFolder]:
 
 
 def _summary(
-    folder: FetchFolder, outcomes: Outcomes, run: _Wired, progress: FetchProgress
+    folder: FetchFolder, outcomes: Outcomes, run: _Wired, progress: FetchProgress, lost: int
 ) -> FetchSummary:
     statuses, reasons, _ = outcomes.counts()
+    statuses["fetched"] -= lost
     untried = folder.items - sum(statuses.values())
     for reason, count in run.left.items():
         # Without an outcome, and the host is why.
