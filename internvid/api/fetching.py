@@ -69,10 +69,10 @@ def fetch(
         table: in any layout that is known, or with a column of addresses (files, a folder, a glob).
         folder: is made if it does not exist.
         settings: crawl rules, pace and limits.
-        exclude: files with ids of sources that are left out.
+        exclude: files with ids of sources, or with owners, whose videos are left out.
         layout: of the table; recognised by its columns when None.
         add: the folder may hold the videos of another table.
-        retry: try again what has no file, for whatever reason.
+        retry: try again what has no file, for whatever reason; also files that were lost since.
         limit: fetch so many items at most in this run.
         progress: called with everything that happens.
 
@@ -91,7 +91,7 @@ def fetch(
 
     chosen = settings or FetchSettings()
     chosen.check()
-    excluded = _excluded(several(exclude))
+    excluded = _excluded(several(exclude))  # refused before anything is written
     shown = progress or FetchProgress()
     root = Path(folder)
     open_fetch_folder(root, may_be_new=True)  # a folder of another kind gets no lock file
@@ -105,14 +105,14 @@ def fetch(
             progress=lambda _: shown.changed(shown),
         )
         with Outcomes(into.database) as outcomes:
-            run = _Wired(into, outcomes, chosen, excluded, shown)
+            run = _Wired(into, outcomes, chosen, several(exclude), excluded, shown)
             try:
                 asyncio.run(run.go(retry=retry, limit=limit))
             finally:
                 # A fetch takes weeks: what is there can be built of at any time.
                 shown.enter("writing the table")
-                write_table(into, outcomes)
-            return _summary(into, outcomes, run, shown)
+                lost = write_table(into, outcomes)
+            return _summary(into, outcomes, run, shown, lost)
 
 
 def plan_fetch(
@@ -173,11 +173,12 @@ class _Wired:
         folder: FetchFolder,
         outcomes: Outcomes,
         settings: FetchSettings,
+        exclude: Sequence[str | os.PathLike[str]],
         excluded: frozenset[str],
         progress: FetchProgress,
     ) -> None:
         self._folder, self._outcomes, self._settings = folder, outcomes, settings
-        self._excluded, self._progress = excluded, progress
+        self._exclude, self._excluded, self._progress = exclude, excluded, progress
         self.left: dict[str, int] = {}
 
     async def go(self, *, retry: bool, limit: int | None) -> None:
@@ -203,7 +204,9 @@ class _Wired:
             "http": HttpEngine(web, robots, self._outcomes, paces.of, chosen.most_bytes)
         }
         if chosen.engine != "http":
-            engines["yt-dlp"] = SiteEngine(chosen, paces.of, robots)
+            engines["yt-dlp"] = SiteEngine(
+                chosen, paces.of, robots, tuple(map(os.path.abspath, self._exclude))
+            )
             note = javascript_note(self._first_uris())
             if note is not None:
                 self._progress.noted(note)
@@ -233,9 +236,10 @@ def _locked(root: Path) -> Iterator[FetchFolder]:
 
 
 def _summary(
-    folder: FetchFolder, outcomes: Outcomes, run: _Wired, progress: FetchProgress
+    folder: FetchFolder, outcomes: Outcomes, run: _Wired, progress: FetchProgress, lost: int
 ) -> FetchSummary:
     statuses, reasons, _ = outcomes.counts()
+    statuses["fetched"] -= lost
     untried = folder.items - sum(statuses.values())
     for reason, count in run.left.items():
         # Without an outcome, and the host is why.
@@ -271,11 +275,11 @@ def _require_packages(names: Sequence[str]) -> None:
 
 def _excluded(files: Sequence[str | os.PathLike[str]]) -> frozenset[str]:
     """All names of the sources that files list."""
-    from internvid.curate.exclusions.list_files import ID_FIELDS, listed_values
+    from internvid.curate.exclusions.list_files import ID_FIELDS, OWNER_FIELDS, listed_values
     from internvid.curate.exclusions.source_names import source_names
 
     names: set[str] = set()
     for path in files:
-        for value in listed_values(os.fspath(path), ID_FIELDS):
+        for value in listed_values(os.fspath(path), (*ID_FIELDS, *OWNER_FIELDS)):
             names |= source_names(value)
     return frozenset(names)

@@ -352,11 +352,15 @@ def test_a_folder_is_of_its_table_until_another_is_added(
 def test_a_file_that_is_lost_is_not_listed(fetch: Fetch, tmp_path: Path) -> None:
     fetch("/video.mp4")
     (row,) = rows_of(tmp_path / "fetched")
-    (tmp_path / "fetched" / row["path"]).unlink()
-    fetch("/video.mp4")
+    lost = tmp_path / "fetched" / row["path"]
+    lost.unlink()
+    summary = fetch("/video.mp4")
+    assert (summary.fetched, summary.skipped, summary.reasons) == (0, 1, {"not_tried": 1})
     (row,) = rows_of(tmp_path / "fetched")
-    assert (row["status"], row["path"]) in {("skipped", None), ("fetched", row["path"])}
-    assert row["path"] is None or (tmp_path / "fetched" / row["path"]).exists()
+    assert (row["status"], row["path"]) == ("skipped", None)
+    fetch("/video.mp4", retry=True)
+    (row,) = rows_of(tmp_path / "fetched")
+    assert (row["status"], lost.exists()) == ("fetched", True)
 
 
 def test_other_folders_and_settings_are_refused(tmp_path: Path, fetch: Fetch, site: Site) -> None:

@@ -15,7 +15,8 @@ import pytest
 import internvid
 from internvid.collect.fetching.engines.site_engine import is_of_site, javascript_note
 from internvid.collect.fetching.engines.site_errors import GUARD, reason_of
-from internvid.collect.fetching.engines.site_facts import check_rules, facts_of
+from internvid.collect.fetching.engines.site_facts import check_owner, check_rules, facts_of
+from internvid.collect.fetching.engines.site_worker import _owners
 from internvid.collect.fetching.fetch_settings import FetchSettings
 from internvid.collect.fetching.reasons import STATUSES, NotFetchedError
 from internvid.pipeline.recipe import Recipe
@@ -272,6 +273,19 @@ def test_sites_are_known_by_their_hosts() -> None:
     assert not any(
         map(is_of_site, ("notyoutube.com", "youtube.com.example.org", "127.0.0.1", "com"))
     )
+
+
+def test_videos_of_owners_on_a_list_are_left_out(tmp_path: Path) -> None:
+    listed = tmp_path / "owners.csv"
+    listed.write_text("channel_id,why\nUC1,asked us\n")
+    owners = _owners((str(listed),))
+    with pytest.raises(NotFetchedError) as caught:
+        check_owner({"channel_id": "UC1"}, owners)
+    assert caught.value.reason == "excluded"
+    check_owner({"channel_id": "UC2", "uploader": None}, owners)
+    videos = tmp_path / "videos.csv"
+    videos.write_text("video_id,channel_id\n0TDAwrav8Dc,UC1\n")
+    assert _owners((str(videos),)) == frozenset()
 
 
 def test_portrait_videos_count_by_their_shorter_side() -> None:

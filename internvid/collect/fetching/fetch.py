@@ -81,13 +81,17 @@ class FetchRun:
         """Fetch what has no outcome yet.
 
         Args:
-            retry: also what has no file for a reason that hardly passes.
+            retry: also what has no file for a reason that hardly passes, and files that were lost.
             most: so many items at most.
 
         Raises:
             InternvidError: trouble that is not an item's; what is done is kept.
         """
         done = self._outcomes.settled(self._folder.items, retry=retry)
+        if retry:
+            for outcome in self._outcomes.in_order():
+                if outcome.path and not (self._folder.root / outcome.path).exists():
+                    done[outcome.item] = False
         self._progress.total = int((~done).sum())
         if most is not None:
             self._progress.total = min(self._progress.total, most)
@@ -129,14 +133,12 @@ class FetchRun:
         ):
             return NotFetchedError("it is on the list of exclusions", "excluded")
         engine = self._engine_of(item)
-        if engine is not None and engine.name == "http":
-            with contextlib.suppress(LookupError):
-                return _unlicensed(item, self._settings)
         if engine is None:
             return NotFetchedError(
                 f"{item.uri[:80]} is not fetched: only http and https are", "refused_host"
             )
-        return None
+        # Of a site the video's own licence counts, which its page states.
+        return _unlicensed(item, self._settings) if engine.name == "http" else None
 
     def _engine_of(self, item: Item) -> Engine | None:
         """The engine for an item; None where its address has another scheme."""
@@ -319,17 +321,13 @@ class FetchRun:
         self._progress.changed(self._progress)
 
 
-def _unlicensed(item: Item, settings: FetchSettings) -> NotFetchedError:
-    """Why the licence that a table states is not allowed.
-
-    Raises:
-        LookupError: it is.
-    """
+def _unlicensed(item: Item, settings: FetchSettings) -> NotFetchedError | None:
+    """Why the licence that a table states is not allowed; None where it is."""
     try:
         check_licence(item.licence, settings)
     except NotFetchedError as error:
         return error
-    raise LookupError
+    return None
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -49,29 +49,32 @@ _NOT_TRIED = Outcome(-1, "skipped", "not_tried")
 
 
 def write_table(folder: FetchFolder, outcomes: Outcomes) -> int:
-    """Write the table of a folder anew; how many rows it has.
+    """Write the table of a folder anew.
+
+    Returns:
+        How many items were fetched and have lost their file since.
 
     Raises:
         StorageError: the disk is full.
         DatasetFormatError: a part of the folder is damaged.
     """
-    count = 0
+    lost: set[int] = set()
     with part_writer(folder.table, TABLE_SCHEMA) as writer:
         rows: list[dict[str, Any]] = []
         for number in range(len(folder.tables)):
-            for row in _rows(folder, outcomes, number):
+            for row in _rows(folder, outcomes, number, lost):
                 rows.append(row)
                 if len(rows) == _GROUP_ROWS:
                     writer.write_table(pa.Table.from_pylist(rows, schema=TABLE_SCHEMA))
-                    count += len(rows)
                     rows = []
         if rows:
             writer.write_table(pa.Table.from_pylist(rows, schema=TABLE_SCHEMA))
-            count += len(rows)
-    return count
+    return len(lost)
 
 
-def _rows(folder: FetchFolder, outcomes: Outcomes, number: int) -> Iterator[dict[str, Any]]:
+def _rows(
+    folder: FetchFolder, outcomes: Outcomes, number: int, lost: set[int]
+) -> Iterator[dict[str, Any]]:
     """The rows of one part: spans, items and outcomes are all in the order of items."""
     items = _named_items(folder)
     known = outcomes.in_order()
@@ -89,6 +92,8 @@ def _rows(folder: FetchFolder, outcomes: Outcomes, number: int) -> Iterator[dict
             if described is None or described.item != item:
                 has_outcome = outcome is not None and outcome.item == item
                 described = _Described(folder.root, item, outcome if has_outcome else None)
+                if described.is_lost:
+                    lost.add(item)
             yield described.row(source[1], source[2], row)
 
 
@@ -105,8 +110,8 @@ class _Described:
         self.item = item
         known = outcome or _NOT_TRIED
         self.path = known.path if known.path and _is_there(root, known) else None
-        is_lost = known.status == "fetched" and self.path is None
-        self.outcome = _NOT_TRIED if is_lost else known
+        self.is_lost = known.status == "fetched" and self.path is None
+        self.outcome = _NOT_TRIED if self.is_lost else known
         self.facts = self.outcome.facts if self.path else {}
         spoken = self.facts.get("subtitles")
         self.cues = _cues(root, spoken) if isinstance(spoken, Mapping) else None

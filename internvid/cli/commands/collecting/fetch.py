@@ -75,7 +75,7 @@ def fetch(
     exclude: Annotated[
         Optional[list[Path]],
         typer.Option(
-            "--exclude", metavar="FILE", help="List of ids to leave out; may be repeated."
+            "--exclude", metavar="FILE", help="List of ids or owners to leave out; may be repeated."
         ),
     ] = None,
     layout: Annotated[

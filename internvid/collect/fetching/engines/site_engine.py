@@ -67,14 +67,20 @@ class SiteEngine:
         settings: of the fetch.
         pace: of a host, by its name.
         robots: rules of hosts; None where they are not heeded.
+        exclude: files that may list owners whose videos are left out.
     """
 
     name = "yt-dlp"
 
     def __init__(
-        self, settings: FetchSettings, pace: Callable[[str], HostPace], robots: Robots | None
+        self,
+        settings: FetchSettings,
+        pace: Callable[[str], HostPace],
+        robots: Robots | None,
+        exclude: tuple[str, ...] = (),
     ) -> None:
         require_yt_dlp()
+        self._exclude = exclude
         self._settings, self._pace, self._robots = settings, pace, robots
         self._lanes = WorkerLanes(
             settings.site_lanes,
@@ -90,7 +96,14 @@ class SiteEngine:
             await self._robots.check(address)
         await self._pace(host).turn()
         folder = place.with_name(place.name + ".site.part")
-        task = SiteTask(item.uri, folder, item.start_seconds, item.end_seconds, self._settings)
+        task = SiteTask(
+            item.uri,
+            folder,
+            item.start_seconds,
+            item.end_seconds,
+            self._settings,
+            self._exclude,
+        )
         result = await self._lanes.run(fetch_site, task)
         if result.failure is not None:
             reason = result.failure.reason

@@ -69,6 +69,17 @@ def check_rules(info: Mapping[str, Any], settings: FetchSettings) -> None:
             )
 
 
+def check_owner(info: Mapping[str, Any], owners: frozenset[str]) -> None:
+    """Raise where a video is by somebody whose videos are left out.
+
+    Raises:
+        NotFetchedError: `excluded`.
+    """
+    for key in ("channel_id", "uploader_id", "channel", "uploader"):
+        if info.get(key) in owners:
+            raise NotFetchedError(f"its {key} is on the list of exclusions", "excluded")
+
+
 def check_seconds(seconds: float, settings: FetchSettings) -> None:
     """Raise where a video is not as long as is wanted.
 

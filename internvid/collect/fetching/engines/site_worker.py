@@ -12,8 +12,10 @@ import logging
 import shutil
 import socket
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,10 +23,11 @@ from urllib.parse import urlsplit
 from internvid.collect.fetching.engines.addresses import is_public
 from internvid.collect.fetching.engines.joining import join_streams
 from internvid.collect.fetching.engines.site_errors import GUARD, reason_of
-from internvid.collect.fetching.engines.site_facts import check_rules, facts_of
+from internvid.collect.fetching.engines.site_facts import check_owner, check_rules, facts_of
 from internvid.collect.fetching.fetch_settings import FetchSettings
 from internvid.collect.fetching.reasons import NotFetchedError
 from internvid.core.errors import ConfigInvalidError
+from internvid.curate.exclusions.list_files import ID_FIELDS, OWNER_FIELDS, listed_values
 
 # What a user's own configuration may decide: how the site is reached and whom it sees.
 _USERS_OWN = (
@@ -38,6 +41,7 @@ _REQUEST_SECONDS = 0.75
 _TRIES = 3
 # A span that is nearly all of a video is fetched as the whole of it.
 _MOST_SHARE = 0.8
+_SURE_IDS = tuple(name for name in ID_FIELDS if name not in ("name", "id"))
 _WITH_FFMPEG = "bv*+ba/b"
 _ASIDE = frozenset({".part", ".ytdl", ".json", ".vtt", ".srt", ".ttml", ".temp"})
 
@@ -51,6 +55,7 @@ class SiteTask:
         folder: to write into; what a broken try left there is gone on with.
         start_seconds, end_seconds: what is wanted of it; None for all.
         settings: of the fetch.
+        exclude: files that may list owners whose videos are left out.
     """
 
     uri: str
@@ -58,6 +63,7 @@ class SiteTask:
     start_seconds: float | None
     end_seconds: float | None
     settings: FetchSettings
+    exclude: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -218,6 +224,7 @@ def _options(
 
     def matches(info: Mapping[str, Any], *, incomplete: bool) -> None:
         if not incomplete:
+            check_owner(info, _owners(task.exclude))
             check_rules(info, settings)
 
     return {
@@ -248,6 +255,23 @@ def _options(
         "match_filter": matches,
         "download_ranges": ranges,
     }
+
+
+def _listed(path: str, fields: Sequence[str]) -> list[str]:
+    with suppress(ConfigInvalidError):
+        return listed_values(path, fields)
+    return []
+
+
+@lru_cache(maxsize=1)
+def _owners(files: tuple[str, ...]) -> frozenset[str]:
+    """Owners that files list; read once in the life of a process."""
+    found: set[str] = set()
+    for path in files:
+        # A table of videos may say whose they are: that is about these videos alone.
+        if not _listed(path, _SURE_IDS) or Path(path).suffix == ".txt":
+            found.update(_listed(path, OWNER_FIELDS))
+    return frozenset(found)
 
 
 def _has_ffmpeg(own: Mapping[str, Any]) -> bool:
