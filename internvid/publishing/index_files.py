@@ -38,6 +38,7 @@ class WrittenVideo:
         fps: mean frames per second.
         sound: `kept`, `none` or `unsure`.
         dynamic_range: of the source: `sdr`, `pq` or `hlg`.
+        copied_share: with a lossless cut, how many of its frames are copied, of all.
     """
 
     item: ExportItem
@@ -51,6 +52,7 @@ class WrittenVideo:
     fps: float
     sound: str
     dynamic_range: str = "sdr"
+    copied_share: float | None = None
 
     @property
     def stem(self) -> str:
