@@ -180,15 +180,15 @@ def added(parts: Sequence[Spent]) -> Spent:
     )
 
 
-def make_files(ffmpeg: str, media: Path, folder: Path) -> list[Path]:
+def make_files(ffmpeg: str, media: Path, folder: Path, names: Sequence[str]) -> list[Path]:
     """Files of three minutes, made unless they are there: BT.709, the smallest without tags."""
     folder.mkdir(parents=True, exist_ok=True)
-    made = [folder / f"{name}.mp4" for name in _SIZES]
+    made = [folder / f"{name}.mp4" for name in names]
     sources = sorted((media / "videos").glob("*.mp4"))
-    for number, (path, size) in enumerate(zip(made, _SIZES.values(), strict=True)):
+    for path in made:
         if not path.exists():
-            chosen = sources[number % 2 :: 2] * 9
-            _join(ffmpeg, chosen, size, path)
+            begin = list(_SIZES).index(path.stem) % 2
+            _join(ffmpeg, sources[begin::2] * 9, _SIZES[path.stem], path)
     return made
 
 
@@ -239,8 +239,9 @@ def spans_of(files: Sequence[Path], data: Path) -> list[Span]:
 def run_ours(data: Path, folder: Path, mode: Mode) -> Spent:
     """An export to a fresh folder."""
     shutil.rmtree(folder, ignore_errors=True)
-    words = f"publish {data} {folder} --exporter folder --set caption= --set trigger=clip --json"
-    return run([sys.executable, "-m", "internvid", *words.split(), *mode.settings()])
+    call = [sys.executable, "-m", "internvid", "publish", str(data), str(folder), "--json"]
+    call += _words("--exporter folder --set caption= --set trigger=clip")
+    return run([*call, *mode.settings()])
 
 
 def _pictures(mode: Mode) -> list[str]:
@@ -314,6 +315,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--folder", type=Path, help="for the files, kept; else a temporary one")
     parser.add_argument("--media", type=Path, default=os.environ.get("INTERNVID_MEDIA"))
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--files", default=",".join(_SIZES), help="which of them are cut")
     parser.add_argument("--modes", default=",".join(MODES), help="what is written")
     parser.add_argument("--json", type=Path, help="write the numbers here")
     options = parser.parse_args(arguments)
@@ -323,7 +325,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     report: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
-        files = make_files(ffmpeg, Path(options.media), options.folder or work)
+        names = options.files.split(",")
+        files = make_files(ffmpeg, Path(options.media), options.folder or work, names)
         for path in files:
             spans = spans_of([path], work / path.stem)
             for mode in (MODES[name] for name in options.modes.split(",")):

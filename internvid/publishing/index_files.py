@@ -38,7 +38,7 @@ class WrittenVideo:
         fps: mean frames per second.
         sound: `kept`, `none` or `unsure`.
         dynamic_range: of the source: `sdr`, `pq` or `hlg`.
-        copied_share: of a lossless cut: how many of its frames are the source's own packets.
+        copied_share: with a lossless cut, how many of its frames are copied, of all.
     """
 
     item: ExportItem
