@@ -48,8 +48,8 @@ def manifest_of(folder: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def own(dataset: Dataset, tmp_path: Path) -> Dataset:
-    """A copy of the dataset of the world, of its own."""
-    shutil.copytree(dataset.root, tmp_path / "own")
+    """A copy of the dataset of the world, of its own; what others published is no copy of it."""
+    shutil.copytree(dataset.root, tmp_path / "own", ignore=shutil.ignore_patterns("exports"))
     return internvid.open(tmp_path / "own")
 
 
@@ -368,6 +368,32 @@ def test_killed_at_any_step_it_ends_in_the_same_bytes(
         assert run_until(0, root / "data", root / "out") is not None, step
         assert digest_tree(root) == expected, step
     assert internvid.verify(root / "out", dataset=root / "data").ok
+
+
+@pytest.mark.parametrize("exporter", [EVERY[0], LISTED[1]], ids=["webdataset", "json-list"])
+def test_what_was_gone_in_part_does_not_stay_when_it_comes_back(
+    own: Dataset, tmp_path: Path, exporter: Exporter
+) -> None:
+    """Killed on the way, and then the subset has the clips again."""
+    internvid.select(own, "where", "some", "duration_seconds > 0")
+    publish(own, tmp_path / "kept", exporter, "some")
+    whole = own.layout.subset("some").read_bytes()
+    shrink(own, "some", 2)
+    fewer = own.layout.subset("some").read_bytes()
+    for step in range(2, 12, 2):
+        folder = tmp_path / f"out{step}"
+        shutil.copytree(tmp_path / "kept", folder)
+        own.layout.subset("some").write_bytes(fewer)
+        assert run_until(step, own.root, folder) is None, step
+        own.layout.subset("some").write_bytes(whole)
+        internvid.reissue(own, folder)
+        assert internvid.verify(folder).ok, step
+        manifest = manifest_of(folder)
+        named = {row["clip_id"] for row in manifest["samples"]}
+        assert held_by(folder) == named, step
+        if (folder / "dataset.json").exists():
+            rows = json.loads((folder / "dataset.json").read_text())
+            assert {Path(row["video"]).name[:32] for row in rows} == named, step
 
 
 # Paths

@@ -33,10 +33,8 @@ SLIDE = CutPlan(fps=8, frames="17", windows="slide", size="64x48", sound="none")
 
 @pytest.fixture
 def own(dataset: Dataset, tmp_path: Path) -> Dataset:
-    """A copy of the dataset of the world, of its own."""
-    # Exports that other tests made of it are none of this copy.
-    ignored = shutil.ignore_patterns("exports")
-    shutil.copytree(dataset.root, tmp_path / "own", ignore=ignored)
+    """A copy of the dataset of the world, of its own; what others published is no copy of it."""
+    shutil.copytree(dataset.root, tmp_path / "own", ignore=shutil.ignore_patterns("exports"))
     return internvid.open(tmp_path / "own")
 
 

@@ -111,6 +111,7 @@ def test_killed_at_some_steps_it_ends_in_the_same_bytes(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_killed_at_every_step_it_ends_in_the_same_bytes(
     whole_desk: Desk, tmp_path: Path, kill: Killer
 ) -> None:

@@ -100,7 +100,7 @@ def take_out(
     with storage_errors(folder):
         discard_temporaries(folder)
         before = read_json(folder / MANIFEST)
-        change = _Change(folder, before, touched_by(folder, before))
+        change = _Change(folder, before)
         after = _manifest_left(before, gone)
         if PROVENANCE in before:
             after[PROVENANCE] = cleaned_origin(layout, copy, before[PROVENANCE], needles)
@@ -122,15 +122,20 @@ def take_out(
 
 def touched_by(folder: Path, manifest: Mapping[str, Any]) -> set[str]:
     """Files that a call which was killed touched, or was about to."""
+    return set(_begun(folder, manifest).get("touched", ()))
+
+
+def _begun(folder: Path, manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a call noted that was killed."""
     known = read_json(folder / NOTES / _GOING)
     is_next = isinstance(known, dict) and known.get("version") == manifest.get(VERSION, 1) + 1
-    return set(known.get("touched", [])) if is_next else set()
+    return known if is_next else {}
 
 
 class _Change:
     """One change of an export, or the rest of one that was begun."""
 
-    def __init__(self, folder: Path, before: Mapping[str, Any], begun: set[str]) -> None:
+    def __init__(self, folder: Path, before: Mapping[str, Any]) -> None:
         form = form_of(folder, before)
         if form is None:
             raise DatasetFormatError(
@@ -138,16 +143,20 @@ class _Change:
                 hint="publish again, into a new folder",
             )
         self.folder, self.before, self.form = folder, before, form
-        self.touched, self.version = begun, int(before.get(VERSION, 1)) + 1
+        begun = _begun(folder, before)
+        self.touched, self.clips = set(begun.get("touched", ())), set(begun.get("clips", ()))
+        self.version = int(before.get(VERSION, 1)) + 1
 
     def of_files(
         self, layout: Layout, after: dict[str, Any], doomed: Mapping[str, Sample]
     ) -> dict[str, Any]:
         """Takes clips out of the files; the manifest with what it says of these."""
         form: ExportForm = self.form
-        if self.touched:
-            # What is gone by now cannot stay, whatever has come back to the dataset since.
-            doomed = {**self._half_gone(form.samples()), **doomed}
+        if self.clips - doomed.keys():
+            # They are gone in part, whatever has come back to the dataset since.
+            samples = form.samples()
+            doomed = {name: samples[name] for name in self.clips & samples.keys()} | {**doomed}
+        self.clips |= doomed.keys()
         self.touched |= form.rewritten(doomed) | form.deleted(doomed)
         if self.touched:
             self._note()
@@ -187,12 +196,9 @@ class _Change:
         rows |= {each["file"]: each for each in fresh}
         return [rows[name] for name in sorted(rows)]
 
-    def _half_gone(self, samples: Mapping[str, Sample]) -> dict[str, Sample]:
-        missing = {name for name in self.touched if not (self.folder / name).exists()}
-        return {name: each for name, each in samples.items() if missing.intersection(each.files)}
-
     def _note(self) -> None:
-        note = {"version": self.version, "touched": sorted(self.touched)}
+        touched, clips = sorted(self.touched), sorted(self.clips)
+        note = {"version": self.version, "touched": touched, "clips": clips}
         commit_json(self.folder / NOTES / _GOING, note)
 
 
