@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from internvid import recipes
     from internvid.api.annotations import audit, caption, classify, drop_column, embed, score
+    from internvid.api.browsing import browse
     from internvid.api.collecting import compare_queries, discover, make_queries
     from internvid.api.components import list_components, make_component
     from internvid.api.curation import contamination, diff, split
@@ -80,6 +81,7 @@ _EXPORTS = {
     "Where": "internvid.curate.selectors",
     "annotate": "internvid.pipeline.annotate.annotate",
     "audit": "internvid.api.annotations",
+    "browse": "internvid.api.browsing",
     "build": "internvid.recipes",
     "caption": "internvid.api.annotations",
     "classify": "internvid.api.annotations",
@@ -147,6 +149,7 @@ __all__ = [
     "__version__",
     "annotate",
     "audit",
+    "browse",
     "build",
     "caption",
     "classify",

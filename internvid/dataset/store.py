@@ -13,11 +13,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.parquet as pq
+
 from internvid.core.errors import DatasetFormatError, MisuseError
 from internvid.core.hub_upload import HubTarget, upload_folder
 from internvid.core.system.shell import command
 from internvid.core.types import Clip, TimeSpan
 from internvid.dataset.answers.column_views import column_statements, quoted_name
+from internvid.dataset.answers.verdict_log import log_path, verdict_statements
 from internvid.dataset.current import CURRENT_VIDEOS, ONE_OF_EACH_VIDEO
 from internvid.dataset.duckdb_connection import (
     create_views,
@@ -111,7 +114,8 @@ class Dataset:
         views = self._view_statements()
         with self.reading():
             # Subsets may be made later; nothing else that a query needs is.
-            connection = open_locked(self._files(), [self.layout.subset("any").parent])
+            log = log_path(self.layout)
+            connection = open_locked([*self._files(), log], [self.layout.subset("any").parent])
             removed = pending_removal(self.layout)
             create_views(connection, hide_removed(connection, views, removed))
         return connection
@@ -395,13 +399,18 @@ class Dataset:
             for table in ("videos", "timelines", "picks")
         }
         columns, joins, views = column_statements(self.layout, self.record, parts)
-        clips = quoted([self.layout.clips(cut, part) for part in parts])
+        paths = [self.layout.clips(cut, part) for part in parts]
+        clips = quoted(paths)
+        taken = [*pq.read_schema(paths[0]).names, *self.record.columns.get(cut, {})]
+        judged, judged_joins, judged_view = verdict_statements(self.layout, taken)
         return {
             "videos": self._videos_statement(scanned["videos"]),
             "timelines": f"select * from read_parquet({scanned['timelines']})",
             "picks": f"select * from read_parquet({scanned['picks']})",
             **views,
-            "all_clips": f"select clips.*{columns} from read_parquet({clips}) clips{joins} "
+            **judged_view,
+            "all_clips": f"select clips.*{columns}{judged} from read_parquet({clips}) clips"
+            f"{joins}{judged_joins} "
             f"where clips.video_id in ({CURRENT_VIDEOS})",
             "clips": "select * from all_clips where kept",
         }
