@@ -50,6 +50,10 @@ def _add_pages(application: FastAPI, desk: Desk) -> None:
         desk.clip(clip_id)
         return HTMLResponse(_source("clip.html"), headers=_FRESH)
 
+    @application.get("/favicon.ico")
+    def icon() -> Response:
+        return Response(status_code=204)
+
     @application.get("/static/{name}")
     def static(name: str) -> Response:
         if name not in _STATIC:

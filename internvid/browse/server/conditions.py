@@ -96,7 +96,7 @@ class Query:
 
     def where(self, without: str | None = None) -> tuple[str, list[Any]]:
         """SQL and its parameters; one column's own conditions may be left out."""
-        parts, parameters = [self.kept], []
+        parts, parameters = [self.kept], list[Any]()
         for each in self.conditions:
             if each.facet.name != without:
                 parts.append(each.sql)

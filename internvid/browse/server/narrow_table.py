@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from internvid.browse.column_facts import clip_columns
 from internvid.browse.server.conditions import Facet, Query
+from internvid.dataset.current import ONE_OF_EACH_VIDEO
 from internvid.dataset.duckdb_connection import quoted
 from internvid.dataset.store import Dataset
 
@@ -115,16 +116,19 @@ class NarrowTable:
         cut = dataset.record.cut or ""
         files = [dataset.layout.clips(cut, part) for part in dataset.parts]
         cursor.execute("create table narrow.videos (video integer, video_id varchar, part varchar)")
+        # In the order in which sources were given: parts, and names within a part.
         cursor.execute(
-            "insert into narrow.videos select row_number() over () - 1, video_id, "
-            f"any_value(parse_filename(filename, true)) from read_parquet({quoted(files)}, "
-            "filename = true) group by video_id"
+            "insert into narrow.videos select row_number() over (order by part, uri, video_id) - 1, "
+            "video_id, part from (select video_id, any_value(parse_filename(filename, true)) as part "
+            f"from read_parquet({quoted(files)}, filename = true) group by video_id) "
+            f"left join ({ONE_OF_EACH_VIDEO}) using (video_id)"
         )
         columns = ", ".join(f"{_stored(each)} as {each.sql}" for each in self._stored)
         cursor.execute(
             "create table narrow.clips as select video as internvid_video, "
             f"start_pts as internvid_start_pts, kept, duration_seconds as internvid_seconds, "
-            f"{columns} from all_clips join narrow.videos using (video_id)"
+            f"{columns} from all_clips join narrow.videos using (video_id) "
+            "order by internvid_video, internvid_start_pts"
         )
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:

@@ -14,7 +14,7 @@ import datetime as dt
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +22,7 @@ from typing import Any, Literal
 from internvid.core.errors import MisuseError
 from internvid.dataset.layout import Layout
 from internvid.dataset.names import NAME
-from internvid.dataset.parts import storage_errors
+from internvid.dataset.parts import commit_bytes, storage_errors
 
 Verdict = Literal["keep", "reject", "unsure"]
 VERDICTS = ("keep", "reject", "unsure")
@@ -178,6 +178,22 @@ def read_entries(path: Path) -> Iterator[dict[str, Any]]:
             continue
         if isinstance(entry, dict) and isinstance(entry.get("clip_id"), str) and "kind" in entry:
             yield entry
+
+
+def without_clips(layout: Layout, clip_ids: Collection[str]) -> None:
+    """Write the log anew without what was said of some clips.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    path = log_path(layout)
+    with storage_errors(path), locked_log(layout):
+        lines = [
+            json.dumps(entry, ensure_ascii=False, sort_keys=True)
+            for entry in read_entries(path)
+            if entry["clip_id"] not in clip_ids
+        ]
+        commit_bytes(path, "".join(f"{line}\n" for line in lines).encode("utf-8", "replace"))
 
 
 def corrected_columns(layout: Layout) -> list[str]:
