@@ -118,8 +118,9 @@ class NarrowTable:
         cursor.execute("create table narrow.videos (video integer, video_id varchar, part varchar)")
         # In the order in which sources were given: parts, and names within a part.
         cursor.execute(
-            "insert into narrow.videos select row_number() over (order by part, uri, video_id) - 1, "
-            "video_id, part from (select video_id, any_value(parse_filename(filename, true)) as part "
+            "insert into narrow.videos select row_number() over (order by part, uri, video_id) "
+            "- 1, video_id, part from (select video_id, "
+            "any_value(parse_filename(filename, true)) as part "
             f"from read_parquet({quoted(files)}, filename = true) group by video_id) "
             f"left join ({ONE_OF_EACH_VIDEO}) using (video_id)"
         )
