@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from internvid import recipes
     from internvid.api.annotations import audit, caption, classify, drop_column, embed, score
-    from internvid.api.browsing import browse
+    from internvid.api.browsing import serve
     from internvid.api.collecting import compare_queries, discover, make_queries
     from internvid.api.components import list_components, make_component
     from internvid.api.curation import contamination, diff, split
@@ -81,7 +81,6 @@ _EXPORTS = {
     "Where": "internvid.curate.selectors",
     "annotate": "internvid.pipeline.annotate.annotate",
     "audit": "internvid.api.annotations",
-    "browse": "internvid.api.browsing",
     "build": "internvid.recipes",
     "caption": "internvid.api.annotations",
     "classify": "internvid.api.annotations",
@@ -115,6 +114,7 @@ _EXPORTS = {
     "score": "internvid.api.annotations",
     "search": "internvid.api.searching",
     "select": "internvid.api.subsets",
+    "serve": "internvid.api.browsing",
     "show_clip": "internvid.api.datasets",
     "source_groups": "internvid.api.deduplication",
     "split": "internvid.api.curation",
@@ -149,7 +149,6 @@ __all__ = [
     "__version__",
     "annotate",
     "audit",
-    "browse",
     "build",
     "caption",
     "classify",
@@ -184,6 +183,7 @@ __all__ = [
     "score",
     "search",
     "select",
+    "serve",
     "show_clip",
     "source_groups",
     "split",

@@ -8,7 +8,7 @@ from internvid.api.datasets import DatasetLike, as_dataset
 from internvid.core.several import several
 
 
-def browse(
+def serve(
     dataset: DatasetLike,
     *,
     host: str = "127.0.0.1",
@@ -19,7 +19,7 @@ def browse(
     author: str = "",
     started: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve pages of a dataset until Ctrl-C: look, search, judge, choose.
+    """Serve pages of a dataset until Ctrl-C: look, search, review, choose.
 
     Args:
         dataset: to show; verdicts and subsets are written to it.
@@ -36,7 +36,8 @@ def browse(
         MisuseError: the port is taken, or the host is none of this machine.
         DatasetFormatError: there is no finished dataset.
     """
-    from internvid.browse.server.serving import ServerSettings, serve
+    from internvid.browse.server.serving import ServerSettings
+    from internvid.browse.server.serving import serve as serve_pages
 
     settings = ServerSettings(
         host=host,
@@ -46,4 +47,4 @@ def browse(
         opens_browser=open_browser,
         author=author,
     )
-    serve(as_dataset(dataset), settings, started)
+    serve_pages(as_dataset(dataset), settings, started)

@@ -1,1 +1,1 @@
-"""The pages of `internvid browse`: look, search, judge and choose."""
+"""The pages of `internvid browse`: look, search, review and choose."""

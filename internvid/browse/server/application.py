@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from internvid.browse.server.access import Access
 from internvid.browse.server.conditions import AddressUnreadableError, Query, read_query
 from internvid.browse.server.desk import ClipUnknownError, Desk, is_subset_name
-from internvid.browse.server.saving import save_subset
+from internvid.browse.server.subset_saving import save_subset
 from internvid.core.errors import InternvidError, VideoError
 
 _STATIC = {
@@ -137,14 +137,14 @@ def _add_media(application: FastAPI, desk: Desk) -> None:
 
 def _add_changes(application: FastAPI, desk: Desk) -> None:
     @application.post("/api/verdict/{clip_id}")
-    async def judge(clip_id: str, request: Request) -> JSONResponse:
+    async def review(clip_id: str, request: Request) -> JSONResponse:
         change = await _body(request)
 
         def write() -> dict[str, Any]:
             desk.clip(clip_id)
-            before = desk.judgement(clip_id)
+            before = desk.review(clip_id)
             if "verdict" in change:
-                desk.verdicts.judge(clip_id, change["verdict"], desk.author)
+                desk.verdicts.record(clip_id, change["verdict"], desk.author)
             if "labels" in change:
                 desk.verdicts.label(clip_id, [str(each) for each in change["labels"]], desk.author)
             if "column" in change:
@@ -156,7 +156,7 @@ def _add_changes(application: FastAPI, desk: Desk) -> None:
                     desk.author,
                 )
             desk.refresh_verdicts()
-            return {"before": before, **desk.judgement(clip_id)}
+            return {"before": before, **desk.review(clip_id)}
 
         return JSONResponse(await run_in_threadpool(write), headers=_FRESH)
 

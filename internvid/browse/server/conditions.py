@@ -9,7 +9,7 @@
 | `COLUMN=yes`, `COLUMN=no` | a flag |
 | `COLUMN~=TEXT` | a text that contains TEXT, in any case |
 | `q=TEXT` | any caption that contains TEXT |
-| `kept=kept`, `rejected`, `all` | which clips; kept ones where nothing is said |
+| `kept=kept`, `rejected`, `all` | which clips; kept ones where nothing is stated |
 | `subset=NAME` | clips of a subset |
 | `sort=COLUMN`, `sort=-COLUMN` | in that order; else in source and time order |
 | `sort=random&seed=7` | shuffled |

@@ -14,7 +14,7 @@ from internvid.browse.server.conditions import Query
 from internvid.browse.server.media_files import MediaFiles
 from internvid.browse.server.narrow_table import NarrowTable, Place
 from internvid.browse.wording import label, unit
-from internvid.dataset.answers.verdict_log import Judgement, VerdictLog
+from internvid.dataset.answers.verdict_log import Review, VerdictLog
 from internvid.dataset.names import NAME
 from internvid.dataset.parts import read_part
 from internvid.dataset.store import Dataset
@@ -34,7 +34,7 @@ class Desk:
     Args:
         dataset: as it is now.
         folder: for files of this run.
-        author: who judges, as it stands in the log.
+        author: who reviews, as it stands in the log.
     """
 
     def __init__(self, dataset: Dataset, folder: Path, author: str) -> None:
@@ -47,7 +47,7 @@ class Desk:
         self._columns = annotation_columns(dataset.record)
         self._places: dict[str, Place] = {}
         self._lock = threading.Lock()
-        self._judgements = self.verdicts.read()
+        self._reviews = self.verdicts.read()
 
     def facts(self) -> dict[str, Any]:
         """What pages are made of: columns, subsets, name."""
@@ -98,7 +98,7 @@ class Desk:
                 if facet.kind in ("number", "word", "flag") and row.get(name) not in (None, "")
             },
             "playable": self.media.is_playable(source),
-            **self.judgement(row["clip_id"]),
+            **self.review(row["clip_id"]),
         }
 
     def clip(self, clip_id: str) -> dict[str, Any]:
@@ -168,10 +168,10 @@ class Desk:
             found[name] = [None if value is None else float(value) for value in values]
         return found
 
-    def judgement(self, clip_id: str) -> dict[str, Any]:
-        """What people said of a clip."""
+    def review(self, clip_id: str) -> dict[str, Any]:
+        """What people recorded of a clip."""
         with self._lock:
-            found = self._judgements.get(clip_id, Judgement())
+            found = self._reviews.get(clip_id, Review())
         return {
             "verdict": found.verdict,
             "labels": list(found.labels),
@@ -182,7 +182,7 @@ class Desk:
         """Read the log again: others may have written to it."""
         found = self.verdicts.read()
         with self._lock:
-            self._judgements = found
+            self._reviews = found
 
     def subset_places(self, name: str) -> list[str]:
         """Ids of the clips of a subset."""

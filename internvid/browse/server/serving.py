@@ -29,7 +29,7 @@ class ServerSettings:
         names: further names by which browsers reach this machine.
         is_read_only: refuse every change.
         opens_browser: open the page in the user's browser.
-        author: who judges; the user's name when empty.
+        author: who reviews; the user's name when empty.
     """
 
     host: str = "127.0.0.1"

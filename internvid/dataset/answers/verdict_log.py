@@ -1,4 +1,4 @@
-"""What people said of clips: keep or reject, labels, corrected texts. Appended, never overwritten.
+"""Verdicts of people over clips: keep or reject, labels, corrected texts; only ever appended.
 
 `verdicts/log.jsonl` has a line for each thing that somebody did, in order; the last one of a clip
 counts. A line is on disk before it is answered, so that a kill loses nothing that was seen to be
@@ -37,7 +37,7 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Review:
     """What holds of a clip now.
 
     Attributes:
@@ -68,8 +68,8 @@ class VerdictLog:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
 
-    def judge(self, clip_id: str, verdict: str | None, author: str) -> None:
-        """Say that a clip is to be kept, rejected, or that one is unsure; None takes that back.
+    def record(self, clip_id: str, verdict: str | None, author: str) -> None:
+        """Record that a clip is to be kept, rejected, or that one is unsure; None takes that back.
 
         Raises:
             MisuseError: it is no verdict.
@@ -126,16 +126,16 @@ class VerdictLog:
             finally:
                 os.close(descriptor)
 
-    def read(self) -> dict[str, Judgement]:
-        """What holds of each clip that somebody said something of."""
-        found: dict[str, Judgement] = {}
+    def read(self) -> dict[str, Review]:
+        """What holds of each clip that somebody recorded something of."""
+        found: dict[str, Review] = {}
         for entry in read_entries(log_path(self._layout)):
-            before = found.get(entry["clip_id"], Judgement())
+            before = found.get(entry["clip_id"], Review())
             found[entry["clip_id"]] = _after(before, entry)
         return {name: each for name, each in found.items() if _says_something(each)}
 
 
-def _after(before: Judgement, entry: Mapping[str, Any]) -> Judgement:
+def _after(before: Review, entry: Mapping[str, Any]) -> Review:
     verdict, labels, corrections = before.verdict, before.labels, dict(before.corrections)
     if entry["kind"] == "verdict":
         verdict = entry.get("verdict")
@@ -145,11 +145,11 @@ def _after(before: Judgement, entry: Mapping[str, Any]) -> Judgement:
         corrections.pop(str(entry.get("column")), None)
     else:
         corrections[str(entry.get("column"))] = str(entry["text"])
-    return Judgement(verdict, labels, corrections, str(entry.get("author", "")))
+    return Review(verdict, labels, corrections, str(entry.get("author", "")))
 
 
-def _says_something(judgement: Judgement) -> bool:
-    return bool(judgement.verdict or judgement.labels or judgement.corrections)
+def _says_something(review: Review) -> bool:
+    return bool(review.verdict or review.labels or review.corrections)
 
 
 @contextlib.contextmanager
@@ -181,7 +181,7 @@ def read_entries(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def without_clips(layout: Layout, clip_ids: Collection[str]) -> None:
-    """Write the log anew without what was said of some clips.
+    """Write the log anew without what was recorded of some clips.
 
     Raises:
         StorageError: it cannot be written.

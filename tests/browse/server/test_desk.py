@@ -1,4 +1,4 @@
-"""What pages show is what the dataset holds, and what people say of it is kept."""
+"""What pages show is what the dataset holds, and what people record is kept."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 import internvid
 from internvid.browse.server.conditions import read_query
 from internvid.browse.server.desk import PAGE, Desk
-from internvid.browse.server.saving import literal_condition, save_subset
+from internvid.browse.server.subset_saving import literal_condition, save_subset
 from internvid.dataset.answers.verdict_log import VerdictLog, log_path
 from internvid.dataset.store import Dataset
 
@@ -147,15 +147,15 @@ def test_a_clip_that_browsers_do_not_play_is_cut_anew_to_the_frame(desk: Desk) -
 def test_verdicts_are_columns_that_selections_read(desk: Desk) -> None:
     ids = [row["clip_id"] for row in rows(desk)[:4]]
     log = desk.verdicts
-    log.judge(ids[0], "keep", "ann")
-    log.judge(ids[0], "reject", "bob")
-    log.judge(ids[1], "keep", "ann")
-    log.judge(ids[1], None, "ann")
+    log.record(ids[0], "keep", "ann")
+    log.record(ids[0], "reject", "bob")
+    log.record(ids[1], "keep", "ann")
+    log.record(ids[1], None, "ann")
     log.label(ids[2], ["3", "1", "3"], "ann")
     log.correct(ids[3], "measured", "a 'better' text", "ann")
     desk.refresh_verdicts()
-    assert desk.judgement(ids[0])["verdict"] == "reject"
-    assert desk.judgement(ids[1])["verdict"] is None
+    assert desk.review(ids[0])["verdict"] == "reject"
+    assert desk.review(ids[1])["verdict"] is None
     data = desk.dataset
     data.refresh()
     found = {
@@ -174,10 +174,10 @@ def test_verdicts_are_columns_that_selections_read(desk: Desk) -> None:
 
 def test_a_line_that_a_kill_cut_off_is_passed_over_and_the_next_stands_alone(desk: Desk) -> None:
     ids = [row["clip_id"] for row in rows(desk)[:2]]
-    desk.verdicts.judge(ids[0], "keep", "ann")
+    desk.verdicts.record(ids[0], "keep", "ann")
     with log_path(desk.dataset.layout).open("ab") as file:
         file.write(b'{"clip_id": "' + ids[1].encode()[:9])
-    desk.verdicts.judge(ids[1], "reject", "ann")
+    desk.verdicts.record(ids[1], "reject", "ann")
     assert {name: each.verdict for name, each in desk.verdicts.read().items()} == {
         ids[0]: "keep",
         ids[1]: "reject",
@@ -187,14 +187,14 @@ def test_a_line_that_a_kill_cut_off_is_passed_over_and_the_next_stands_alone(des
     assert count == 2
 
 
-def test_two_that_judge_at_once_lose_nothing(desk: Desk) -> None:
+def test_two_that_review_at_once_lose_nothing(desk: Desk) -> None:
     ids = [row["clip_id"] for row in rows(desk)[:20]]
     script = (
         "import sys\nfrom internvid.dataset.answers.verdict_log import VerdictLog\n"
         "from internvid.dataset.layout import Layout\nfrom pathlib import Path\n"
         "log = VerdictLog(Layout(Path(sys.argv[1])))\n"
         "for clip in sys.argv[3:]:\n    log.label(clip, [sys.argv[2]], sys.argv[2])\n"
-        "    log.judge(clip, 'keep', sys.argv[2])\n"
+        "    log.record(clip, 'keep', sys.argv[2])\n"
     )
     root = str(desk.dataset.root)
     writers = [
@@ -223,9 +223,9 @@ def test_what_is_shown_is_saved_as_a_subset(desk: Desk) -> None:
 def test_a_removal_leaves_nothing_of_a_clip_in_the_log(desk: Desk) -> None:
     one, other = rows(desk)[0], rows(desk)[-1]
     assert one["video_id"] != other["video_id"]
-    desk.verdicts.judge(one["clip_id"], "keep", "ann")
+    desk.verdicts.record(one["clip_id"], "keep", "ann")
     desk.verdicts.correct(one["clip_id"], "measured", "secret words", "ann")
-    desk.verdicts.judge(other["clip_id"], "keep", "ann")
+    desk.verdicts.record(other["clip_id"], "keep", "ann")
     done = internvid.remove(desk.dataset, one["video_id"])
     assert "verdicts" in done.purged
     data = log_path(desk.dataset.layout).read_bytes()

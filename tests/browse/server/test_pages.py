@@ -1,4 +1,4 @@
-"""The pages in a real browser: search, play, judge by key, correct, save; also after a kill."""
+"""The pages in a real browser: search, play, review by key, correct, save; also after a kill."""
 
 from __future__ import annotations
 
@@ -127,8 +127,8 @@ def test_verdicts_by_key_survive_a_kill_and_are_undone(
         page.keyboard.press("ArrowRight")
     server.kill()
     log = VerdictLog(internvid.open(copy).layout)
-    judged = [each.verdict for each in log.read().values()]
-    assert sorted(judged) == ["keep"] * 3 + ["reject"] * 3 + ["unsure"] * 3
+    reviewed = [each.verdict for each in log.read().values()]
+    assert sorted(reviewed) == ["keep"] * 3 + ["reject"] * 3 + ["unsure"] * 3
     again = Server(copy)
     try:
         page, complaints = opened(browser, again)
@@ -195,7 +195,7 @@ def test_read_only_offers_no_verdicts(browser: Any, copy: Path) -> None:
         page.locator(".cell").first.focus()
         page.keyboard.press("a")
         page.locator(".cell").first.click()
-        assert page.locator(".judge .keep").is_disabled()
+        assert page.locator(".review .keep").is_disabled()
     finally:
         running.kill()
     assert not (copy / "verdicts").exists()

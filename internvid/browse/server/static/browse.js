@@ -1,4 +1,4 @@
-import { KEYS, LABELS, ask, badges, change, clock, dataset, footage, judge, judging, make, number, player, readOnly, texts, toggled, undo } from "./parts.js";
+import { KEYS, LABELS, ask, badges, change, clock, dataset, footage, review, reviewing, make, number, player, readOnly, texts, toggled, undo } from "./parts.js";
 
 const find = (id) => document.getElementById(id);
 const OWN = ["kept", "sort", "seed", "page", "q", "subset"];
@@ -126,7 +126,7 @@ function open(clip) {
   box.replaceChildren(make("div", { class: "inside" },
     make("div", { class: "view" }, make("div", {}, player(clip)),
       make("div", {}, make("h2", {}, clip.title, make("small", {}, `${clock(clip.start_seconds)} – ${clock(clip.end_seconds)}`)),
-        judging(clip, report), texts(clip, report),
+        reviewing(clip, report), texts(clip, report),
         make("p", {}, make("a", { href: `/clip/${clip.clip_id}` }, "Everything about this clip"))))));
   if (!box.open) box.showModal();
 }
@@ -260,12 +260,12 @@ async function press(event) {
   else if (key === "?") keys();
   else if (key === "[" && page > 1) go({ page: page - 1 });
   else if (key === "]" && !find("on").disabled) go({ page: page + 1 });
-  else if (!readOnly && clip && key in verdicts) await judge(clip, { verdict: clip.verdict === verdicts[key] ? null : verdicts[key] }).catch((error) => report(error.message));
-  else if (!readOnly && clip && LABELS.includes(key)) await judge(clip, { labels: toggled(clip.labels, key) }).catch((error) => report(error.message));
+  else if (!readOnly && clip && key in verdicts) await review(clip, { verdict: clip.verdict === verdicts[key] ? null : verdicts[key] }).catch((error) => report(error.message));
+  else if (!readOnly && clip && LABELS.includes(key)) await review(clip, { labels: toggled(clip.labels, key) }).catch((error) => report(error.message));
   else if (!readOnly && key === "z") await undo().catch((error) => report(error.message));
 }
 
-document.addEventListener("judged", (event) => {
+document.addEventListener("reviewed", (event) => {
   const at = clips.findIndex((one) => one.clip_id === event.detail.clip_id);
   if (at < 0) return;
   const old = document.querySelectorAll(".cell")[at], focused = old === document.activeElement;

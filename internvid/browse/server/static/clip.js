@@ -1,4 +1,4 @@
-import { LABELS, ask, clock, dataset, footage, judge, judging, make, number, player, readOnly, texts, toggled, undo } from "./parts.js";
+import { LABELS, ask, clock, dataset, footage, review, reviewing, make, number, player, readOnly, texts, toggled, undo } from "./parts.js";
 
 const find = (id) => document.getElementById(id);
 let clip;
@@ -51,8 +51,8 @@ async function press(event) {
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key, verdicts = { a: "keep", r: "reject", u: "unsure" };
   if (key === "ArrowRight" && event.target.tagName !== "VIDEO") neighbour(1);
   else if (key === "ArrowLeft" && event.target.tagName !== "VIDEO") neighbour(-1);
-  else if (!readOnly && key in verdicts) await judge(clip, { verdict: clip.verdict === verdicts[key] ? null : verdicts[key] }).catch((error) => report(error.message));
-  else if (!readOnly && LABELS.includes(key)) await judge(clip, { labels: toggled(clip.labels, key) }).catch((error) => report(error.message));
+  else if (!readOnly && key in verdicts) await review(clip, { verdict: clip.verdict === verdicts[key] ? null : verdicts[key] }).catch((error) => report(error.message));
+  else if (!readOnly && LABELS.includes(key)) await review(clip, { labels: toggled(clip.labels, key) }).catch((error) => report(error.message));
   else if (!readOnly && key === "z") await undo().catch((error) => report(error.message));
 }
 
@@ -66,7 +66,7 @@ async function begin() {
   find("clip").replaceChildren(
     make("p", { id: "note", role: "status" }),
     make("div", { class: "view" }, make("div", {}, player(clip)),
-      make("div", {}, make("h2", {}, `${clock(clip.start_seconds)} – ${clock(clip.end_seconds)}`, make("small", {}, `${footage(clip.end_seconds - clip.start_seconds)}${clip.kept ? "" : `, rejected: ${clip.reason}`}`)), judging(clip, report), texts(clip, report))),
+      make("div", {}, make("h2", {}, `${clock(clip.start_seconds)} – ${clock(clip.end_seconds)}`, make("small", {}, `${footage(clip.end_seconds - clip.start_seconds)}${clip.kept ? "" : `, rejected: ${clip.reason}`}`)), reviewing(clip, report), texts(clip, report))),
     make("section", {}, make("h2", {}, "In its source"), timeline(), ...Object.entries(clip.curves).filter(([, values]) => values.some((one) => one !== null)).map(([name, values]) => curve(name, values, clip.start_seconds / whole, clip.end_seconds / whole))),
     make("section", {}, make("h2", {}, "Stored frames"), make("div", { class: "stills" }, ...clip.picks.map((pick) => make("img", { src: `/pick/${clip.clip_id}/${pick.frame}.jpg`, alt: `at ${clock(pick.seconds)}`, title: clock(pick.seconds), loading: "lazy" })))),
     make("section", {}, make("h2", {}, "Source"), table([["uri", clip.source.uri], ["size", `${clip.source.width} × ${clip.source.height}`], ["length", clip.source.duration_seconds && footage(clip.source.duration_seconds)], ...Object.entries(clip.source.metadata || {}).map(([name, one]) => [name, typeof one === "object" ? JSON.stringify(one) : one])])),

@@ -109,11 +109,11 @@ export function player(clip) {
 
 const done = [];
 
-export async function judge(clip, body) {
+export async function review(clip, body) {
   const answer = await change(`/api/verdict/${clip.clip_id}`, body);
   done.push({ clip, before: answer.before });
   Object.assign(clip, { verdict: answer.verdict, labels: answer.labels, corrections: answer.corrections });
-  document.dispatchEvent(new CustomEvent("judged", { detail: clip }));
+  document.dispatchEvent(new CustomEvent("reviewed", { detail: clip }));
 }
 
 export async function undo() {
@@ -127,7 +127,7 @@ export async function undo() {
     answer = await change(`/api/verdict/${clip.clip_id}`, { column, text: before.corrections[column] ?? null });
   }
   Object.assign(clip, { verdict: answer.verdict, labels: answer.labels, corrections: answer.corrections });
-  document.dispatchEvent(new CustomEvent("judged", { detail: clip }));
+  document.dispatchEvent(new CustomEvent("reviewed", { detail: clip }));
   return clip;
 }
 
@@ -143,9 +143,9 @@ export function badges(clip) {
   return list;
 }
 
-export function judging(clip, report) {
-  const box = make("div", { class: "judge", role: "group", "aria-label": "Verdict" });
-  const attempt = (body) => judge(clip, body).catch((error) => report(error.message));
+export function reviewing(clip, report) {
+  const box = make("div", { class: "review", role: "group", "aria-label": "Verdict" });
+  const attempt = (body) => review(clip, body).catch((error) => report(error.message));
   const draw = () => {
     box.replaceChildren();
     for (const [verdict, key] of [["keep", "A"], ["reject", "R"], ["unsure", "U"]]) {
@@ -158,13 +158,13 @@ export function judging(clip, report) {
     }
   };
   draw();
-  document.addEventListener("judged", (event) => { if (event.detail.clip_id === clip.clip_id) { Object.assign(clip, event.detail); draw(); } });
+  document.addEventListener("reviewed", (event) => { if (event.detail.clip_id === clip.clip_id) { Object.assign(clip, event.detail); draw(); } });
   return box;
 }
 
 export function texts(clip, report) {
   const box = make("div", { class: "texts" });
-  const attempt = (body) => judge(clip, body).catch((error) => report(error.message));
+  const attempt = (body) => review(clip, body).catch((error) => report(error.message));
   const draw = () => {
     box.replaceChildren();
     for (const [column, text] of Object.entries(clip.texts)) {
@@ -190,7 +190,7 @@ export function texts(clip, report) {
     }
   };
   draw();
-  document.addEventListener("judged", (event) => { if (event.detail.clip_id === clip.clip_id) { Object.assign(clip, event.detail); draw(); } });
+  document.addEventListener("reviewed", (event) => { if (event.detail.clip_id === clip.clip_id) { Object.assign(clip, event.detail); draw(); } });
   return box;
 }
 

@@ -38,8 +38,8 @@ def browse(
         str, typer.Option(help="Name that stands with verdicts; default: the name of the user.")
     ] = "",
 ) -> None:
-    """Look at clips, search, judge and choose them in a browser; Ctrl-C ends it."""
-    from internvid.api.browsing import browse as serve
+    """Look at clips, search, review and choose them in a browser; Ctrl-C ends it."""
+    from internvid.api.browsing import serve
 
     def started(address: str) -> None:
         put(address)
