@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from internvid import recipes
     from internvid.api.annotations import audit, caption, classify, drop_column, embed, score
+    from internvid.api.browsing import serve
     from internvid.api.collecting import compare_queries, discover, make_queries
     from internvid.api.components import list_components, make_component
     from internvid.api.curation import contamination, diff, split
@@ -113,6 +114,7 @@ _EXPORTS = {
     "score": "internvid.api.annotations",
     "search": "internvid.api.searching",
     "select": "internvid.api.subsets",
+    "serve": "internvid.api.browsing",
     "show_clip": "internvid.api.datasets",
     "source_groups": "internvid.api.deduplication",
     "split": "internvid.api.curation",
@@ -181,6 +183,7 @@ __all__ = [
     "score",
     "search",
     "select",
+    "serve",
     "show_clip",
     "source_groups",
     "split",

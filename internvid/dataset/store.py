@@ -13,11 +13,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.parquet as pq
+
 from internvid.core.errors import DatasetFormatError, MisuseError
 from internvid.core.hub_upload import HubTarget, upload_folder
 from internvid.core.system.shell import command
 from internvid.core.types import Clip, TimeSpan
 from internvid.dataset.answers.column_views import column_statements, quoted_name
+from internvid.dataset.answers.verdict_log import log_path, verdict_statements
+from internvid.dataset.answers.video_view import videos_statement
 from internvid.dataset.current import CURRENT_VIDEOS, ONE_OF_EACH_VIDEO
 from internvid.dataset.duckdb_connection import (
     create_views,
@@ -33,9 +37,7 @@ from internvid.dataset.names import NAME
 from internvid.dataset.parts import checked_ids, refuse_damaged
 from internvid.dataset.removal.copies import HUB, note_copy
 from internvid.dataset.removal.pending import hide_removed, pending_removal
-from internvid.dataset.sources.metadata import expressions
 from internvid.dataset.subset_files import subset_facts, subset_names
-from internvid.dataset.tables import LATER_VIDEO_COLUMNS, VIDEO_SCHEMA
 
 if TYPE_CHECKING:
     import duckdb
@@ -43,8 +45,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SOURCE_COLUMNS = ("uri", "metadata")
-"""What rows of clips are shown with: where their pictures lie, what was said of the source."""
-_PART = "internvid_part"
+"""What rows of clips are shown with: where their pictures lie, what was recorded of the source."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,8 @@ class Dataset:
         views = self._view_statements()
         with self.reading():
             # Subsets may be made later; nothing else that a query needs is.
-            connection = open_locked(self._files(), [self.layout.subset("any").parent])
+            log = log_path(self.layout)
+            connection = open_locked([*self._files(), log], [self.layout.subset("any").parent])
             removed = pending_removal(self.layout)
             create_views(connection, hide_removed(connection, views, removed))
         return connection
@@ -395,29 +397,21 @@ class Dataset:
             for table in ("videos", "timelines", "picks")
         }
         columns, joins, views = column_statements(self.layout, self.record, parts)
-        clips = quoted([self.layout.clips(cut, part) for part in parts])
+        paths = [self.layout.clips(cut, part) for part in parts]
+        clips = quoted(paths)
+        taken = [*pq.read_schema(paths[0]).names, *self.record.columns.get(cut, {})]
+        reviewed, review_joins, review_view = verdict_statements(self.layout, taken)
         return {
-            "videos": self._videos_statement(scanned["videos"]),
+            "videos": videos_statement(scanned["videos"], self.record.metadata),
             "timelines": f"select * from read_parquet({scanned['timelines']})",
             "picks": f"select * from read_parquet({scanned['picks']})",
             **views,
-            "all_clips": f"select clips.*{columns} from read_parquet({clips}) clips{joins} "
+            **review_view,
+            "all_clips": f"select clips.*{columns}{reviewed} from read_parquet({clips}) clips"
+            f"{joins}{review_joins} "
             f"where clips.video_id in ({CURRENT_VIDEOS})",
             "clips": "select * from all_clips where kept",
         }
-
-    def _videos_statement(self, files: str) -> str:
-        """The latest row of each source, with a column for each key of the metadata."""
-        further = "".join(
-            f", {expression} as {quoted_name(name)}"
-            for name, expression in expressions(self.record.metadata, VIDEO_SCHEMA.names)
-        )
-        return (
-            f"select * exclude ({_PART}){further} from (select * from ("
-            f"select * from read_parquet({files}, filename = '{_PART}', union_by_name = true) "
-            f"union all by name select {LATER_VIDEO_COLUMNS} where false) "
-            f"qualify row_number() over (partition by uri order by {_PART} desc) = 1)"
-        )
 
 
 def open_dataset(path: str | os.PathLike[str]) -> Dataset:

@@ -16,6 +16,7 @@ from tests.docs.manual import ROOT
 # Command -> the function of `internvid` that does the same.
 FUNCTIONS = {
     "audit": "audit",
+    "browse": "serve",
     "build": "build",
     "caption": "caption",
     "classify": "classify",

@@ -16,6 +16,7 @@ from typing import Any, TypedDict
 
 import pyarrow.parquet as pq
 
+from internvid.dataset.answers.verdict_log import log_path, read_entries
 from internvid.dataset.layout import Layout, Record, read_json
 from internvid.dataset.parts import read_part, reading_part, row_group_owners
 from internvid.dataset.removal.copies import recorded_copies
@@ -276,6 +277,14 @@ class _Steps:
         paths = root.glob("cuts/*/given_rejected/*.parquet")
         self._if(paths, "seen", "given_rejected", self._has_source)
         self._of_subsets()
+        self._if(
+            [path for path in [log_path(self.layout)] if path.exists()],
+            "verdicts",
+            "verdicts",
+            lambda path: (
+                not removed.clips.isdisjoint(each["clip_id"] for each in read_entries(path))
+            ),
+        )
         self._of_duplicates()
         for folder in sorted((root / "search").glob("*")):
             ids = folder / "ids.parquet"

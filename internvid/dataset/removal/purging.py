@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from internvid.dataset.answers.verdict_log import without_clips
 from internvid.dataset.layout import Layout, Record
 from internvid.dataset.parts import (
     commit_json,
@@ -223,8 +224,8 @@ class _Purge:
 
         `sources`, `videos`, `seen`, `clips`, `answers` and `frames` write a table without rows of
         removed sources, videos or clips; `stage` sorts out the stages of a part; `subset` states
-        what a subset has left; `scrub` takes ids out of a JSON file; `delete` removes what is made
-        again when it is needed.
+        what a subset has left; `scrub` takes ids out of a JSON file; `verdicts` takes clips out of
+        the log of verdicts; `delete` removes what is made again when it is needed.
         """
         path = self.layout.root / step["path"]
         action = step["action"]
@@ -240,6 +241,8 @@ class _Purge:
                 commit_json(path, scrubbed(facts, Needles.of(self.removed)))
         elif action == "scrub":
             scrub_json(path, Needles.of(self.removed))
+        elif action == "verdicts":
+            without_clips(self.layout, self.removed.clips)
         elif action == "videos":
             self._videos(path)
         elif action == "clips":

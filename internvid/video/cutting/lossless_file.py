@@ -230,7 +230,7 @@ class LosslessFile:
                 f"pictures of {frame.format.name} cannot be encoded without loss",
                 reason=NOT_LOSSLESS,
             )
-        context: Any = CodecContext.create("libx264", "w")
+        context: Any = CodecContext.create("libx264", mode="w")
         context.width, context.height = self.size
         context.pix_fmt = frame.format.name
         context.time_base, context.thread_count = self.source.facts.time_base, 1

@@ -1,0 +1,1 @@
+"""The pages of `internvid browse`: look, search, review and choose."""

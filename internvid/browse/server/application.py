@@ -1,0 +1,206 @@
+"""The routes: pages, what they ask for, and what they change."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from typing import Any
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.concurrency import run_in_threadpool
+
+from internvid.browse.server.access import Access
+from internvid.browse.server.conditions import AddressUnreadableError, Query, read_query
+from internvid.browse.server.desk import ClipUnknownError, Desk, is_subset_name
+from internvid.browse.server.subset_saving import save_subset
+from internvid.core.errors import InternvidError, VideoError
+
+_STATIC = {
+    "browse.js": "text/javascript",
+    "clip.js": "text/javascript",
+    "parts.js": "text/javascript",
+    "browse.css": "text/css",
+    "report.css": "text/css",
+}
+_FOREVER = {"cache-control": "private, max-age=31536000, immutable"}
+_FRESH = {"cache-control": "no-store"}
+
+
+def make_application(desk: Desk, access: Access) -> FastAPI:
+    """The application behind the gate of `access`."""
+    application = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    application.add_exception_handler(AddressUnreadableError, _bad_address)
+    application.add_exception_handler(ClipUnknownError, _no_clip)
+    application.add_exception_handler(InternvidError, _trouble)
+    _add_pages(application, desk)
+    _add_answers(application, desk, access)
+    _add_media(application, desk)
+    _add_changes(application, desk)
+    return application
+
+
+def _add_pages(application: FastAPI, desk: Desk) -> None:
+    @application.get("/", response_class=HTMLResponse)
+    def grid() -> HTMLResponse:
+        return HTMLResponse(_source("browse.html"), headers=_FRESH)
+
+    @application.get("/clip/{clip_id}", response_class=HTMLResponse)
+    def clip_page(clip_id: str) -> HTMLResponse:
+        desk.clip(clip_id)
+        return HTMLResponse(_source("clip.html"), headers=_FRESH)
+
+    @application.get("/favicon.ico")
+    def icon() -> Response:
+        return Response(status_code=204)
+
+    @application.get("/static/{name}")
+    def static(name: str) -> Response:
+        if name not in _STATIC:
+            raise HTTPException(404)
+        return Response(_source(name), media_type=_STATIC[name], headers=_FRESH)
+
+
+def _add_answers(application: FastAPI, desk: Desk, access: Access) -> None:
+    @application.get("/api/dataset")
+    def facts() -> JSONResponse:
+        shown = {**desk.facts(), "token": access.token, "read_only": access.is_read_only}
+        return JSONResponse(shown, headers=_FRESH)
+
+    @application.get("/api/clips")
+    def clips(request: Request) -> JSONResponse:
+        page = request.query_params.get("page", "1")
+        if not page.isdecimal() or not 0 < int(page) < 10**8:
+            raise AddressUnreadableError(f"page is a whole number from 1, not {page[:20]!r}")
+        cards = desk.page(_query(request, desk), int(page) - 1)
+        return JSONResponse({"clips": cards}, headers=_FRESH)
+
+    @application.get("/api/totals")
+    def totals(request: Request) -> JSONResponse:
+        found = desk.table.totals(_query(request, desk))
+        return JSONResponse({"clips": found.clips, "seconds": found.seconds}, headers=_FRESH)
+
+    @application.get("/api/facets/{name}")
+    def facet(name: str, request: Request) -> JSONResponse:
+        known = desk.table.facets.get(name)
+        if known is None:
+            raise HTTPException(404)
+        query = _query(request, desk)
+        if known.kind == "number":
+            return JSONResponse(vars(desk.table.histogram(known, query)), headers=_FRESH)
+        if known.kind == "text":
+            return JSONResponse({"values": []}, headers=_FRESH)
+        values = [{"value": value, "clips": clips} for value, clips in
+                  desk.table.values(known, query)]  # fmt: skip
+        return JSONResponse({"values": values}, headers=_FRESH)
+
+    @application.get("/api/clip/{clip_id}")
+    def clip(clip_id: str) -> JSONResponse:
+        return JSONResponse(desk.clip_page(clip_id), headers=_FRESH)
+
+
+def _add_media(application: FastAPI, desk: Desk) -> None:
+    @application.get("/film/{clip_id}.jpg")
+    def film(clip_id: str, frames: int = 1) -> Response:
+        data = desk.media.film(desk.clip(clip_id), frames)
+        if data is None:
+            raise HTTPException(404)
+        return Response(data, media_type="image/jpeg", headers=_FOREVER)
+
+    @application.get("/pick/{clip_id}/{frame}.jpg")
+    def pick(clip_id: str, frame: int) -> Response:
+        row = desk.clip(clip_id)
+        data = desk.media.picture(row["part"], row["video_id"], frame)
+        if data is None:
+            raise HTTPException(404)
+        return Response(data, media_type="image/jpeg", headers=_FOREVER)
+
+    @application.get("/media/{clip_id}")
+    def media(clip_id: str) -> Response:
+        row = desk.clip(clip_id)
+        found = desk.media.source_file(row["part"], row["video_id"])
+        if found is None:
+            raise HTTPException(404, "the source is not there now")
+        path, kind = found
+        return FileResponse(path, media_type=kind, headers={"cache-control": "private"})
+
+    @application.get("/cut/{clip_id}.mp4")
+    def cut(clip_id: str) -> Response:
+        try:
+            data = desk.media.clip_file(desk.clip(clip_id))
+        except VideoError as error:
+            raise HTTPException(404, error.message) from error
+        if data is None:
+            raise HTTPException(404, "the source is not there now")
+        return Response(data, media_type="video/mp4", headers={"cache-control": "private"})
+
+
+def _add_changes(application: FastAPI, desk: Desk) -> None:
+    @application.post("/api/verdict/{clip_id}")
+    async def review(clip_id: str, request: Request) -> JSONResponse:
+        change = await _body(request)
+
+        def write() -> dict[str, Any]:
+            desk.clip(clip_id)
+            before = desk.review(clip_id)
+            if "verdict" in change:
+                desk.verdicts.record(clip_id, change["verdict"], desk.author)
+            if "labels" in change:
+                desk.verdicts.label(clip_id, [str(each) for each in change["labels"]], desk.author)
+            if "column" in change:
+                text = change.get("text")
+                desk.verdicts.correct(
+                    clip_id,
+                    str(change["column"]),
+                    None if text is None else str(text),
+                    desk.author,
+                )
+            desk.refresh_verdicts()
+            return {"before": before, **desk.review(clip_id)}
+
+        return JSONResponse(await run_in_threadpool(write), headers=_FRESH)
+
+    @application.post("/api/subsets")
+    async def subset(request: Request) -> JSONResponse:
+        wanted = await _body(request)
+        name = str(wanted.get("name", ""))
+        if not is_subset_name(name):
+            raise AddressUnreadableError(f"no subset can be called {name[:60]!r}")
+        query = read_query([(str(a), str(b)) for a, b in wanted.get("query", [])],
+                           desk.table.facets)  # fmt: skip
+        summary = await run_in_threadpool(save_subset, desk, query, name)
+        return JSONResponse(summary, headers=_FRESH)
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    try:
+        value = json.loads(await request.body())
+    except ValueError as error:
+        raise HTTPException(400, "a JSON object is taken") from error
+    if not isinstance(value, dict):
+        raise HTTPException(400, "a JSON object is taken")
+    return value
+
+
+def _query(request: Request, desk: Desk) -> Query:
+    fields = [pair for pair in request.query_params.multi_items() if pair[0] != "page"]
+    return read_query(fields, desk.table.facets)
+
+
+def _source(name: str) -> str:
+    if name == "report.css":
+        return (resources.files("internvid.browse") / "templates" / name).read_text("utf-8")
+    return (resources.files("internvid.browse.server") / "static" / name).read_text("utf-8")
+
+
+def _bad_address(_: Request, error: Exception) -> Response:
+    return JSONResponse({"error": str(error)}, 400)
+
+
+def _no_clip(_: Request, __: Exception) -> Response:
+    return JSONResponse({"error": "the dataset has no such clip"}, 404)
+
+
+def _trouble(_: Request, error: Exception) -> Response:
+    assert isinstance(error, InternvidError)
+    return JSONResponse({"error": error.message, "hint": error.hint}, 400)

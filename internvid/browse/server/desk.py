@@ -1,0 +1,238 @@
+"""What all pages of one dataset share: its narrow table, its rows, its pictures, its verdicts."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from internvid.browse.column_facts import annotation_columns
+from internvid.browse.server.clip_rows import ClipRows
+from internvid.browse.server.conditions import Query
+from internvid.browse.server.media_files import MediaFiles
+from internvid.browse.server.narrow_table import NarrowTable, Place
+from internvid.browse.wording import label, unit
+from internvid.dataset.answers.verdict_log import Review, VerdictLog
+from internvid.dataset.names import NAME
+from internvid.dataset.parts import read_part
+from internvid.dataset.store import Dataset
+
+PAGE = 60
+_HIDDEN = frozenset({"source", "part", "kept", "reason_value"})
+_MOST_LIST = 64
+
+
+class ClipUnknownError(Exception):
+    """The dataset has no such clip; the argument is its id."""
+
+
+class Desk:
+    """A dataset with all that its pages need.
+
+    Args:
+        dataset: as it is now.
+        folder: for files of this run.
+        author: who reviews, as it stands in the log.
+    """
+
+    def __init__(self, dataset: Dataset, folder: Path, author: str) -> None:
+        self.dataset, self.author = dataset, author
+        self.table = NarrowTable(dataset, folder)
+        self.rows = ClipRows(dataset)
+        self.media = MediaFiles(dataset, self.rows)
+        self.verdicts = VerdictLog(dataset.layout)
+        self.texts = [each.name for each in self.table.facets.values() if each.kind == "text"]
+        self._columns = annotation_columns(dataset.record)
+        self._places: dict[str, Place] = {}
+        self._lock = threading.Lock()
+        self._reviews = self.verdicts.read()
+
+    def facts(self) -> dict[str, Any]:
+        """What pages are made of: columns, subsets, name."""
+        facets = [
+            {"name": each.name, "kind": each.kind, "label": label(each.name),
+             "unit": unit(each.name)}
+            for each in self.table.facets.values()
+        ]  # fmt: skip
+        return {
+            "name": self.dataset.root.resolve().name,
+            "cut": self.dataset.record.cut,
+            "facets": facets,
+            "texts": self.texts,
+            "subsets": self.dataset.subsets(),
+            "page": PAGE,
+            "author": self.author,
+        }
+
+    def page(self, query: Query, number: int) -> list[dict[str, Any]]:
+        """Clips of a page, ready to be shown."""
+        return self.cards(self.table.page(query, number * PAGE, PAGE))
+
+    def cards(self, places: Sequence[Place]) -> list[dict[str, Any]]:
+        """Clips at some places, ready to be shown in a grid."""
+        rows = self.rows.read(places)
+        parts = {(place.video_id, place.start_pts): place.part for place in places}
+        with self._lock:
+            for row in rows:
+                part = parts[row["video_id"], row["start_pts"]]
+                row["part"] = part
+                self._places[row["clip_id"]] = Place(part, row["video_id"], row["start_pts"])
+        return [self._card(row) for row in rows]
+
+    def _card(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        source = row["source"]
+        return {
+            "clip_id": row["clip_id"],
+            "video_id": row["video_id"],
+            "title": name_of_source(source, row["video_id"]),
+            "start_seconds": row["start_seconds"],
+            "end_seconds": row["end_seconds"],
+            "kept": row["kept"],
+            "reason": row["reason"] or "",
+            "texts": {name: row[name] for name in self.texts if row.get(name)},
+            "values": {
+                name: _plain(row.get(name))
+                for name, facet in self.table.facets.items()
+                if facet.kind in ("number", "word", "flag") and row.get(name) not in (None, "")
+            },
+            "playable": self.media.is_playable(source),
+            **self.review(row["clip_id"]),
+        }
+
+    def clip(self, clip_id: str) -> dict[str, Any]:
+        """The whole row of a clip, with its part and its source.
+
+        Raises:
+            ClipUnknownError: there is none.
+        """
+        place = self._place(clip_id)
+        found = self.rows.read([place])
+        if not found:
+            raise ClipUnknownError(clip_id)
+        row = found[0]
+        row["part"] = place.part
+        return row
+
+    def clip_page(self, clip_id: str) -> dict[str, Any]:
+        """Everything about a clip.
+
+        Raises:
+            ClipUnknownError: there is none.
+        """
+        row = self.clip(clip_id)
+        source = row["source"]
+        around = self.cards(self.table.neighbours(self._place(row["clip_id"])))
+        return {
+            **self._card(row),
+            "row": {name: _plain(value) for name, value in row.items() if name not in _HIDDEN},
+            "columns": [{"column": name, "owner": owner} for name, owner in self._columns.items()],
+            "provenance": self._provenance(),
+            "source": {
+                "uri": source.get("uri"),
+                "duration_seconds": source.get("duration_seconds"),
+                "width": source.get("width"),
+                "height": source.get("height"),
+                "metadata": source.get("metadata"),
+            },
+            "picks": [
+                {"frame": frame, "seconds": seconds} for frame, seconds in self.media.picks(row)
+            ],
+            "clips": around,
+            "curves": self.curves(row["part"], row["video_id"]),
+        }
+
+    def _provenance(self) -> dict[str, Any]:
+        record = self.dataset.record
+        keys = record.columns.get(record.cut or "", {})
+        return {name: record.column_recipes.get(key, {}) for name, key in keys.items()}
+
+    def curves(self, part: str, video_id: str, points: int = 600) -> dict[str, list[float | None]]:
+        """Stored numbers of each frame of a source, thinned to at most so many points each."""
+        dataset = self.rows.of_part(part)
+        layout, scan = dataset.layout, dataset.record.scan or ""
+        path = layout.scanned(scan, "timelines", part)
+        from internvid.dataset.parts import read_rows_of
+
+        table = read_rows_of(path, video_id)
+        numeric = [
+            field.name
+            for field in table.schema
+            if str(field.type) in ("float", "halffloat", "double", "uint8", "uint16")
+        ]
+        step = max(1, math.ceil(table.num_rows / points))
+        found: dict[str, list[float | None]] = {}
+        for name in numeric[:24]:
+            values = table[name].to_pylist()[::step]
+            found[name] = [None if value is None else float(value) for value in values]
+        return found
+
+    def review(self, clip_id: str) -> dict[str, Any]:
+        """What people recorded of a clip."""
+        with self._lock:
+            found = self._reviews.get(clip_id, Review())
+        return {
+            "verdict": found.verdict,
+            "labels": list(found.labels),
+            "corrections": dict(found.corrections),
+        }
+
+    def refresh_verdicts(self) -> None:
+        """Read the log again: others may have written to it."""
+        found = self.verdicts.read()
+        with self._lock:
+            self._reviews = found
+
+    def subset_places(self, name: str) -> list[str]:
+        """Ids of the clips of a subset."""
+        path = self.dataset.subset_path(name)
+        ids: list[str] = read_part(path, ["clip_id"])["clip_id"].to_pylist()
+        return ids
+
+    def _place(self, clip_id: str) -> Place:
+        if len(clip_id) != 32 or set(clip_id) - set("0123456789abcdef"):
+            raise ClipUnknownError(clip_id)
+        with self._lock:
+            known = self._places.get(clip_id)
+        if known is not None:
+            return known
+        cursor = self.dataset.connection.cursor()
+        row = cursor.execute(
+            "select video_id, start_pts from all_clips where clip_id = ?", [clip_id]
+        ).fetchone()
+        part = None if row is None else self.table.part_of(row[0])
+        if row is None or part is None:
+            raise ClipUnknownError(clip_id)
+        place = Place(part, row[0], row[1])
+        with self._lock:
+            self._places[clip_id] = place
+        return place
+
+    def close(self) -> None:
+        """Let go of files."""
+        self.table.close()
+
+
+def is_subset_name(name: str) -> bool:
+    """Whether a subset can be called so."""
+    return bool(NAME.fullmatch(name))
+
+
+def name_of_source(source: Mapping[str, Any], video_id: str) -> str:
+    """What people call a source: its title, else the name of its file."""
+    title = (source.get("metadata") or {}).get("title")
+    if isinstance(title, str) and title.strip():
+        return title.strip()[:200]
+    uri = str(source.get("uri") or video_id)
+    return uri.rstrip("/").rpartition("/")[2] or uri
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value[:_MOST_LIST]]
+    if isinstance(value, bytes):
+        return value.hex()
+    return value if isinstance(value, (str, int, bool)) or value is None else str(value)

@@ -1,0 +1,314 @@
+import { KEYS, LABELS, ask, badges, change, clock, dataset, footage, review, reviewing, make, number, player, readOnly, texts, toggled, undo } from "./parts.js";
+
+const find = (id) => document.getElementById(id);
+const OWN = ["kept", "sort", "seed", "page", "q", "subset"];
+const OPEN_FIRST = 5;
+let facts, clips = [], here = 0, request = 0, pageIsLast = false;
+
+const state = () => new URLSearchParams(location.search);
+
+function go(fields, replace = false) {
+  const next = state();
+  for (const [name, value] of Object.entries(fields)) {
+    next.delete(name);
+    if (value !== null && value !== undefined && value !== "") next.append(name, value);
+  }
+  if (!("page" in fields)) next.delete("page");
+  const text = next.toString();
+  history[replace ? "replaceState" : "pushState"](null, "", text ? `/?${text}` : "/");
+  show();
+}
+
+function report(text) { find("message").textContent = text; }
+
+function filters() {
+  return [...state()].filter(([name]) => !OWN.includes(name));
+}
+
+async function show() {
+  const mine = ++request, fields = state(), page = Number(fields.get("page") || 1);
+  find("q").value = fields.get("q") || "";
+  find("kept").value = fields.get("kept") || "kept";
+  find("sort").value = (fields.get("sort") || "").replace(/^-/, "");
+  chips();
+  report("");
+  try {
+    const text = fields.toString();
+    const found = await ask(`/api/clips?${text}`);
+    if (mine !== request) return;
+    clips = found.clips;
+    pageIsLast = clips.length < facts.page;
+    draw();
+    find("where").textContent = `page ${page}`;
+    find("back").disabled = page <= 1;
+    find("on").disabled = pageIsLast;
+    const totals = await ask(`/api/totals?${text}`);
+    if (mine !== request) return;
+    const pages = Math.max(1, Math.ceil(totals.clips / facts.page));
+    find("totals").replaceChildren(make("strong", {}, number(totals.clips)), ` clips, ${footage(totals.seconds)}`);
+    find("where").textContent = `page ${number(page)} of ${number(pages)}`;
+    find("on").disabled = page >= pages;
+    for (const box of document.querySelectorAll("details.facet[open]")) fill(box, mine);
+  } catch (error) {
+    if (mine === request) { report(error.message); find("grid").replaceChildren(); find("totals").textContent = ""; }
+  }
+}
+
+function chips() {
+  const list = find("chips");
+  list.replaceChildren();
+  for (const [name, value] of filters()) {
+    list.append(make("li", {}, make("button", { type: "button", title: "Take away", onclick: () => go({ [name]: null }) }, `${name.replace(/~$/, " has")} ${value || "none"} ×`)));
+  }
+  if (state().get("subset")) list.append(make("li", {}, make("button", { type: "button", onclick: () => go({ subset: null }) }, `subset ${state().get("subset")} ×`)));
+  for (const box of document.querySelectorAll("details.facet")) {
+    const name = box.dataset.name;
+    box.classList.toggle("used", filters().some(([used]) => used.replace(/~$/, "") === name));
+  }
+}
+
+function cell(clip, at) {
+  const text = clip.corrections[facts.texts[0]] ?? Object.values(clip.texts)[0] ?? "";
+  const film = make("div", { class: "film" }, make("img", { src: `/film/${clip.clip_id}.jpg?frames=1`, alt: "", loading: at < 24 ? "eager" : "lazy", decoding: "async" }),
+    make("span", { class: "time" }, footage(clip.end_seconds - clip.start_seconds)), make("span", { class: "mark" }, ...badges(clip)));
+  film.querySelector("img").addEventListener("error", (event) => { event.target.remove(); film.append(make("small", {}, "no stored frame")); });
+  const item = make("li", { class: "cell", tabindex: "0", role: "button", "aria-label": `${clip.title}, ${clock(clip.start_seconds)}: ${text || "no caption"}${clip.verdict ? `, ${clip.verdict}` : ""}`, "data-at": at, onclick: () => { select(at); open(clip); }, onfocus: () => select(at, false) },
+    film, make("p", {}, text), make("small", {}, `${clip.title} · ${clock(clip.start_seconds)}`));
+  hover(film, clip);
+  return item;
+}
+
+// The pointer's place over a clip is a place in its time.
+function hover(film, clip) {
+  let strip = null, image = null;
+  film.addEventListener("pointerenter", () => {
+    if (image) return;
+    image = new Image();
+    image.onload = () => {
+      strip = make("canvas", { class: "strip" });
+      strip.style.width = "100%";
+      strip.style.height = "100%";
+    };
+    image.src = `/film/${clip.clip_id}.jpg?frames=8`;
+  });
+  film.addEventListener("pointermove", (event) => {
+    if (!strip || !image.complete) return;
+    const box = film.getBoundingClientRect();
+    const first = film.querySelector("img");
+    const width = first ? Math.round(first.naturalWidth * image.naturalHeight / first.naturalHeight) : image.naturalWidth;
+    const count = Math.max(1, Math.round(image.naturalWidth / width));
+    const at = Math.min(count - 1, Math.floor(count * (event.clientX - box.left) / box.width));
+    strip.width = width; strip.height = image.naturalHeight;
+    strip.style.objectFit = "contain";
+    strip.getContext("2d").drawImage(image, -at * width, 0);
+    if (!strip.isConnected) film.insertBefore(strip, film.querySelector(".time"));
+  });
+  film.addEventListener("pointerleave", () => { if (strip) strip.remove(); });
+}
+
+function draw() {
+  here = 0;
+  const grid = find("grid");
+  grid.replaceChildren(...clips.map(cell));
+  if (!clips.length) grid.append(make("li", { class: "soft" }, "No clip fits. Take a filter away."));
+}
+
+function select(at, focus = true) {
+  const cells = document.querySelectorAll(".cell");
+  if (!cells.length) return;
+  here = Math.max(0, Math.min(at, cells.length - 1));
+  cells.forEach((one, number) => one.classList.toggle("here", number === here));
+  if (focus) { cells[here].focus({ preventScroll: true }); cells[here].scrollIntoView({ block: "nearest" }); }
+}
+
+function open(clip) {
+  const box = find("player");
+  box.replaceChildren(make("div", { class: "inside" },
+    make("div", { class: "view" }, make("div", {}, player(clip)),
+      make("div", {}, make("h2", {}, clip.title, make("small", {}, `${clock(clip.start_seconds)} – ${clock(clip.end_seconds)}`)),
+        reviewing(clip, report), texts(clip, report),
+        make("p", {}, make("a", { href: `/clip/${clip.clip_id}` }, "Everything about this clip"))))));
+  if (!box.open) box.showModal();
+}
+
+function facet(column, at) {
+  const box = make("details", { class: "facet", "data-name": column.name });
+  const body = make("div", { class: "body" });
+  box.append(make("summary", {}, column.label, column.unit ? make("small", {}, column.unit) : null), body);
+  box.addEventListener("toggle", () => { if (box.open) fill(box, request); });
+  box.open = at < OPEN_FIRST;
+  return box;
+}
+
+async function fill(box, mine) {
+  const column = facts.facets.find((one) => one.name === box.dataset.name), body = box.querySelector(".body");
+  if (column.kind === "text") {
+    if (body.childElementCount) return;
+    const field = make("input", { type: "search", placeholder: "has the words", "aria-label": `${column.label} has`, value: state().get(`${column.name}~`) || "" });
+    body.append(make("form", { onsubmit: (event) => { event.preventDefault(); go({ [`${column.name}~`]: field.value }); } }, field));
+    return;
+  }
+  try {
+    const found = await ask(`/api/facets/${encodeURIComponent(column.name)}?${state()}`);
+    if (mine !== request || body.contains(document.activeElement) && column.kind === "number") { if (column.kind !== "number" || mine !== request) return; }
+    if (column.kind === "number") range(body, column, found);
+    else values(body, column, found.values);
+  } catch (error) { body.textContent = error.message; }
+}
+
+function range(body, column, found) {
+  const { low, high, counts, all_counts: every } = found, bins = counts.length, width = (high - low) / bins || 1;
+  const [from, to] = (state().get(column.name) || "..").split("..").map((text) => text === "" ? null : Number(text));
+  const most = Math.max(1, ...every), mostHere = Math.max(1, ...counts);
+  const bars = make("svg", { viewBox: `0 0 ${bins} 46`, preserveAspectRatio: "none", role: "img", "aria-label": `${column.label}: from ${number(low)} to ${number(high)}` });
+  every.forEach((count, at) => {
+    const middle = low + (at + 0.5) * width, inside = (from === null || middle >= from) && (to === null || middle <= to);
+    bars.append(make("rect", { class: "every", x: at + 0.05, y: 46 - 44 * Math.sqrt(count / most), width: 0.9, height: 44 * Math.sqrt(count / most) }));
+    bars.append(make("rect", { class: inside ? "here" : "out", x: at + 0.05, y: 46 - 44 * Math.sqrt(counts[at] / Math.max(most, mostHere)), width: 0.9, height: 44 * Math.sqrt(counts[at] / Math.max(most, mostHere)) }));
+  });
+  const send = (first, last) => go({ [column.name]: first === null && last === null ? null : `${first ?? ""}..${last ?? ""}` });
+  const steps = 200, place = (value, otherwise) => Math.round(steps * ((value ?? otherwise) - low) / ((high - low) || 1));
+  const value = (at) => Number((low + (high - low) * at / steps).toPrecision(5));
+  const one = make("input", { type: "range", min: 0, max: steps, value: place(from, low), "aria-label": `least ${column.label}` });
+  const two = make("input", { type: "range", min: 0, max: steps, value: place(to, high), "aria-label": `most ${column.label}` });
+  const least = make("input", { type: "number", step: "any", value: from ?? "", placeholder: number(low), "aria-label": `least ${column.label}` });
+  const largest = make("input", { type: "number", step: "any", value: to ?? "", placeholder: number(high), "aria-label": `most ${column.label}` });
+  const slid = () => {
+    const [first, last] = [Number(one.value), Number(two.value)].sort((a, b) => a - b);
+    send(first <= 0 ? null : value(first), last >= steps ? null : value(last));
+  };
+  const typed = () => send(least.value === "" ? null : Number(least.value), largest.value === "" ? null : Number(largest.value));
+  one.addEventListener("change", slid);
+  two.addEventListener("change", slid);
+  least.addEventListener("change", typed);
+  largest.addEventListener("change", typed);
+  body.replaceChildren(bars, make("div", { class: "range" }, one, two), make("div", { class: "limits" }, least, "to", largest));
+}
+
+function values(body, column, found) {
+  const chosen = new Set((state().get(column.name) ?? "").split(",").map((one) => one.replace("%2C", ",")));
+  const isSet = state().has(column.name);
+  const name = (value) => (value ?? "").replace(",", "%2C");
+  const list = make("div", { class: "values" });
+  for (const { value, clips: count } of found) {
+    const isOn = isSet && chosen.has(value ?? "");
+    list.append(make("label", {}, make("input", { type: "checkbox", checked: isOn, onchange: (event) => {
+      const next = new Set(isSet ? [...chosen].map(name) : []);
+      if (event.target.checked) {
+        if (column.kind === "flag") next.clear();
+        next.add(name(value));
+      } else next.delete(name(value));
+      const fields = state();
+      fields.delete(column.name); fields.delete("page");
+      if (next.size) fields.append(column.name, [...next].join(","));
+      history.pushState(null, "", `/?${fields}`);
+      show();
+    } }), make("span", { title: value ?? "none" }, value ?? "none"), make("small", {}, number(count))));
+  }
+  if (!found.length) list.append(make("small", {}, "nothing"));
+  body.replaceChildren(list);
+}
+
+function saving() {
+  const box = find("ask");
+  const field = make("input", { type: "text", required: true, pattern: "[A-Za-z0-9][A-Za-z0-9._\\-]*", "aria-label": "Name of the subset", placeholder: "name" });
+  const note = make("p", { class: "soft", role: "status" });
+  const save = async (event) => {
+    event.preventDefault();
+    note.textContent = "…";
+    try {
+      const query = [...state()].filter(([name]) => !["page", "sort", "seed"].includes(name));
+      const saved = await change("/api/subsets", { name: field.value, query });
+      note.textContent = `${number(saved.clips)} clips are the subset ${saved.name}. In the shell: internvid publish DATASET FOLDER --subset ${saved.name}`;
+    } catch (error) { note.textContent = error.message; }
+  };
+  box.replaceChildren(make("form", { class: "inside", onsubmit: save }, make("h2", {}, "Save what is shown as a subset"), field, " ", make("button", {}, "Save"), note));
+  box.showModal();
+  field.focus();
+}
+
+function keys() {
+  const box = find("keys");
+  box.replaceChildren(make("div", { class: "inside" }, make("h2", {}, "Keys"), make("dl", {}, ...KEYS.flatMap(([key, text]) => [make("dt", {}, make("kbd", {}, key)), make("dd", {}, text)]))));
+  box.showModal();
+}
+
+function columns() {
+  const cells = [...document.querySelectorAll(".cell")];
+  if (!cells.length) return 1;
+  const top = cells[0].offsetTop;
+  return cells.findIndex((one) => one.offsetTop > top) > 0 ? cells.findIndex((one) => one.offsetTop > top) : cells.length;
+}
+
+async function press(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (/^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName) && event.target.type !== "checkbox") {
+    if (event.key === "Escape") event.target.blur();
+    return;
+  }
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key, clip = clips[here];
+  const isOpen = find("player").open, page = Number(state().get("page") || 1);
+  const moves = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns(), ArrowUp: -columns() };
+  const verdicts = { a: "keep", r: "reject", u: "unsure" };
+  if (key in moves) {
+    event.preventDefault();
+    select(here + (isOpen ? Math.sign(moves[key]) : moves[key]), !isOpen);
+    if (isOpen) open(clips[here]);
+  } else if (key === "Enter" && clip && !isOpen && event.target.classList.contains("cell")) { event.preventDefault(); open(clip); }
+  else if (key === "p" && clip) location.href = `/clip/${clip.clip_id}`;
+  else if (key === "/") { event.preventDefault(); find("q").focus(); }
+  else if (key === "?") keys();
+  else if (key === "[" && page > 1) go({ page: page - 1 });
+  else if (key === "]" && !find("on").disabled) go({ page: page + 1 });
+  else if (!readOnly && clip && key in verdicts) await review(clip, { verdict: clip.verdict === verdicts[key] ? null : verdicts[key] }).catch((error) => report(error.message));
+  else if (!readOnly && clip && LABELS.includes(key)) await review(clip, { labels: toggled(clip.labels, key) }).catch((error) => report(error.message));
+  else if (!readOnly && key === "z") await undo().catch((error) => report(error.message));
+}
+
+document.addEventListener("reviewed", (event) => {
+  const at = clips.findIndex((one) => one.clip_id === event.detail.clip_id);
+  if (at < 0) return;
+  const old = document.querySelectorAll(".cell")[at], focused = old === document.activeElement;
+  const fresh = cell(clips[at], at);
+  fresh.classList.toggle("here", at === here);
+  old.replaceWith(fresh);
+  if (focused) fresh.focus({ preventScroll: true });
+});
+
+async function begin() {
+  facts = await dataset();
+  document.title = `${facts.name} – internvid browse`;
+  find("name").textContent = facts.name;
+  const sort = find("sort");
+  sort.append(make("option", { value: "" }, "source and time"), make("option", { value: "random" }, "random"));
+  for (const column of facts.facets) if (["number", "word", "flag"].includes(column.kind)) sort.append(make("option", { value: column.name }, column.label));
+  sort.addEventListener("change", () => go({ sort: sort.value === "random" ? "random" : sort.value && `-${sort.value}`, seed: sort.value === "random" ? Math.floor(Math.random() * 1e6) : null }));
+  find("turn").addEventListener("click", () => {
+    const order = state().get("sort") || "";
+    if (order === "random") go({ seed: Math.floor(Math.random() * 1e6) });
+    else if (order) go({ sort: order.startsWith("-") ? order.slice(1) : `-${order}` });
+  });
+  find("kept").addEventListener("change", () => go({ kept: find("kept").value === "kept" ? null : find("kept").value }));
+  find("search").addEventListener("submit", (event) => { event.preventDefault(); go({ q: find("q").value }); find("q").blur(); });
+  find("q").addEventListener("search", () => { if (!find("q").value && state().get("q")) go({ q: null }); });
+  find("back").addEventListener("click", () => go({ page: Number(state().get("page") || 1) - 1 }));
+  find("on").addEventListener("click", () => go({ page: Number(state().get("page") || 1) + 1 }));
+  find("save").addEventListener("click", saving);
+  find("save").hidden = facts.read_only;
+  find("help").addEventListener("click", keys);
+  find("filters").addEventListener("click", () => {
+    const isOpen = find("facets").classList.toggle("open");
+    find("filters").setAttribute("aria-expanded", String(isOpen));
+  });
+  const list = find("facets");
+  if (facts.subsets.length) list.append(make("label", { class: "field" }, "Subset ", make("select", { "aria-label": "Subset", onchange: (event) => go({ subset: event.target.value }) }, make("option", { value: "" }, "all clips"), ...facts.subsets.map((name) => make("option", { value: name }, name)))));
+  list.append(...facts.facets.map(facet));
+  window.addEventListener("popstate", show);
+  window.addEventListener("pageshow", (event) => { if (event.persisted) show(); });
+  document.addEventListener("keydown", press);
+  find("player").addEventListener("close", () => { find("player").replaceChildren(); select(here); });
+  for (const box of document.querySelectorAll("dialog")) box.addEventListener("click", (event) => { if (event.target === box) box.close(); });
+  await show();
+}
+
+begin().catch((error) => report(error.message));

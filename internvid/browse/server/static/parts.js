@@ -1,0 +1,201 @@
+// What both pages are made of: elements, requests, the player, verdicts. Texts of data only ever
+// become text nodes.
+
+export const LABELS = ["1", "2", "3", "4", "5", "6", "7", "8", "9"];
+const SVG = "http://www.w3.org/2000/svg";
+let token = "";
+export let readOnly = false;
+
+export function make(name, fields = {}, ...children) {
+  const element = ["svg", "rect", "path"].includes(name)
+    ? document.createElementNS(SVG, name) : document.createElement(name);
+  for (const [key, value] of Object.entries(fields)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
+    else if (key === "value" || key === "checked") element[key] = value;
+    else element.setAttribute(key, value === true ? "" : value);
+  }
+  element.append(...children.filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+export async function ask(address, options = {}) {
+  const answer = await fetch(address, options);
+  if (!answer.ok) {
+    let text = `${answer.status}`;
+    try {
+      const body = await answer.json();
+      text = [body.error || body.detail, body.hint].filter(Boolean).join("; ");
+    } catch { text = `the server answers ${answer.status}`; }
+    throw new Error(text);
+  }
+  return answer.json();
+}
+
+export function change(address, body) {
+  return ask(address, {
+    method: "POST",
+    headers: { "content-type": "application/json", "x-internvid-token": token },
+    body: JSON.stringify(body),
+  });
+}
+
+export async function dataset() {
+  const facts = await ask("/api/dataset");
+  token = facts.token;
+  readOnly = facts.read_only;
+  return facts;
+}
+
+export function clock(seconds) {
+  const whole = Math.floor(seconds / 60);
+  return `${whole}:${(seconds - 60 * whole).toFixed(2).padStart(5, "0")}`;
+}
+
+export function footage(seconds) {
+  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  if (seconds < 3600) return `${(seconds / 60).toFixed(1)} min`;
+  return `${(seconds / 3600).toLocaleString("en", { maximumFractionDigits: 1 })} h`;
+}
+
+export function number(value) {
+  if (value === null || value === undefined) return "–";
+  if (Number.isInteger(value)) return value.toLocaleString("en");
+  return value.toLocaleString("en", { maximumSignificantDigits: 4 });
+}
+
+// The span of a clip, again and again. Browsers that cannot play the source are given the clip cut
+// anew; where that fails too, its stored frames are shown, and the page says so.
+export function player(clip) {
+  const place = make("div", { class: "place" });
+  const stills = (why) => {
+    const frames = make("div", { class: "stills" });
+    frames.append(make("img", { src: `/film/${clip.clip_id}.jpg?frames=8`, alt: "stored frames" }));
+    place.replaceChildren(frames, make("p", { class: "soft" }, why));
+  };
+  const whole = () => {
+    const video = make("video", { class: "screen", controls: true, loop: true, playsinline: true });
+    video.muted = true;
+    video.src = `/cut/${clip.clip_id}.mp4`;
+    video.autoplay = true;
+    video.addEventListener("error", () => stills("The clip cannot be played: its source is gone or cannot be read. These are its stored frames."));
+    place.replaceChildren(video, make("p", { class: "soft" }, "Cut anew: browsers do not play the format of this source."));
+  };
+  if (!clip.playable) { whole(); return place; }
+  const video = make("video", { class: "screen", controls: true, playsinline: true, preload: "auto" });
+  const { start_seconds: start, end_seconds: end } = clip;
+  const frame = 1 / 120;
+  video.muted = true;
+  video.src = `/media/${clip.clip_id}#t=${start},${end}`;
+  const back = () => { video.currentTime = start + 0.0005; };
+  video.addEventListener("loadedmetadata", () => { back(); video.play().catch(() => {}); });
+  const turn = () => {
+    if (video.seeking) return;
+    if (video.currentTime >= end - frame || video.currentTime < start - 0.1) {
+      back();
+      if (video.paused && !video.dataset.stopped) video.play().catch(() => {});
+    }
+  };
+  video.addEventListener("pause", () => {
+    // The fragment of the address pauses at the end of the span.
+    if (video.currentTime >= end - 0.05) { back(); video.play().catch(() => {}); }
+  });
+  const watch = () => { turn(); if (video.isConnected || !place.isConnected) requestAnimationFrame(watch); };
+  requestAnimationFrame(watch);
+  video.addEventListener("error", whole);
+  place.append(video);
+  return place;
+}
+
+const done = [];
+
+export async function review(clip, body) {
+  const answer = await change(`/api/verdict/${clip.clip_id}`, body);
+  done.push({ clip, before: answer.before });
+  Object.assign(clip, { verdict: answer.verdict, labels: answer.labels, corrections: answer.corrections });
+  document.dispatchEvent(new CustomEvent("reviewed", { detail: clip }));
+}
+
+export async function undo() {
+  const last = done.pop();
+  if (!last) return null;
+  const { clip, before } = last;
+  const body = { verdict: before.verdict, labels: before.labels };
+  let answer = await change(`/api/verdict/${clip.clip_id}`, body);
+  for (const column of new Set([...Object.keys(before.corrections), ...Object.keys(answer.corrections)])) {
+    if (before.corrections[column] === answer.corrections[column]) continue;
+    answer = await change(`/api/verdict/${clip.clip_id}`, { column, text: before.corrections[column] ?? null });
+  }
+  Object.assign(clip, { verdict: answer.verdict, labels: answer.labels, corrections: answer.corrections });
+  document.dispatchEvent(new CustomEvent("reviewed", { detail: clip }));
+  return clip;
+}
+
+export function toggled(labels, label) {
+  return labels.includes(label) ? labels.filter((one) => one !== label) : [...labels, label];
+}
+
+export function badges(clip) {
+  const list = [];
+  if (clip.verdict) list.push(make("span", { class: `badge ${clip.verdict}` }, clip.verdict));
+  for (const label of clip.labels) list.push(make("span", { class: "badge" }, label));
+  if (!clip.kept) list.push(make("span", { class: "badge why" }, clip.reason || "rejected"));
+  return list;
+}
+
+export function reviewing(clip, report) {
+  const box = make("div", { class: "review", role: "group", "aria-label": "Verdict" });
+  const attempt = (body) => review(clip, body).catch((error) => report(error.message));
+  const draw = () => {
+    box.replaceChildren();
+    for (const [verdict, key] of [["keep", "A"], ["reject", "R"], ["unsure", "U"]]) {
+      const isOn = clip.verdict === verdict;
+      box.append(make("button", { type: "button", class: verdict, "aria-pressed": String(isOn), disabled: readOnly, onclick: () => attempt({ verdict: isOn ? null : verdict }) }, `${verdict} `, make("kbd", {}, key)));
+    }
+    for (const label of LABELS) {
+      const isOn = clip.labels.includes(label);
+      box.append(make("button", { type: "button", class: "label", "aria-label": `label ${label}`, "aria-pressed": String(isOn), disabled: readOnly, onclick: () => attempt({ labels: toggled(clip.labels, label) }) }, label));
+    }
+  };
+  draw();
+  document.addEventListener("reviewed", (event) => { if (event.detail.clip_id === clip.clip_id) { Object.assign(clip, event.detail); draw(); } });
+  return box;
+}
+
+export function texts(clip, report) {
+  const box = make("div", { class: "texts" });
+  const attempt = (body) => review(clip, body).catch((error) => report(error.message));
+  const draw = () => {
+    box.replaceChildren();
+    for (const [column, text] of Object.entries(clip.texts)) {
+      const corrected = clip.corrections[column];
+      const part = make("div", {});
+      const edit = () => {
+        const field = make("textarea", { "aria-label": `correct ${column}`, value: corrected ?? text });
+        const save = () => attempt({ column, text: field.value.trim() });
+        field.addEventListener("keydown", (event) => {
+          event.stopPropagation();
+          if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) save();
+          if (event.key === "Escape") { event.preventDefault(); draw(); }
+        });
+        part.replaceChildren(make("h3", {}, column), field,
+          make("button", { type: "button", class: "do", onclick: save }, "Save beside it"),
+          make("button", { type: "button", class: "do", onclick: draw }, "Cancel"));
+        field.focus();
+      };
+      part.append(make("h3", {}, column, readOnly ? null : make("button", { type: "button", class: "do", onclick: edit }, "Correct")),
+        make("p", { class: corrected === undefined ? null : "old" }, text));
+      if (corrected !== undefined) part.append(make("p", {}, corrected));
+      box.append(part);
+    }
+  };
+  draw();
+  document.addEventListener("reviewed", (event) => { if (event.detail.clip_id === clip.clip_id) { Object.assign(clip, event.detail); draw(); } });
+  return box;
+}
+
+export const KEYS = [
+  ["← → ↑ ↓", "move among clips"], ["Enter", "open the clip"], ["P", "its page"],
+  ["A", "keep"], ["R", "reject"], ["U", "unsure"], ["1 – 9", "labels"], ["Z", "undo"],
+  ["/", "search captions"], ["[ ]", "page before, next page"], ["Esc", "close"], ["?", "this list"],
+];

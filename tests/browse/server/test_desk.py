@@ -1,0 +1,234 @@
+"""What pages show is what the dataset holds, and what people record is kept."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import PIL.Image
+import pytest
+
+import internvid
+from internvid.browse.server.conditions import read_query
+from internvid.browse.server.desk import PAGE, Desk
+from internvid.browse.server.subset_saving import literal_condition, save_subset
+from internvid.dataset.answers.verdict_log import VerdictLog, log_path
+from internvid.dataset.store import Dataset
+
+
+@pytest.fixture
+def desk(dataset: Dataset, tmp_path: Path) -> Iterator[Desk]:
+    root = tmp_path / "data"
+    shutil.copytree(dataset.root, root)
+    made = Desk(internvid.open(root), tmp_path, "tester")
+    made.table.build()
+    yield made
+    made.close()
+
+
+def rows(desk: Desk, *fields: tuple[str, str], page: int = 0) -> list[dict[str, Any]]:
+    return desk.page(read_query(fields, desk.table.facets), page)
+
+
+@pytest.mark.parametrize(
+    ("fields", "condition"),
+    [
+        ([], "kept"),
+        ([("kept", "rejected")], "not kept"),
+        ([("kept", "all")], "true"),
+        ([("duration_seconds", "1.5..2.5")], "kept and duration_seconds between 1.5 and 2.5"),
+        ([("duration_seconds", "2..")], "kept and duration_seconds >= 2"),
+        ([("kept", "all"), ("reason", "slideshow,still")], "reason in ('slideshow', 'still')"),
+        ([("kept", "all"), ("reason", "")], "reason = ''"),
+        ([("is_dark", "yes")], "kept and is_dark"),
+        (
+            [("colour_names", "green,blue")],
+            "kept and list_has_any(colour_names, ['green', 'blue'])",
+        ),
+        ([("measured~", "STATIC")], "kept and contains(lower(measured), 'static')"),
+        ([("q", "camera pans")], "kept and contains(lower(measured), 'camera pans')"),
+    ],
+)
+def test_filters_are_those_of_sql(
+    desk: Desk, fields: list[tuple[str, str]], condition: str
+) -> None:
+    query = read_query(fields, desk.table.facets)
+    found = desk.dataset.sql(f"select clip_id, duration_seconds from all_clips where {condition}")
+    expected = dict(found.fetchall())
+    shown = [row["clip_id"] for number in range(3) for row in desk.page(query, number)]
+    assert set(shown) == set(expected)
+    assert len(shown) == len(expected)
+    totals = desk.table.totals(query)
+    assert totals.clips == len(expected)
+    assert totals.seconds == pytest.approx(sum(expected.values()), abs=0.01)
+
+
+def test_clips_stand_in_the_order_of_their_sources_and_in_time(desk: Desk) -> None:
+    shown = [(row["title"], row["start_seconds"]) for row in rows(desk, ("kept", "all"))]
+    assert shown == sorted(shown)
+    assert len({title for title, _ in shown}) > 2
+
+
+def test_pages_follow_the_order_and_a_seed_shuffles(desk: Desk) -> None:
+    lengths = [
+        row["end_seconds"] - row["start_seconds"]
+        for row in rows(desk, ("kept", "all"), ("sort", "-duration_seconds"))
+    ]
+    assert lengths == sorted(lengths, reverse=True)
+    one = [row["clip_id"] for row in rows(desk, ("sort", "random"), ("seed", "1"))]
+    again = [row["clip_id"] for row in rows(desk, ("sort", "random"), ("seed", "1"))]
+    other = [row["clip_id"] for row in rows(desk, ("sort", "random"), ("seed", "2"))]
+    assert one == again != other
+    assert set(one) == set(other)
+    total = desk.table.totals(read_query([("kept", "all")], desk.table.facets)).clips
+    pages = [rows(desk, ("kept", "all"), page=number) for number in range(total // PAGE + 2)]
+    assert sum(map(len, pages)) == total
+    assert pages[-1] == []
+
+
+def test_a_distribution_is_that_of_what_the_rest_shows(desk: Desk) -> None:
+    facet = desk.table.facets["duration_seconds"]
+    query = read_query([("duration_seconds", "2..3"), ("is_dark", "no")], desk.table.facets)
+    drawn = desk.table.histogram(facet, query)
+    found = desk.dataset.sql("select count(*) from clips where not is_dark").fetchall()
+    assert sum(drawn.counts) == found[0][0]
+    assert sum(drawn.all_counts) == len(desk.dataset.clips(rejected=True))
+    values = dict(desk.table.values(desk.table.facets["is_dark"], query))
+    assert values["no"] == desk.table.totals(query).clips
+
+
+def test_a_clip_has_its_source_around_it(desk: Desk) -> None:
+    clip_id = rows(desk)[0]["clip_id"]
+    page = desk.clip_page(clip_id)
+    row = desk.dataset.clip(clip_id)
+    around = desk.dataset.sql(
+        f"select clip_id from all_clips where video_id = '{row['video_id']}' order by start_pts"
+    ).fetchall()
+    assert [each["clip_id"] for each in page["clips"]] == [each for (each,) in around]
+    assert page["row"]["measured"] == row["measured"]
+    assert "luma_mean" in page["curves"]
+    assert 0 < len(page["curves"]["luma_mean"]) <= 600
+    assert json.dumps(page)
+
+
+def test_pictures_are_those_that_are_stored(desk: Desk) -> None:
+    clip_id = rows(desk)[0]["clip_id"]
+    row = desk.clip(clip_id)
+    stored = list(desk.dataset.jpegs(clip_id))
+    picks = desk.media.picks(row)
+    assert [seconds for _, seconds in picks] == [seconds for seconds, _ in stored]
+    assert desk.media.picture(row["part"], row["video_id"], picks[0][0]) == stored[0][1]
+    film = desk.media.film(row, 8)
+    assert film is not None
+    sheet = PIL.Image.open(io.BytesIO(film))
+    first = PIL.Image.open(io.BytesIO(stored[0][1]))
+    width = round(first.width * sheet.height / first.height)
+    assert sheet.width == width * min(8, len(stored))
+
+
+def test_a_clip_that_browsers_do_not_play_is_cut_anew_to_the_frame(desk: Desk) -> None:
+    clip_id = rows(desk)[0]["clip_id"]
+    row = desk.clip(clip_id)
+    data = desk.media.clip_file(row)
+    assert data is not None
+    with av.open(io.BytesIO(data)) as container:
+        assert container.streams.video[0].codec_context.name == "h264"
+        frames = sum(1 for _ in container.decode(video=0))
+    assert frames == row["end_frame"] - row["start_frame"]
+
+
+def test_verdicts_are_columns_that_selections_read(desk: Desk) -> None:
+    ids = [row["clip_id"] for row in rows(desk)[:4]]
+    log = desk.verdicts
+    log.record(ids[0], "keep", "ann")
+    log.record(ids[0], "reject", "bob")
+    log.record(ids[1], "keep", "ann")
+    log.record(ids[1], None, "ann")
+    log.label(ids[2], ["3", "1", "3"], "ann")
+    log.correct(ids[3], "measured", "a 'better' text", "ann")
+    desk.refresh_verdicts()
+    assert desk.review(ids[0])["verdict"] == "reject"
+    assert desk.review(ids[1])["verdict"] is None
+    data = desk.dataset
+    data.refresh()
+    found = {
+        row["clip_id"]: row
+        for row in data.clips().to_pylist()
+        if row["verdict"] or row["verdict_labels"] or row["measured_corrected"]
+    }
+    assert set(found) == {ids[0], ids[2], ids[3]}
+    assert found[ids[0]]["verdict"] == "reject"
+    assert found[ids[2]]["verdict_labels"] == ["1", "3"]
+    assert found[ids[3]]["measured_corrected"] == "a 'better' text"
+    assert found[ids[3]]["measured"] != "a 'better' text"
+    chosen = internvid.select(data, "where", "good", "verdict is distinct from 'reject'")
+    assert chosen.clips == len(data) - 1
+
+
+def test_a_line_that_a_kill_cut_off_is_passed_over_and_the_next_stands_alone(desk: Desk) -> None:
+    ids = [row["clip_id"] for row in rows(desk)[:2]]
+    desk.verdicts.record(ids[0], "keep", "ann")
+    with log_path(desk.dataset.layout).open("ab") as file:
+        file.write(b'{"clip_id": "' + ids[1].encode()[:9])
+    desk.verdicts.record(ids[1], "reject", "ann")
+    assert {name: each.verdict for name, each in desk.verdicts.read().items()} == {
+        ids[0]: "keep",
+        ids[1]: "reject",
+    }
+    desk.dataset.refresh()
+    ((count,),) = desk.dataset.sql("select count(verdict) from clips").fetchall()
+    assert count == 2
+
+
+def test_two_that_review_at_once_lose_nothing(desk: Desk) -> None:
+    ids = [row["clip_id"] for row in rows(desk)[:20]]
+    script = (
+        "import sys\nfrom internvid.dataset.answers.verdict_log import VerdictLog\n"
+        "from internvid.dataset.layout import Layout\nfrom pathlib import Path\n"
+        "log = VerdictLog(Layout(Path(sys.argv[1])))\n"
+        "for clip in sys.argv[3:]:\n    log.label(clip, [sys.argv[2]], sys.argv[2])\n"
+        "    log.record(clip, 'keep', sys.argv[2])\n"
+    )
+    root = str(desk.dataset.root)
+    writers = [
+        subprocess.Popen([sys.executable, "-c", script, root, name, *ids]) for name in ("1", "2")
+    ]
+    assert [writer.wait() for writer in writers] == [0, 0]
+    lines = log_path(desk.dataset.layout).read_bytes().splitlines()
+    assert len(lines) == 2 * 2 * len(ids)
+    assert all(json.loads(line)["clip_id"] in ids for line in lines)
+
+
+def test_what_is_shown_is_saved_as_a_subset(desk: Desk) -> None:
+    fields = [("duration_seconds", "1.5..3"), ("measured~", "it's"), ("camera_move", "static,pan")]
+    query = read_query(fields[:1] + fields[2:], desk.table.facets)
+    saved = save_subset(desk, query, "found")
+    shown = {row["clip_id"] for row in desk.page(query, 0)}
+    assert saved["clips"] == len(shown) > 0
+    assert set(desk.subset_places("found")) == shown
+    assert "it''s" in literal_condition(read_query(fields, desk.table.facets))
+    assert rows(desk, ("subset", "found"))
+    assert desk.table.totals(read_query([("subset", "found")], desk.table.facets)).clips == len(
+        shown
+    )
+
+
+def test_a_removal_leaves_nothing_of_a_clip_in_the_log(desk: Desk) -> None:
+    one, other = rows(desk)[0], rows(desk)[-1]
+    assert one["video_id"] != other["video_id"]
+    desk.verdicts.record(one["clip_id"], "keep", "ann")
+    desk.verdicts.correct(one["clip_id"], "measured", "secret words", "ann")
+    desk.verdicts.record(other["clip_id"], "keep", "ann")
+    done = internvid.remove(desk.dataset, one["video_id"])
+    assert "verdicts" in done.purged
+    data = log_path(desk.dataset.layout).read_bytes()
+    assert one["clip_id"].encode() not in data
+    assert b"secret words" not in data
+    assert list(VerdictLog(desk.dataset.layout).read()) == [other["clip_id"]]
