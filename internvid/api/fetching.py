@@ -231,7 +231,7 @@ def _locked(root: Path) -> Iterator[FetchFolder]:
     """The folder as it is while nobody else changes it."""
     from internvid.collect.fetching.fetch_folder import FetchFolder, open_fetch_folder
 
-    with FetchFolder(root).locked():
+    with FetchFolder(root).claimed():
         yield open_fetch_folder(root, may_be_new=True)
 
 

@@ -180,7 +180,7 @@ def _files_below(folder: str) -> list[str]:
                     name
                     for name in folders
                     if not name.startswith(".")
-                    and not os.path.exists(os.path.join(root, name, RECORD))
+                    and not _is_dataset(os.path.join(root, name))
                 ]
                 paths = (os.path.join(root, name) for name in folders)
                 links += [path for path in paths if os.path.islink(path) and not _leads_up(path)]
@@ -192,7 +192,7 @@ def _files_below(folder: str) -> list[str]:
                 ]
         waiting = links
     if not media:
-        if os.path.exists(os.path.join(folder, RECORD)):
+        if _is_dataset(folder):
             raise SourceMissingError(
                 f"{folder} is a dataset, not a folder of videos",
                 hint="name the videos that it was made of",
@@ -202,6 +202,15 @@ def _files_below(folder: str) -> list[str]:
             hint="name files of other suffixes directly, or with a glob pattern",
         )
     return media
+
+
+def _is_dataset(folder: str) -> bool:
+    """Whether a folder is a dataset; the list of videos of an export has the same name."""
+    try:
+        with open(os.path.join(folder, RECORD), "rb") as file:
+            return not file.read(64).lstrip().startswith(b"[")
+    except OSError:
+        return os.path.exists(os.path.join(folder, RECORD))
 
 
 def _is_new(folder: str, seen: set[tuple[int, int]]) -> bool:

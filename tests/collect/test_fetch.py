@@ -380,7 +380,7 @@ def test_two_fetches_do_not_share_a_folder(fetch: Fetch, tmp_path: Path) -> None
     from internvid.collect.fetching.fetch_folder import FetchFolder
 
     fetch("/video.mp4")
-    with FetchFolder(tmp_path / "fetched").locked(), pytest.raises(DatasetBusyError):
+    with FetchFolder(tmp_path / "fetched").claimed(), pytest.raises(DatasetBusyError):
         fetch("/video.mp4")
 
 

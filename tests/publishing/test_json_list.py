@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 
 from internvid.dataset.store import Dataset
+from internvid.pipeline.sources import find_sources
 from internvid.publishing.exporters.json_list import JsonListExporter
 from internvid.publishing.publish import publish
 from internvid.video.cutting.cut_plan import CutPlan
@@ -55,3 +56,10 @@ def test_the_manifest_says_of_each_clip_which_files_it_became(
     assert manifest["indexes"] == [
         {"file": "dataset.json", "form": "json", "path_field": "video", "root": "", "base": ""}
     ]
+
+
+def test_its_videos_can_be_built_anew(dataset: Dataset, tmp_path: Path) -> None:
+    # A dataset has a file of the same name, and its videos are no sources.
+    publish(dataset, tmp_path / "films" / "out", JsonListExporter(cut=SLIDE))
+    found = find_sources([str(tmp_path / "films")]).table
+    assert found.num_rows == len(list((tmp_path / "films").rglob("*.mp4"))) > 0

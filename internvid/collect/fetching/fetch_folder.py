@@ -89,7 +89,7 @@ class FetchFolder:
         return sum(given.items for given in self.tables)
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def claimed(self) -> Iterator[None]:
         """Nobody else fetches into this folder until the block ends.
 
         Raises:
