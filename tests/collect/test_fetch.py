@@ -53,6 +53,21 @@ def test_a_table_becomes_files_and_a_table_that_a_build_reads(
     assert (source_id, address_kept, width) == ("007", address, 640)
 
 
+def test_what_a_table_of_candidates_says_reaches_the_video(
+    site: Site, tmp_path: Path, recipe: Recipe
+) -> None:
+    row = {"source_id": "a", "uri": f"{site.address}/video.mp4", "title": "A dog", "query": "dog",
+           "queries": ["dog", "run"], "licence": None, "duration_seconds": 3.0,
+           "metadata": json.dumps({"views": 7, "title": "older"})}  # fmt: skip
+    (tmp_path / "candidates.jsonl").write_text(json.dumps(row) + "\n")
+    summary = internvid.fetch(tmp_path / "candidates.jsonl", tmp_path / "fetched", settings=QUICK)
+    known = json.loads(rows_of(tmp_path / "fetched")[0]["metadata"])
+    assert (known["title"], known["views"], known["queries"]) == ("A dog", 7, ["dog", "run"])
+    internvid.build(summary.table, tmp_path / "data", recipe, workers=1)
+    found = internvid.open(tmp_path / "data").sql("select title, query from videos").fetchall()
+    assert found == [("A dog", "dog")]
+
+
 @pytest.mark.parametrize(
     ("status", "reason"),
     [(401, "private"), (403, "private"), (404, "removed"), (410, "removed"), (451, "geo_blocked")],

@@ -37,9 +37,9 @@ TABLE_SCHEMA = pa.schema(
 """Columns of the table; times are of the source, `offset_seconds` is where its file begins."""
 BROKEN_CUES = "broken_cues"
 """Key of `metadata`: how many texts of the subtitles have times that cannot be."""
-VIDEO_KEYS = frozenset(
-    {*SITE_FACTS, "subtitles", BROKEN_CUES, "width", "height", "fps", "has_audio"}
-)
+_OF_FILES = ("subtitles", BROKEN_CUES, "width", "height", "fps", "has_audio")
+_OF_CANDIDATES = ("place", "query", "queries", "owner", "owner_id", "category", "published")
+VIDEO_KEYS = frozenset({*SITE_FACTS, *_OF_FILES, *_OF_CANDIDATES})
 """Keys of `metadata` that say something of the whole video, and not of the row."""
 SPOKEN = "subtitle_text"
 """Key of `metadata`: what the subtitles say within the span."""
@@ -135,7 +135,7 @@ class _Described:
     def _metadata(self, text: str | None, start: float | None, end: float | None) -> str | None:
         if not self.facts:
             return text
-        found: dict[str, Any] = json.loads(text) if text else {}
+        found = _with_inner(json.loads(text)) if text else {}
         # A table may have a column of such a name; what the source says today goes first.
         found = {key: value for key, value in found.items() if value is not None}
         found.update(self.facts)
@@ -146,6 +146,19 @@ class _Described:
             if self.cues.broken:
                 found[BROKEN_CUES] = self.cues.broken
         return json.dumps(found, ensure_ascii=False, sort_keys=True)
+
+
+def _with_inner(row: dict[str, Any]) -> dict[str, Any]:
+    """A row's further columns; of one called `metadata` with a JSON object, what is in it."""
+    inner = row.get("metadata")
+    if isinstance(inner, str) and inner.startswith("{"):
+        try:
+            inner = json.loads(inner)
+        except ValueError:
+            return row
+    if not isinstance(inner, dict):
+        return row
+    return {**inner, **{key: value for key, value in row.items() if key != "metadata"}}
 
 
 def _is_there(root: Path, outcome: Outcome) -> bool:
