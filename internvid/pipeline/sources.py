@@ -179,8 +179,7 @@ def _files_below(folder: str) -> list[str]:
                 folders[:] = [
                     name
                     for name in folders
-                    if not name.startswith(".")
-                    and not _is_dataset(os.path.join(root, name))
+                    if not name.startswith(".") and not _is_dataset(os.path.join(root, name))
                 ]
                 paths = (os.path.join(root, name) for name in folders)
                 links += [path for path in paths if os.path.islink(path) and not _leads_up(path)]
