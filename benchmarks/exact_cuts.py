@@ -14,6 +14,8 @@ belongs there; *wrong* where one is, and *foreign* where that one lies outside t
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import json
 import os
 import tempfile
@@ -58,10 +60,12 @@ class Plain:
     Attributes:
         thumbs: float32 [N, 96, 96, 3] of each displayed frame.
         seconds: when each is shown; by its number where the stream does not say.
+        slack: how far times are rounded: a tick of the stream, a millisecond at most.
     """
 
     thumbs: Thumbs
     seconds: list[Fraction]
+    slack: float
 
 
 @dataclass
@@ -91,8 +95,6 @@ def thumb_of(frame: VideoFrame) -> Thumbs:
 
 def decode_plainly(source: Path | bytes) -> Plain:
     """All frames that a player would show, in order."""
-    import io
-
     thumbs: list[Thumbs] = []
     pts: list[int | None] = []
     opened: Any = io.BytesIO(source) if isinstance(source, bytes) else str(source)
@@ -100,12 +102,12 @@ def decode_plainly(source: Path | bytes) -> Plain:
         stream = container.streams.video[0]
         base = Fraction(stream.time_base or 1)
         rate = Fraction(stream.average_rate or 25)
-        try:
-            for frame in container.decode(stream):
-                thumbs.append(thumb_of(frame))
-                pts.append(frame.pts)
-        except (av.error.FFmpegError, OSError):
-            pass  # what follows cannot be read by anyone
+        for packet in container.demux(stream):
+            # Players pass over what is damaged.
+            with contextlib.suppress(av.error.FFmpegError):
+                for frame in packet.decode():
+                    thumbs.append(thumb_of(frame))
+                    pts.append(frame.pts)
         says = container.format.name.split(",")[0] in ("mov", "matroska", "flv", "mpegts")
     times = [time for time in pts if time is not None]
     if says and len(times) == len(pts) and times == sorted(set(times)):
@@ -113,7 +115,9 @@ def decode_plainly(source: Path | bytes) -> Plain:
     else:
         seconds = [number / rate for number in range(len(pts))]
     return Plain(
-        np.stack(thumbs) if thumbs else np.zeros((0, _SIDE, _SIDE, 3), np.float32), seconds
+        np.stack(thumbs) if thumbs else np.zeros((0, _SIDE, _SIDE, 3), np.float32),
+        seconds,
+        min(float(base), 1e-3),
     )
 
 
@@ -187,7 +191,8 @@ def check_clip(
     else:
         times = [float(each) for each in plain.seconds]
         wanted = [
-            int(np.searchsorted(times, times[first] + number / fps + 1.001e-3, "right")) - 1
+            int(np.searchsorted(times, times[first] + number / fps + plain.slack + 1e-6, "right"))
+            - 1
             for number in range(len(written.thumbs))
         ]
     tally.clips += 1
@@ -216,22 +221,17 @@ def check_clip(
     tally.exact += is_exact
 
 
-def measure(
-    dataset: Dataset, places: Mapping[str, Path], fps: float | None, clips: int, seed: int
-) -> dict[str, Tally]:
+def measure(dataset: Dataset, places: Mapping[str, Path], fps: float | None) -> dict[str, Tally]:
     """Kind of source -> tally of its clips."""
     tallies: defaultdict[str, Tally] = defaultdict(Tally)
-    rows = {row["clip_id"]: row for row in dataset.clips().to_pylist()}
-    random = np.random.default_rng(seed)
-    chosen = random.choice(sorted(rows), min(clips, len(rows)), replace=False)
-    drawn = {str(each) for each in chosen}
+    rows = {row["clip_id"]: row for row in dataset.clips("drawn").to_pylist()}
     plan = CutPlan(fps=fps, size="", crf=10, sound="none")
     with tempfile.TemporaryDirectory() as name:
         out = Path(name) / "out"
-        manifest = publish(dataset, out, FolderExporter(caption="", trigger="x", cut=plan))
+        manifest = publish(dataset, out, FolderExporter(caption="", trigger="x", cut=plan), "drawn")
         lost = {row["clip_id"]: row["reason"] for row in manifest["missing"]}
         by_video: defaultdict[str, list[str]] = defaultdict(list)
-        for clip_id in sorted(drawn):
+        for clip_id in sorted(rows):
             by_video[rows[clip_id]["video_id"]].append(clip_id)
         for video_id, clip_ids in by_video.items():
             plain = decode_plainly(places[video_id])
@@ -289,9 +289,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for row in dataset.videos().to_pylist()
             if row["status"] == "ok"
         }
+        internvid.select(dataset, "random", "drawn", options.clips, seed=options.seed)
         for fps in (None, 16.0):
             title = "own frames" if fps is None else f"{fps:g} a second"
-            found = measure(dataset, places, fps, options.clips, options.seed)
+            found = measure(dataset, places, fps)
             show(title, found)
             report[title] = {kind: asdict(each) for kind, each in found.items()}
     if options.json:

@@ -123,7 +123,7 @@ def find_run(path: Path, maximum_frame_bytes: int, first_pts: int, frames: int) 
         frames: how many it has.
 
     Returns:
-        None where no picture begins anew in it, or this cannot be known.
+        None where no picture begins anew in it, or packets do not say when they are shown.
     """
     with open_container(path, maximum_frame_bytes) as container:
         stream = main_video_stream(container)
