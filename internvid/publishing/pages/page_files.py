@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from internvid.core import registry
 from internvid.core.errors import InternvidError
 from internvid.dataset.parts import commit_bytes
+from internvid.dataset.releases.pages import describer_of
 
 
 def pages_of(manifest: Mapping[str, Any], folder: Path) -> Mapping[str, bytes]:
@@ -24,14 +24,11 @@ def pages_of(manifest: Mapping[str, Any], folder: Path) -> Mapping[str, bytes]:
             checksums are not looked at.
         folder: with its indexes, and with `removed.parquet` where clips were taken out.
     """
-    recorded = manifest.get("exporter") or {}
     try:
-        component = registry.find("exporter", str(recorded.get("component", "")))
+        describe = describer_of(manifest)
     except InternvidError:
-        return {}  # of somebody else's, who is not here
-    describe = getattr(component, "describe", None)
-    made: Mapping[str, bytes] = {} if describe is None else describe(manifest, folder)
-    return made
+        return {}  # it makes none, or is somebody else's, who is not here
+    return describe(manifest, folder)
 
 
 def write_pages(manifest: Mapping[str, Any], folder: Path) -> list[str]:
