@@ -83,7 +83,7 @@ def fetch(
         StorageError: the disk is full; what is done is kept.
     """
     _require_packages(_PACKAGES)
-    from internvid.collect.fetching.fetch_folder import open_fetch_folder
+    from internvid.collect.fetching.fetch_folder import open_fetch_folder, table_files
     from internvid.collect.fetching.fetch_progress import FetchProgress
     from internvid.collect.fetching.fetch_settings import FetchSettings
     from internvid.collect.fetching.outcomes import Outcomes
@@ -94,6 +94,7 @@ def fetch(
     excluded = _excluded(several(exclude))  # refused before anything is written
     shown = progress or FetchProgress()
     root = Path(folder)
+    table_files(Path(table))  # nothing is made for a table that is not there
     open_fetch_folder(root, may_be_new=True)  # a folder of another kind gets no lock file
     root.mkdir(parents=True, exist_ok=True)
     with _locked(root) as into:

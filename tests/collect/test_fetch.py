@@ -389,6 +389,9 @@ def test_other_folders_and_settings_are_refused(tmp_path: Path, fetch: Fetch, si
     with pytest.raises(ConfigInvalidError, match="per_second"):
         fetch("/video.mp4", settings=replace(QUICK, per_second=0.0))
     assert site.calls == []
+    with pytest.raises(MisuseError, match="does not exist"):
+        internvid.fetch(tmp_path / "no.csv", tmp_path / "new", settings=QUICK)
+    assert not (tmp_path / "new").exists()
 
 
 def test_two_fetches_do_not_share_a_folder(fetch: Fetch, tmp_path: Path) -> None:

@@ -216,18 +216,25 @@ def _refuse_strangers(root: Path) -> None:
         )
 
 
-def _files(table: Path) -> Sequence[Path]:
+def table_files(table: Path) -> Sequence[Path]:
+    """The files of a table, or of a plain list.
+
+    Raises:
+        SourceMissingError, MisuseError: there are none, or none that is read.
+    """
     is_list = table.is_file() and table.suffix.lower() == ".txt"
     return [table] if is_list else find_files(table).paths
 
 
 def _stamps(table: Path) -> list[list[Any]]:
-    return [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in _files(table)]
+    return [
+        [path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in table_files(table)
+    ]
 
 
 def _digest(table: Path) -> str:
     digest = hashlib.blake2b(digest_size=16)
-    for path in _files(table):
+    for path in table_files(table):
         digest.update(path.name.encode("utf-8", "surrogateescape") + b"\0")
         with path.open("rb") as file:
             while chunk := file.read(_CHUNK):
