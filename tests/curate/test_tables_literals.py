@@ -64,6 +64,11 @@ def test_entries_of_nested_times_are_split_where_lists_end(values):
     assert [ast.literal_eval(each) for each in list_entries(repr(values))] == values
 
 
+@pytest.mark.parametrize("text", ["[0.4, 0.5]", "[0.4,0.5]", "[0.4 ,0.5]", "[ 0.4,  0.5 ]"])
+def test_numbers_are_entries_however_they_are_spaced(text: str) -> None:
+    assert [each.strip() for each in list_entries(text)] == ["0.4", "0.5"]
+
+
 @given(TEXTS)
 def test_a_string_stands_for_its_characters(text):
     assert string_of(repr(text)) == text

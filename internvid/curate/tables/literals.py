@@ -52,7 +52,10 @@ def list_entries(text: str) -> list[str]:
         ValueError: it is no list.
     """
     if _NUMBERS.fullmatch(text):
-        return text[1:-1].split(", ") if len(text) > 2 else []
+        numbers = text[1:-1].split(", ") if len(text) > 2 else []
+        if not any("," in each for each in numbers):
+            return numbers
+        return [each.strip() for each in text[1:-1].split(",")]
     if _TIMES.fullmatch(text):
         entries = _LIST.findall(text, 1, len(text) - 1)
         if len(", ".join(entries)) == len(text) - 2:
