@@ -126,8 +126,9 @@ def discover(
     licences: str | Sequence[str] = (),
     unknown_licence: bool = False,
     languages: str | Sequence[str] = (),
-    shortest_seconds: float = 10.0,
-    longest_seconds: float = 1800.0,
+    recipe: str = "internvid",
+    shortest_seconds: float | None = None,
+    longest_seconds: float | None = None,
     contact: str = "",
     config: PathLike | None = None,
     allow_private: bool = False,
@@ -147,7 +148,9 @@ def discover(
         licences: patterns with `*` of licences that are allowed; all when empty.
         unknown_licence: whether candidates without a stated licence are taken beside these.
         languages: phrases of other languages are passed over; all when empty.
-        shortest_seconds, longest_seconds: videos whose stated length is outside are left out.
+        recipe: rules of lengths and sizes: `internvid` (the paper's), or `any`.
+        shortest_seconds, longest_seconds: videos whose stated length is outside are left out; as
+            the recipe says when None.
         contact: an address or page of yours, sent with each request; Wikimedia demands one.
         config: a configuration file of yt-dlp, beside the user's own.
         allow_private: also private, loopback and link-local addresses.
@@ -160,9 +163,11 @@ def discover(
         DependencyMissingError: a package of `internvid[collect]` is missing.
         StorageError: nothing can be written.
     """
+    from internvid.collect.crawl_recipes import crawl_rules
     from internvid.collect.discovery.discover_settings import DiscoverSettings
     from internvid.collect.discovery.discovering import discover as look
 
+    rules = crawl_rules(recipe)
     settings = DiscoverSettings(
         places=tuple(several(places)),
         per_query=per_query,
@@ -170,8 +175,10 @@ def discover(
         licences=tuple(several(licences)),
         unknown_licence=unknown_licence,
         languages=tuple(several(languages)),
-        shortest_seconds=shortest_seconds,
-        longest_seconds=longest_seconds,
+        shortest_seconds=rules.shortest_seconds if shortest_seconds is None else shortest_seconds,
+        longest_seconds=rules.longest_seconds if longest_seconds is None else longest_seconds,
+        least_height=rules.least_height,
+        most_height=rules.most_height,
         contact=contact,
         config="" if config is None else str(config),
         allow_private=allow_private,

@@ -52,6 +52,7 @@ def fetch(
     folder: str | os.PathLike[str],
     *,
     settings: FetchSettings | None = None,
+    recipe: str = "internvid",
     exclude: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     layout: str | None = None,
     add: bool = False,
@@ -69,6 +70,7 @@ def fetch(
         table: in any layout that is known, or with a column of addresses (files, a folder, a glob).
         folder: is made if it does not exist.
         settings: crawl rules, pace and limits.
+        recipe: named crawl rules where no settings are given: `internvid` (the paper's), or `any`.
         exclude: files with ids of sources, or with owners, whose videos are left out.
         layout: of the table; recognised by its columns when None.
         add: the folder may hold the videos of another table.
@@ -83,13 +85,14 @@ def fetch(
         StorageError: the disk is full; what is done is kept.
     """
     _require_packages(_PACKAGES)
+    from internvid.collect.crawl_recipes import crawl_rules
     from internvid.collect.fetching.fetch_folder import open_fetch_folder, table_files
     from internvid.collect.fetching.fetch_progress import FetchProgress
     from internvid.collect.fetching.fetch_settings import FetchSettings
     from internvid.collect.fetching.outcomes import Outcomes
     from internvid.collect.fetching.result_table import write_table
 
-    chosen = settings or FetchSettings()
+    chosen = settings or FetchSettings(**vars(crawl_rules(recipe)))
     chosen.check()
     excluded = _excluded(several(exclude))  # refused before anything is written
     shown = progress or FetchProgress()

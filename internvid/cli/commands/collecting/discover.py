@@ -53,8 +53,15 @@ def discover(
         Optional[list[str]],
         typer.Option(help="Use only phrases of this language; may be repeated."),
     ] = None,
-    shortest: Annotated[float, typer.Option(help="Seconds of the shortest video.")] = 10.0,
-    longest: Annotated[float, typer.Option(help="Seconds of the longest video.")] = 1800.0,
+    recipe: Annotated[
+        str, typer.Option(help="Rules of lengths and sizes: internvid (the paper's), or any.")
+    ] = "internvid",
+    shortest: Annotated[
+        Optional[float], typer.Option(help="Least duration in seconds; default: the recipe's.")
+    ] = None,
+    longest: Annotated[
+        Optional[float], typer.Option(help="Most duration in seconds; default: the recipe's.")
+    ] = None,
     contact: Annotated[
         str, typer.Option(help="Address or page of yours, sent with each request.")
     ] = "",
@@ -98,6 +105,7 @@ def discover(
             licences=licence or (),
             unknown_licence=unknown_licence,
             languages=language or (),
+            recipe=recipe,
             shortest_seconds=shortest,
             longest_seconds=longest,
             contact=contact,

@@ -49,11 +49,14 @@ def fetch(
     limit: Annotated[
         Optional[int], typer.Option(min=1, help="Number of videos to try in this run.")
     ] = None,
+    recipe: Annotated[
+        str, typer.Option(help="Rules of lengths and sizes: internvid (the paper's), or any.")
+    ] = "internvid",
     shortest: Annotated[
-        Optional[float], typer.Option(help="Least duration in seconds; default: 10.")
+        Optional[float], typer.Option(help="Least duration in seconds; default: the recipe's.")
     ] = None,
     longest: Annotated[
-        Optional[float], typer.Option(help="Most duration in seconds; default: 1800.")
+        Optional[float], typer.Option(help="Most duration in seconds; default: the recipe's.")
     ] = None,
     whole: Annotated[
         bool, typer.Option("--whole", help="Fetch whole videos, also where spans are wanted.")
@@ -130,7 +133,7 @@ def fetch(
         "allow_private": allow_private or None,
         "obey_robots": False if ignore_robots else None,
     }
-    settings = _settings(chosen, assignments or ())
+    settings = _settings(recipe, chosen, assignments or ())
     if plan:
         put_plan(
             fetching.plan_fetch(table, folder, settings=settings, layout=layout), as_json=as_json
@@ -165,12 +168,17 @@ def _languages(text: str) -> tuple[str, ...]:
     return () if text == "none" else tuple(filter(None, map(str.strip, text.split(","))))
 
 
-def _settings(chosen: Mapping[str, object], assignments: Sequence[str]) -> FetchSettings:
+def _settings(
+    recipe: str, chosen: Mapping[str, object], assignments: Sequence[str]
+) -> FetchSettings:
+    from internvid.collect.crawl_recipes import crawl_rules
     from internvid.collect.fetching.fetch_settings import FetchSettings
     from internvid.core.assignments import with_values
 
-    given = {name: value for name, value in chosen.items() if value is not None}
-    made: FetchSettings = with_values(FetchSettings(**given), list(assignments))  # type: ignore[arg-type]
+    given = vars(crawl_rules(recipe)) | {
+        name: value for name, value in chosen.items() if value is not None
+    }
+    made: FetchSettings = with_values(FetchSettings(**given), list(assignments))
     return made
 
 
