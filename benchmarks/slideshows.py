@@ -15,7 +15,7 @@ from benchmarks.flicker import write_pair
 from benchmarks.galleries import STYLES, write_film
 from benchmarks.tally import Tally
 from internvid.core.types import TimeSpan
-from internvid.pipeline.cutting import cut_video
+from internvid.pipeline.cutting import ScannedVideo, cut_video
 from internvid.pipeline.recipe import Recipe
 from internvid.scan.scan import scan_video
 from internvid.signals.slideshow import SlideshowSignal
@@ -34,7 +34,8 @@ def clips_of(path: Path, recipe: Recipe) -> list[dict[str, Any]]:
     result = scan_video(path, recipe.complete_scan())
     video = {"source_id": path.name, "start_pts": 0}
     signals = recipe.cut.signal_components()
-    return cut_video(result.timeline, result.picks, video, recipe.cut, signals)
+    scanned = ScannedVideo(video, result.timeline, result.picks)
+    return cut_video(scanned, recipe.cut, signals)
 
 
 def count_clips(

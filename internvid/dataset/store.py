@@ -13,8 +13,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow.parquet as pq
-
 from internvid.core.errors import DatasetFormatError, MisuseError
 from internvid.core.hub_upload import HubTarget, upload_folder
 from internvid.core.system.shell import command
@@ -399,8 +397,9 @@ class Dataset:
         columns, joins, views = column_statements(self.layout, self.record, parts)
         paths = [self.layout.clips(cut, part) for part in parts]
         clips = quoted(paths)
-        taken = [*pq.read_schema(paths[0]).names, *self.record.columns.get(cut, {})]
-        reviewed, review_joins, review_view = verdict_statements(self.layout, taken)
+        reviewed, review_joins, review_view = verdict_statements(
+            self.layout, paths[0], self.record.columns.get(cut, {})
+        )
         return {
             "videos": videos_statement(scanned["videos"], self.record.metadata),
             "timelines": f"select * from read_parquet({scanned['timelines']})",

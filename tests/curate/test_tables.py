@@ -310,7 +310,11 @@ def test_what_is_no_table_is_refused_with_what_it_has(tmp_path):
     with pytest.raises(MisuseError, match="foo, bar") as caught, open_rows(path):
         pass
     assert "start_seconds" in str(caught.value.hint)
-    with pytest.raises(MisuseError, match="lacks YoutubeID"), open_rows(path, layout="internvid"):
+    layout = "internvid"
+    with pytest.raises(MisuseError, match="lacks uri or"), open_rows(path, layout=layout):
+        pytest.raises(MisuseError, match="lacks uri or YoutubeID"),
+        open_rows(path, layout="internvid"),
+    ):
         pass
     with pytest.raises(ConfigInvalidError, match="panda"), open_rows(path, layout="panda"):
         pass

@@ -14,15 +14,17 @@ import datetime as dt
 import fcntl
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import pyarrow.parquet as pq
+
 from internvid.core.errors import MisuseError
 from internvid.dataset.layout import Layout
 from internvid.dataset.names import NAME
-from internvid.dataset.parts import commit_bytes, storage_errors
+from internvid.dataset.parts import commit_bytes, reading_part, storage_errors
 
 Verdict = Literal["keep", "reject", "unsure"]
 VERDICTS = ("keep", "reject", "unsure")
@@ -202,12 +204,15 @@ def corrected_columns(layout: Layout) -> list[str]:
     return sorted({str(each["column"]) for each in entries if each["kind"] == "text"})
 
 
-def verdict_statements(layout: Layout, taken: Sequence[str]) -> tuple[str, str, dict[str, str]]:
+def verdict_statements(
+    layout: Layout, clips: Path, columns: Iterable[str]
+) -> tuple[str, str, dict[str, str]]:
     """What verdicts add to the clips in SQL: names, joins, and their view.
 
     Args:
         layout: of the dataset.
-        taken: names of columns that clips have already; these are not added.
+        clips: a part of clips; columns that it has are not added.
+        columns: names of columns of captions and scores; these are not added either.
     """
     path = log_path(layout)
     if not path.is_file() or not path.stat().st_size:
@@ -217,7 +222,8 @@ def verdict_statements(layout: Layout, taken: Sequence[str]) -> tuple[str, str, 
         f"select *, row_number() over () as line from read_json('{text}', "
         f"format = 'newline_delimited', ignore_errors = true, columns = {_COLUMNS})"
     )
-    used = {name.lower() for name in taken}
+    with reading_part(clips):
+        used = {name.lower() for name in (*pq.read_schema(clips).names, *columns)}
     shown = {"verdict": _last("verdict", "verdict"), "verdict_labels": _last("labels", "labels")}
     for column in corrected_columns(layout):
         quoted = column.replace("'", "''")

@@ -82,6 +82,8 @@ def test_a_search_a_clip_that_loops_and_nothing_from_elsewhere(
     ((count,),) = data.sql(
         "select count(*) from clips where contains(lower(measured), 'static')"
     ).fetchall()
+    expected = f".cell:nth-child({count}):last-child"
+    page.wait_for_selector(expected)
     assert page.locator(".cell").count() == count > 0
     page.locator(".cell").first.click()
     page.wait_for_selector("video")
