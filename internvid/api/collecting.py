@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from internvid.collect.packages import WEB_PACKAGES, require_packages
 from internvid.core.several import several
 
 if TYPE_CHECKING:
@@ -163,6 +164,7 @@ def discover(
         DependencyMissingError: a package of `internvid[collect]` is missing.
         StorageError: nothing can be written.
     """
+    require_packages(WEB_PACKAGES)
     from internvid.collect.crawl_recipes import crawl_rules
     from internvid.collect.discovery.discover_settings import DiscoverSettings
     from internvid.collect.discovery.discovering import discover as look

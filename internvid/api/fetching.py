@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -12,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from internvid.core.errors import DependencyMissingError
+from internvid.collect.packages import WEB_PACKAGES, require_packages
 from internvid.core.several import several
 
 if TYPE_CHECKING:
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from internvid.collect.fetching.fetch_settings import FetchSettings
     from internvid.collect.fetching.fetch_status import FetchStatus
     from internvid.collect.fetching.outcomes import Outcomes
-
-_PACKAGES = ("httpx2", "httpcore2", "protego")
 
 
 @dataclass(frozen=True)
@@ -84,7 +81,7 @@ def fetch(
         DatasetBusyError: another process fetches into the folder.
         StorageError: the disk is full; what is done is kept.
     """
-    _require_packages(_PACKAGES)
+    require_packages(WEB_PACKAGES)
     from internvid.collect.crawl_recipes import crawl_rules
     from internvid.collect.fetching.fetch_folder import open_fetch_folder, table_files
     from internvid.collect.fetching.fetch_progress import FetchProgress
@@ -124,22 +121,24 @@ def plan_fetch(
     folder: str | os.PathLike[str],
     *,
     settings: FetchSettings | None = None,
+    recipe: str = "internvid",
     layout: str | None = None,
 ) -> FetchPlan:
     """What a fetch takes: videos, days, bytes. The table is read, no host is called.
 
     Args:
-        table, folder, settings, layout: as of `fetch`; nothing is written to the folder.
+        table, folder, settings, recipe, layout: as of `fetch`; nothing is written to the folder.
 
     Raises:
         MisuseError: no such table, or a setting that cannot be.
     """
-    _require_packages(_PACKAGES[:2])
+    require_packages(WEB_PACKAGES[:2])
+    from internvid.collect.crawl_recipes import crawl_rules
     from internvid.collect.fetching.fetch_folder import open_fetch_folder
     from internvid.collect.fetching.fetch_plan import plan_fetch as plan
     from internvid.collect.fetching.fetch_settings import FetchSettings
 
-    chosen = settings or FetchSettings()
+    chosen = settings or FetchSettings(**vars(crawl_rules(recipe)))
     chosen.check()
     with tempfile.TemporaryDirectory(prefix="internvid-plan-") as scratch:
         into = open_fetch_folder(Path(scratch) / "fetch", may_be_new=True)
@@ -267,14 +266,6 @@ def _summary(
         faults,
         progress.fetched,
     )
-
-
-def _require_packages(names: Sequence[str]) -> None:
-    missing = [name for name in names if importlib.util.find_spec(name) is None]
-    if missing:
-        raise DependencyMissingError(
-            f"fetching needs {', '.join(missing)}", hint='pip install "internvid[collect]"'
-        )
 
 
 def _excluded(files: Sequence[str | os.PathLike[str]]) -> frozenset[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,8 +18,12 @@ from internvid.cli.app import main
 from internvid.collect.discovery.candidate import SCHEMA
 from internvid.collect.discovery.discover_settings import DiscoverSettings
 from internvid.collect.discovery.discovering import Discovery, discover
+from internvid.collect.discovery.discovering import _read as reading
 from internvid.collect.discovery.places.commons import Commons
+from internvid.collect.discovery.places.feeds import Feeds
 from internvid.collect.discovery.places.internet_archive import InternetArchive
+from internvid.collect.discovery.places.listings import Listings
+from internvid.collect.discovery.places.place import PlaceUnreadableError
 from internvid.collect.discovery.places.sites import SiteSearch, search_site
 from internvid.core.errors import ConfigInvalidError, MisuseError, OutputExistsError
 from tests.cli.speaking import Capture
@@ -133,6 +138,30 @@ def test_what_cannot_be_read_is_a_failed_search_and_the_rest_goes_on(
     reasons = [failure["message"].partition(":")[0] for failure in found.failures]
     assert reasons == ["unreadable", "removed", "robots"]
     assert len(rows) == 1  # the other one of the feed lasts an hour
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"[]", b"5", b"null", b"{", b'"x"', b"[" * 100_000, b'{"query": null}',
+        b'{"query": {"pages": 5}}', b'{"query": {"pages": [1, null]}}', b'{"response": []}',
+        b'{"response": {"docs": {"a": 1}, "start": "x"}}', b'{"metadata": 5, "files": 7}',
+        b'{"error": "no"}', b"<rss>", b"<ListBucketResult>", b"\xff\xfe\x00",
+    ],
+)  # fmt: skip
+def test_whatever_a_service_answers_ends_its_own_search_alone(body: bytes) -> None:
+    for place in (Commons(), InternetArchive(), Feeds(), Listings()):
+        address = place.first("http://127.0.0.1/x", 5)
+        found: Sequence[object] = ()
+        with contextlib.suppress(PlaceUnreadableError):  # and no other error
+            found = reading(place, address, body, "x").candidates
+        assert found == ()
+
+
+def test_a_contact_that_no_header_can_have_is_refused(tmp_path: Path) -> None:
+    for contact in ("a\r\nX: y", "\u4f60"):
+        with pytest.raises(ConfigInvalidError, match="no header can have"):
+            discover(["dog"], tmp_path / "c.parquet", replace(SETTINGS, contact=contact))
 
 
 def test_a_host_that_wants_a_pause_gets_it(server: PlacesServer, tmp_path: Path) -> None:

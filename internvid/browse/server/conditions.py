@@ -20,7 +20,7 @@ Nothing of an address becomes SQL: names are looked up among the columns, values
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -216,8 +216,3 @@ def _contains(facet: Facet, value: str) -> Condition:
     if facet.kind not in ("text", "word"):
         raise AddressUnreadableError(f"{facet.name} is no text")
     return Condition(facet, f"contains(lower({facet.sql}), lower(?))", (value[:_MOST_TEXT],))
-
-
-def sortable(facets: Sequence[Facet]) -> list[Facet]:
-    """Columns that clips can be sorted by."""
-    return [each for each in facets if each.kind in ("number", "word", "flag")]

@@ -215,10 +215,6 @@ class NarrowTable:
         )
         return [(value, int(count)) for value, count in found.fetchall()]
 
-    def all_ids(self, query: Query) -> list[Place]:
-        """Where all clips of a query lie."""
-        return self._places(self._all(query))
-
     def _range(self, facet: Facet) -> tuple[float, float]:
         known = self._ranges.get(facet.name)
         if known is None:
@@ -234,7 +230,6 @@ class NarrowTable:
         """A FROM clause of the rows of a query, and its parameters."""
         if query.is_textual or query.subset is not None:
             numbers = self._all(query, without)
-            self._cursor()
             return "(select * from narrow.clips where rowid in (select unnest(?)))", [
                 numbers.tolist()
             ]

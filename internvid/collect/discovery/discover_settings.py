@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from internvid.collect.fetching.fetch_settings import refuse_contact
 from internvid.core.errors import ConfigInvalidError
 
 PLACES = ("youtube", "commons", "archive")
@@ -76,6 +77,7 @@ class DiscoverSettings:
                 f"no video is at least {self.shortest_seconds:g} s and at most "
                 f"{self.longest_seconds:g} s long"
             )
+        refuse_contact(self.contact)
         if "commons" in self.places and not self.contact:
             raise ConfigInvalidError(
                 "Wikimedia blocks programs that name no contact",

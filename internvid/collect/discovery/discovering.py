@@ -279,12 +279,15 @@ class _Run:
 
 def _read(place: Place | None, address: str, body: bytes, query: str) -> Page:
     """What an answer says; of an address it may be a feed or a listing."""
-    if place is not None:
+    if place is None:
+        head = body[:400].lstrip().lower()
+        is_feed = head.startswith((b"<?xml", b"<rss", b"<feed")) and b"listbucketresult" not in head
+        place = Feeds() if is_feed else Listings()
+    try:
         return place.read(address, body, query)
-    head = body[:400].lstrip().lower()
-    is_feed = head.startswith((b"<?xml", b"<rss", b"<feed")) and b"listbucketresult" not in head
-    kind = Feeds() if is_feed else Listings()
-    return kind.read(address, body, query)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError) as error:
+        # A server of strangers may answer anything; that ends its search and no other one.
+        raise PlaceUnreadableError(f"not as documented: {type(error).__name__}: {error}") from error
 
 
 class _Rules:

@@ -83,8 +83,7 @@ class FetchSettings:
                 f"the template {self.url_template!r} has no {{id}} in it",
                 hint="for example --url-template 'https://host/{id}.mp4'",
             )
-        if self.contact and not self.contact.isprintable():
-            raise ConfigInvalidError("the contact has characters that no header can have")
+        refuse_contact(self.contact)
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -107,3 +106,16 @@ class FetchSettings:
         from internvid._version import __version__
 
         return f"internvid/{__version__}" + (f" ({self.contact})" if self.contact else "")
+
+
+def refuse_contact(contact: str) -> None:
+    """Refuse a contact that cannot be sent in a header.
+
+    Raises:
+        ConfigInvalidError: it has characters that no header can have.
+    """
+    if not (contact.isascii() and contact.isprintable()):
+        raise ConfigInvalidError(
+            f"the contact {contact!r} has characters that no header can have",
+            hint="an address of e-mail, or of a page",
+        )

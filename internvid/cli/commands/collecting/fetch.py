@@ -9,6 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from internvid.cli.commands.collecting.crawl_options import (
+    AllowPrivate,
+    Config,
+    Contact,
+    Exclude,
+    Longest,
+    Rules,
+    Shortest,
+)
 from internvid.cli.display import PlainLines, live
 from internvid.cli.fetched import numbers, put_plan, say_next, shown_counts
 from internvid.cli.options import Json
@@ -49,15 +58,9 @@ def fetch(
     limit: Annotated[
         Optional[int], typer.Option(min=1, help="Number of videos to try in this run.")
     ] = None,
-    recipe: Annotated[
-        str, typer.Option(help="Rules of lengths and sizes: internvid (the paper's), or any.")
-    ] = "internvid",
-    shortest: Annotated[
-        Optional[float], typer.Option(help="Least duration in seconds; default: the recipe's.")
-    ] = None,
-    longest: Annotated[
-        Optional[float], typer.Option(help="Most duration in seconds; default: the recipe's.")
-    ] = None,
+    recipe: Rules = "internvid",
+    shortest: Shortest = None,
+    longest: Longest = None,
     whole: Annotated[
         bool, typer.Option("--whole", help="Fetch whole videos, also where spans are wanted.")
     ] = False,
@@ -75,12 +78,7 @@ def fetch(
             help="Fetch only videos of this licence, e.g. 'creative commons*'; may be repeated.",
         ),
     ] = None,
-    exclude: Annotated[
-        Optional[list[Path]],
-        typer.Option(
-            "--exclude", metavar="FILE", help="List of ids or owners to leave out; may be repeated."
-        ),
-    ] = None,
+    exclude: Exclude = None,
     layout: Annotated[
         Optional[str], typer.Option(help="Layout of the table; default: known by its columns.")
     ] = None,
@@ -93,17 +91,9 @@ def fetch(
     engine: Annotated[
         str, typer.Option(help="http, yt-dlp, or auto: yt-dlp for sites that it knows.")
     ] = "auto",
-    contact: Annotated[
-        str, typer.Option(help="Your address or page, sent with each request.")
-    ] = "",
-    config: Annotated[
-        Optional[Path],
-        typer.Option("--config", metavar="FILE", help="Configuration of yt-dlp: cookies, proxy."),
-    ] = None,
-    allow_private: Annotated[
-        bool,
-        typer.Option("--allow-private", help="Also fetch from private and loopback addresses."),
-    ] = False,
+    contact: Contact = "",
+    config: Config = None,
+    allow_private: AllowPrivate = False,
     ignore_robots: Annotated[
         bool, typer.Option("--ignore-robots", help="Do not heed robots.txt, noai and noml.")
     ] = False,
