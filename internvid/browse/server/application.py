@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from importlib import resources
 from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request
@@ -11,20 +9,16 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from internvid.browse.server.access import Access
-from internvid.browse.server.conditions import AddressUnreadableError, Query, read_query
-from internvid.browse.server.desk import ClipUnknownError, Desk, is_subset_name
-from internvid.browse.server.subset_saving import save_subset
+from internvid.browse.server.conditions import AddressUnreadableError
+from internvid.browse.server.desk import ClipUnknownError, Desk
+from internvid.browse.server.meaning.meaning_routes import add_meaning_routes
+from internvid.browse.server.page_files import FRESH, add_page_files, page
+from internvid.browse.server.request_parts import body_of, query_of
+from internvid.browse.server.review.review_routes import add_review_routes
+from internvid.browse.server.subsets.subset_routes import add_subset_routes
 from internvid.core.errors import InternvidError, VideoError
 
-_STATIC = {
-    "browse.js": "text/javascript",
-    "clip.js": "text/javascript",
-    "parts.js": "text/javascript",
-    "browse.css": "text/css",
-    "report.css": "text/css",
-}
 _FOREVER = {"cache-control": "private, max-age=31536000, immutable"}
-_FRESH = {"cache-control": "no-store"}
 
 
 def make_application(desk: Desk, access: Access) -> FastAPI:
@@ -37,66 +31,59 @@ def make_application(desk: Desk, access: Access) -> FastAPI:
     _add_answers(application, desk, access)
     _add_media(application, desk)
     _add_changes(application, desk)
+    add_page_files(application)
+    for add in (add_meaning_routes, add_review_routes, add_subset_routes):
+        add(application, desk)
     return application
 
 
 def _add_pages(application: FastAPI, desk: Desk) -> None:
     @application.get("/", response_class=HTMLResponse)
     def grid() -> HTMLResponse:
-        return HTMLResponse(_source("browse.html"), headers=_FRESH)
+        return page("grid", "/")
 
     @application.get("/clip/{clip_id}", response_class=HTMLResponse)
     def clip_page(clip_id: str) -> HTMLResponse:
         desk.clip(clip_id)
-        return HTMLResponse(_source("clip.html"), headers=_FRESH)
-
-    @application.get("/favicon.ico")
-    def icon() -> Response:
-        return Response(status_code=204)
-
-    @application.get("/static/{name}")
-    def static(name: str) -> Response:
-        if name not in _STATIC:
-            raise HTTPException(404)
-        return Response(_source(name), media_type=_STATIC[name], headers=_FRESH)
+        return page("clip")
 
 
 def _add_answers(application: FastAPI, desk: Desk, access: Access) -> None:
     @application.get("/api/dataset")
     def facts() -> JSONResponse:
         shown = {**desk.facts(), "token": access.token, "read_only": access.is_read_only}
-        return JSONResponse(shown, headers=_FRESH)
+        return JSONResponse(shown, headers=FRESH)
 
     @application.get("/api/clips")
     def clips(request: Request) -> JSONResponse:
         page = request.query_params.get("page", "1")
         if not page.isdecimal() or not 0 < int(page) < 10**8:
             raise AddressUnreadableError(f"page is a whole number from 1, not {page[:20]!r}")
-        cards = desk.page(_query(request, desk), int(page) - 1)
-        return JSONResponse({"clips": cards}, headers=_FRESH)
+        cards = desk.page(query_of(request, desk), int(page) - 1)
+        return JSONResponse({"clips": cards}, headers=FRESH)
 
     @application.get("/api/totals")
     def totals(request: Request) -> JSONResponse:
-        found = desk.table.totals(_query(request, desk))
-        return JSONResponse({"clips": found.clips, "seconds": found.seconds}, headers=_FRESH)
+        found = desk.table.totals(query_of(request, desk))
+        return JSONResponse({"clips": found.clips, "seconds": found.seconds}, headers=FRESH)
 
     @application.get("/api/facets/{name}")
     def facet(name: str, request: Request) -> JSONResponse:
         known = desk.table.facets.get(name)
         if known is None:
             raise HTTPException(404)
-        query = _query(request, desk)
+        query = query_of(request, desk)
         if known.kind == "number":
-            return JSONResponse(vars(desk.table.histogram(known, query)), headers=_FRESH)
+            return JSONResponse(vars(desk.table.histogram(known, query)), headers=FRESH)
         if known.kind == "text":
-            return JSONResponse({"values": []}, headers=_FRESH)
+            return JSONResponse({"values": []}, headers=FRESH)
         values = [{"value": value, "clips": clips} for value, clips in
                   desk.table.values(known, query)]  # fmt: skip
-        return JSONResponse({"values": values}, headers=_FRESH)
+        return JSONResponse({"values": values}, headers=FRESH)
 
     @application.get("/api/clip/{clip_id}")
     def clip(clip_id: str) -> JSONResponse:
-        return JSONResponse(desk.clip_page(clip_id), headers=_FRESH)
+        return JSONResponse(desk.clip_page(clip_id), headers=FRESH)
 
 
 def _add_media(application: FastAPI, desk: Desk) -> None:
@@ -138,7 +125,7 @@ def _add_media(application: FastAPI, desk: Desk) -> None:
 def _add_changes(application: FastAPI, desk: Desk) -> None:
     @application.post("/api/verdict/{clip_id}")
     async def review(clip_id: str, request: Request) -> JSONResponse:
-        change = await _body(request)
+        change = await body_of(request)
 
         def write() -> dict[str, Any]:
             desk.clip(clip_id)
@@ -158,39 +145,7 @@ def _add_changes(application: FastAPI, desk: Desk) -> None:
             desk.refresh_verdicts()
             return {"before": before, **desk.review(clip_id)}
 
-        return JSONResponse(await run_in_threadpool(write), headers=_FRESH)
-
-    @application.post("/api/subsets")
-    async def subset(request: Request) -> JSONResponse:
-        wanted = await _body(request)
-        name = str(wanted.get("name", ""))
-        if not is_subset_name(name):
-            raise AddressUnreadableError(f"no subset can be called {name[:60]!r}")
-        query = read_query([(str(a), str(b)) for a, b in wanted.get("query", [])],
-                           desk.table.facets)  # fmt: skip
-        summary = await run_in_threadpool(save_subset, desk, query, name)
-        return JSONResponse(summary, headers=_FRESH)
-
-
-async def _body(request: Request) -> dict[str, Any]:
-    try:
-        value = json.loads(await request.body())
-    except ValueError as error:
-        raise HTTPException(400, "a JSON object is taken") from error
-    if not isinstance(value, dict):
-        raise HTTPException(400, "a JSON object is taken")
-    return value
-
-
-def _query(request: Request, desk: Desk) -> Query:
-    fields = [pair for pair in request.query_params.multi_items() if pair[0] != "page"]
-    return read_query(fields, desk.table.facets)
-
-
-def _source(name: str) -> str:
-    if name == "report.css":
-        return (resources.files("internvid.browse") / "templates" / name).read_text("utf-8")
-    return (resources.files("internvid.browse.server") / "static" / name).read_text("utf-8")
+        return JSONResponse(await run_in_threadpool(write), headers=FRESH)
 
 
 def _bad_address(_: Request, error: Exception) -> Response:

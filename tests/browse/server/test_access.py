@@ -55,7 +55,7 @@ def test_the_first_address_gives_a_cookie_and_goes_on_without_the_token(desk: De
     assert "httponly" in cookie
 
 
-@pytest.mark.parametrize("path", ["/", "/api/dataset", "/api/clips", "/static/browse.js", "/docs"])
+@pytest.mark.parametrize("path", ["/", "/api/dataset", "/api/clips", "/static/grid.js", "/docs"])
 def test_without_cookie_or_with_a_wrong_token_nothing_is_shown(desk: Desk, path: str) -> None:
     outside = client(desk, inside=False)
     assert outside.get(path).status_code == 403
@@ -207,6 +207,6 @@ def test_a_wildcard_address_has_no_name_of_itself() -> None:
 
 def test_pages_need_no_folder_of_ours(desk: Desk, tmp_path: Path) -> None:
     # Scripts and styles are part of the package.
-    for name in ("browse.js", "clip.js", "parts.js", "browse.css", "report.css"):
+    for name in ("grid.js", "clip.js", "parts.js", "browse.css", "report.css"):
         assert client(desk).get(f"/static/{name}").status_code == 200
     assert list(tmp_path.iterdir()) == []

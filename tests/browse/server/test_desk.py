@@ -18,7 +18,7 @@ import pytest
 import internvid
 from internvid.browse.server.conditions import read_query
 from internvid.browse.server.desk import PAGE, Desk
-from internvid.browse.server.subset_saving import literal_condition, save_subset
+from internvid.browse.server.subsets.subset_saving import literal_condition, save_subset
 from internvid.dataset.answers.verdict_log import VerdictLog, log_path
 from internvid.dataset.store import Dataset
 

@@ -63,7 +63,7 @@ async function begin() {
   find("name").textContent = clip.title;
   const whole = clip.source.duration_seconds || clip.end_seconds;
   const made = Object.entries(clip.provenance).map(([name, recipe]) => [name, [recipe.component, recipe.model].filter(Boolean).join(", ") || JSON.stringify(recipe).slice(0, 300)]);
-  find("clip").replaceChildren(
+  find("main").replaceChildren(
     make("p", { id: "note", role: "status" }),
     make("div", { class: "view" }, make("div", {}, player(clip)),
       make("div", {}, make("h2", {}, `${clock(clip.start_seconds)} – ${clock(clip.end_seconds)}`, make("small", {}, `${footage(clip.end_seconds - clip.start_seconds)}${clip.kept ? "" : `, rejected: ${clip.reason}`}`)), reviewing(clip, report), texts(clip, report))),
@@ -75,4 +75,4 @@ async function begin() {
   document.addEventListener("keydown", press);
 }
 
-begin().catch((error) => { find("clip").textContent = error.message; });
+begin().catch((error) => { find("main").textContent = error.message; });

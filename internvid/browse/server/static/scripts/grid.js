@@ -1,4 +1,6 @@
-import { KEYS, LABELS, ask, badges, change, clock, dataset, footage, review, reviewing, make, number, player, readOnly, texts, toggled, undo } from "./parts.js";
+import { cell } from "./cells.js";
+import { fill } from "./facets.js";
+import { KEYS, LABELS, ask, change, clock, dataset, footage, make, number, player, readOnly, review, reviewing, texts, toggled, undo } from "./parts.js";
 
 const find = (id) => document.getElementById(id);
 const OWN = ["kept", "sort", "seed", "page", "q", "subset"];
@@ -7,15 +9,15 @@ let facts, clips = [], here = 0, request = 0, pageIsLast = false;
 
 const state = () => new URLSearchParams(location.search);
 
-function go(fields, replace = false) {
+function go(fields, evenEmpty = false) {
   const next = state();
   for (const [name, value] of Object.entries(fields)) {
     next.delete(name);
-    if (value !== null && value !== undefined && value !== "") next.append(name, value);
+    if (value !== null && value !== undefined && (evenEmpty || value !== "")) next.append(name, value);
   }
   if (!("page" in fields)) next.delete("page");
   const text = next.toString();
-  history[replace ? "replaceState" : "pushState"](null, "", text ? `/?${text}` : "/");
+  history.pushState(null, "", text ? `/?${text}` : "/");
   show();
 }
 
@@ -48,7 +50,7 @@ async function show() {
     find("totals").replaceChildren(make("strong", {}, number(totals.clips)), ` clips, ${footage(totals.seconds)}`);
     find("where").textContent = `page ${number(page)} of ${number(pages)}`;
     find("on").disabled = page >= pages;
-    for (const box of document.querySelectorAll("details.facet[open]")) fill(box, mine);
+    for (const box of document.querySelectorAll("details.facet[open]")) refill(box, mine);
   } catch (error) {
     if (mine === request) { report(error.message); find("grid").replaceChildren(); find("totals").textContent = ""; }
   }
@@ -67,49 +69,14 @@ function chips() {
   }
 }
 
-function cell(clip, at) {
-  const text = clip.corrections[facts.texts[0]] ?? Object.values(clip.texts)[0] ?? "";
-  const film = make("div", { class: "film" }, make("img", { src: `/film/${clip.clip_id}.jpg?frames=1`, alt: "", loading: at < 24 ? "eager" : "lazy", decoding: "async" }),
-    make("span", { class: "time" }, footage(clip.end_seconds - clip.start_seconds)), make("span", { class: "mark" }, ...badges(clip)));
-  film.querySelector("img").addEventListener("error", (event) => { event.target.remove(); film.append(make("small", {}, "no stored frame")); });
-  const item = make("li", { class: "cell", tabindex: "0", role: "button", "aria-label": `${clip.title}, ${clock(clip.start_seconds)}: ${text || "no caption"}${clip.verdict ? `, ${clip.verdict}` : ""}`, "data-at": at, onclick: () => { select(at); open(clip); }, onfocus: () => select(at, false) },
-    film, make("p", {}, text), make("small", {}, `${clip.title} · ${clock(clip.start_seconds)}`));
-  hover(film, clip);
-  return item;
-}
-
-// The pointer's place over a clip is a place in its time.
-function hover(film, clip) {
-  let strip = null, image = null;
-  film.addEventListener("pointerenter", () => {
-    if (image) return;
-    image = new Image();
-    image.onload = () => {
-      strip = make("canvas", { class: "strip" });
-      strip.style.width = "100%";
-      strip.style.height = "100%";
-    };
-    image.src = `/film/${clip.clip_id}.jpg?frames=8`;
-  });
-  film.addEventListener("pointermove", (event) => {
-    if (!strip || !image.complete) return;
-    const box = film.getBoundingClientRect();
-    const first = film.querySelector("img");
-    const width = first ? Math.round(first.naturalWidth * image.naturalHeight / first.naturalHeight) : image.naturalWidth;
-    const count = Math.max(1, Math.round(image.naturalWidth / width));
-    const at = Math.min(count - 1, Math.floor(count * (event.clientX - box.left) / box.width));
-    strip.width = width; strip.height = image.naturalHeight;
-    strip.style.objectFit = "contain";
-    strip.getContext("2d").drawImage(image, -at * width, 0);
-    if (!strip.isConnected) film.insertBefore(strip, film.querySelector(".time"));
-  });
-  film.addEventListener("pointerleave", () => { if (strip) strip.remove(); });
+function drawn(clip, at) {
+  return cell(clip, at, { onclick: () => { select(at); open(clip); }, onfocus: () => select(at, false) });
 }
 
 function draw() {
   here = 0;
   const grid = find("grid");
-  grid.replaceChildren(...clips.map(cell));
+  grid.replaceChildren(...clips.map(drawn));
   if (!clips.length) grid.append(make("li", { class: "soft" }, "No clip fits. Take a filter away."));
 }
 
@@ -133,80 +100,15 @@ function open(clip) {
 
 function facet(column, at) {
   const box = make("details", { class: "facet", "data-name": column.name });
-  const body = make("div", { class: "body" });
-  box.append(make("summary", {}, column.label, column.unit ? make("small", {}, column.unit) : null), body);
-  box.addEventListener("toggle", () => { if (box.open) fill(box, request); });
+  box.append(make("summary", {}, column.label, column.unit ? make("small", {}, column.unit) : null), make("div", { class: "body" }));
+  box.addEventListener("toggle", () => { if (box.open) refill(box, request); });
   box.open = at < OPEN_FIRST;
   return box;
 }
 
-async function fill(box, mine) {
-  const column = facts.facets.find((one) => one.name === box.dataset.name), body = box.querySelector(".body");
-  if (column.kind === "text") {
-    if (body.childElementCount) return;
-    const field = make("input", { type: "search", placeholder: "has the words", "aria-label": `${column.label} has`, value: state().get(`${column.name}~`) || "" });
-    body.append(make("form", { onsubmit: (event) => { event.preventDefault(); go({ [`${column.name}~`]: field.value }); } }, field));
-    return;
-  }
-  try {
-    const found = await ask(`/api/facets/${encodeURIComponent(column.name)}?${state()}`);
-    if (mine !== request || body.contains(document.activeElement) && column.kind === "number") { if (column.kind !== "number" || mine !== request) return; }
-    if (column.kind === "number") range(body, column, found);
-    else values(body, column, found.values);
-  } catch (error) { body.textContent = error.message; }
-}
-
-function range(body, column, found) {
-  const { low, high, counts, all_counts: every } = found, bins = counts.length, width = (high - low) / bins || 1;
-  const [from, to] = (state().get(column.name) || "..").split("..").map((text) => text === "" ? null : Number(text));
-  const most = Math.max(1, ...every), mostHere = Math.max(1, ...counts);
-  const bars = make("svg", { viewBox: `0 0 ${bins} 46`, preserveAspectRatio: "none", role: "img", "aria-label": `${column.label}: from ${number(low)} to ${number(high)}` });
-  every.forEach((count, at) => {
-    const middle = low + (at + 0.5) * width, inside = (from === null || middle >= from) && (to === null || middle <= to);
-    bars.append(make("rect", { class: "every", x: at + 0.05, y: 46 - 44 * Math.sqrt(count / most), width: 0.9, height: 44 * Math.sqrt(count / most) }));
-    bars.append(make("rect", { class: inside ? "here" : "out", x: at + 0.05, y: 46 - 44 * Math.sqrt(counts[at] / Math.max(most, mostHere)), width: 0.9, height: 44 * Math.sqrt(counts[at] / Math.max(most, mostHere)) }));
-  });
-  const send = (first, last) => go({ [column.name]: first === null && last === null ? null : `${first ?? ""}..${last ?? ""}` });
-  const steps = 200, place = (value, otherwise) => Math.round(steps * ((value ?? otherwise) - low) / ((high - low) || 1));
-  const value = (at) => Number((low + (high - low) * at / steps).toPrecision(5));
-  const one = make("input", { type: "range", min: 0, max: steps, value: place(from, low), "aria-label": `least ${column.label}` });
-  const two = make("input", { type: "range", min: 0, max: steps, value: place(to, high), "aria-label": `most ${column.label}` });
-  const least = make("input", { type: "number", step: "any", value: from ?? "", placeholder: number(low), "aria-label": `least ${column.label}` });
-  const largest = make("input", { type: "number", step: "any", value: to ?? "", placeholder: number(high), "aria-label": `most ${column.label}` });
-  const slid = () => {
-    const [first, last] = [Number(one.value), Number(two.value)].sort((a, b) => a - b);
-    send(first <= 0 ? null : value(first), last >= steps ? null : value(last));
-  };
-  const typed = () => send(least.value === "" ? null : Number(least.value), largest.value === "" ? null : Number(largest.value));
-  one.addEventListener("change", slid);
-  two.addEventListener("change", slid);
-  least.addEventListener("change", typed);
-  largest.addEventListener("change", typed);
-  body.replaceChildren(bars, make("div", { class: "range" }, one, two), make("div", { class: "limits" }, least, "to", largest));
-}
-
-function values(body, column, found) {
-  const chosen = new Set((state().get(column.name) ?? "").split(",").map((one) => one.replace("%2C", ",")));
-  const isSet = state().has(column.name);
-  const name = (value) => (value ?? "").replace(",", "%2C");
-  const list = make("div", { class: "values" });
-  for (const { value, clips: count } of found) {
-    const isOn = isSet && chosen.has(value ?? "");
-    list.append(make("label", {}, make("input", { type: "checkbox", checked: isOn, onchange: (event) => {
-      const next = new Set(isSet ? [...chosen].map(name) : []);
-      if (event.target.checked) {
-        if (column.kind === "flag") next.clear();
-        next.add(name(value));
-      } else next.delete(name(value));
-      const fields = state();
-      fields.delete(column.name); fields.delete("page");
-      if (next.size) fields.append(column.name, [...next].join(","));
-      history.pushState(null, "", `/?${fields}`);
-      show();
-    } }), make("span", { title: value ?? "none" }, value ?? "none"), make("small", {}, number(count))));
-  }
-  if (!found.length) list.append(make("small", {}, "nothing"));
-  body.replaceChildren(list);
+function rerefill(box, mine) {
+  const column = facts.facets.find((one) => one.name === box.dataset.name);
+  fill(box.querySelector(".body"), column, state(), go, () => mine !== request);
 }
 
 function saving() {
@@ -269,7 +171,7 @@ document.addEventListener("reviewed", (event) => {
   const at = clips.findIndex((one) => one.clip_id === event.detail.clip_id);
   if (at < 0) return;
   const old = document.querySelectorAll(".cell")[at], focused = old === document.activeElement;
-  const fresh = cell(clips[at], at);
+  const fresh = drawn(clips[at], at);
   fresh.classList.toggle("here", at === here);
   old.replaceWith(fresh);
   if (focused) fresh.focus({ preventScroll: true });

@@ -1,0 +1,1 @@
+"""What pages show by vectors: clips that mean or look the same, and the map of all."""

@@ -1,0 +1,1 @@
+"""Pages on which people review many clips in a planned way."""

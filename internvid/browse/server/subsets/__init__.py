@@ -1,0 +1,1 @@
+"""Subsets in pages: saved, compared, published."""
