@@ -12,7 +12,7 @@ from internvid.browse.server.access import Access
 from internvid.browse.server.conditions import AddressUnreadableError
 from internvid.browse.server.desk import ClipUnknownError, Desk
 from internvid.browse.server.meaning.meaning_routes import add_meaning_routes
-from internvid.browse.server.page_files import FRESH, add_page_files, page
+from internvid.browse.server.page_templates import FRESH, add_page_files, page
 from internvid.browse.server.request_parts import body_of, query_of
 from internvid.browse.server.review.review_routes import add_review_routes
 from internvid.browse.server.subsets.subset_routes import add_subset_routes

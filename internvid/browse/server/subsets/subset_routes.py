@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 
 from internvid.browse.server.conditions import AddressUnreadableError, read_query
 from internvid.browse.server.desk import Desk, is_subset_name
-from internvid.browse.server.page_files import FRESH
+from internvid.browse.server.page_templates import FRESH
 from internvid.browse.server.request_parts import body_of
 from internvid.browse.server.subsets.subset_saving import save_subset
 

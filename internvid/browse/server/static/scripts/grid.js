@@ -106,7 +106,7 @@ function facet(column, at) {
   return box;
 }
 
-function rerefill(box, mine) {
+function refill(box, mine) {
   const column = facts.facets.find((one) => one.name === box.dataset.name);
   fill(box.querySelector(".body"), column, state(), go, () => mine !== request);
 }
