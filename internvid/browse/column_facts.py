@@ -62,11 +62,16 @@ class Column:
         return '"' + self.name.replace('"', '""') + '"'
 
 
-def clip_columns(dataset: Dataset) -> list[Column]:
-    """Columns of the clips worth showing, the best known first."""
+def clip_columns(dataset: Dataset, rows: int | None = None) -> list[Column]:
+    """Columns of the clips worth showing, the best known first.
+
+    Args:
+        dataset: whose clips.
+        rows: so many of them tell words from texts; all when None.
+    """
     hidden = {name for name, _ in CLIP_FIELDS} - set(_SHOWN_CLIP_FIELDS)
     annotations = annotation_columns(dataset.record)
-    columns = _typed(dataset, "all_clips", hidden, frozenset(annotations))
+    columns = _typed(dataset, "all_clips", hidden, frozenset(annotations), rows)
     rank = {name: at for at, name in enumerate(_FIRST)}
     return sorted(columns, key=lambda column: rank.get(column.name, len(rank)))
 
@@ -87,7 +92,11 @@ def video_columns(dataset: Dataset) -> list[Column]:
 
 
 def _typed(
-    dataset: Dataset, view: str, hidden: set[str], annotations: frozenset[str]
+    dataset: Dataset,
+    view: str,
+    hidden: set[str],
+    annotations: frozenset[str],
+    rows: int | None = None,
 ) -> list[Column]:
     relation = dataset.sql(f"select * from {view} limit 0")
     columns: list[Column] = []
@@ -105,7 +114,8 @@ def _typed(
         elif stored == "VARCHAR":
             words.append(Column(name, "word", is_annotation=annotation))
             columns.append(words[-1])
-    kinds = _kinds_of_words(dataset, view, words)
+    some = view if rows is None else f"(select * from {view} limit {rows})"
+    kinds = _kinds_of_words(dataset, some, words)
     shown = (replace(column, kind=kinds.get(column.name, column.kind)) for column in columns)
     return [column for column in shown if column.kind != "id"]
 

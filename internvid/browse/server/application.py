@@ -6,11 +6,12 @@ from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
 from internvid.browse.server.access import Access
 from internvid.browse.server.conditions import AddressUnreadableError
-from internvid.browse.server.desk import ClipUnknownError, Desk
+from internvid.browse.server.desk import PAGE, ClipUnknownError, Desk
 from internvid.browse.server.meaning.meaning_routes import add_meaning_routes
 from internvid.browse.server.page_templates import FRESH, add_page_files, page
 from internvid.browse.server.request_parts import body_of, query_of
@@ -59,13 +60,16 @@ def _add_answers(application: FastAPI, desk: Desk, access: Access) -> None:
         page = request.query_params.get("page", "1")
         if not page.isdecimal() or not 0 < int(page) < 10**8:
             raise AddressUnreadableError(f"page is a whole number from 1, not {page[:20]!r}")
-        cards = desk.page(query_of(request, desk), int(page) - 1)
-        return JSONResponse({"clips": cards}, headers=FRESH)
+        query = query_of(request, desk)
+        cards = desk.page(query, int(page) - 1)
+        # Whoever looks at a page turns to the next one.
+        coming = BackgroundTask(desk.prepare, query, int(page)) if len(cards) == PAGE else None
+        return JSONResponse({"clips": cards}, headers=FRESH, background=coming)
 
     @application.get("/api/totals")
     def totals(request: Request) -> JSONResponse:
         found = desk.table.totals(query_of(request, desk))
-        return JSONResponse({"clips": found.clips, "seconds": found.seconds}, headers=FRESH)
+        return JSONResponse(vars(found), headers=FRESH)
 
     @application.get("/api/facets/{name}")
     def facet(name: str, request: Request) -> JSONResponse:

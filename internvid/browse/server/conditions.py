@@ -108,6 +108,11 @@ class Query:
         return " and ".join(f"({part})" for part in parts), parameters
 
     @property
+    def is_in_order(self) -> bool:
+        """Whether clips come in source and time order."""
+        return self.sort is None and not self.is_random
+
+    @property
     def is_textual(self) -> bool:
         """Whether texts have to be read."""
         return bool(self.search) or any(each.facet.kind == "text" for each in self.conditions)

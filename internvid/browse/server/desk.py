@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import math
 import threading
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from internvid.browse.server.conditions import Query
 from internvid.browse.server.media_files import MediaFiles
 from internvid.browse.server.narrow_table import NarrowTable, Place
 from internvid.browse.wording import label, unit
+from internvid.dataset.answers.followed_log import FollowedLog
 from internvid.dataset.answers.verdict_log import Review, VerdictLog
 from internvid.dataset.names import NAME
 from internvid.dataset.parts import read_part
@@ -22,6 +24,7 @@ from internvid.dataset.store import Dataset
 PAGE = 60
 _HIDDEN = frozenset({"source", "part", "kept", "reason_value"})
 _MOST_LIST = 64
+_MOST_RECENT = 3_000
 
 
 class ClipUnknownError(Exception):
@@ -46,8 +49,10 @@ class Desk:
         self.texts = [each.name for each in self.table.facets.values() if each.kind == "text"]
         self._columns = annotation_columns(dataset.record)
         self._places: dict[str, Place] = {}
+        self._recent: collections.OrderedDict[Place, dict[str, Any]] = collections.OrderedDict()
         self._lock = threading.Lock()
-        self._reviews = self.verdicts.read()
+        self._followed = FollowedLog(dataset.layout)
+        self.refresh_verdicts()
 
     def facts(self) -> dict[str, Any]:
         """What pages are made of: columns, subsets, name."""
@@ -70,16 +75,33 @@ class Desk:
         """Clips of a page, ready to be shown."""
         return self.cards(self.table.page(query, number * PAGE, PAGE))
 
+    def prepare(self, query: Query, number: int) -> None:
+        """Read the clips of a page that is likely to be wanted next."""
+        if self.table.is_ready:
+            self._rows_at(self.table.page(query, number * PAGE, PAGE))
+
     def cards(self, places: Sequence[Place]) -> list[dict[str, Any]]:
         """Clips at some places, ready to be shown in a grid."""
-        rows = self.rows.read(places)
-        parts = {(place.video_id, place.start_pts): place.part for place in places}
+        return [self._card(row) for row in self._rows_at(places)]
+
+    def _rows_at(self, places: Sequence[Place]) -> list[dict[str, Any]]:
+        """Rows with their parts; those of late are kept."""
         with self._lock:
-            for row in rows:
-                part = parts[row["video_id"], row["start_pts"]]
-                row["part"] = part
-                self._places[row["clip_id"]] = Place(part, row["video_id"], row["start_pts"])
-        return [self._card(row) for row in rows]
+            known = {place: self._recent[place] for place in places if place in self._recent}
+        missing = [place for place in places if place not in known]
+        by_place = {(place.video_id, place.start_pts): place for place in missing}
+        for row in self.rows.read(missing):
+            place = by_place[row["video_id"], row["start_pts"]]
+            known[place] = {**row, "part": place.part}
+        with self._lock:
+            for place, row in known.items():
+                self._recent[place] = row
+                self._recent.move_to_end(place)
+                self._places[row["clip_id"]] = place
+            while len(self._recent) > _MOST_RECENT:
+                _, oldest = self._recent.popitem(last=False)
+                self._places.pop(oldest["clip_id"], None)
+        return [known[place] for place in places if place in known]
 
     def _card(self, row: Mapping[str, Any]) -> dict[str, Any]:
         source = row["source"]
@@ -107,13 +129,10 @@ class Desk:
         Raises:
             ClipUnknownError: there is none.
         """
-        place = self._place(clip_id)
-        found = self.rows.read([place])
+        found = self._rows_at([self._place(clip_id)])
         if not found:
             raise ClipUnknownError(clip_id)
-        row = found[0]
-        row["part"] = place.part
-        return row
+        return found[0]
 
     def clip_page(self, clip_id: str) -> dict[str, Any]:
         """Everything about a clip.
@@ -171,7 +190,7 @@ class Desk:
     def review(self, clip_id: str) -> dict[str, Any]:
         """What people recorded of a clip."""
         with self._lock:
-            found = self._reviews.get(clip_id, Review())
+            found = self.table.reviews.get(clip_id, Review())
         return {
             "verdict": found.verdict,
             "labels": list(found.labels),
@@ -179,10 +198,10 @@ class Desk:
         }
 
     def refresh_verdicts(self) -> None:
-        """Read the log again: others may have written to it."""
-        found = self.verdicts.read()
+        """Read what was added to the log: others may have written to it."""
         with self._lock:
-            self._reviews = found
+            changed = self._followed.changed()
+            self.table.set_reviews(changed)
 
     def subset_places(self, name: str) -> list[str]:
         """Ids of the clips of a subset."""
@@ -197,16 +216,9 @@ class Desk:
             known = self._places.get(clip_id)
         if known is not None:
             return known
-        cursor = self.dataset.connection.cursor()
-        row = cursor.execute(
-            "select video_id, start_pts from all_clips where clip_id = ?", [clip_id]
-        ).fetchone()
-        part = None if row is None else self.table.part_of(row[0])
-        if row is None or part is None:
+        place = self.table.place_of(clip_id)
+        if place is None:
             raise ClipUnknownError(clip_id)
-        place = Place(part, row[0], row[1])
-        with self._lock:
-            self._places[clip_id] = place
         return place
 
     def close(self) -> None:

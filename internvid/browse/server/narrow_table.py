@@ -3,62 +3,62 @@
 A dataset has its columns in many files, texts and all. Pages look at a few numbers and words of
 all clips again and again: these are copied once a run, row by row in the order of the dataset,
 into a DuckDB file in a temporary folder. A row is known by its source and its start, so that the
-whole row of each clip on a page is read from the few parts that have it.
+whole row of each clip on a page is read from the few parts that have it. Pages are answered from
+what is copied so far, and say so; the first page in the dataset's order is read directly.
 """
 
 from __future__ import annotations
 
 import collections
+import contextlib
 import threading
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow.parquet as pq
 
-from internvid.browse.column_facts import clip_columns
+from internvid.browse.column_facts import Column, clip_columns
+from internvid.browse.server.clip_sets import ClipSets
+from internvid.browse.server.column_spreads import ColumnSpreads, Histogram
 from internvid.browse.server.conditions import Facet, Query
+from internvid.browse.server.narrow_copy import NarrowCopy
+from internvid.dataset.answers.verdict_log import Review
 from internvid.dataset.current import ONE_OF_EACH_VIDEO
-from internvid.dataset.duckdb_connection import quoted
+from internvid.dataset.duckdb_connection import open_connection, quoted
 from internvid.dataset.store import Dataset
 
 if TYPE_CHECKING:
     import duckdb
 
-BINS = 40
-MOST_VALUES = 60
-_MEMORY = "500MB"
-_MOST_HIT_BYTES = 256 << 20
+_MEMORY = "350MB"
+_BLOCK = 6_000
+_MOST_BLOCKS = 200
+_KINDS_FROM_PARTS = 8
+_KINDS_FROM_ROWS = 20_000
+_PATIENCE_SECONDS = 6.0
 _KIND_OF = {"number": "number", "word": "word", "flag": "flag", "list": "list", "text": "text"}
-_STORED = {"number": "float", "flag": "boolean"}
 _SHUFFLE = "hash(rowid + {seed} * 2654435761)"
-
-
-@dataclass(frozen=True)
-class Histogram:
-    """How a number is spread.
-
-    Attributes:
-        low, high: of all clips.
-        counts: clips in each of the equal bins, of those that the rest of the page shows.
-        all_counts: of all clips.
-        without: clips that have no such number.
-    """
-
-    low: float
-    high: float
-    counts: list[int]
-    all_counts: list[int]
-    without: int
+VERDICT, LABELS = Facet("verdict", "word"), Facet("verdict_labels", "list")
 
 
 @dataclass(frozen=True)
 class Totals:
-    """How much a page shows in all."""
+    """How much a page shows in all.
+
+    Attributes:
+        clips: how many.
+        seconds: their lengths together.
+        copied: share of the dataset's parts that was looked at.
+    """
 
     clips: int
     seconds: float
+    copied: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -74,78 +74,133 @@ class NarrowTable:
     """Filters, sorts and counts the clips of a dataset.
 
     Args:
-        dataset: as it is now; later changes are seen by a new table.
+        dataset: as it is now; later changes are seen by a new table, but for verdicts.
         folder: for the file; the caller's to remove.
     """
 
     def __init__(self, dataset: Dataset, folder: Path) -> None:
         self.dataset = dataset
-        columns = [column for column in clip_columns(dataset) if column.kind in _KIND_OF]
+        self.reviews: dict[str, Review] = {}
+        cut = dataset.record.cut or ""
+        own = {*dataset.record.columns.get(cut, {})}
+        own |= {*pq.read_schema(dataset.layout.clips(cut, dataset.parts[0])).names}
+        self._recorded = [each for each in (VERDICT, LABELS) if each.name not in own]
+        columns = [column for column in _columns(dataset) if column.kind in _KIND_OF]
         self.facets: dict[str, Facet] = {
             "reason": Facet("reason", "word"),
+            **{each.name: each for each in self._recorded},
             **{column.name: Facet(column.name, column.kind) for column in columns},  # type: ignore[arg-type]
         }
-        self._stored = [each for each in self.facets.values() if each.kind != "text"]
-        self._connection = dataset.unlocked()
+        self._stored = [
+            each
+            for each in self.facets.values()
+            if each.kind != "text" and each not in self._recorded
+        ]
+        self._connection = open_connection()
         self._connection.execute(f"set memory_limit = '{_MEMORY}'")
         self._connection.execute(f"set temp_directory = {quoted([folder])[1:-1]}")
         self._connection.execute(f"attach {quoted([folder / 'narrow.duckdb'])[1:-1]} as narrow")
-        self._ready = threading.Event()
+        self._connection.execute(
+            "create table narrow.verdicts (id ubigint, verdict varchar, verdict_labels varchar[])"
+        )
+        self._copy = NarrowCopy(dataset, self._stored, self._connection, folder)
+        self._copy.make_tables()
+        self._sets = ClipSets(dataset, self._connection, lambda: self.reviews)
+        self._progress = threading.Condition()
+        self._copied = 0
+        self._is_done = self._is_closed = False
         self._problem: BaseException | None = None
-        self._hits: collections.OrderedDict[str, npt.NDArray[np.int32]] = collections.OrderedDict()
+        self._blocks: collections.OrderedDict[str, npt.NDArray[np.int64]] = (
+            collections.OrderedDict()
+        )
         self._lock = threading.Lock()
-        self._ranges: dict[str, tuple[float, float]] = {}
+        self._spreads = ColumnSpreads()
 
     def build(self) -> None:
         """Copy the columns; pages wait for it, and threads call it once."""
         try:
-            self._copy()
+            self._copy.run(self._note_progress, lambda: self._is_closed)
         except BaseException as error:
             self._problem = error
             raise
         finally:
-            self._ready.set()
+            with self._progress:
+                self._is_done = True
+                self._blocks.clear()
+                self._progress.notify_all()
+
+    def _note_progress(self, parts: int) -> None:
+        with self._progress:
+            self._copied = parts
+            self._blocks.clear()
+            self._progress.notify_all()
 
     @property
     def is_ready(self) -> bool:
         """Whether the columns are copied."""
-        return self._ready.is_set()
+        return self._is_done
 
-    def _copy(self) -> None:
-        dataset, cursor = self.dataset, self._connection.cursor()
-        cut = dataset.record.cut or ""
-        files = [dataset.layout.clips(cut, part) for part in dataset.parts]
-        cursor.execute("create table narrow.videos (video integer, video_id varchar, part varchar)")
-        # In the order in which sources were given: parts, and names within a part.
-        cursor.execute(
-            "insert into narrow.videos select row_number() over (order by part, uri, video_id) "
-            "- 1, video_id, part from (select video_id, "
-            "any_value(parse_filename(filename, true)) as part "
-            f"from read_parquet({quoted(files)}, filename = true) group by video_id) "
-            f"left join ({ONE_OF_EACH_VIDEO}) using (video_id)"
-        )
-        columns = ", ".join(f"{_stored(each)} as {each.sql}" for each in self._stored)
-        cursor.execute(
-            "create table narrow.clips as select video as internvid_video, "
-            f"start_pts as internvid_start_pts, kept, duration_seconds as internvid_seconds, "
-            f"{columns} from all_clips join narrow.videos using (video_id) "
-            "order by internvid_video, internvid_start_pts"
-        )
+    @property
+    def copied(self) -> float:
+        """Share of the dataset's parts whose columns are copied."""
+        return 1.0 if self._is_done else self._copied / max(1, len(self.dataset.parts))
+
+    def set_reviews(self, changed: Mapping[str, Review | None]) -> None:
+        """What people recorded of some clips now; None for nothing any more."""
+        for clip_id, review in changed.items():
+            if review is None:
+                self.reviews.pop(clip_id, None)
+            else:
+                self.reviews[clip_id] = review
+        ids = list(changed)
+        rows = [
+            (clip_id, review.verdict, list(review.labels))
+            for clip_id, review in changed.items()
+            if review is not None and (review.verdict or review.labels)
+        ]
+        if not ids:
+            return
+        cursor = self._connection.cursor()
+        with self._lock:
+            cursor.execute("begin")
+            cursor.execute(
+                "delete from narrow.verdicts where id in (select hash(unnest(?)))", [ids]
+            )
+            for at in range(0, len(rows), 10_000):
+                names, verdicts, labels = map(list, zip(*rows[at : at + 10_000], strict=True))
+                cursor.execute(
+                    "insert into narrow.verdicts select hash(unnest(?)), unnest(?::varchar[]), "
+                    "unnest(?::varchar[][])",
+                    [names, verdicts, labels],
+                )
+            cursor.execute("commit")
+            self._blocks.clear()
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """For statements over `narrow.clips` and `narrow.videos`, once all is copied."""
+        with self._progress:
+            self._progress.wait_for(lambda: self._is_done)
+        return self._cursor()
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:
-        self._ready.wait()
         if self._problem is not None:
             raise self._problem
         return self._connection.cursor()
 
+    def wait(self, seconds: float = _PATIENCE_SECONDS) -> bool:
+        """Wait so long for all columns; whether they are there."""
+        with self._progress:
+            return self._progress.wait_for(lambda: self._is_done, seconds)
+
     def totals(self, query: Query) -> Totals:
-        """How many clips, and how long they are together."""
-        rows, parameters = self._rows(query)
+        """How many clips, and how long they are together, of what is copied so far."""
+        copied = self.copied
+        rows, parameters = self.rows_of(query)
         found = self._cursor().execute(
             f"select count(*), coalesce(sum(internvid_seconds), 0) from {rows}", parameters
         )
         clips, seconds = found.fetchall()[0]
-        return Totals(int(clips), float(seconds))
+        return Totals(int(clips), float(seconds), copied)
 
     def page(self, query: Query, first: int, count: int) -> list[Place]:
         """Where the clips of one page lie, in order.
@@ -155,13 +210,64 @@ class NarrowTable:
             first: number of the first, from 0.
             count: how many.
         """
-        rows = self._cached(query)
-        if rows is None and first + count <= 2 * count:
-            # The first pages come before all hits are known.
-            numbers = self._numbers(query, f"limit {first + count}")[first:]
-        else:
-            numbers = (self._all(query) if rows is None else rows)[first : first + count]
+        if not query.is_in_order or query.is_textual or query.subset is not None:
+            self.wait()
+        elif not self._is_done:
+            found = self._early(query, first, count)
+            if found is not None:
+                return found
+        number, start = divmod(first, _BLOCK)
+        numbers = self._block(query, number)[start : start + count]
+        if len(numbers) < count and start + count > _BLOCK:
+            more = self._block(query, number + 1)[: count - len(numbers)]
+            numbers = np.concatenate([numbers, more])
         return self._places(numbers)
+
+    def _early(self, query: Query, first: int, count: int) -> list[Place] | None:
+        """A page while columns are copied; None where enough are there, or all of them."""
+        if self._copied == 0 and first == 0:
+            found = self._directly(query, count)
+            if found is not None:
+                return found
+        until = time.monotonic() + _PATIENCE_SECONDS
+        while not self._is_done and time.monotonic() < until:
+            if self.totals(query).clips >= first + count:
+                break
+            with self._progress:
+                self._progress.wait(1)
+        return None
+
+    def _directly(self, query: Query, count: int) -> list[Place] | None:
+        """The first clips of the first part, from its own files; None where they are too few."""
+        if any(each.facet in self._recorded for each in query.conditions):
+            return None
+        part = self.dataset.parts[0]
+        with contextlib.closing(self._copy.of_parts([part])) as connection:
+            where, parameters = query.where()
+            found = connection.execute(
+                f"select video_id, start_pts from (select * from all_clips where {where}) "
+                f"left join (select video_id, uri from ({ONE_OF_EACH_VIDEO})) using (video_id) "
+                f"order by uri, video_id, start_pts limit {count}",
+                parameters,
+            ).fetchall()
+        if len(found) < count and len(self.dataset.parts) > 1:
+            return None
+        return [Place(part, video_id, start) for video_id, start in found]
+
+    def places(self, numbers: list[int]) -> list[Place]:
+        """Where clips lie, by their row numbers, in that order."""
+        return self._places(np.asarray(numbers, dtype=np.int64))
+
+    def place_of(self, clip_id: str) -> Place | None:
+        """Where a clip lies; None where there is none, or none is copied yet."""
+        self.wait()
+        found = self._cursor().execute(
+            "select part, video_id, internvid_start_pts from narrow.clips join narrow.videos on "
+            "internvid_video = video where internvid_id = hash(?)",
+            [clip_id],
+        )
+        row = found.fetchone()
+        return None if row is None else Place(*row)
 
     def neighbours(self, place: Place) -> list[Place]:
         """All clips of a source, in time order."""
@@ -182,113 +288,88 @@ class NarrowTable:
 
     def histogram(self, facet: Facet, query: Query) -> Histogram:
         """How a number is spread over what the rest of a query shows."""
-        cursor = self._cursor()
-        low, high = self._range(facet)
-        width = (high - low) / BINS or 1.0
-        bin_of = f"least({BINS - 1}, greatest(0, floor(({facet.sql} - {low!r}) / {width!r})))::int"
-        rows, parameters = self._rows(query, without=facet.name)
-        counts, without = [0] * BINS, 0
-        for at, number in cursor.execute(
-            f"select {bin_of}, count(*) from {rows} group by 1", parameters
-        ).fetchall():
-            if at is None:
-                without = int(number)
-            else:
-                counts[at] = int(number)
-        every = [0] * BINS
-        for at, number in cursor.execute(
-            f"select {bin_of}, count(*) from narrow.clips where {facet.sql} is not null group by 1"
-        ).fetchall():
-            every[at] = int(number)
-        return Histogram(low, high, counts, every, without)
+        self.wait()
+        rows, parameters = self.rows_of(query, without=facet.name)
+        return self._spreads.histogram(
+            self._cursor(), facet, rows, parameters, is_whole=self._is_done
+        )
 
     def values(self, facet: Facet, query: Query) -> list[tuple[str | None, int]]:
         """Values of a column over what the rest of a query shows, the commonest first."""
-        rows, parameters = self._rows(query, without=facet.name)
-        value = f"unnest({facet.sql})" if facet.kind == "list" else facet.sql
-        if facet.kind == "flag":
-            value = f"case when {facet.sql} then 'yes' when not {facet.sql} then 'no' end"
-        found = self._cursor().execute(
-            f"select value, count(*) from (select {value} as value from {rows}) "
-            f"group by 1 order by 2 desc, 1 limit {MOST_VALUES}",
-            parameters,
+        self.wait()
+        rows, parameters = self.rows_of(query, without=facet.name, needs=facet)
+        return self._spreads.values(self._cursor(), facet, rows, parameters)
+
+    def rows_of(
+        self, query: Query, without: str | None = None, needs: Facet | None = None
+    ) -> tuple[str, list[Any]]:
+        """A FROM clause of the rows of a query, and its parameters.
+
+        Args:
+            query: which rows.
+            without: a column whose conditions do not count.
+            needs: a column that is read.
+        """
+        plain = replace(
+            query,
+            search="",
+            conditions=tuple(each for each in query.conditions if each.facet.kind != "text"),
         )
-        return [(value, int(count)) for value, count in found.fetchall()]
-
-    def _range(self, facet: Facet) -> tuple[float, float]:
-        known = self._ranges.get(facet.name)
-        if known is None:
-            found = self._cursor().execute(
-                f"select min({facet.sql}), max({facet.sql}) from narrow.clips "
-                f"where isfinite({facet.sql})"
+        where, parameters = plain.where(without)
+        where = " and ".join([where, *self._sets.conditions(query, without)])
+        used = {needs, query.sort, *(each.facet for each in plain.conditions)}
+        table = "narrow.clips"
+        if used & set(self._recorded):
+            table = (
+                "(select clips.rowid, clips.*, verdict, verdict_labels from narrow.clips left join "
+                "narrow.verdicts on internvid_id = id)"
             )
-            low, high = found.fetchall()[0]
-            known = self._ranges[facet.name] = (float(low or 0.0), float(high or 0.0))
-        return known
+        return f"{table} where {where}", parameters
 
-    def _rows(self, query: Query, without: str | None = None) -> tuple[str, list[Any]]:
-        """A FROM clause of the rows of a query, and its parameters."""
-        if query.is_textual or query.subset is not None:
-            numbers = self._all(query, without)
-            return "(select * from narrow.clips where rowid in (select unnest(?)))", [
-                numbers.tolist()
-            ]
-        where, parameters = query.where(without)
-        return f"narrow.clips where {where}", parameters
+    def numbers(self, query: Query, without: str | None = None) -> npt.NDArray[np.int64]:
+        """Row numbers of all clips of a query, in its order, once all is copied."""
+        self.cursor()
+        return self._numbers(query, "", without)
 
-    def _cached(self, query: Query, without: str | None = None) -> npt.NDArray[np.int32] | None:
-        key = f"{query!r} {without}"
+    def _block(self, query: Query, number: int) -> npt.NDArray[np.int64]:
+        """Row numbers of some thousand clips of a query, in its order; those of late are kept."""
+        key = f"{number} {query!r}"
         with self._lock:
-            found = self._hits.get(key)
+            found = self._blocks.get(key)
             if found is not None:
-                self._hits.move_to_end(key)
-            return found
-
-    def _all(self, query: Query, without: str | None = None) -> npt.NDArray[np.int32]:
-        """Row numbers of all clips of a query, in its order; those of late are kept."""
-        found = self._cached(query, without)
-        if found is None:
-            found = self._numbers(query, "", without)
-            with self._lock:
-                self._hits[f"{query!r} {without}"] = found
-                while sum(each.nbytes for each in self._hits.values()) > _MOST_HIT_BYTES:
-                    if len(self._hits) == 1:
-                        break
-                    self._hits.popitem(last=False)
+                self._blocks.move_to_end(key)
+                return found
+        is_done, copied = self._is_done, self._copied
+        found = self._numbers(query, f"limit {_BLOCK} offset {number * _BLOCK}")
+        with self._lock:
+            if (is_done, copied) == (self._is_done, self._copied):
+                self._blocks[key] = found
+            if len(self._blocks) > _MOST_BLOCKS:
+                self._blocks.popitem(last=False)
         return found
 
     def _numbers(
         self, query: Query, limit: str, without: str | None = None
-    ) -> npt.NDArray[np.int32]:
-        cursor = self._cursor()
-        where, parameters = query.where(without)
-        order = "rowid"
+    ) -> npt.NDArray[np.int64]:
+        rows, parameters = self.rows_of(query, without)
+        # In the order of the table DuckDB reads no further than the limit.
+        order = ""
         if query.is_random:
-            order = _SHUFFLE.format(seed=query.seed)
+            order = f"order by {_SHUFFLE.format(seed=query.seed)}, rowid"
         elif query.sort is not None:
             direction = "desc" if query.is_descending else "asc"
-            order = f"{query.sort.sql} {direction} nulls last, rowid"
-        if not query.is_textual and query.subset is None:
-            statement = f"select rowid from narrow.clips where {where} order by {order} {limit}"
-        else:
-            clips = f"select video_id, start_pts from all_clips where {where}"
-            if query.subset is not None:
-                path = quoted([self.dataset.subset_path(query.subset)])
-                clips = (
-                    "select video_id, start_pts from all_clips semi join "
-                    f"read_parquet({path}) using (clip_id) where {where}"
-                )
-            statement = (
-                f"select narrow.clips.rowid from narrow.clips join narrow.videos on "
-                f"internvid_video = video join ({clips}) found on "
-                "found.video_id = narrow.videos.video_id and found.start_pts = "
-                f"internvid_start_pts order by {_of_clips(order)} {limit}"
-            )
-        found = cursor.execute(statement, parameters).fetchnumpy()
+            order = f"order by {query.sort.sql} {direction} nulls last, rowid"
+        elif "join" in rows or " in (select " in rows:
+            order = "order by rowid"
+        found = (
+            self._cursor()
+            .execute(f"select rowid from {rows} {order} {limit}", parameters)
+            .fetchnumpy()
+        )
         (numbers,) = found.values()
-        return np.asarray(numbers, dtype=np.int32)
+        return np.asarray(numbers, dtype=np.int64)
 
-    def _places(self, numbers: npt.NDArray[np.int32]) -> list[Place]:
+    def _places(self, numbers: npt.NDArray[np.int64]) -> list[Place]:
         if not len(numbers):
             return []
         found = self._cursor().execute(
@@ -301,16 +382,17 @@ class NarrowTable:
         return [by_number[number] for number in numbers.tolist()]
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file; copying ends with the batch that is copied."""
+        self._is_closed = True
+        with self._progress:
+            self._progress.wait_for(lambda: self._is_done, 60)
+        self._sets.close()
         self._connection.close()
 
 
-def _stored(facet: Facet) -> str:
-    """A column as it is copied: no word is no word, however that is stored."""
-    if facet.kind == "word":
-        return f"nullif({facet.sql}, '')"
-    return f"{facet.sql}::{_STORED[facet.kind]}" if facet.kind in _STORED else facet.sql
-
-
-def _of_clips(order: str) -> str:
-    return order.replace("rowid", "narrow.clips.rowid")
+def _columns(dataset: Dataset) -> list[Column]:
+    """Columns worth showing, by the first parts: the words of all take long to read."""
+    record = dataset.record
+    names = set(dataset.parts[:_KINDS_FROM_PARTS])
+    parts = [each for each in record.parts if each["name"] in names]
+    return clip_columns(Dataset(dataset.layout, replace(record, parts=parts)), _KINDS_FROM_ROWS)

@@ -54,6 +54,11 @@ class Review:
     corrections: Mapping[str, str] = field(default_factory=dict)
     author: str = ""
 
+    @property
+    def says_something(self) -> bool:
+        """Whether anything is recorded."""
+        return bool(self.verdict or self.labels or self.corrections)
+
 
 def log_path(layout: Layout) -> Path:
     """The log."""
@@ -130,11 +135,18 @@ class VerdictLog:
 
     def read(self) -> dict[str, Review]:
         """What holds of each clip that somebody recorded something of."""
-        found: dict[str, Review] = {}
-        for entry in read_entries(log_path(self._layout)):
-            before = found.get(entry["clip_id"], Review())
-            found[entry["clip_id"]] = _after(before, entry)
-        return {name: each for name, each in found.items() if _says_something(each)}
+        found = reviewed(read_entries(log_path(self._layout)), {})
+        return {name: each for name, each in found.items() if each.says_something}
+
+
+def reviewed(
+    entries: Iterable[Mapping[str, Any]], before: Mapping[str, Review]
+) -> dict[str, Review]:
+    """What holds of each clip after some entries."""
+    found = dict(before)
+    for entry in entries:
+        found[entry["clip_id"]] = _after(found.get(entry["clip_id"], Review()), entry)
+    return found
 
 
 def _after(before: Review, entry: Mapping[str, Any]) -> Review:
@@ -148,10 +160,6 @@ def _after(before: Review, entry: Mapping[str, Any]) -> Review:
     else:
         corrections[str(entry.get("column"))] = str(entry["text"])
     return Review(verdict, labels, corrections, str(entry.get("author", "")))
-
-
-def _says_something(review: Review) -> bool:
-    return bool(review.verdict or review.labels or review.corrections)
 
 
 @contextlib.contextmanager
@@ -173,6 +181,11 @@ def read_entries(path: Path) -> Iterator[dict[str, Any]]:
         data = path.read_bytes()
     except FileNotFoundError:
         return
+    yield from parse_entries(data)
+
+
+def parse_entries(data: bytes) -> Iterator[dict[str, Any]]:
+    """Entries of the lines of a log, in order; what is none is passed over."""
     for line in data.splitlines():
         try:
             entry = json.loads(line)

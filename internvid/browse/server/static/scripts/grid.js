@@ -44,13 +44,23 @@ async function show() {
     find("where").textContent = `page ${page}`;
     find("back").disabled = page <= 1;
     find("on").disabled = pageIsLast;
-    const totals = await ask(`/api/totals?${text}`);
-    if (mine !== request) return;
-    const pages = Math.max(1, Math.ceil(totals.clips / facts.page));
-    find("totals").replaceChildren(make("strong", {}, number(totals.clips)), ` clips, ${footage(totals.seconds)}`);
-    find("where").textContent = `page ${number(page)} of ${number(pages)}`;
-    find("on").disabled = page >= pages;
-    for (const box of document.querySelectorAll("details.facet[open]")) refill(box, mine);
+    let totals = await ask(`/api/totals?${text}`);
+    const copying = totals.copied < 1;
+    const boxes = document.querySelectorAll("details.facet[open]");
+    for (const box of boxes) refill(box, mine);
+    for (;;) {
+      if (mine !== request) return;
+      const pages = Math.max(1, Math.ceil(totals.clips / facts.page)), share = Math.floor(100 * totals.copied);
+      find("totals").replaceChildren(make("strong", {}, number(totals.clips)), ` clips, ${footage(totals.seconds)}`, totals.copied < 1 ? `, of the ${share} % read so far` : "");
+      find("where").textContent = `page ${number(page)} of ${number(pages)}`;
+      find("on").disabled = totals.copied === 1 && page >= pages;
+      if (totals.copied === 1) break;
+      await new Promise((ready) => setTimeout(ready, 1000));
+      if (mine === request) totals = await ask(`/api/totals?${text}`);
+    }
+    // What was searched or sorted before all was read is looked for again.
+    if (copying && (fields.get("sort") || fields.get("q") || filters().length || clips.length < facts.page)) show();
+    else if (copying) for (const box of boxes) refill(box, mine);
   } catch (error) {
     if (mine === request) { report(error.message); find("grid").replaceChildren(); find("totals").textContent = ""; }
   }
