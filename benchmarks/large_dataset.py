@@ -1,8 +1,8 @@
 """A dataset of as many clips as one likes, with all columns of a real one and no pictures.
 
-A small real dataset gives its record and its schemas; parts of 666 sources are then
-written beside each other with values drawn in DuckDB: ids, times, numbers, words, flags, captions.
-Sources have no files, and clips no stored frames.
+A small real dataset gives its record and its schemas. Some parts of 666 sources are then filled
+with values drawn in DuckDB: times, numbers, words, flags, captions. Further parts repeat these in
+turn, with ids of their own. Sources have no files, and clips no stored frames.
 """
 
 from __future__ import annotations
@@ -13,15 +13,17 @@ import tempfile
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 import internvid
-from internvid.dataset.layout import Layout
+from internvid.dataset.layout import Layout, Record
 from internvid.synthetic.world import render_demo
 
 CLIPS_PER_SOURCE = 30
 CLIPS_PER_PART = 19_980
+_MODELS = 32
 _WORDS = "['too_short', 'still', 'slideshow', 'frantic', 'black']"
 _CAPTION = (
     "'A ' || ['man','woman','child','dog','car','boat'][(hash(i, 1) % 6 + 1)::bigint] || ' ' || "
@@ -54,30 +56,78 @@ def _enlarge(small: internvid.Dataset, root: Path, clips: int) -> None:
     shutil.rmtree(root, ignore_errors=True)
     shutil.copytree(small.root, root, ignore=shutil.ignore_patterns("*.parquet", "*.html"))
     layout, record = Layout(root), small.record
-    scan, cut = record.scan or "", record.cut or ""
-    (column,) = record.columns[cut].values()
+    models: list[dict[str, pa.Table]] = []
     parts = []
-    connection = duckdb.connect()
     for number, first in enumerate(range(0, clips, CLIPS_PER_PART)):
-        part, last = f"part-{number:05}", min(clips, first + CLIPS_PER_PART)
-        sources = -(-(last - first) // CLIPS_PER_SOURCE)
-        rows = f"(select i, i // {CLIPS_PER_SOURCE} as video from range({first}, {last}) t(i))"
-        videos = f"(select distinct video as i, video from {rows} order by 1)"
-        for path, model, selected, known in (
-            (layout.clips(cut, part), small.layout.clips(cut, "part-00000"), rows, _CLIPS),
-            (layout.column(cut, column, part), small.layout.column(cut, column, "part-00000"), rows,
-             {**_CLIPS, "value": _CAPTION, "status": "'ok'", "reason": "''"}),
-            (layout.scanned(scan, "videos", part), small.layout.scanned(scan, "videos",
-             "part-00000"), videos, _VIDEOS),
-        ):  # fmt: skip
-            _write(connection, path, pq.read_schema(model), selected, known)
-        for table in ("timelines", "picks"):
-            model = small.layout.scanned(scan, table, "part-00000")
-            path = layout.scanned(scan, table, part)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            pq.write_table(pq.read_schema(model).empty_table(), path)
+        part, here = f"part-{number:05}", min(CLIPS_PER_PART, clips - first)
+        sources = -(-here // CLIPS_PER_SOURCE)
+        if number < _MODELS:
+            models.append(_model(small, number))
+        model = models[number % len(models)]
+        source_ids = _ids(2 * number, sources)
+        ids = source_ids.take(pa.array(np.arange(here) // CLIPS_PER_SOURCE))
+        clip_ids = _ids(2 * number + 1, here)
+        of_clips = {"clip_id": clip_ids, "video_id": ids, "source_id": ids}
+        numbers = range(first // CLIPS_PER_SOURCE, first // CLIPS_PER_SOURCE + sources)
+        uris = pa.array([f"file:///nowhere/{at:09}.mp4" for at in numbers])
+        of_videos = {"video_id": source_ids, "source_id": source_ids, "uri": uris}
+        for name, path in _paths(layout, record, part).items():
+            own = of_videos if name == "videos" else of_clips
+            rows = {"videos": sources, "timelines": 0, "picks": 0}.get(name, here)
+            _write(path, model[name].slice(0, rows), own if rows else {})
         parts.append({"name": part, "sources": sources})
     layout.write_record(dataclasses.replace(record, parts=parts))
+
+
+def _paths(layout: Layout, record: Record, part: str) -> dict[str, Path]:
+    scan, cut = record.scan or "", record.cut or ""
+    (column,) = record.columns[cut].values()
+    return {
+        "clips": layout.clips(cut, part),
+        "captions": layout.column(cut, column, part),
+        **{name: layout.scanned(scan, name, part) for name in ("videos", "timelines", "picks")},
+    }
+
+
+def _model(small: internvid.Dataset, number: int) -> dict[str, pa.Table]:
+    """The tables of a part."""
+    first = number * CLIPS_PER_PART
+    numbers = f"range({first}, {first + CLIPS_PER_PART}) t(i)"
+    rows = f"(select i, i // {CLIPS_PER_SOURCE} as video from {numbers})"
+    videos = f"(select distinct video as i, video from {rows} order by 1)"
+    captions = {**_CLIPS, "value": _CAPTION, "status": "'ok'", "reason": "''"}
+    chosen = {"clips": (rows, _CLIPS), "captions": (rows, captions), "videos": (videos, _VIDEOS)}
+    connection, tables = duckdb.connect(), {}
+    for name, path in _paths(small.layout, small.record, "part-00000").items():
+        schema = pq.read_schema(path)
+        if name not in chosen:
+            tables[name] = schema.empty_table()
+            continue
+        selected, known = chosen[name]
+        named = ", ".join(
+            f'({known.get(field.name) or _drawn(field, number)}) as "{field.name}"'
+            for number, field in enumerate(schema, 20)
+        )
+        tables[name] = (
+            connection.sql(f"select {named} from {selected}").to_arrow_table().cast(schema)
+        )
+    return tables
+
+
+def _ids(seed: int, count: int) -> pa.Array:
+    """Different ids of 32 hexadecimal digits."""
+    digits = np.random.default_rng(seed).bytes(16 * count).hex().encode()
+    ends = np.arange(0, 32 * (count + 1), 32, dtype=np.int32)
+    return pa.StringArray.from_buffers(count, pa.py_buffer(ends), pa.py_buffer(digits))
+
+
+def _write(path: Path, table: pa.Table, own: dict[str, pa.Array]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for name, values in own.items():
+        if name in table.schema.names:
+            at = table.schema.get_field_index(name)
+            table = table.set_column(at, table.schema.field(at), values)
+    pq.write_table(table, path, compression="snappy")
 
 
 _LENGTH = "(0.5 + hash(i, 9) % 3500 / 1000.0)"
@@ -109,22 +159,6 @@ _VIDEOS = {
     "codec": "'h264'",
     "metadata": "null",
 }
-
-
-def _write(
-    connection: duckdb.DuckDBPyConnection,
-    path: Path,
-    schema: pa.Schema,
-    rows: str,
-    known: dict[str, str],
-) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    named = ", ".join(
-        f'({known.get(field.name) or _drawn(field, number)}) as "{field.name}"'
-        for number, field in enumerate(schema, 20)
-    )
-    table = connection.sql(f"select {named} from {rows}").to_arrow_table().cast(schema)
-    pq.write_table(table, path, compression="snappy")
 
 
 def _drawn(field: pa.Field, number: int) -> str:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _MEMORY = "350MB"
 _BLOCK = 6_000
-_MOST_BLOCKS = 200
+_MOST_BLOCKS = 24
 _KINDS_FROM_PARTS = 8
 _KINDS_FROM_ROWS = 20_000
 _PATIENCE_SECONDS = 6.0
@@ -110,9 +110,7 @@ class NarrowTable:
         self._copied = 0
         self._is_done = self._is_closed = False
         self._problem: BaseException | None = None
-        self._blocks: collections.OrderedDict[str, npt.NDArray[np.int64]] = (
-            collections.OrderedDict()
-        )
+        self._blocks: collections.OrderedDict[str, list[Place]] = collections.OrderedDict()
         self._lock = threading.Lock()
         self._spreads = ColumnSpreads()
 
@@ -217,11 +215,10 @@ class NarrowTable:
             if found is not None:
                 return found
         number, start = divmod(first, _BLOCK)
-        numbers = self._block(query, number)[start : start + count]
-        if len(numbers) < count and start + count > _BLOCK:
-            more = self._block(query, number + 1)[: count - len(numbers)]
-            numbers = np.concatenate([numbers, more])
-        return self._places(numbers)
+        places = self._block(query, number)[start : start + count]
+        if start + count > _BLOCK:
+            places += self._block(query, number + 1)[: start + count - _BLOCK]
+        return places
 
     def _early(self, query: Query, first: int, count: int) -> list[Place] | None:
         """A page while columns are copied; None where enough are there, or all of them."""
@@ -331,8 +328,8 @@ class NarrowTable:
         self.cursor()
         return self._numbers(query, "", without)
 
-    def _block(self, query: Query, number: int) -> npt.NDArray[np.int64]:
-        """Row numbers of some thousand clips of a query, in its order; those of late are kept."""
+    def _block(self, query: Query, number: int) -> list[Place]:
+        """Where some thousand clips of a query lie, in its order; those of late are kept."""
         key = f"{number} {query!r}"
         with self._lock:
             found = self._blocks.get(key)
@@ -340,7 +337,8 @@ class NarrowTable:
                 self._blocks.move_to_end(key)
                 return found
         is_done, copied = self._is_done, self._copied
-        found = self._numbers(query, f"limit {_BLOCK} offset {number * _BLOCK}")
+        numbers = self._numbers(query, f"limit {_BLOCK} offset {number * _BLOCK}")
+        found = self._places(numbers)
         with self._lock:
             if (is_done, copied) == (self._is_done, self._copied):
                 self._blocks[key] = found

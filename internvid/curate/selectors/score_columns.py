@@ -47,6 +47,16 @@ def score_of(table: duckdb.DuckDBPyRelation, column: str, known: Sequence[str], 
     if str(table.types[table.columns.index(found[0])]) == "VARCHAR":
         # Tables with one row a video keep the score of a clip as a list of one.
         name = f"trim({name}, ' []')"
+    return _finite(name)
+
+
+def is_single(table: duckdb.DuckDBPyRelation, score: str) -> bool:
+    """Whether a score, as `score_of` has it, is a column of FLOAT: then four bytes hold it."""
+    named = zip(table.columns, map(str, table.types), strict=True)
+    return any(kind == "FLOAT" and _finite(quoted_name(name)) == score for name, kind in named)
+
+
+def _finite(name: str) -> str:
     value = f"try_cast({name} as double)"
     return f"if(isfinite({value}), {value}, null)"
 

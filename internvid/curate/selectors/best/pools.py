@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from internvid.curate.selectors.best.ranking import Best, number, rank
 from internvid.curate.selectors.drawing import LENGTH, is_named_by_times
+from internvid.curate.selectors.score_columns import is_single
 from internvid.curate.selectors.scratch_tables import new_table, over, run, run_one
 from internvid.curate.selectors.verdict import Verdict, decided
 from internvid.curate.tables.keys import name_key_sql
@@ -23,15 +24,25 @@ if TYPE_CHECKING:
     import duckdb
 
 MOST_NOTED = 100_000_000
-"""So many rows are noted: each takes some 40 bytes; what the memory does not hold is spilled."""
+"""So many rows are noted: each takes some 34 bytes; what the memory does not hold is spilled."""
 # So much more than the share is noted at first: rejected rows may have other scores.
 _MARGIN = 0.02
 _SAMPLED_ROWS = 100_000
 # Whole microseconds of clips up to an hour take four bytes.
 _HOUR_SECONDS = 3600.0
+# Keys take times as whole microseconds, which a DOUBLE of seconds holds up to here.
+_MOST_SECONDS = 4e9
+_MICROSECONDS = "floor({0} * 1e6 + 0.5)::bigint"
 # It stands for a source while this process runs; of a million million pairs two have one number
 # about never, which is looked for.
 _NUMBER = "hash(source_id)"
+# Ends lie a length behind starts, but for what rounding makes: one byte says that, or null where
+# there is more to it.
+_NOTED_TIMES = (
+    f"start_seconds, if(rejection is null and end_seconds < {_MOST_SECONDS}, try_cast("
+    f"{_MICROSECONDS.format('end_seconds')} - {_MICROSECONDS.format('start_seconds')} - {LENGTH} "
+    "as tinyint), null) as rounded"
+)
 
 
 @dataclass(frozen=True)
@@ -78,13 +89,13 @@ class _Plan:
         arms = " ".join(
             f"when '{reason}' then {number}" for number, reason in enumerate(self.reasons, 1)
         )
-        named = "start_seconds, end_seconds" if self.is_named else "row_key"
         kind = "uinteger" if self.longest <= _HOUR_SECONDS else "bigint"
+        score = f"{self.score}::float" if is_single(self.table, self.score) else self.score
         run(
             self.fitting.last,
             f"create temp table {noted} as select row_place, {_NUMBER} as source_id, "
-            f"{named}, if(rejection is null, {LENGTH}, 0)::{kind} as length, "
-            f"{self.score} as score, "
+            f"{_NOTED_TIMES if self.is_named else 'row_key'}, "
+            f"if(rejection is null, {LENGTH}, 0)::{kind} as length, {score} as score, "
             f"if(rejection is null, null, case rejection {arms} else 0 end)::utinyint as rejection "
             f"from input where rejection is not null or {self.score} >= {number(least)}",
         )
@@ -115,12 +126,21 @@ class _Plan:
                 run(self.table, f"drop table {noted}")
                 return None
         kept = over(self.table, f"select * from {noted} where rejection is null")
+        if self.is_named:
+            (odd,) = run_one(kept, "select count(*) from input where rounded is null")
+            if odd:
+                run(self.table, f"drop table {noted}")
+                return None
         best = rank(decided(kept, kept), "score", lambda rows: wanted)
         if math.isinf(best.least) and best.number:
             # All that were noted: there are others, below them.
             (least,) = run_one(kept, "select min(score) from input")
             best = replace(best, least=least)
-        named = "null::ubigint as row_key, start_seconds, end_seconds"
+        started = _MICROSECONDS.format("start_seconds")
+        named = (
+            "null::ubigint as row_key, start_seconds, "
+            f"({started} + length::bigint + rounded) / 1e6 as end_seconds"
+        )
         rows = over(
             kept,
             f"select row_place, {named if self.is_named else 'row_key'}, source_id, "
