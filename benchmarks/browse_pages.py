@@ -4,8 +4,8 @@
 
 Datasets are made on the spot (`large_dataset.py`), unless they are in the folder. The server is
 `internvid browse` as a user starts it; requests are those of the grid, over its port. *First page*
-counts from the start of the process. Before a second page somebody looks at the first. Later figures are taken when all columns are copied. Peak
-memory is that of the server's process (VmHWM, Linux).
+counts from the start of the process; later figures are taken when all columns are copied. Before
+a second page somebody looks at the first. Peak memory is the server's (VmHWM, Linux).
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import internvid
-from internvid.dataset.layout import Layout, Record
+from internvid.dataset.layout import Layout, PartEntry, Record
 from internvid.synthetic.world import render_demo
 
 CLIPS_PER_SOURCE = 30
@@ -57,7 +57,7 @@ def _enlarge(small: internvid.Dataset, root: Path, clips: int) -> None:
     shutil.copytree(small.root, root, ignore=shutil.ignore_patterns("*.parquet", "*.html"))
     layout, record = Layout(root), small.record
     models: list[dict[str, pa.Table]] = []
-    parts = []
+    parts: list[PartEntry] = []
     for number, first in enumerate(range(0, clips, CLIPS_PER_PART)):
         part, here = f"part-{number:05}", min(CLIPS_PER_PART, clips - first)
         sources = -(-here // CLIPS_PER_SOURCE)
