@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import av
 import av.error
 from av.audio.frame import AudioFrame
 from av.container import InputContainer
+from av.packet import Packet
 from av.stream import Stream
 from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
@@ -33,6 +35,8 @@ from internvid.video.timing.thin import Suspicion, skipped_frames
 
 # Elsewhere B frames may be references of one another without end, so that errors would add up.
 _FILTERS_B_APART = frozenset({"h264"})
+# Whose decoders leave out single frames that no other one is predicted from.
+_LEAVES_OUT = frozenset({"h264", "hevc"})
 _LOOP_FILTERS = ("default", "none", "noref", "bidir", "nonintra", "nonkey", "all")
 
 
@@ -87,13 +91,23 @@ class Between:
 
 @dataclass
 class VideoPass:
-    """An opened source, to be read once from start to end."""
+    """An opened source, to be read once from start to end.
+
+    Attributes:
+        facts: of the source; complete with the first frame.
+        container, stream: of PyAV.
+        options: how it is decoded.
+        report: what was met so far.
+        is_needed: whether the frame of a time of the stream is wanted; others may be missing among
+            what is read. None for all. Set before reading; it may be replaced meanwhile.
+    """
 
     facts: VideoFacts
     container: InputContainer = field(repr=False)
     stream: VideoStream = field(repr=False)
     options: DecodeOptions = field(repr=False)
     report: DecodeReport = field(default_factory=DecodeReport)
+    is_needed: Callable[[int], bool] | None = field(default=None, repr=False)
 
     def read(self) -> Iterator[Picture | Between | AudioFrame]:
         """Displayed frames in order, and audio frames between them where requested.
@@ -108,7 +122,7 @@ class VideoPass:
         suspicion = None
         if self.options.thin and self.options.is_suspicious and self.facts.codec == "h264":
             suspicion = Suspicion()
-        facts, is_whole = self.facts, not self.options.thin
+        facts, is_whole = self.facts, not self.options.thin and self.is_needed is None
         clock = FrameClock(
             self.report, facts.time_base, facts.fps, facts.container, is_whole=is_whole
         )
@@ -145,10 +159,25 @@ class VideoPass:
             pixel_format=frame.format.name,
         )
 
+    @property
+    def leaves_out(self) -> bool:
+        """Whether its decoder leaves out frames that are not needed, and keeps the others."""
+        return self.facts.codec in _LEAVES_OUT
+
     def skip(self, *, thin: bool) -> None:
         """Whether the next packet is left out if no kept frame needs it."""
         context = self.stream.codec_context
         context.skip_frame = skipped_frames(self.facts.codec) if thin else "DEFAULT"
+
+    def _leave_out(self, packet: Packet[Any], suspicion: Suspicion | None) -> None:
+        """Whether a packet's frame is left out, if no other one is predicted from it."""
+        if self.options.thin:
+            wants = suspicion is not None and suspicion.wants(packet)
+            # The first frame shown may be one that others do not need, and begins the time.
+            self.skip(thin=self.report.frames > 0 and not wants)
+        elif self.is_needed is not None:
+            is_dropped = packet.pts is not None and not self.is_needed(packet.pts)
+            self.stream.codec_context.skip_frame = "NONREF" if is_dropped else "DEFAULT"
 
     def _decoded(
         self, streams: Sequence[Stream], clock: FrameClock, suspicion: Suspicion | None = None
@@ -169,10 +198,7 @@ class VideoPass:
             is_video = packet.stream is self.stream
             if is_video:
                 clock.send(packet)
-            if self.options.thin and is_video:
-                wants = suspicion is not None and suspicion.wants(packet)
-                # The first frame shown may be one that others do not need, and begins the time.
-                self.skip(thin=self.report.frames > 0 and not wants)
+                self._leave_out(packet, suspicion)
             try:
                 frames = packet.decode()
                 if is_video:

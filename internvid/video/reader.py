@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import TypeVar
 
@@ -57,6 +58,8 @@ class SpanFrame:
 
 Use = Callable[[VideoPass, Iterator[SpanFrame]], T]
 """Reads frames of a span to its end, and makes something of them. May be called twice."""
+Choose = Callable[[Sequence[int]], Iterable[int]]
+"""Which frames of a span are needed: their times in ticks from its first one, of all of them."""
 
 
 @dataclass
@@ -82,28 +85,43 @@ class SpanReader:
     _ahead: Picture | None = field(default=None, repr=False)
     _at: int = 0
     _sought: _SoughtPass | None = field(default=None, repr=False)
+    _timed: tuple[contextlib.ExitStack, VideoPass] | None = field(default=None, repr=False)
+
+    @property
+    def time_base(self) -> Fraction:
+        """Seconds per tick of the source.
+
+        Raises:
+            VideoError: it cannot be read.
+        """
+        return self._begun().facts.time_base
 
     def close(self) -> None:
         """Let go of the source."""
         self._let_go_of_sought()
+        if self._timed is not None:
+            self._timed[0].close()
+            self._timed = None
         if self._source is not None:
             self._source.close()
         self._source = self._opened = self._ahead = None
 
-    def read(self, span: FrameSpan, use: Use[T]) -> T:
+    def read(self, span: FrameSpan, use: Use[T], choose: Choose | None = None) -> T:
         """What `use` makes of exactly the frames of a span.
 
         Args:
             span: which frames.
             use: is called with the pass (its facts are complete with the first frame) and the
                 frames; once more where seeking did not find them all.
+            choose: which frames `use` needs; others may be missing among what it gets. All when
+                None.
 
         Raises:
             VideoError: the source cannot be read, or does not show these frames (`span_missing`).
         """
         if self._may_seek(span):
             with contextlib.suppress(VideoError, av.error.FFmpegError, OSError, ValueError):
-                found, made = self._read_sought(span, use)
+                found, made = self._read_sought(span, use, choose)
                 if found:
                     return made
             self._let_go_of_sought()
@@ -128,10 +146,10 @@ class SpanReader:
             return span.frames
         if self._may_seek(span):
             with contextlib.suppress(av.error.FFmpegError):
-                return self._count_packets(span)
+                return len(self._times(span))
         return self.read(replace(span, is_timed=False), lambda _, frames: sum(1 for _ in frames))
 
-    def _read_sought(self, span: FrameSpan, use: Use[T]) -> tuple[bool, T]:
+    def _read_sought(self, span: FrameSpan, use: Use[T], choose: Choose | None) -> tuple[bool, T]:
         """Whether the frames between two times are those of the span, and what was made of them."""
         sought = self._sought
         if sought is None or not sought.is_near(span):
@@ -140,10 +158,23 @@ class SpanReader:
             opened = stack.enter_context(open_video(self.path, self._options()))
             sought = self._sought = _SoughtPass(stack, opened)
             seek_before(opened, span.start_pts)
-        counted = _Counted(sought.following(span))
+        needed: frozenset[int] | None = None
+        if choose is not None and sought.opened.leaves_out:
+            times = self._times(span)
+            chosen = choose([time - span.start_pts for time in times])
+            # The first one shows that the span begins where it should.
+            needed = frozenset([span.start_pts, *(span.start_pts + ticks for ticks in chosen)])
+            if span.frames not in (None, len(times)) or not needed <= set(times):
+                needed = None
+        if choose is not None or sought.opened.is_needed is not None:
+            sought.need(span, needed)
+        counted = _Counted(sought.following(span), needed)
         made = use(sought.opened, counted)
-        found = counted.first_pts == span.start_pts and counted.are(self.count(span))
-        return found, made
+        if needed is not None:
+            found = counted.are(None) and counted.needed_seen == len(needed)
+        else:
+            found = counted.are(self.count(span))
+        return found and counted.first_pts == span.start_pts, made
 
     def _let_go_of_sought(self) -> None:
         if self._sought is not None:
@@ -153,16 +184,29 @@ class SpanReader:
     def _may_seek(self, span: FrameSpan) -> bool:
         return span.is_timed and stores_times(self._begun().facts.container)
 
-    def _count_packets(self, span: FrameSpan) -> int:
-        with open_video(self.path, self._options()) as opened:
-            seek_before(opened, span.start_pts)
-            times: set[int] = set()
-            for packet in opened.container.demux(opened.stream):
-                if packet.dts is not None and packet.dts >= span.end_pts:
-                    break
-                if packet.size and packet.pts is not None and not packet.is_discard:
-                    times.add(packet.pts)
-        return sum(span.start_pts <= time < span.end_pts for time in times)
+    def _times(self, span: FrameSpan) -> list[int]:
+        """When frames of a span are shown, by its packets: stream ticks."""
+        opened = self._timed_before(span.start_pts)
+        times: set[int] = set()
+        for packet in opened.container.demux(opened.stream):
+            if packet.dts is not None and packet.dts >= span.end_pts:
+                break
+            if packet.size and packet.pts is not None and not packet.is_discard:
+                times.add(packet.pts)
+        return sorted(time for time in times if span.start_pts <= time < span.end_pts)
+
+    def _timed_before(self, pts: int) -> VideoPass:
+        """A pass for times of packets alone, at a key frame before a time."""
+        if self._timed is not None:
+            stack, opened = self._timed
+            if seek_before(opened, pts):
+                return opened
+            stack.close()
+        stack = contextlib.ExitStack()
+        opened = stack.enter_context(open_video(self.path, self._options()))
+        self._timed = stack, opened
+        seek_before(opened, pts)
+        return opened
 
     def _options(self) -> DecodeOptions:
         return DecodeOptions(maximum_frame_bytes=self.maximum_frame_bytes)
@@ -222,10 +266,20 @@ class SpanReader:
 
 @dataclass
 class _Counted:
-    """Frames that are counted as they pass."""
+    """Frames that are counted as they pass.
+
+    Attributes:
+        frames: of a span.
+        needed: stream times of some of them; None where all count.
+        count: how many came.
+        needed_seen: how many of the needed ones came.
+        first_pts: stream time of the first one.
+    """
 
     frames: Iterator[SpanFrame]
+    needed: frozenset[int] | None = None
     count: int = 0
+    needed_seen: int = 0
     first_pts: int | None = None
 
     def __iter__(self) -> Iterator[SpanFrame]:
@@ -236,6 +290,7 @@ class _Counted:
         if not self.count:
             self.first_pts = frame.picture.frame.pts
         self.count += 1
+        self.needed_seen += self.needed is not None and frame.picture.frame.pts in self.needed
         return frame
 
     def are(self, wanted: int | None) -> bool:
@@ -265,6 +320,17 @@ class _SoughtPass:
         passed_over = (span.start_pts - self._end_pts) * self.opened.facts.time_base
         return 0 <= passed_over <= _NEAR_SECONDS
 
+    def need(self, span: FrameSpan, needed: frozenset[int] | None) -> None:
+        """Say which frames of the next span are needed; all when None.
+
+        Whatever lies behind the span is: the decoder runs ahead, and the next span may need it.
+        """
+        if needed is None:
+            self.opened.is_needed = _any
+        else:
+            end = span.end_pts
+            self.opened.is_needed = lambda pts: pts >= end or pts in needed
+
     def following(self, span: FrameSpan) -> Iterator[SpanFrame]:
         """Frames between the two times of a span, none of which was read before."""
         self._pictures = self._pictures or self.opened.read()
@@ -277,6 +343,10 @@ class _SoughtPass:
                 return
             if item.frame.pts >= span.start_pts:
                 yield SpanFrame(item, item.frame.pts - span.start_pts)
+
+
+def _any(_: int) -> bool:
+    return True
 
 
 def seek_before(opened: VideoPass, pts: int) -> bool:

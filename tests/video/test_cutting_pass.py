@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pytest
 from av.video.frame import VideoFrame
 
+from internvid.video import decode
 from internvid.video import reader as reading
 from internvid.video.cutting.cut_clip import cut_clip
 from internvid.video.cutting.cut_edges import Bars
@@ -22,6 +23,7 @@ from internvid.video.decode import open_video
 from internvid.video.display.orientation import Orientation
 from internvid.video.probe import VideoFacts
 from internvid.video.reader import FrameSpan, SpanReader
+from internvid.video.timing.clock import FrameClock
 from tests.numbered import Numbered, number_of, write_numbered
 from tests.video.test_cutting import decoded
 
@@ -181,3 +183,32 @@ def test_av_takes_planes_that_were_cut(numbered: Path) -> None:
     _, images = decoded(window.data)
     assert images[0].shape == (96, 64, 3)
     assert np.abs(images[0].mean(axis=2) - wanted).mean() < 25
+
+
+@pytest.mark.parametrize("windows", ["whole", "slide"])
+def test_frames_that_no_window_shows_are_not_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, windows: str
+) -> None:
+    """And the files are those that one gets with all frames decoded."""
+    how = Numbered(frames=250, cuts=(), gop=120, options={"bf": "3", "b_strategy": "0"})
+    path = write_numbered(tmp_path / "n.mp4", how)
+    plan = CutPlan(fps=7, maximum_frames=9 if windows == "slide" else None, windows=windows)
+    spans = [span_of(*pair) for pair in ((3, 41), (41, 100), (130, 250))]
+    decoded_frames: list[int] = []
+    show = FrameClock.show
+
+    def counting(clock: FrameClock, frame: VideoFrame) -> list[tuple[VideoFrame, int]]:
+        decoded_frames.append(frame.pts or 0)
+        return show(clock, frame)
+
+    monkeypatch.setattr(FrameClock, "show", counting)
+    reader = SpanReader(path)
+    sparing = [[each.data for each in cut_clip(reader, span, plan).windows] for span in spans]
+    fewer = len(decoded_frames)
+    decoded_frames.clear()
+    monkeypatch.setattr(decode, "_LEAVES_OUT", frozenset())
+    reader = SpanReader(path)
+    whole = [[each.data for each in cut_clip(reader, span, plan).windows] for span in spans]
+    assert sparing == whole
+    assert sum(map(len, whole)) >= len(spans)
+    assert fewer < 0.8 * len(decoded_frames)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -101,6 +102,7 @@ def cut_clip(
     """
     available = reader.count(span) if plan.rate is None else None
     copies = plan.lossless and span.is_timed
+    choose = None if plan.lossless or plan.rate is None else _Chosen(reader, span, plan.rate, plan)
     heard = sounds if plan.sound_form and sounds is not None and sounds.has_sound else None
     is_sure = True
 
@@ -110,7 +112,7 @@ def cut_clip(
 
     while True:
         try:
-            written = reader.read(span, encode)
+            written = reader.read(span, encode, choose)
         except _ClockJumpError:
             is_sure = False
         except _CopyError:
@@ -252,6 +254,30 @@ class _Cut:
                 )
             )
             self._open.remove(file)
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """Which frames of a clip are on screen at the times of its windows; others are not needed."""
+
+    reader: SpanReader
+    span: FrameSpan
+    rate: Fraction
+    plan: CutPlan
+
+    def __call__(self, times: Sequence[int]) -> set[int]:
+        """Those of some times, in ticks from the first frame."""
+        time_base = self.reader.time_base
+        slack = slack_of(time_base)
+        length = (self.span.end_pts - self.span.start_pts) * time_base
+        windows = plan_windows(frames_at_rate(length, self.rate, slack), self.plan)
+        numbers = {at for window in windows for at in range(window.first, window.stop)}
+        # The last frame that began by then, as `_at_rate` has it.
+        begun = (
+            bisect.bisect_right(times, (number / self.rate + slack) / time_base)
+            for number in numbers
+        )
+        return {times[max(0, count - 1)] for count in begun}
 
 
 def _unchanged(file: LosslessFile, ticks: int) -> bytes:
