@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import fcntl
 import json
-import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +20,7 @@ from typing import Any, Literal
 import pyarrow.parquet as pq
 
 from internvid.core.errors import MisuseError
+from internvid.dataset.answers.line_log import append_lines, locked_folder
 from internvid.dataset.layout import Layout
 from internvid.dataset.names import NAME
 from internvid.dataset.parts import commit_bytes, reading_part, storage_errors
@@ -29,7 +28,7 @@ from internvid.dataset.parts import commit_bytes, reading_part, storage_errors
 Verdict = Literal["keep", "reject", "unsure"]
 VERDICTS = ("keep", "reject", "unsure")
 LABELS = tuple("123456789")
-FOLDER, LOG, _LOCK = "verdicts", "log.jsonl", "lock"
+FOLDER, LOG = "verdicts", "log.jsonl"
 VIEW = "verdicts"
 _MOST_TEXT = 10_000
 _COLUMNS = (
@@ -117,21 +116,7 @@ class VerdictLog:
         now = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
         entry = {"clip_id": clip_id, **change, "author": author, "at": now}
         line = json.dumps(entry, ensure_ascii=False, sort_keys=True).encode("utf-8", "replace")
-        path = log_path(self._layout)
-        with storage_errors(path), locked_log(self._layout):
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-            try:
-                size = os.fstat(descriptor).st_size
-                # A line that a kill cut off stays apart from the next one.
-                is_torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
-                data = (b"\n" if is_torn else b"") + line + b"\n"
-                written = os.write(descriptor, data)
-                if written != len(data):
-                    os.ftruncate(descriptor, size)
-                    raise OSError(28, os.strerror(28))
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+        append_lines(log_path(self._layout), [line])
 
     def read(self) -> dict[str, Review]:
         """What holds of each clip that somebody recorded something of."""
@@ -162,17 +147,9 @@ def _after(before: Review, entry: Mapping[str, Any]) -> Review:
     return Review(verdict, labels, corrections, str(entry.get("author", "")))
 
 
-@contextlib.contextmanager
-def locked_log(layout: Layout) -> Iterator[None]:
+def locked_log(layout: Layout) -> contextlib.AbstractContextManager[None]:
     """Nobody else writes the log meanwhile; waits for whoever does."""
-    path = layout.root / FOLDER / _LOCK
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+    return locked_folder(layout.root / FOLDER)
 
 
 def read_entries(path: Path) -> Iterator[dict[str, Any]]:
