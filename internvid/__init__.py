@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from internvid import recipes
     from internvid.api.annotations import audit, caption, classify, drop_column, embed, score
-    from internvid.api.browsing import serve
+    from internvid.api.browsing import reviews, serve
     from internvid.api.collecting import compare_queries, discover, make_queries
     from internvid.api.components import list_components, make_component
     from internvid.api.curation import contamination, diff, split
@@ -111,6 +111,7 @@ _EXPORTS = {
     "reissue": "internvid.api.releases",
     "remove": "internvid.api.removal",
     "repair": "internvid.api.datasets",
+    "reviews": "internvid.api.browsing",
     "score": "internvid.api.annotations",
     "search": "internvid.api.searching",
     "select": "internvid.api.subsets",
@@ -180,6 +181,7 @@ __all__ = [
     "reissue",
     "remove",
     "repair",
+    "reviews",
     "score",
     "search",
     "select",

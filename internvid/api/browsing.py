@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from internvid.api.datasets import DatasetLike, as_dataset
 from internvid.core.several import several
+
+if TYPE_CHECKING:
+    from internvid.curate.reviewing.review_results import ReviewResults
 
 
 def serve(
@@ -38,6 +42,7 @@ def serve(
     """
     from internvid.browse.server.serving import ServerSettings
     from internvid.browse.server.serving import serve as serve_pages
+    from internvid.recipes import RECIPES
 
     settings = ServerSettings(
         host=host,
@@ -46,5 +51,25 @@ def serve(
         is_read_only=read_only,
         opens_browser=open_browser,
         author=author,
+        recipes=RECIPES,
     )
     serve_pages(as_dataset(dataset), settings, started)
+
+
+def reviews(dataset: DatasetLike) -> ReviewResults:
+    """What blind audits and comparisons of captions say so far; they are made in `browse`.
+
+    Args:
+        dataset: whose.
+
+    Returns:
+        `audits` and `comparisons`, each in the order in which they were begun, with counts, shares
+        from 0 to 1 and their 95 % intervals.
+
+    Raises:
+        DatasetFormatError: there is no dataset.
+        StorageError: the log of the reviews cannot be read.
+    """
+    from internvid.curate.reviewing.review_results import review_results
+
+    return review_results(as_dataset(dataset).layout)

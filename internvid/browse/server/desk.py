@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import math
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,12 @@ from internvid.browse.server.media_files import MediaFiles
 from internvid.browse.server.narrow_table import NarrowTable, Place
 from internvid.browse.wording import label, unit
 from internvid.dataset.answers.followed_log import FollowedLog
+from internvid.dataset.answers.review_log import ReviewLog
 from internvid.dataset.answers.verdict_log import Review, VerdictLog
 from internvid.dataset.names import NAME
 from internvid.dataset.parts import read_part
 from internvid.dataset.store import Dataset
+from internvid.pipeline.recipe import Recipe
 
 PAGE = 60
 _HIDDEN = frozenset({"source", "part", "kept", "reason_value"})
@@ -46,6 +48,8 @@ class Desk:
         self.rows = ClipRows(dataset)
         self.media = MediaFiles(dataset, self.rows)
         self.verdicts = VerdictLog(dataset.layout)
+        self.review_log = ReviewLog(dataset.layout)
+        self.recipes: Mapping[str, Callable[[], Recipe]] = {}
         self.texts = [each.name for each in self.table.facets.values() if each.kind == "text"]
         self._columns = annotation_columns(dataset.record)
         self._places: dict[str, Place] = {}

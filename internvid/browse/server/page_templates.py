@@ -12,7 +12,12 @@ from fastapi.responses import HTMLResponse, Response
 if TYPE_CHECKING:
     import jinja2
 
-ROOMS = (("/", "Clips"),)
+ROOMS = (
+    ("/", "Clips"),
+    ("/audit", "Audit"),
+    ("/captioners", "Captioners"),
+    ("/limits", "Limits"),
+)
 """Address and name of each page that the head of every page leads to."""
 
 FRESH = {"cache-control": "no-store"}

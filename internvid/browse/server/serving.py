@@ -9,12 +9,13 @@ import socket
 import tempfile
 import threading
 import webbrowser
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from internvid.core.errors import DependencyMissingError, MisuseError
 from internvid.dataset.store import Dataset
+from internvid.pipeline.recipe import Recipe
 
 DEFAULT_PORT = 8765
 
@@ -30,6 +31,7 @@ class ServerSettings:
         is_read_only: refuse every change.
         opens_browser: open the page in the user's browser.
         author: who reviews; the user's name when empty.
+        recipes: name -> recipe; commands for other limits are changes of these.
     """
 
     host: str = "127.0.0.1"
@@ -38,6 +40,7 @@ class ServerSettings:
     is_read_only: bool = False
     opens_browser: bool = True
     author: str = ""
+    recipes: Mapping[str, Callable[[], Recipe]] = field(default_factory=dict)
 
 
 def serve(
@@ -74,6 +77,7 @@ def serve(
     )
     with tempfile.TemporaryDirectory(prefix="internvid-browse-") as folder:
         desk = Desk(dataset, Path(folder), settings.author or _user())
+        desk.recipes = settings.recipes
         building = threading.Thread(target=_build, args=(desk.table.build,), daemon=True)
         building.start()
         gate = Gate(make_application(desk, access), access)

@@ -16,6 +16,7 @@ from typing import Any, TypedDict
 
 import pyarrow.parquet as pq
 
+from internvid.dataset.answers.review_log import names_clips, review_log_path
 from internvid.dataset.answers.verdict_log import log_path, read_entries
 from internvid.dataset.layout import Layout, Record, read_json
 from internvid.dataset.parts import read_part, reading_part, row_group_owners
@@ -284,6 +285,12 @@ class _Steps:
             lambda path: (
                 not removed.clips.isdisjoint(each["clip_id"] for each in read_entries(path))
             ),
+        )
+        self._if(
+            [path for path in [review_log_path(self.layout)] if path.exists()],
+            "reviews",
+            "reviews",
+            lambda path: names_clips(path, removed.clips),
         )
         self._of_duplicates()
         for folder in sorted((root / "search").glob("*")):

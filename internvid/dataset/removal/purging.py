@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from internvid.dataset.answers.review_log import without_reviewed_clips
 from internvid.dataset.answers.verdict_log import without_clips
 from internvid.dataset.layout import Layout, Record
 from internvid.dataset.parts import (
@@ -224,8 +225,9 @@ class _Purge:
 
         `sources`, `videos`, `seen`, `clips`, `answers` and `frames` write a table without rows of
         removed sources, videos or clips; `stage` sorts out the stages of a part; `subset` states
-        what a subset has left; `scrub` takes ids out of a JSON file; `verdicts` takes clips out of
-        the log of verdicts; `delete` removes what is made again when it is needed.
+        what a subset has left; `scrub` takes ids out of a JSON file; `verdicts` and `reviews` take
+        clips out of the logs of what people recorded; `delete` removes what is made again when it
+        is needed.
         """
         path = self.layout.root / step["path"]
         action = step["action"]
@@ -243,6 +245,8 @@ class _Purge:
             scrub_json(path, Needles.of(self.removed))
         elif action == "verdicts":
             without_clips(self.layout, self.removed.clips)
+        elif action == "reviews":
+            without_reviewed_clips(self.layout, self.removed.clips)
         elif action == "videos":
             self._videos(path)
         elif action == "clips":
