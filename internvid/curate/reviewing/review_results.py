@@ -163,9 +163,7 @@ def _group_result(review: PlannedReview, at: int, group: Any) -> GroupResult:
     )
 
 
-def _overall(
-    groups: Sequence[GroupResult], *, are_disjoint: bool
-) -> tuple[Interval | None, str]:
+def _overall(groups: Sequence[GroupResult], *, are_disjoint: bool) -> tuple[Interval | None, str]:
     if not are_disjoint:
         return None, "the groups may share clips, so that their sizes are no weights"
     shares = [(float(each.size), wilson(each.agreed, each.answered)) for each in groups]

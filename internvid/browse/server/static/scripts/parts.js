@@ -100,7 +100,14 @@ export function player(clip) {
     // The fragment of the address pauses at the end of the span.
     if (video.currentTime >= end - 0.05) { back(); video.play().catch(() => {}); }
   });
-  const watch = () => { turn(); if (video.isConnected || !place.isConnected) requestAnimationFrame(watch); };
+  let wasShown = false;
+  const watch = () => {
+    wasShown ||= video.isConnected;
+    // Taken off the page: it must not go on loading and playing unseen.
+    if (wasShown && !video.isConnected) { video.pause(); video.removeAttribute("src"); video.load(); return; }
+    turn();
+    requestAnimationFrame(watch);
+  };
   requestAnimationFrame(watch);
   video.addEventListener("error", whole);
   place.append(video);
