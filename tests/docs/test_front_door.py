@@ -36,6 +36,7 @@ FUNCTIONS = {
     "remove": "remove",
     "repair": "repair",
     "report": "write_report",
+    "reviews": "reviews",
     "score": "score",
     "search": "search",
     "select": "select",

@@ -43,6 +43,9 @@ def select_command(desk: Desk, limits: Limits, *, has_nulls: bool) -> Command:
     """
     if not limits.is_tighter:
         return Command(None, "select chooses among kept clips, and these limits bring others back.")
+    rule = limits.rule
+    if rule and (limits.minimum, limits.maximum) == (rule.minimum, rule.maximum):
+        return Command(None, "These are the recorded limits: all kept clips pass.")
     if limits.minimum is None and limits.maximum is None:
         return Command(None, "Without a limit there is nothing to select by.")
     name = limits.facet.name

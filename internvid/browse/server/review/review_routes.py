@@ -40,12 +40,12 @@ def add_review_routes(application: FastAPI, desk: Desk) -> None:
 def _add_audits(application: FastAPI, desk: Desk) -> None:
     @application.get("/audit", response_class=HTMLResponse)
     def audits() -> HTMLResponse:
-        return page("audits", "/audit")
+        return page("audit", "/audit")
 
     @application.get("/audit/{review}", response_class=HTMLResponse)
     def audit(review: str) -> HTMLResponse:
         review_of(desk, "audit", review)
-        return page("audit")
+        return page("audit", "/audit")
 
     @application.get("/api/audits")
     def known() -> JSONResponse:
@@ -62,12 +62,12 @@ def _add_audits(application: FastAPI, desk: Desk) -> None:
 def _add_comparisons(application: FastAPI, desk: Desk) -> None:
     @application.get("/captioners", response_class=HTMLResponse)
     def comparisons() -> HTMLResponse:
-        return page("comparisons", "/captioners")
+        return page("captioners", "/captioners")
 
     @application.get("/captioners/{review}", response_class=HTMLResponse)
     def comparison(review: str) -> HTMLResponse:
         review_of(desk, "comparison", review)
-        return page("comparison")
+        return page("captioners", "/captioners")
 
     @application.get("/api/comparisons")
     def known() -> JSONResponse:

@@ -74,10 +74,11 @@ async function plan() {
 }
 
 function result(found) {
-  const line = (one, group, isWhole) => make("tr", { class: isWhole ? "whole" : null }, make("th", { scope: "row" }, group), ...[one.size, one.answered, one.agreed].map((count) => make("td", { class: "right" }, number(count))), make("td", { class: "right strong" }, percent(one.precision)), make("td", { class: "drawing" }, bar(one.precision, one.low, one.high, group)), make("td", { class: "right" }, one.low === null ? "–" : `${percent(one.low)} – ${percent(one.high)}`), ...[one.unsure, one.open].map((count) => make("td", { class: "right" }, number(count))));
+  const counts = ["answered", "agreed", "unsure", "open", "size"];
+  const line = (one, group, isWhole) => make("tr", { class: isWhole ? "whole" : null }, make("th", { scope: "row" }, group), make("td", { class: "right strong" }, percent(one.precision)), make("td", { class: "right" }, one.low === null ? "–" : `${percent(one.low)} – ${percent(one.high)}`), make("td", { class: "drawing" }, bar(one.precision, one.low, one.high, group)), ...counts.map((field) => make("td", { class: "right" }, number(one[field]))));
   const sum = (field) => found.groups.reduce((total, one) => total + one[field], 0);
-  const head = ["group", "clips", "decided", "agreed", "right", "", "95 % interval", "unsure", "open"];
-  const whole = { size: sum("size"), answered: sum("answered"), agreed: sum("agreed"), unsure: sum("unsure"), open: sum("open"), precision: found.precision, low: found.low, high: found.high };
+  const head = ["group", "right", "95 % interval", "", "decided", "agreed", "unsure", "open", "clips"];
+  const whole = { ...Object.fromEntries(counts.map((field) => [field, sum(field)])), precision: found.precision, low: found.low, high: found.high };
   const rows = found.groups.map((one) => line(one, one.group, false));
   if (found.groups.length > 1) rows.push(line(whole, "all, weighted by clips", true));
   return [make("section", {}, make("h2", {}, "How often the dataset is right"),

@@ -112,7 +112,7 @@ function tell(left) {
   const seconds = left.seconds - facts.kept.seconds;
   find("left").replaceChildren(make("strong", {}, number(left.clips)), " clips kept, ", make("strong", {}, footage(left.seconds)),
     make("small", {}, ` ${sign}${number(Math.abs(by))} clips, ${seconds < -0.05 ? "−" : seconds > 0.05 ? "+" : "±"}${footage(Math.abs(seconds))} against the cut as it is`),
-    left.is_exact ? null : make("small", {}, " (clips lie on the limit: they are counted exactly…)"));
+    make("small", {}, left.is_exact ? "" : " (clips lie on the limit: they are counted exactly…)"));
   find("left").dataset.clips = left.clips;
   find("left").dataset.exact = String(left.is_exact);
 }
@@ -124,7 +124,7 @@ function strips(near) {
     item.querySelector(".time").textContent = number(clip.values[name]);
     return item;
   })) : make("p", { class: "soft" }, "no clip"));
-  find("near").replaceChildren(strip(`Just inside the ${side}: kept`, near.inside), strip(`Just outside: rejected`, near.outside));
+  find("near").replaceChildren(strip(`Just inside the ${side}: kept`, near.inside), strip("Just outside: rejected", near.outside));
   find("near").hidden = now[side] === null;
 }
 

@@ -83,7 +83,7 @@ export async function answering(page) {
   function draw() {
     find("totals").replaceChildren(make("strong", {}, number(view.clips - view.open)), ` of ${number(view.clips)} answered`);
     const isOn = (word) => String(view.answer === word);
-    const buttons = page.choices.map((one) => make("button", { type: "button", class: one.word, "aria-pressed": isOn(one.word), disabled: readOnly, onclick: () => answer(one.word) }, `${one.label} `, make("kbd", {}, one.keys[0].replace("Arrow", ""))));
+    const buttons = page.choices.map((one) => make("button", { type: "button", class: `to-${one.word}`, "aria-pressed": isOn(one.word), disabled: readOnly, onclick: () => answer(one.word) }, `${one.label} `, make("kbd", {}, one.keys[0].replace("Arrow", ""))));
     const parts = view.clip.is_gone ? [make("p", { class: "soft" }, "This clip is not in the current cut of the dataset. Skip it.")] : page.parts(view);
     find("main").replaceChildren(make("div", { class: "stage" }, ...parts,
       make("div", { class: "answers", role: "group", "aria-label": "Answer" }, ...buttons),
