@@ -64,8 +64,8 @@ def top(
 
 # The order is that of the help.
 for _group in (
-    queries, discover, fetch, build, remove, look, browse, reviews, search, annotate, classify, audit,
-    drop, dedup, curate, publish, evaluate, train, compare,
+    queries, discover, fetch, build, remove, look, browse, reviews, search, annotate, classify,
+    audit, drop, dedup, curate, publish, evaluate, train, compare,
 ):  # fmt: skip
     _group.register(app)
 

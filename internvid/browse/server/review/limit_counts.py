@@ -11,6 +11,7 @@ as it is stored: such clips are counted once more in the stored columns where a 
 
 from __future__ import annotations
 
+import functools
 import math
 import struct
 import threading
@@ -24,9 +25,13 @@ from internvid.browse.server.review.limit_rules import Limits, NamedRule, named_
 from internvid.dataset.current import CURRENT_VIDEOS
 from internvid.dataset.duckdb_connection import quoted
 
-BINS, DRAWN_BINS = 512, 64
+BINS, DRAWN_BINS = 4096, 64
 EXAMPLES = 12
+_MOST_KEPT = 64
 _EXACT = frozenset({"FLOAT", "BOOLEAN", "TINYINT", "SMALLINT", "UTINYINT", "USMALLINT"})
+
+
+_Key = tuple[str, str | None]
 
 
 @dataclass(frozen=True)
@@ -86,12 +91,14 @@ class LimitCounts:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self.rules = named_rules(desk.dataset.record)
-        self._spreads: dict[tuple[str, str | None], Spread] = {}
+        self._spreads: dict[_Key, Spread] = {}
+        # The limit that does not move need not be counted again.
+        self._counted_beyond: dict[tuple[_Key, float, str], tuple[int, float, int]] = {}
         self._lock = threading.Lock()
 
     def spread(self, limits: Limits) -> Spread:
         """How the column is spread; counted once a run for each filter and column."""
-        key = (limits.facet.name, limits.rule.name if limits.rule else None)
+        key = _key(limits)
         with self._lock:
             known = self._spreads.get(key)
             if known is None:
@@ -184,11 +191,18 @@ class LimitCounts:
     ) -> tuple[int, float, int]:
         """Clips beyond a limit, their seconds, and how many equal it as float32."""
         value = _float32(limit)
+        key = (_key(limits), value, sign)
+        with self._lock:
+            known = self._counted_beyond.get(key)
+        if known is not None:
+            return known
         at = spread.bin_of(value)
         outer = slice(0, at) if sign == "<" else slice(at + 1, BINS)
         low, high = (spread.low + spread.width * step for step in (at - 1, at + 2))
         name = _copied(limits.facet)
-        edges = f"{name} between {low!r}::float and {high!r}::float and " if 0 < at < 511 else ""
+        edges = (
+            f"{name} between {low!r}::float and {high!r}::float and " if 0 < at < BINS - 1 else ""
+        )
         row = self._desk.table.cursor().execute(
             f"select count(*) filter ({name} {sign} {value!r}::float), "
             f"coalesce(sum(internvid_seconds) filter ({name} {sign} {value!r}::float), 0), "
@@ -196,11 +210,16 @@ class LimitCounts:
             f"{_bin(limits.facet, spread.low, spread.width)} = {at} and {self._decided(limits)}"
         )
         clips, seconds, equal = row.fetchall()[0]
-        return (
+        found = (
             sum(spread.counts[outer]) + int(clips),
             math.fsum(spread.seconds[outer]) + float(seconds),
             int(equal),
         )
+        with self._lock:
+            while len(self._counted_beyond) >= _MOST_KEPT:
+                self._counted_beyond.pop(next(iter(self._counted_beyond)))
+            self._counted_beyond[key] = found
+        return found
 
     def exact(self, limits: Limits) -> Left:
         """What the limits leave, counted in the stored columns."""
@@ -236,8 +255,14 @@ class LimitCounts:
         return any(self._type(facet) not in _EXACT for facet in facets)
 
     def _type(self, facet: Facet) -> str:
+        return self._types.get(facet.name, "")
+
+    @functools.cached_property
+    def _types(self) -> dict[str, str]:
+        # Once a run: with many parts it takes a while.
         cursor = self._desk.dataset.connection.cursor()
-        return str(cursor.sql(f"select {facet.sql} from all_clips limit 0").types[0])
+        clips = cursor.sql("select * from all_clips limit 0")
+        return dict(zip(clips.columns, map(str, clips.types), strict=True))
 
     def examples(self, limits: Limits, side: str) -> dict[str, list[dict[str, Any]]]:
         """Clips nearest to a limit: `inside`, which pass, and `outside`, which it rejects.
@@ -284,6 +309,10 @@ class LimitCounts:
         if not 0 <= place < BINS:
             return spread.high if upward else spread.low
         return spread.low + spread.width * (place + (1 if upward else 0))
+
+
+def _key(limits: Limits) -> _Key:
+    return limits.facet.name, None if limits.rule is None else limits.rule.name
 
 
 def _float32(value: float) -> float:
