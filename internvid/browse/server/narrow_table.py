@@ -180,14 +180,6 @@ class NarrowTable:
             self._progress.wait_for(lambda: self._is_done)
         return self._cursor()
 
-    def cursor(self) -> duckdb.DuckDBPyConnection:
-        """A cursor that sees `narrow.clips` and `narrow.videos`, once they are there."""
-        return self._cursor()
-
-    def places(self, numbers: list[int]) -> list[Place]:
-        """Where clips lie, by their row numbers, in that order."""
-        return self._places(np.asarray(numbers, dtype=np.int32))
-
     def _cursor(self) -> duckdb.DuckDBPyConnection:
         if self._problem is not None:
             raise self._problem

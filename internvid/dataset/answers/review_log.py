@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 import re
 import secrets
 import threading
@@ -177,7 +178,7 @@ class ReviewLog:
             self._forget()
             return
         with storage_errors(self._path), file:
-            stamp = self._path.stat()
+            stamp = os.fstat(file.fileno())
             if stamp.st_ino != self._inode or stamp.st_size < self._read_bytes:
                 self._forget()
                 self._inode = stamp.st_ino

@@ -164,7 +164,7 @@ def test_a_limit_is_moved_and_its_command_makes_the_number_that_is_shown(
     assert "minimum=1.8" in page.url
     page.wait_for_selector("#left[data-clips='9'][data-exact='true']")
     page.wait_for_selector("#commands pre:has-text('cut.filters.too_short.minimum=1.8')")
-    assert page.locator("#near ol").count() == 2
+    page.wait_for_selector("#near ol .cell .badge.why:has-text('too_short')")
     page.reload()
     page.wait_for_selector("#left[data-clips='9'][data-exact='true']")
     page.wait_for_selector("#commands pre")

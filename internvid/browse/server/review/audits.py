@@ -92,6 +92,7 @@ def begin_audit(desk: Desk, body: Mapping[str, Any]) -> str:
     if count * len(texts) > MOST_CLIPS:
         raise AddressUnreadableError(f"an audit has at most {MOST_CLIPS} clips")
     groups = [read_group(text, desk.table.facets) for text in texts]
+    desk.table.cursor()  # waits until all clips can be counted
     planned: list[dict[str, Any]] = []
     drawn: dict[str, dict[str, Any]] = {}
     for at, (text, group) in enumerate(zip(texts, groups, strict=True)):

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
-from internvid.browse.server.conditions import AddressUnreadableError, Condition, Facet, read_query
+from internvid.browse.server.conditions import AddressUnreadableError
 from internvid.browse.server.desk import Desk
 from internvid.browse.server.review.planned_reviews import (
     MOST_EACH,
     answered,
-    drawn_cards,
     shown,
     whole_number,
 )
+from internvid.curate.draws import drawn_query
 from internvid.dataset.answers.review_log import PlannedReview
 
 _SIDES = ("left", "right")
+_NO_TEXTS = frozenset({"reason", "verdict"})
 
 
 def comparable(desk: Desk) -> list[str]:
     """Columns that can be compared: texts first, then words, which repeat."""
-    facets = [each for each in desk.table.facets.values() if each.name != "reason"]
+    facets = [each for each in desk.table.facets.values() if each.name not in _NO_TEXTS]
     return [each.name for kind in ("text", "word") for each in facets if each.kind == kind]
 
 
@@ -52,14 +52,13 @@ def begin_comparison(desk: Desk, body: Mapping[str, Any]) -> str:
         )
     count = whole_number(body.get("count"), "count", MOST_EACH, 1)
     seed = whole_number(body.get("seed"), "seed")
-    first, second = (desk.table.facets[each] for each in columns)
-    different, equal = (_pairs(desk, first, second, sign) for sign in ("<>", "="))
-    size = desk.table.totals(different).clips
+    first, second = (f"nullif({desk.table.facets[each].sql}, '')" for each in columns)
+    size, equal = _counts(desk, first, second)
     if not size:
         raise AddressUnreadableError(
-            f"no kept clip has both {first.name} and {second.name} with different texts"
+            f"no kept clip has both {columns[0]} and {columns[1]} with different texts"
         )
-    ids = sorted(card["clip_id"] for card in drawn_cards(desk, different, count, seed))
+    ids = _drawn(desk, f"{first} <> {second}", count, seed)
     drawing = random.Random(seed)
     drawing.shuffle(ids)
     order = [(clip_id, {"is_swapped": drawing.random() < 0.5}) for clip_id in ids]
@@ -69,18 +68,29 @@ def begin_comparison(desk: Desk, body: Mapping[str, Any]) -> str:
         "count": count,
         "seed": seed,
         "size": size,
-        "equal": desk.table.totals(equal).clips,
+        "equal": equal,
     }
     return desk.review_log.begin("comparison", plan, order, desk.author)
 
 
-def _pairs(desk: Desk, first: Facet, second: Facet, sign: str) -> Any:
-    conditions = (
-        Condition(first, f"{first.sql} is not null"),
-        Condition(second, f"{second.sql} is not null"),
-        Condition(first, f"{first.sql} {sign} {second.sql}"),
+def _counts(desk: Desk, first: str, second: str) -> tuple[int, int]:
+    """How many kept clips have two texts that differ, and two equal ones."""
+    found = desk.dataset.connection.cursor().execute(
+        f"select count(*) filter ({first} <> {second}), count(*) filter ({first} = {second}) "
+        "from clips"
     )
-    return replace(read_query([], desk.table.facets), conditions=conditions)
+    different, equal = found.fetchall()[0]
+    return int(different), int(equal)
+
+
+def _drawn(desk: Desk, condition: str, count: int, seed: int) -> list[str]:
+    """Ids of clips, drawn uniformly and without replacement by a hash of seed and id."""
+    clips = f"select clip_id, ('0x' || clip_id[:16])::ubigint as key from clips where {condition}"
+    drawn = drawn_query(clips, seed, "key", "draw")
+    found = desk.dataset.connection.cursor().execute(
+        f"select clip_id from ({drawn}) order by draw, clip_id limit {count}"
+    )
+    return sorted(clip_id for (clip_id,) in found.fetchall())
 
 
 def shown_pair(desk: Desk, review: PlannedReview, at: int | None) -> dict[str, Any]:

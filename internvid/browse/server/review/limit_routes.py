@@ -64,6 +64,7 @@ def add_limit_routes(application: FastAPI, desk: Desk) -> None:
 
 def _known(desk: Desk, counts: LimitCounts) -> dict[str, Any]:
     facets = desk.table.facets
+    desk.table.cursor()  # waits until all clips can be counted
     kept = desk.table.totals(read_query([], facets))
     every = read_query([("kept", "rejected")], facets)
     rejected = dict(desk.table.values(facets["reason"], every))

@@ -30,6 +30,8 @@ def review_of(desk: Desk, kind: Kind, review: str) -> PlannedReview:
 def drawn_cards(desk: Desk, query: Query, count: int, seed: int) -> list[dict[str, Any]]:
     """Clips of a query, drawn uniformly and without replacement; all where there are no more.
 
+    All columns must have been copied.
+
     Args:
         desk: of the dataset.
         query: whose order does not matter.
