@@ -82,7 +82,7 @@ def weighted(parts: Sequence[tuple[float, Interval]]) -> Interval | None:
 
 
 def sign_test(first: int, second: int) -> float | None:
-    """Chance of a result at least as one-sided if both sides won equally often: exact, two-sided.
+    """Chance of a result at least as uneven if both win equally often: exact, both directions.
 
     Twice the lower tail of the binomial distribution of first + second tosses of a fair coin, at
     most 1. Ties take no part (W. J. Conover, Practical Nonparametric Statistics, 3rd edition,

@@ -59,7 +59,7 @@ class Spread:
 
     @property
     def width(self) -> float:
-        """Of a bin."""
+        """Width of a bin."""
         return (self.high - self.low) / BINS or 1.0
 
     def bin_of(self, value: float) -> int:
