@@ -178,6 +178,11 @@ def test_groups_that_may_share_clips_have_no_figure_over_all(desk: Desk) -> None
     assert found.precision is None
     assert "share clips" in found.note
     assert [each.group for each in found.groups][1] == "duration_seconds=0..100"
+    recorded = next(iter(review.drawn))
+    desk.verdicts.record(recorded, "keep", "ann")
+    desk.refresh_verdicts()
+    of_verdict = desk.review_log.get(audited(desk, "value:verdict:keep"))
+    assert list(of_verdict.drawn) == [recorded]
     values = audited(desk, "value:camera_move:pan", "value:camera_move:zoom", count=2)
     assert desk.review_log.get(values).plan["are_disjoint"]
 

@@ -205,6 +205,7 @@ function press(event) {
 async function begin() {
   const named = await dataset();
   find("name").textContent = "Limits";
+  find("main").replaceChildren(make("p", { class: "soft" }, "Counting. Of many clips the columns are copied first, which takes a while after the start of the server."));
   facts = await ask("/api/limits");
   find("totals").replaceChildren(`${named.name}: `, make("strong", {}, number(facts.kept.clips)), ` clips kept, ${number(facts.rejected)} rejected`);
   keyList(KEYS);

@@ -19,9 +19,10 @@ export function keyList(keys) {
   return show;
 }
 
-// A share with its interval, drawn from 0 to 1.
-export function bar(share, low, high, label) {
+// A share with its interval, drawn from 0 to 1; with a mark at a half where that is what chance gives.
+export function bar(share, low, high, label, middle = false) {
   const box = make("svg", { class: "share", viewBox: "0 0 1000 20", preserveAspectRatio: "none", role: "img", "aria-label": `${label}: ${percent(share)}, 95 % interval ${percent(low)} to ${percent(high)}` }, make("rect", { class: "every", x: 0, y: 8, width: 1000, height: 4 }));
+  if (middle) box.append(make("rect", { class: "half", x: 499, y: 2, width: 2, height: 16 }));
   if (share !== null) box.append(make("rect", { class: "interval", x: 1000 * low, y: 5, width: Math.max(4, 1000 * (high - low)), height: 10 }), make("rect", { class: "point", x: Math.max(0, 1000 * share - 3), y: 1, width: 6, height: 18 }));
   return box;
 }
