@@ -159,7 +159,7 @@ def test_examples_are_the_nearest_on_each_side(desk: Desk, counts: LimitCounts) 
 @pytest.mark.parametrize(
     "fields",
     [
-        {"filter": "too_short", "minimum": "1.9", "maximum": "3.5"},
+        {"filter": "too_short", "minimum": "1.9", "maximum": "3.2"},
         {"filter": "pale", "maximum": ""},
         {"column": "sharpness", "minimum": "120"},
     ],

@@ -161,6 +161,7 @@ def test_figures_of_an_audit_are_those_that_are_counted_by_hand(desk: Desk) -> N
     assert (one.precision, one.low, one.high) == (interval.share, interval.low, interval.high)
     assert found.precision == pytest.approx((clips * 0.75 + size * 1) / (clips + size))
     assert found.low is not None
+    assert found.precision is not None
     assert found.low < found.precision
 
 
