@@ -33,6 +33,7 @@ ANSWERS: Mapping[str, tuple[str, ...]] = {
 FOLDER, LOG = "reviews", "log.jsonl"
 _ID = re.compile(r"[0-9a-f]{8}")
 _CLIP_ID = re.compile(rb"[0-9a-f]{32}")
+_DRAWN_ID = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -192,9 +193,11 @@ class ReviewLog:
     def _take(self, entry: Mapping[str, Any]) -> None:
         review, kind, clip_id = entry["review"], entry["kind"], str(entry.get("clip_id", ""))
         if kind == "drawn":
+            if not _DRAWN_ID.fullmatch(clip_id) or not isinstance(entry.get("groups", []), list):
+                return
             facts = {k: v for k, v in entry.items() if k not in ("kind", "review", "clip_id")}
             self._pending.setdefault(review, {})[clip_id] = Drawn(clip_id, facts)
-        elif kind in ANSWERS and review not in self._reviews:
+        elif kind in ANSWERS and review not in self._reviews and _is_plan(kind, entry):
             drawn = self._pending.pop(review, {})
             self._reviews[review] = PlannedReview(review, kind, dict(entry), drawn)
         elif kind == "answer" and review in self._reviews:
@@ -205,6 +208,23 @@ class ReviewLog:
                 )
             else:
                 known.answers.pop(clip_id, None)
+
+
+def _is_plan(kind: str, entry: Mapping[str, Any]) -> bool:
+    """Whether a line has what results are made of: a dataset from elsewhere may say anything."""
+    if not isinstance(entry.get("seed"), int):
+        return False
+    if kind == "comparison":
+        columns = entry.get("columns")
+        is_pair = isinstance(columns, list) and [*map(type, columns)] == [str, str]
+        return is_pair and all(isinstance(entry.get(name), int) for name in ("size", "equal"))
+    groups = entry.get("groups")
+    return isinstance(groups, list) and all(
+        isinstance(group, dict)
+        and isinstance(group.get("group"), str)
+        and isinstance(group.get("size"), int)
+        for group in groups
+    )
 
 
 def entries_in(data: bytes) -> Iterator[dict[str, Any]]:

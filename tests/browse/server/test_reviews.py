@@ -29,8 +29,13 @@ from internvid.browse.server.review.planned_reviews import next_open, shown
 from internvid.cli.app import main
 from internvid.core.errors import MisuseError
 from internvid.curate.reviewing.intervals import sign_test, weighted, wilson
-from internvid.curate.reviewing.review_results import audit_result, comparison_result
+from internvid.curate.reviewing.review_results import (
+    audit_result,
+    comparison_result,
+    review_results,
+)
 from internvid.dataset.answers.review_log import ReviewLog, review_log_path
+from internvid.dataset.layout import Layout
 
 PORT = 8765
 HOME = f"http://127.0.0.1:{PORT}"
@@ -218,6 +223,34 @@ def test_what_a_kill_cut_off_does_not_exist_and_harms_nothing(desk: Desk) -> Non
     assert list(found) == [name]
     assert {clip: each.answer for clip, each in found[name].answers.items()} == {order[0]: "keep"}
     assert desk.review_log.read() == found
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        {"kind": "audit"},
+        {"kind": "audit", "seed": 1, "groups": "kept"},
+        {"kind": "audit", "seed": 1, "groups": [{"group": "kept"}]},
+        {"kind": "audit", "seed": "1", "groups": [{"group": "kept", "size": 3}]},
+        {"kind": "comparison", "seed": 1, "columns": ["measured"], "size": 1, "equal": 0},
+        {"kind": "comparison", "seed": 1, "columns": [1, 2], "size": 1, "equal": 0},
+        {"kind": "comparison", "seed": 1, "columns": ["a", "b"], "size": None, "equal": 0},
+        {"kind": ["audit"]},
+        {"kind": "drawn", "clip_id": "../../etc", "groups": [0]},
+        {"kind": "drawn", "clip_id": "0" * 32, "groups": 3},
+        {"kind": "answer", "clip_id": "0" * 32, "answer": ["keep"]},
+    ],
+)
+def test_a_log_from_elsewhere_may_say_anything(tmp_path: Path, plan: dict[str, Any]) -> None:
+    whole = {"kind": "audit", "seed": 1, "groups": [{"group": "kept", "size": 3}]}
+    lines = [{"review": "0123abcd", **plan}, {"review": "89abcdef", **plan}]
+    lines += [{"review": "89abcdef", **whole}, {"review": "89abcdef", **plan}]
+    path = review_log_path(Layout(tmp_path))
+    path.parent.mkdir()
+    path.write_text("".join(json.dumps(line) + "\n" for line in [*lines, 3, None, "x"]), "utf-8")
+    found = review_results(Layout(tmp_path))
+    assert [each.id for each in found.audits] == ["89abcdef"]
+    assert found.comparisons == ()
 
 
 def test_two_that_answer_at_once_lose_nothing(desk: Desk) -> None:

@@ -86,10 +86,13 @@ export async function answering(page) {
     const isOn = (word) => String(view.answer === word);
     const buttons = page.choices.map((one) => make("button", { type: "button", class: `to-${one.word}`, "aria-pressed": isOn(one.word), disabled: readOnly, onclick: () => answer(one.word) }, `${one.label} `, make("kbd", {}, one.keys[0].replace("Arrow", ""))));
     const parts = view.clip.is_gone ? [make("p", { class: "soft" }, "This clip is not in the current cut of the dataset. Skip it.")] : page.parts(view);
+    // Whoever goes through the buttons by Tab stays where they were.
+    const before = [...find("main").querySelectorAll("button")].indexOf(document.activeElement);
     find("main").replaceChildren(make("div", { class: "stage" }, ...parts,
       make("div", { class: "answers", role: "group", "aria-label": "Answer" }, ...buttons),
       make("div", { class: "steps" }, make("button", { type: "button", onclick: () => step(-1), disabled: view.at === 0, "aria-label": "Clip before" }, "←"), make("span", { class: "soft" }, `clip ${number(view.at + 1)} of ${number(view.clips)}`), make("button", { type: "button", onclick: () => step(1), disabled: view.at + 1 >= view.clips, "aria-label": "Next clip" }, "→"), make("button", { type: "button", onclick: skip }, "Skip ", make("kbd", {}, "S")), make("button", { type: "button", onclick: undo, disabled: readOnly }, "Undo ", make("kbd", {}, "Z"))),
       make("p", { class: "soft" }, readOnly ? "The server was started with --read-only: answers are refused." : page.notes)));
+    if (before >= 0) find("main").querySelectorAll("button")[before]?.focus({ preventScroll: true });
   }
 
   async function show() {
