@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shlex
 import shutil
@@ -233,6 +234,29 @@ def test_where_there_is_no_command_it_says_why(desk: Desk, counts: LimitCounts) 
         assert build_command(desk, looser).text is None
     finally:
         desk.recipes = RECIPES
+
+
+def test_modules_that_a_dataset_names_are_not_imported(
+    filtered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(filtered, root)
+    (tmp_path / "strange_parts.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nD = 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    record = json.loads((root / "dataset.json").read_text("utf-8"))
+    for setting in record["cuts"][record["cut"]]["settings"]:
+        if setting["setting"] == "cut.detector":
+            setting["value"] = "strange_parts:D"
+    (root / "dataset.json").write_text(json.dumps(record), "utf-8")
+    desk = opened(root, tmp_path)
+    try:
+        counts = LimitCounts(desk)
+        command = build_command(desk, limits(counts, desk, filter="too_short", minimum="3"))
+    finally:
+        desk.close()
+    assert command.text is None
+    assert "components of its own" in command.note
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_column_that_no_signal_measures_is_no_filter_of_a_build(

@@ -72,6 +72,9 @@ def build_command(desk: Desk, limits: Limits) -> Command:
     if base is None or not recorded:
         return Command(None, "The dataset does not record the settings of its cut.")
     before, changes = _assignments(base(), recorded), _changes(limits)
+    if any(":" in one for one in before):
+        # To read the settings would import modules that a dataset from elsewhere names.
+        return Command(None, "The recorded recipe has components of its own: build in Python.")
     # What takes a filter out goes with nothing that changes it.
     removed = tuple(f"{one.removesuffix('=none')}." for one in changes if one.count(".") == 2)
     settings = [*(one for one in before if not one.startswith(removed or ("=",))), *changes]

@@ -29,7 +29,7 @@ def browse(
         typer.Option(help="Further name by which browsers reach this machine; may be repeated."),
     ] = None,
     read_only: Annotated[
-        bool, typer.Option("--read-only", help="Refuse verdicts, corrections and subsets.")
+        bool, typer.Option("--read-only", help="Refuse verdicts, corrections, subsets and reviews.")
     ] = False,
     no_open: Annotated[
         bool, typer.Option("--no-open", help="Do not open the page in a browser.")
