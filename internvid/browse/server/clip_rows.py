@@ -14,7 +14,10 @@ from internvid.dataset.store import SOURCE_COLUMNS, Dataset
 
 _MOST_OPEN = 64
 _FEW_PARTS = 2
-_OF_VIDEO = (*SOURCE_COLUMNS, "duration_seconds", "width", "height", "container", "codec", "status")
+_OF_VIDEO = (
+    *SOURCE_COLUMNS, "duration_seconds", "width", "height", "container", "codec", "status",
+    "scan_mode",
+)  # fmt: skip
 
 
 class ClipRows:

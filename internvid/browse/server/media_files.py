@@ -152,7 +152,10 @@ class MediaFiles:
             contextlib.closing(SpanReader(path, MAXIMUM_FRAME_BYTES)) as reader,
             contextlib.closing(SoundReader(path, MAXIMUM_FRAME_BYTES)) as sounds,
         ):
-            span = FrameSpan(row["start_pts"], row["end_pts"], None, None)
+            # A fast scan numbers only what it did not skip.
+            is_numbered = row["source"].get("scan_mode") == "full"
+            frames = (row["start_frame"], row["end_frame"]) if is_numbered else (None, None)
+            span = FrameSpan(row["start_pts"], row["end_pts"], *frames)
             written = cut_clip(reader, span, _CUT, None, sounds)
         return self._keep(key, written.windows[0].data)
 

@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, Response
 if TYPE_CHECKING:
     import jinja2
 
-ROOMS = (("/", "Clips"),)
+ROOMS = (("/", "Clips"), ("/map", "Map"))
 """Address and name of each page that the head of every page leads to."""
 
 FRESH = {"cache-control": "no-store"}

@@ -30,6 +30,8 @@ class ServerSettings:
         is_read_only: refuse every change.
         opens_browser: open the page in the user's browser.
         author: who reviews; the user's name when empty.
+        model: folder of the model that made the vectors, where the dataset does not say it.
+        device: where it runs.
     """
 
     host: str = "127.0.0.1"
@@ -38,6 +40,8 @@ class ServerSettings:
     is_read_only: bool = False
     opens_browser: bool = True
     author: str = ""
+    model: str = ""
+    device: str = "auto"
 
 
 def serve(
@@ -73,7 +77,8 @@ def serve(
         is_read_only=settings.is_read_only,
     )
     with tempfile.TemporaryDirectory(prefix="internvid-browse-") as folder:
-        desk = Desk(dataset, Path(folder), settings.author or _user())
+        author = settings.author or _user()
+        desk = Desk(dataset, Path(folder), author, model=settings.model, device=settings.device)
         building = threading.Thread(target=_build, args=(desk.table.build,), daemon=True)
         building.start()
         gate = Gate(make_application(desk, access), access)
