@@ -69,6 +69,13 @@ class Server:
             data = answer.read()
         return json.loads(data), time.perf_counter() - begun
 
+    def seconds(self, address: str) -> float:
+        """How long the bytes of an address take."""
+        begun = time.perf_counter()
+        with self._opener.open(self.home + address) as answer:
+            answer.read()
+        return time.perf_counter() - begun
+
     @property
     def peak_mb(self) -> float:
         """Largest resident memory."""

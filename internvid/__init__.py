@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from internvid.api.fetching import fetch, fetch_status, plan_fetch
     from internvid.api.releases import reissue, verify
     from internvid.api.removal import plan_removal, remove
-    from internvid.api.searching import search
+    from internvid.api.searching import map_clips, search
     from internvid.api.subsets import plan_publication, publish, select
     from internvid.api.training import compare, plan_training, train
     from internvid.collect.fetching.fetch_settings import FetchSettings
@@ -101,6 +101,7 @@ _EXPORTS = {
     "list_components": "internvid.api.components",
     "make_component": "internvid.api.components",
     "make_queries": "internvid.api.collecting",
+    "map_clips": "internvid.api.searching",
     "open": "internvid.dataset.store:open_dataset",
     "open_dataset": "internvid.dataset.store",
     "plan_fetch": "internvid.api.fetching",
@@ -170,6 +171,7 @@ __all__ = [
     "list_components",
     "make_component",
     "make_queries",
+    "map_clips",
     "open",
     "open_dataset",
     "plan_fetch",

@@ -21,6 +21,8 @@ def serve(
     read_only: bool = False,
     open_browser: bool = True,
     author: str = "",
+    model: str = "",
+    device: str = "auto",
     started: Callable[[str], None] | None = None,
 ) -> None:
     """Serve pages of a dataset until Ctrl-C: look, search, review, choose.
@@ -33,6 +35,8 @@ def serve(
         read_only: refuse every change.
         open_browser: open the page in the user's browser.
         author: stands with verdicts; the name of the user when empty.
+        model: folder of the model that made the vectors, if it has moved since.
+        device: where that model runs: `auto`, `cpu`, `cuda` ...
         started: called with the address, with its token, once it answers.
 
     Raises:
@@ -52,6 +56,8 @@ def serve(
         opens_browser=open_browser,
         author=author,
         recipes=RECIPES,
+        model=model,
+        device=device,
     )
     serve_pages(as_dataset(dataset), settings, started)
 

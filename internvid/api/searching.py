@@ -1,4 +1,4 @@
-"""Search a dataset's clips by a text, a video or an image."""
+"""Search a dataset's clips by a text, a video or an image; lay them out on a map."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from internvid.api.datasets import DatasetLike, as_dataset
 from internvid.core.errors import MisuseError
+from internvid.core.system.shell import command
 from internvid.core.types import instant
 
 if TYPE_CHECKING:
     from internvid.dataset.store import Dataset
+    from internvid.searching.mapping.map_columns import MapSummary
     from internvid.searching.vectors import Hit
 
 
@@ -78,6 +80,57 @@ def search(
         hits = searcher.by_text(str(query), count, **options)
     rows = describe_hits(opened, hits)
     return SearchResult(str(query), searcher.column, searcher.model, rows)
+
+
+def map_clips(
+    dataset: DatasetLike,
+    *,
+    vectors: str = "",
+    method: Literal["pca", "umap"] = "pca",
+    name: str = "map",
+    neighbours: int = 15,
+    sample: int = 50_000,
+    seed: int = 42,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> MapSummary:
+    """Give each clip that has a vector a place in the plane, as columns `<name>_x` and `<name>_y`.
+
+    `internvid browse` draws them; filters and selections read them like any other number.
+
+    Args:
+        dataset: with a column of vectors, see `embed`; an open one shows the columns afterwards.
+        vectors: that column; the only one when empty.
+        method: `pca`: the plane in which vectors differ most, of one matrix for any number of
+            clips; `umap`: near vectors are near, which shows groups (needs umap-learn).
+        name: of the map.
+        neighbours: of `umap`: how many of each are kept near; more show the whole, fewer details.
+        sample: of `umap`: the layout is fitted on at most so many vectors, and applied to others.
+        seed: of the draw and the layout.
+        progress: called with what is done now, how far it is, and of how much.
+
+    Raises:
+        MisuseError: a name that is taken, no such column of vectors, several and none named.
+        ConfigInvalidError: a value out of range.
+        DependencyMissingError: `umap` and umap-learn is not installed.
+        DatasetFormatError: there is no finished dataset.
+        DatasetBusyError: another process writes to it.
+    """
+    from internvid.dataset.removal.purging import writing
+    from internvid.dataset.store import layout_to_write, open_dataset
+    from internvid.searching.mapping.map_columns import VectorMap, record_map
+    from internvid.searching.query import vector_columns
+
+    with layout_to_write(dataset) as layout, writing(layout):
+        opened = open_dataset(layout.root)
+        known = list(vector_columns(opened))
+        if not vectors and len(known) > 1:
+            raise MisuseError(
+                f"{layout.root} has several columns of vectors: {', '.join(known)}",
+                hint=f"choose one: {command('map', layout.root, '--vectors', known[0])}",
+            )
+        column = vectors or (known[0] if known else "embedding")
+        rule = VectorMap(column, method, neighbours, sample, seed)
+        return record_map(opened, rule, name, progress)
 
 
 def is_file(path: Path) -> bool:

@@ -119,3 +119,17 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {int(seconds) % 60:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+class StageProgress:
+    """Says how far a stage is, at its beginning and end and every tenth of it."""
+
+    def __init__(self) -> None:
+        self._last = ("", -1)
+
+    def __call__(self, stage: str, done: int, of: int) -> None:
+        """So far of so much of a stage."""
+        tenth = 10 * done // max(of, 1)
+        if (stage, tenth) != self._last:
+            self._last = (stage, tenth)
+            say(f"{stage}: {done}/{of}")

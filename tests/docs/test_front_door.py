@@ -31,6 +31,7 @@ FUNCTIONS = {
     "evaluate": "evaluate",
     "fetch": "fetch",
     "list": "list_components",
+    "map": "map_clips",
     "publish": "publish",
     "queries": "make_queries",
     "remove": "remove",

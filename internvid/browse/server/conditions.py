@@ -11,6 +11,10 @@
 | `q=TEXT` | any caption that contains TEXT |
 | `kept=kept`, `rejected`, `all` | which clips; kept ones where nothing is stated |
 | `subset=NAME` | clips of a subset |
+| `like=TEXT`, `near=CLIP_ID`, `picture=HASH` | the nearest by meaning, the best first |
+| `vectors=COLUMN` | by these vectors |
+| `least=SCORE` | only those at least so near |
+| `same=CLIP_ID` | clips that show the same pictures as that one |
 | `sort=COLUMN`, `sort=-COLUMN` | in that order; else in source and time order |
 | `sort=random&seed=7` | shuffled |
 
@@ -20,13 +24,19 @@ Nothing of an address becomes SQL: names are looked up among the columns, values
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 Kind = Literal["number", "word", "flag", "list", "text"]
 _KEPT = {"kept": "kept", "rejected": "not kept", "all": "true"}
-_OWN = frozenset({"kept", "sort", "seed", "page", "q", "subset", "view", "text", "like", "clip"})
+_BY_MEANING = ("like", "near", "picture")
+_OWN = frozenset(
+    {"kept", "sort", "seed", "page", "q", "subset", "view", "text", "clip", "vectors", "least"}
+    | {"same", *_BY_MEANING}
+)
+_CLIP_ID = re.compile("[0-9a-f]{32}")
 _MOST_VALUES = 200
 _MOST_TEXT = 500
 
@@ -69,6 +79,23 @@ class Condition:
 
 
 @dataclass(frozen=True)
+class Nearest:
+    """What clips shall be near to.
+
+    Attributes:
+        kind: a text that they are like, a clip, an uploaded picture.
+        value: the text, the id of the clip, the hash of the picture.
+        vectors: column of vectors; the first one when empty.
+        least: least cosine; None for any.
+    """
+
+    kind: str
+    value: str
+    vectors: str = ""
+    least: float | None = None
+
+
+@dataclass(frozen=True)
 class Query:
     """What a page shows.
 
@@ -81,7 +108,9 @@ class Query:
         is_random: shuffled by `seed`.
         seed: of the shuffle.
         subset: name of one; None for all clips.
-        text: columns that hold texts.
+        texts: columns that hold texts.
+        nearest: what clips shall be near to; None for nothing.
+        same: id of a clip whose pictures they show; empty for none.
     """
 
     conditions: tuple[Condition, ...] = ()
@@ -93,6 +122,13 @@ class Query:
     seed: int = 0
     subset: str | None = None
     texts: tuple[Facet, ...] = ()
+    nearest: Nearest | None = None
+    same: str = ""
+
+    @property
+    def needs_finder(self) -> bool:
+        """Whether clips are found by more than conditions: by vectors, or by pictures."""
+        return self.nearest is not None or bool(self.same)
 
     def where(self, without: str | None = None) -> tuple[str, list[Any]]:
         """SQL and its parameters; one column's own conditions may be left out."""
@@ -168,7 +204,34 @@ def read_query(fields: Iterable[tuple[str, str]], facets: Mapping[str, Facet]) -
         seed=int(seed),
         subset=own.get("subset") or None,
         texts=tuple(each for each in facets.values() if each.kind == "text"),
+        nearest=_nearest(own),
+        same=_clip_id("same", own.get("same", "")),
     )
+
+
+def _nearest(own: Mapping[str, str]) -> Nearest | None:
+    given = [(name, own[name].strip()) for name in _BY_MEANING if own.get(name, "").strip()]
+    if not given:
+        return None
+    if len(given) > 1:
+        raise AddressUnreadableError(f"one of {', '.join(_BY_MEANING)}, not several")
+    kind, value = given[0]
+    if kind != "like":
+        _clip_id(kind, value)
+    least = own.get("least", "")
+    try:
+        limit = float(least) if least else None
+    except ValueError:
+        limit = math.nan
+    if limit is not None and not math.isfinite(limit):
+        raise AddressUnreadableError(f"least is a number from -1 to 1, not {least[:20]!r}")
+    return Nearest(kind, value[:_MOST_TEXT], own.get("vectors", "")[:_MOST_TEXT], limit)
+
+
+def _clip_id(name: str, value: str) -> str:
+    if value and not _CLIP_ID.fullmatch(value):
+        raise AddressUnreadableError(f"{name} has 32 hexadecimal digits, not {value[:40]!r}")
+    return value
 
 
 def _condition(facet: Facet, value: str) -> Condition:

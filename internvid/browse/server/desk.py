@@ -12,6 +12,7 @@ from typing import Any
 from internvid.browse.column_facts import annotation_columns
 from internvid.browse.server.clip_rows import ClipRows
 from internvid.browse.server.conditions import Query
+from internvid.browse.server.meaning.finder import Finder
 from internvid.browse.server.media_files import MediaFiles
 from internvid.browse.server.narrow_table import NarrowTable, Place
 from internvid.browse.wording import label, unit
@@ -40,11 +41,17 @@ class Desk:
         dataset: as it is now.
         folder: for files of this run.
         author: who reviews, as it stands in the log.
+        model: folder of the model that made the vectors, where the dataset does not say it.
+        device: where it runs.
     """
 
-    def __init__(self, dataset: Dataset, folder: Path, author: str) -> None:
+    def __init__(
+        self, dataset: Dataset, folder: Path, author: str, *, model: str = "", device: str = "auto"
+    ) -> None:
         self.dataset, self.author = dataset, author
         self.table = NarrowTable(dataset, folder)
+        self.finder = Finder(dataset, self.table, model, device)
+        self.table.finder = self.finder.numbers
         self.rows = ClipRows(dataset)
         self.media = MediaFiles(dataset, self.rows)
         self.verdicts = VerdictLog(dataset.layout)
@@ -71,13 +78,18 @@ class Desk:
             "facets": facets,
             "texts": self.texts,
             "subsets": self.dataset.subsets(),
+            "vectors": self.finder.columns,
             "page": PAGE,
             "author": self.author,
         }
 
     def page(self, query: Query, number: int) -> list[dict[str, Any]]:
         """Clips of a page, ready to be shown."""
-        return self.cards(self.table.page(query, number * PAGE, PAGE))
+        cards = self.cards(self.table.page(query, number * PAGE, PAGE))
+        scores = self.finder.scores_of(query, [card["clip_id"] for card in cards])
+        for card in cards if scores else ():
+            card["score"] = scores.get(card["clip_id"])
+        return cards
 
     def prepare(self, query: Query, number: int) -> None:
         """Read the clips of a page that is likely to be wanted next."""

@@ -13,7 +13,7 @@ import collections
 import contextlib
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,6 +113,7 @@ class NarrowTable:
         self._blocks: collections.OrderedDict[str, list[Place]] = collections.OrderedDict()
         self._lock = threading.Lock()
         self._spreads = ColumnSpreads()
+        self.finder: Callable[[Query, str | None], npt.NDArray[np.int64]] | None = None
 
     def build(self) -> None:
         """Copy the columns; pages wait for it, and threads call it once."""
@@ -208,6 +209,8 @@ class NarrowTable:
             first: number of the first, from 0.
             count: how many.
         """
+        if query.needs_finder:
+            return self._places(self._numbers(query, "")[first : first + count])
         if not query.is_in_order or query.is_textual or query.subset is not None:
             self.wait()
         elif not self._is_done:
@@ -307,14 +310,19 @@ class NarrowTable:
             without: a column whose conditions do not count.
             needs: a column that is read.
         """
-        plain = replace(
-            query,
-            search="",
-            conditions=tuple(each for each in query.conditions if each.facet.kind != "text"),
-        )
-        where, parameters = plain.where(without)
-        where = " and ".join([where, *self._sets.conditions(query, without)])
-        used = {needs, query.sort, *(each.facet for each in plain.conditions)}
+        used = {needs, query.sort}
+        if query.needs_finder:
+            where = "rowid in (select unnest(?))"
+            parameters: list[Any] = [self._numbers(query, "", without).tolist()]
+        else:
+            plain = replace(
+                query,
+                search="",
+                conditions=tuple(each for each in query.conditions if each.facet.kind != "text"),
+            )
+            where, parameters = plain.where(without)
+            where = " and ".join([where, *self._sets.conditions(query, without)])
+            used |= {each.facet for each in plain.conditions}
         table = "narrow.clips"
         if used & set(self._recorded):
             table = (
@@ -349,6 +357,8 @@ class NarrowTable:
     def _numbers(
         self, query: Query, limit: str, without: str | None = None
     ) -> npt.NDArray[np.int64]:
+        if query.needs_finder and self.finder is not None:
+            return self.finder(query, without)
         rows, parameters = self.rows_of(query, without)
         # In the order of the table DuckDB reads no further than the limit.
         order = ""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 ROOMS = (
     ("/", "Clips"),
+    ("/map", "Map"),
     ("/audit", "Audit"),
     ("/captioners", "Captioners"),
     ("/limits", "Limits"),

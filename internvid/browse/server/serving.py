@@ -32,6 +32,8 @@ class ServerSettings:
         opens_browser: open the page in the user's browser.
         author: who reviews; the user's name when empty.
         recipes: name -> recipe; commands for other limits are changes of these.
+        model: folder of the model that made the vectors, where the dataset does not say it.
+        device: where it runs.
     """
 
     host: str = "127.0.0.1"
@@ -41,6 +43,8 @@ class ServerSettings:
     opens_browser: bool = True
     author: str = ""
     recipes: Mapping[str, Callable[[], Recipe]] = field(default_factory=dict)
+    model: str = ""
+    device: str = "auto"
 
 
 def serve(
@@ -76,7 +80,8 @@ def serve(
         is_read_only=settings.is_read_only,
     )
     with tempfile.TemporaryDirectory(prefix="internvid-browse-") as folder:
-        desk = Desk(dataset, Path(folder), settings.author or _user())
+        author = settings.author or _user()
+        desk = Desk(dataset, Path(folder), author, model=settings.model, device=settings.device)
         desk.recipes = settings.recipes
         building = threading.Thread(target=_build, args=(desk.table.build,), daemon=True)
         building.start()

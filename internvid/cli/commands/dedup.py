@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from internvid.cli.options import DatasetPath, Json
-from internvid.cli.output import put, put_json, say
+from internvid.cli.output import StageProgress, put, put_json
 from internvid.core.system.shell import command
 
 
@@ -63,7 +63,7 @@ def dedup(
         neighbours=neighbours,
         vectors=vectors,
         similarity=similarity,
-        progress=_Progress(),
+        progress=StageProgress(),
     )
     if as_json:
         put_json(done)
@@ -80,16 +80,3 @@ def dedup(
     if done.duplicates:
         unique = f'{command("select", dataset)} where "not {done.column}" --as unique'
         put(f"    without the {done.duplicates} clips that another one stands for: {unique}")
-
-
-class _Progress:
-    """Says how far a stage is, at its beginning and end and every tenth of it."""
-
-    def __init__(self) -> None:
-        self._last = ("", -1)
-
-    def __call__(self, stage: str, done: int, of: int) -> None:
-        tenth = 10 * done // max(of, 1)
-        if (stage, tenth) != self._last:
-            self._last = (stage, tenth)
-            say(f"{stage}: {done}/{of}")

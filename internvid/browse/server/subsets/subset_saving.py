@@ -19,7 +19,7 @@ def save_subset(desk: Desk, query: Query, name: str) -> dict[str, Any]:
     from internvid.curate.select import select_clips
     from internvid.curate.selectors.where import Where
 
-    condition = literal_condition(query)
+    condition = desk.finder.condition(query) if query.needs_finder else literal_condition(query)
     summary = select_clips(desk.dataset, Where(condition), name, None, subset=query.subset)
     return {"name": name, "clips": summary.clips, "hours": summary.hours, "condition": condition}
 

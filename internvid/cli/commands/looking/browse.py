@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from internvid.cli.options import DatasetPath
+from internvid.cli.options import DatasetPath, Device
 from internvid.cli.output import put, say
 
 
@@ -37,6 +37,11 @@ def browse(
     author: Annotated[
         str, typer.Option(help="Name that stands with verdicts; default: the name of the user.")
     ] = "",
+    model: Annotated[
+        str,
+        typer.Option(help="Folder of the model that made the vectors, if it has moved since."),
+    ] = "",
+    device: Device = "auto",
 ) -> None:
     """Look at clips, search, review and choose them in a browser; Ctrl-C ends it."""
     from internvid.api.browsing import serve
@@ -53,5 +58,7 @@ def browse(
         read_only=read_only,
         open_browser=not no_open,
         author=author,
+        model=model,
+        device=device,
         started=started,
     )

@@ -6,7 +6,7 @@ export function cell(clip, at, fields = {}) {
   const [column, measured] = Object.entries(clip.texts)[0] ?? [null, ""];
   const text = clip.corrections[column] ?? measured;
   const film = make("div", { class: "film" }, make("img", { src: `/film/${clip.clip_id}.jpg?frames=1`, alt: "", loading: at < 24 ? "eager" : "lazy", decoding: "async" }),
-    make("span", { class: "time" }, footage(clip.end_seconds - clip.start_seconds)), make("span", { class: "mark" }, ...badges(clip)));
+    make("span", { class: "time" }, footage(clip.end_seconds - clip.start_seconds)), typeof clip.score === "number" ? make("span", { class: "score", title: "score: cosine of the vectors" }, clip.score.toFixed(3)) : "", make("span", { class: "mark" }, ...badges(clip)));
   film.querySelector("img").addEventListener("error", (event) => { event.target.remove(); film.append(make("small", {}, "no stored frame")); });
   const item = make("li", { class: "cell", tabindex: "0", role: "button", "aria-label": `${clip.title}, ${clock(clip.start_seconds)}: ${text || "no caption"}${clip.verdict ? `, ${clip.verdict}` : ""}`, "data-at": at, ...fields },
     film, make("p", {}, text), make("small", {}, `${clip.title} · ${clock(clip.start_seconds)}`));

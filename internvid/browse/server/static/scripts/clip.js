@@ -1,3 +1,4 @@
+import { resembling } from "./meaning.js";
 import { LABELS, ask, clock, dataset, footage, review, reviewing, make, number, player, readOnly, texts, toggled, undo } from "./parts.js";
 
 const find = (id) => document.getElementById(id);
@@ -68,6 +69,7 @@ async function begin() {
     make("div", { class: "view" }, make("div", {}, player(clip)),
       make("div", {}, make("h2", {}, `${clock(clip.start_seconds)} – ${clock(clip.end_seconds)}`, make("small", {}, `${footage(clip.end_seconds - clip.start_seconds)}${clip.kept ? "" : `, rejected: ${clip.reason}`}`)), reviewing(clip, report), texts(clip, report))),
     make("section", {}, make("h2", {}, "In its source"), timeline(), ...Object.entries(clip.curves).filter(([, values]) => values.some((one) => one !== null)).map(([name, values]) => curve(name, values, clip.start_seconds / whole, clip.end_seconds / whole))),
+    resembling(clip),
     make("section", {}, make("h2", {}, "Stored frames"), make("div", { class: "stills" }, ...clip.picks.map((pick) => make("img", { src: `/pick/${clip.clip_id}/${pick.frame}.jpg`, alt: `at ${clock(pick.seconds)}`, title: clock(pick.seconds), loading: "lazy" })))),
     make("section", {}, make("h2", {}, "Source"), table([["uri", clip.source.uri], ["size", `${clip.source.width} × ${clip.source.height}`], ["length", clip.source.duration_seconds && footage(clip.source.duration_seconds)], ...Object.entries(clip.source.metadata || {}).map(([name, one]) => [name, typeof one === "object" ? JSON.stringify(one) : one])])),
     make("section", {}, make("h2", {}, "What made the texts and scores"), made.length ? table(made) : make("p", { class: "soft" }, "nothing yet")),

@@ -1,9 +1,10 @@
 import { cell } from "./cells.js";
 import { fill } from "./facets.js";
+import { OWN_OF_MEANING, isCleared, likeThis, meaningChips, reflect, searched, setUp, waits, ways } from "./meaning.js";
 import { KEYS, LABELS, ask, change, clock, dataset, footage, make, number, player, readOnly, review, reviewing, texts, toggled, undo } from "./parts.js";
 
 const find = (id) => document.getElementById(id);
-const OWN = ["kept", "sort", "seed", "page", "q", "subset"];
+const OWN = ["kept", "sort", "seed", "page", "q", "subset", ...OWN_OF_MEANING];
 const OPEN_FIRST = 5;
 let facts, clips = [], here = 0, request = 0, pageIsLast = false;
 
@@ -29,7 +30,7 @@ function filters() {
 
 async function show() {
   const mine = ++request, fields = state(), page = Number(fields.get("page") || 1);
-  find("q").value = fields.get("q") || "";
+  reflect(fields);
   find("kept").value = fields.get("kept") || "kept";
   find("sort").value = (fields.get("sort") || "").replace(/^-/, "");
   chips();
@@ -62,13 +63,13 @@ async function show() {
     if (copying && (fields.get("sort") || fields.get("q") || filters().length || clips.length < facts.page)) show();
     else if (copying) for (const box of boxes) refill(box, mine);
   } catch (error) {
-    if (mine === request) { report(error.message); find("grid").replaceChildren(); find("totals").textContent = ""; }
+    if (mine === request) { report(error.message); waits(error, show); find("grid").replaceChildren(); find("totals").textContent = ""; }
   }
 }
 
 function chips() {
   const list = find("chips");
-  list.replaceChildren();
+  list.replaceChildren(...meaningChips(state()));
   for (const [name, value] of filters()) {
     list.append(make("li", {}, make("button", { type: "button", title: "Take away", onclick: () => go({ [name]: null }) }, `${name.replace(/~$/, " has")} ${value || "none"} ×`)));
   }
@@ -104,7 +105,7 @@ function open(clip) {
     make("div", { class: "view" }, make("div", {}, player(clip)),
       make("div", {}, make("h2", {}, clip.title, make("small", {}, `${clock(clip.start_seconds)} – ${clock(clip.end_seconds)}`)),
         reviewing(clip, report), texts(clip, report),
-        make("p", {}, make("a", { href: `/clip/${clip.clip_id}` }, "Everything about this clip"))))));
+        ways(clip, state()), make("p", {}, make("a", { href: `/clip/${clip.clip_id}` }, "Everything about this clip"))))));
   if (!box.open) box.showModal();
 }
 
@@ -168,6 +169,7 @@ async function press(event) {
     if (isOpen) open(clips[here]);
   } else if (key === "Enter" && clip && !isOpen && event.target.classList.contains("cell")) { event.preventDefault(); open(clip); }
   else if (key === "p" && clip) location.href = `/clip/${clip.clip_id}`;
+  else if (key === "l" && clip) location.href = likeThis(clip, state());
   else if (key === "/") { event.preventDefault(); find("q").focus(); }
   else if (key === "?") keys();
   else if (key === "[" && page > 1) go({ page: page - 1 });
@@ -201,12 +203,13 @@ async function begin() {
     else if (order) go({ sort: order.startsWith("-") ? order.slice(1) : `-${order}` });
   });
   find("kept").addEventListener("change", () => go({ kept: find("kept").value === "kept" ? null : find("kept").value }));
-  find("search").addEventListener("submit", (event) => { event.preventDefault(); go({ q: find("q").value }); find("q").blur(); });
-  find("q").addEventListener("search", () => { if (!find("q").value && state().get("q")) go({ q: null }); });
+  find("search").addEventListener("submit", (event) => { event.preventDefault(); go(searched(find("q").value)); find("q").blur(); });
+  find("q").addEventListener("search", () => { if (isCleared()) go(searched(null)); });
   find("back").addEventListener("click", () => go({ page: Number(state().get("page") || 1) - 1 }));
   find("on").addEventListener("click", () => go({ page: Number(state().get("page") || 1) + 1 }));
   find("save").addEventListener("click", saving);
   find("save").hidden = facts.read_only;
+  setUp({ facts, state, go, report });
   find("help").addEventListener("click", keys);
   find("filters").addEventListener("click", () => {
     const isOpen = find("facets").classList.toggle("open");

@@ -21,21 +21,25 @@ export function make(name, fields = {}, ...children) {
 
 export async function ask(address, options = {}) {
   const answer = await fetch(address, options);
-  if (!answer.ok) {
-    let text = `${answer.status}`;
+  // 202: what is wanted is being made ready.
+  if (!answer.ok || answer.status === 202) {
+    let text = `${answer.status}`, waiting = false;
     try {
       const body = await answer.json();
+      waiting = Boolean(body.waiting);
       text = [body.error || body.detail, body.hint].filter(Boolean).join("; ");
     } catch { text = `the server answers ${answer.status}`; }
-    throw new Error(text);
+    throw Object.assign(new Error(text), { waiting });
   }
   return answer.json();
 }
 
+export function authorised(headers) { return { ...headers, "x-internvid-token": token }; }
+
 export function change(address, body) {
   return ask(address, {
     method: "POST",
-    headers: { "content-type": "application/json", "x-internvid-token": token },
+    headers: authorised({ "content-type": "application/json" }),
     body: JSON.stringify(body),
   });
 }
@@ -202,7 +206,7 @@ export function texts(clip, report) {
 }
 
 export const KEYS = [
-  ["← → ↑ ↓", "move among clips"], ["Enter", "open the clip"], ["P", "its page"],
+  ["← → ↑ ↓", "move among clips"], ["Enter", "open the clip"], ["P", "its page"], ["L", "clips like it"],
   ["A", "keep"], ["R", "reject"], ["U", "unsure"], ["1 – 9", "labels"], ["Z", "undo"],
   ["/", "search captions"], ["[ ]", "page before, next page"], ["Esc", "close"], ["?", "this list"],
 ];

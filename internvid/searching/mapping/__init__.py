@@ -1,0 +1,1 @@
+"""A map of a dataset: the vectors of its clips in two dimensions."""
