@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from internvid.api.datasets import DatasetLike, as_dataset
 from internvid.core.several import several
+from internvid.dataset.given import given_path
 
 
 def serve(
@@ -17,6 +20,7 @@ def serve(
     read_only: bool = False,
     open_browser: bool = True,
     author: str = "",
+    exports: str | os.PathLike[str] | None = None,
     started: Callable[[str], None] | None = None,
 ) -> None:
     """Serve pages of a dataset until Ctrl-C: look, search, review, choose.
@@ -29,11 +33,14 @@ def serve(
         read_only: refuse every change.
         open_browser: open the page in the user's browser.
         author: stands with verdicts; the name of the user when empty.
+        exports: folder below which pages may start exports, each in a new folder; without it they
+            show the command alone.
         started: called with the address, with its token, once it answers.
 
     Raises:
         DependencyMissingError: the extra `serve` is not installed.
-        MisuseError: the port is taken, or the host is none of this machine.
+        MisuseError: the port is taken, the host is none of this machine, or `exports` is no folder
+            outside of the dataset.
         DatasetFormatError: there is no finished dataset.
     """
     from internvid.browse.server.serving import ServerSettings
@@ -46,5 +53,6 @@ def serve(
         is_read_only=read_only,
         opens_browser=open_browser,
         author=author,
+        exports=None if exports is None else Path(given_path(exports, "exports")),
     )
     serve_pages(as_dataset(dataset), settings, started)

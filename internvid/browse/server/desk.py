@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from internvid.browse.column_facts import annotation_columns
+from internvid.browse.server.clip.clip_facts import clip_facts
 from internvid.browse.server.clip_rows import ClipRows
 from internvid.browse.server.conditions import Query
 from internvid.browse.server.media_files import MediaFiles
 from internvid.browse.server.narrow_table import NarrowTable, Place
+from internvid.browse.server.subsets.export_jobs import ExportJobs
 from internvid.browse.wording import label, unit
 from internvid.dataset.answers.followed_log import FollowedLog
 from internvid.dataset.answers.verdict_log import Review, VerdictLog
@@ -38,16 +40,20 @@ class Desk:
         dataset: as it is now.
         folder: for files of this run.
         author: who reviews, as it stands in the log.
+        exports: folder for exports that pages start; None for none.
     """
 
-    def __init__(self, dataset: Dataset, folder: Path, author: str) -> None:
+    def __init__(
+        self, dataset: Dataset, folder: Path, author: str, exports: Path | None = None
+    ) -> None:
         self.dataset, self.author = dataset, author
+        self.exports = ExportJobs(dataset.root, exports)
         self.table = NarrowTable(dataset, folder)
         self.rows = ClipRows(dataset)
         self.media = MediaFiles(dataset, self.rows)
         self.verdicts = VerdictLog(dataset.layout)
         self.texts = [each.name for each in self.table.facets.values() if each.kind == "text"]
-        self._columns = annotation_columns(dataset.record)
+        self.owners = annotation_columns(dataset.record)
         self._places: dict[str, Place] = {}
         self._recent: collections.OrderedDict[Place, dict[str, Any]] = collections.OrderedDict()
         self._lock = threading.Lock()
@@ -141,51 +147,11 @@ class Desk:
             ClipUnknownError: there is none.
         """
         row = self.clip(clip_id)
-        source = row["source"]
-        around = self.cards(self.table.neighbours(self._place(row["clip_id"])))
         return {
             **self._card(row),
             "row": {name: _plain(value) for name, value in row.items() if name not in _HIDDEN},
-            "columns": [{"column": name, "owner": owner} for name, owner in self._columns.items()],
-            "provenance": self._provenance(),
-            "source": {
-                "uri": source.get("uri"),
-                "duration_seconds": source.get("duration_seconds"),
-                "width": source.get("width"),
-                "height": source.get("height"),
-                "metadata": source.get("metadata"),
-            },
-            "picks": [
-                {"frame": frame, "seconds": seconds} for frame, seconds in self.media.picks(row)
-            ],
-            "clips": around,
-            "curves": self.curves(row["part"], row["video_id"]),
+            **clip_facts(self, row),
         }
-
-    def _provenance(self) -> dict[str, Any]:
-        record = self.dataset.record
-        keys = record.columns.get(record.cut or "", {})
-        return {name: record.column_recipes.get(key, {}) for name, key in keys.items()}
-
-    def curves(self, part: str, video_id: str, points: int = 600) -> dict[str, list[float | None]]:
-        """Stored numbers of each frame of a source, thinned to at most so many points each."""
-        dataset = self.rows.of_part(part)
-        layout, scan = dataset.layout, dataset.record.scan or ""
-        path = layout.scanned(scan, "timelines", part)
-        from internvid.dataset.parts import read_rows_of
-
-        table = read_rows_of(path, video_id)
-        numeric = [
-            field.name
-            for field in table.schema
-            if str(field.type) in ("float", "halffloat", "double", "uint8", "uint16")
-        ]
-        step = max(1, math.ceil(table.num_rows / points))
-        found: dict[str, list[float | None]] = {}
-        for name in numeric[:24]:
-            values = table[name].to_pylist()[::step]
-            found[name] = [None if value is None else float(value) for value in values]
-        return found
 
     def review(self, clip_id: str) -> dict[str, Any]:
         """What people recorded of a clip."""
@@ -222,7 +188,8 @@ class Desk:
         return place
 
     def close(self) -> None:
-        """Let go of files."""
+        """Let go of files; end an export that runs."""
+        self.exports.close()
         self.table.close()
 
 

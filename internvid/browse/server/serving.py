@@ -30,6 +30,7 @@ class ServerSettings:
         is_read_only: refuse every change.
         opens_browser: open the page in the user's browser.
         author: who reviews; the user's name when empty.
+        exports: folder below which pages may start exports; None for none.
     """
 
     host: str = "127.0.0.1"
@@ -38,6 +39,7 @@ class ServerSettings:
     is_read_only: bool = False
     opens_browser: bool = True
     author: str = ""
+    exports: Path | None = None
 
 
 def serve(
@@ -52,7 +54,8 @@ def serve(
 
     Raises:
         DependencyMissingError: the extra `serve` is not installed.
-        MisuseError: the port is taken, or the host is none of this machine.
+        MisuseError: the port is taken, the host is none of this machine, or `exports` is no folder
+            outside of the dataset.
     """
     try:
         import uvicorn
@@ -60,11 +63,13 @@ def serve(
         from internvid.browse.server.access import Access, Gate, own_names
         from internvid.browse.server.application import make_application
         from internvid.browse.server.desk import Desk
+        from internvid.browse.server.subsets.export_jobs import exports_root
     except ImportError as error:
         raise DependencyMissingError(
             f"pages are served by fastapi and uvicorn: {error}",
             hint='pip install "internvid[serve]"',
         ) from error
+    exports = settings.exports and exports_root(settings.exports, dataset.root)
     listening = _listen(settings.host, settings.port)
     port = int(listening.getsockname()[1])
     access = Access(
@@ -73,7 +78,7 @@ def serve(
         is_read_only=settings.is_read_only,
     )
     with tempfile.TemporaryDirectory(prefix="internvid-browse-") as folder:
-        desk = Desk(dataset, Path(folder), settings.author or _user())
+        desk = Desk(dataset, Path(folder), settings.author or _user(), exports)
         building = threading.Thread(target=_build, args=(desk.table.build,), daemon=True)
         building.start()
         gate = Gate(make_application(desk, access), access)

@@ -113,8 +113,8 @@ def test_a_clip_has_its_source_around_it(desk: Desk) -> None:
     ).fetchall()
     assert [each["clip_id"] for each in page["clips"]] == [each for (each,) in around]
     assert page["row"]["measured"] == row["measured"]
-    assert "luma_mean" in page["curves"]
-    assert 0 < len(page["curves"]["luma_mean"]) <= 600
+    curves = {each["name"]: each["values"] for each in page["curves"]["columns"]}
+    assert 0 < len(curves["luma_mean"]) == len(page["curves"]["times"]) <= 600
     assert json.dumps(page)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
@@ -29,7 +30,7 @@ def browse(
         typer.Option(help="Further name by which browsers reach this machine; may be repeated."),
     ] = None,
     read_only: Annotated[
-        bool, typer.Option("--read-only", help="Refuse verdicts, corrections and subsets.")
+        bool, typer.Option("--read-only", help="Refuse verdicts, corrections, subsets and exports.")
     ] = False,
     no_open: Annotated[
         bool, typer.Option("--no-open", help="Do not open the page in a browser.")
@@ -37,6 +38,13 @@ def browse(
     author: Annotated[
         str, typer.Option(help="Name that stands with verdicts; default: the name of the user.")
     ] = "",
+    exports: Annotated[
+        Optional[Path],
+        typer.Option(
+            metavar="FOLDER",
+            help="Let pages start exports, each into a new folder below this one.",
+        ),
+    ] = None,
 ) -> None:
     """Look at clips, search, review and choose them in a browser; Ctrl-C ends it."""
     from internvid.api.browsing import serve
@@ -53,5 +61,6 @@ def browse(
         read_only=read_only,
         open_browser=not no_open,
         author=author,
+        exports=exports,
         started=started,
     )

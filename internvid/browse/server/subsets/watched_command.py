@@ -1,0 +1,40 @@
+"""Runs an `internvid` command that ends when whoever started it does.
+
+`python -m internvid.browse.server.subsets.watched_command publish DATA FOLDER ...`, with the read
+end of a pipe as standard input: the pipe is closed with the process that holds its other end,
+however that ends, and the command is interrupted then as by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import runpy
+import signal
+import sys
+import threading
+import time
+
+_GRACE_SECONDS = 10.0
+
+
+def main() -> None:
+    """Run the command in the arguments."""
+    # The group of a server in the background ignores Ctrl-C, and so would this process.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    threading.Thread(target=_watch, daemon=True).start()
+    sys.argv = ["internvid", *sys.argv[1:]]
+    runpy.run_module("internvid", run_name="__main__")
+
+
+def _watch() -> None:
+    with contextlib.suppress(OSError):
+        while os.read(0, 4096):
+            pass
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(_GRACE_SECONDS)
+    os._exit(130)
+
+
+if __name__ == "__main__":
+    main()
