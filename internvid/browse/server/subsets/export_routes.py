@@ -56,8 +56,11 @@ def add_export_routes(application: FastAPI, desk: Desk) -> None:
     @application.post("/api/exports")
     async def start(request: Request) -> JSONResponse:
         wanted = await body_of(request)
+        name = wanted.get("name", "")
+        if not isinstance(name, str):
+            raise AddressUnreadableError("a name is a text")
         choice = read_choice(desk, _pairs(wanted.get("choice")))
-        job = await run_in_threadpool(jobs.start, choice, str(wanted.get("name", "")))
+        job = await run_in_threadpool(jobs.start, choice, name)
         return JSONResponse({"job": job.shown()}, headers=FRESH)
 
     @application.post("/api/exports/cancel")

@@ -1,5 +1,5 @@
 import { captions, recorded, scores, table } from "./clip_answers.js";
-import { playback } from "./playback.js";
+import { placeSlider, playback } from "./playback.js";
 import { LABELS, ask, clock, dataset, footage, make, player as film, readOnly, review, reviewing, toggled, undo } from "./parts.js";
 import { sourceLine } from "./source_line.js";
 import { transcript } from "./transcript.js";
@@ -83,7 +83,7 @@ async function begin() {
   const source = clip.source, described = Object.entries(source.metadata || {}).map(([name, one]) => [name, typeof one === "object" ? JSON.stringify(one) : one]);
   find("main").replaceChildren(
     make("p", { id: "note", role: "status" }),
-    make("div", { class: "view" }, make("div", {}, place),
+    make("div", { class: "view" }, make("div", {}, place, placeSlider(clip, player)),
       make("div", {}, make("h2", {}, `${clock(clip.start_seconds)} – ${clock(clip.end_seconds)}`, make("small", {}, `${footage(clip.end_seconds - clip.start_seconds)}${clip.kept ? "" : `, rejected: ${clip.reason.replaceAll("_", " ")}`}`)),
         reviewing(clip, report), make("p", { class: "acts" }, make("a", { href: `/clip/${clip.clip_id}` }, clip.clip_id), make("button", { type: "button", class: "do", onclick: copy }, "Copy link")), spoken)),
     make("section", {}, make("h2", {}, "Captions"), make("div", { id: "captions" })),

@@ -31,8 +31,9 @@ function caption(clip, one, report, reload) {
     ...(corrected === null ? [] : [make("p", {}, corrected), make("p", { class: "soft" }, `corrected by ${one.correction.author || "someone"}, ${when(one.correction.at)} `, readOnly ? null : make("button", { type: "button", class: "do", onclick: () => attempt(null) }, "Take back"))]));
   draw();
   const marks = [...one.health.map((reason) => reason.replaceAll("_", " ")), ...(one.is_stale ? ["made from a text that is another one now"] : []), ...(one.bound === "yes" ? [] : [BOUND[one.bound] || one.bound])];
-  box.append(make("h3", {}, one.column, readOnly || one.value === null ? null : make("button", { type: "button", class: "do", onclick: edit }, "Correct")), body,
-    marks.length ? make("p", { class: "warn" }, marks.join("; ")) : null, ...compared(clip, one.column), made(one));
+  const parts = [make("h3", {}, one.column, readOnly || one.value === null ? null : make("button", { type: "button", class: "do", onclick: edit }, "Correct")), body,
+    marks.length ? make("p", { class: "warn" }, marks.join("; ")) : null, ...compared(clip, one.column), made(one)];
+  box.append(...parts.filter(Boolean));
   return box;
 }
 

@@ -1,3 +1,5 @@
+import { clock, make } from "./parts.js";
+
 // Where the player is, in seconds of the source, and how others follow it or send it elsewhere.
 export function playback(place, clip, first) {
   const followers = [];
@@ -30,4 +32,10 @@ export function playback(place, clip, first) {
     },
     step: (seconds) => { const one = video(); if (one) { one.dataset.stopped = "yes"; one.pause(); seek(now() + seconds); } },
   };
+}
+
+export function placeSlider(clip, player) {
+  const place = make("input", { type: "range", class: "place", min: clip.start_seconds, max: clip.end_seconds, step: 0.01, "aria-label": "Place in the clip", oninput: () => player.seek(Number(place.value)) });
+  player.follow((seconds) => { place.value = seconds; place.setAttribute("aria-valuetext", clock(seconds)); });
+  return place;
 }

@@ -25,20 +25,17 @@ export function sourceLine(clip, player, isNear, turn, report) {
     event.preventDefault();
     go(at(event, line));
   });
-  const place = make("input", { type: "range", class: "place", min: clip.start_seconds, max: clip.end_seconds, step: 0.01, "aria-label": "Place in the clip", oninput: () => player.seek(Number(place.value)) });
   const time = make("output", { class: "now" });
   const drawn = clip.curves.columns.filter((one) => one.values.some((value) => value !== null)).map((one) => curve(one, clip, from, to, share, cursor));
   for (const one of drawn) one.plot.addEventListener("click", (event) => go(at(event, one.plot)));
   player.follow((seconds) => {
     for (const one of cursors) one.style.left = `${100 * share(seconds)}%`;
     time.textContent = clock(seconds);
-    place.value = seconds;
-    place.setAttribute("aria-valuetext", clock(seconds));
     for (const one of drawn) one.tell(seconds);
   });
   return make("section", {}, make("div", { class: "heading" }, make("h2", {}, "In its source", make("small", {}, `${number(clip.clips.length)} shots in ${footage(whole)}`)), time,
     make("button", { type: "button", "aria-pressed": String(isNear), onclick: turn }, isNear ? "Whole source" : "Around this clip")),
-  line, place, legend(clip, whole), ...(drawn.length ? [make("h3", {}, "Measured on its frames"), make("div", { class: "curves" }, ...drawn.map((one) => one.box))] : []));
+  line, legend(clip, whole), ...(drawn.length ? [make("h3", {}, "Measured on its frames"), make("div", { class: "curves" }, ...drawn.map((one) => one.box))] : []));
 }
 
 const reasonsOf = (clip) => {
