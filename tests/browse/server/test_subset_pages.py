@@ -33,7 +33,7 @@ def served(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture(scope="module")
-def server_of_spoken(spoken: Dataset) -> Iterator[Server]:  # noqa: F811 - the fixture
+def server_of_spoken(spoken: Dataset) -> Iterator[Server]:
     running = Server(spoken.root)
     yield running
     running.kill()
@@ -41,6 +41,12 @@ def server_of_spoken(spoken: Dataset) -> Iterator[Server]:  # noqa: F811 - the f
 
 def home(page: Any) -> str:
     return "/".join(page.url.split("/")[:3])
+
+
+def until(page: Any, expression: str) -> None:
+    """Wait for what a page of ours may not evaluate itself."""
+    while not page.evaluate(expression):
+        page.wait_for_timeout(50)
 
 
 def visit(page: Any, path: str) -> None:
@@ -103,7 +109,7 @@ def test_a_comparison_by_key_is_an_address(browser: Any, served: Any) -> None:
     assert page.locator(".samples .cell").count() == min(12, every - long)
     address = page.url
     page.keyboard.press("b")
-    page.wait_for_function("!location.search.includes('a=long')")
+    until(page, "!location.search.includes('a=long')")
     page.goto(address)
     page.wait_for_selector(".samples .cell")
     page.locator(".samples .cell").first.focus()
@@ -165,7 +171,6 @@ def test_an_export_ends_with_a_server_that_is_killed(
     server = Server(root, "--exports", str(tmp_path / "exports"))
     try:
         page, _ = opened(browser, server)
-        visit(page, "/subsets?exporter=folder&cut.lossless=true&cut.size=1280x720")
         visit(page, "/subsets?exporter=folder&cut.size=")
         page.get_by_role("textbox", name="Name of the new folder").fill("lost")
         page.get_by_role("button", name="Start").click()
@@ -182,14 +187,16 @@ def test_an_export_ends_with_a_server_that_is_killed(
 
 
 def test_a_clip_page_follows_the_player_and_is_sent_by_a_click(
-    browser: Any, server_of_spoken: Server, spoken: Dataset  # noqa: F811 - the fixture
+    browser: Any,
+    server_of_spoken: Server,
+    spoken: Dataset,
 ) -> None:
     page, complaints = opened(browser, server_of_spoken)
     row = next(row for row in spoken.clips().to_pylist() if row["transcript"])
     visit(page, f"/clip/{row['clip_id']}?t={row['start_seconds'] + 0.5:.2f}")
     page.wait_for_selector(".captions .caption")
     assert page.locator(".caption").count() == 2
-    page.wait_for_function("document.querySelector('video')?.readyState >= 2")
+    until(page, "document.querySelector('video')?.readyState >= 2")
     page.wait_for_selector(".transcript li")
     lines = page.locator(".transcript li").all_inner_texts()
     assert len(lines) == len(row["transcript_starts"])
@@ -200,9 +207,7 @@ def test_a_clip_page_follows_the_player_and_is_sent_by_a_click(
     # A click into a curve goes to that place.
     page.locator(".now").click()
     video = "document.querySelector('video')"
-    zero = "(document.querySelector('video').src.includes('/cut/') ? %r : 0)" % (
-        row["start_seconds"]
-    )
+    zero = f"({video}.src.includes('/cut/') ? {row['start_seconds']!r} : 0)"
     page.evaluate(f"{video}.dataset.stopped = 'yes', {video}.pause()")
     plot = page.locator(".curve .plot").first
     plot.scroll_into_view_if_needed()
@@ -213,7 +218,7 @@ def test_a_clip_page_follows_the_player_and_is_sent_by_a_click(
     )
     wanted = (row["start_seconds"] + row["end_seconds"]) / 2
     page.mouse.click(box["x"] + box["width"] * wanted / length, box["y"] + 10)
-    page.wait_for_function(f"Math.abs({video}.currentTime + {zero} - {wanted}) < 0.15")
+    until(page, f"Math.abs({video}.currentTime + {zero} - {wanted}) < 0.15")
     left = page.evaluate("parseFloat(document.querySelector('.curve .cursor').style.left)")
     assert left == pytest.approx(100 * wanted / length, abs=2)
     shots = spoken.sql(
@@ -229,7 +234,9 @@ def test_a_clip_page_follows_the_player_and_is_sent_by_a_click(
 
 
 def test_a_correction_shows_who_and_the_seal(
-    browser: Any, spoken: Dataset, tmp_path: Path  # noqa: F811 - the fixture
+    browser: Any,
+    spoken: Dataset,
+    tmp_path: Path,
 ) -> None:
     root = tmp_path / "data"
     shutil.copytree(spoken.root, root)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -120,15 +119,13 @@ def test_a_list_says_how_each_subset_was_made(page: TestClient, desk: Desk) -> N
 
 
 @pytest.mark.parametrize(("a", "b"), [("long", "still-camera"), ("long", ""), ("", "some")])
-def test_a_comparison_counts_what_diff_counts(
-    page: TestClient, desk: Desk, a: str, b: str
-) -> None:
+def test_a_comparison_counts_what_diff_counts(page: TestClient, desk: Desk, a: str, b: str) -> None:
     root = desk.dataset.root
     sides = [f"{root}:{name}" if name else str(root) for name in (a, b)]
     expected = internvid.diff(*sides)
     found = page.get("/api/compare", params={"a": a, "b": b}).json()
     for name in ("a", "b"):
-        assert found[name] == pytest.approx(expected[name])  # type: ignore[literal-required]
+        assert found[name] == pytest.approx(expected[name])
     for name in ("shared", "only_a", "only_b"):
         assert found[name]["clips"] == expected[name]  # type: ignore[literal-required]
     mine, others = (set(ids(desk, name or None)) for name in (a, b))

@@ -26,6 +26,7 @@ _WATCHED = "internvid.browse.server.subsets.watched_command"
 _MOST_LINES, _MOST_LINE, _MOST_OUTPUT = 200, 500, 64 << 10
 _GRACE_SECONDS = 15.0
 _PLAN_SECONDS = 600.0
+_AGAIN_SECONDS = 2.0
 _LINE_SECONDS = "0.5"
 
 
@@ -152,7 +153,7 @@ class ExportJobs:
         if job is None or job.state != "running":
             return job
         job.is_cancelled = True
-        self._stop(job)
+        threading.Thread(target=_stop, args=(job.process,), daemon=True).start()
         return job
 
     def plan(self, choice: ExportChoice) -> dict[str, Any]:
@@ -186,19 +187,20 @@ class ExportJobs:
             job = self._job
             assert job is not None
             with contextlib.suppress(subprocess.TimeoutExpired):
-                job.process.wait(_GRACE_SECONDS)
+                job.process.wait(_GRACE_SECONDS + _AGAIN_SECONDS)
 
-    def _stop(self, job: ExportJob) -> None:
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    """Interrupt a process until it ends; one that does not within 15 seconds is killed."""
+    until = time.monotonic() + _GRACE_SECONDS
+    while process.poll() is None and time.monotonic() < until:
+        # A single one may be lost in the midst of an import.
         with contextlib.suppress(ProcessLookupError):
-            job.process.send_signal(signal.SIGINT)
-
-        def insist() -> None:
-            if job.process.poll() is None:
-                job.process.kill()
-
-        timer = threading.Timer(_GRACE_SECONDS, insist)
-        timer.daemon = True
-        timer.start()
+            process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_AGAIN_SECONDS)
+    if process.poll() is None:
+        process.kill()
 
 
 def _spawn(words: Sequence[str]) -> tuple[subprocess.Popen[str], int]:

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 
-_GRACE_SECONDS = 10.0
+_TIMES, _AGAIN_SECONDS = 5, 2.0
 
 
 def main() -> None:
@@ -31,8 +31,9 @@ def _watch() -> None:
     with contextlib.suppress(OSError):
         while os.read(0, 4096):
             pass
-    os.kill(os.getpid(), signal.SIGINT)
-    time.sleep(_GRACE_SECONDS)
+    for _ in range(_TIMES):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(_AGAIN_SECONDS)
     os._exit(130)
 
 
