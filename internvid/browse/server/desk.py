@@ -5,12 +5,11 @@ from __future__ import annotations
 import collections
 import math
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from internvid.browse.column_facts import annotation_columns
-from internvid.browse.server.clip.clip_facts import clip_facts
 from internvid.browse.server.clip_rows import ClipRows
 from internvid.browse.server.conditions import Query
 from internvid.browse.server.media_files import MediaFiles
@@ -24,7 +23,6 @@ from internvid.dataset.parts import read_part
 from internvid.dataset.store import Dataset
 
 PAGE = 60
-_HIDDEN = frozenset({"source", "part", "kept", "reason_value"})
 _MOST_LIST = 64
 _MOST_RECENT = 3_000
 
@@ -41,6 +39,9 @@ class Desk:
         folder: for files of this run.
         author: who reviews, as it stands in the log.
         exports: folder for exports that pages start; None for none.
+
+    Attributes:
+        further_facts: what rooms add to the page of a clip, as functions of its id.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Desk:
     ) -> None:
         self.dataset, self.author = dataset, author
         self.exports = ExportJobs(dataset.root, exports)
+        self.further_facts: list[Callable[[str], Mapping[str, Any]]] = []
         self.table = NarrowTable(dataset, folder)
         self.rows = ClipRows(dataset)
         self.media = MediaFiles(dataset, self.rows)
@@ -88,7 +90,7 @@ class Desk:
 
     def cards(self, places: Sequence[Place]) -> list[dict[str, Any]]:
         """Clips at some places, ready to be shown in a grid."""
-        return [self._card(row) for row in self._rows_at(places)]
+        return [self.card(row) for row in self._rows_at(places)]
 
     def _rows_at(self, places: Sequence[Place]) -> list[dict[str, Any]]:
         """Rows with their parts; those of late are kept."""
@@ -109,7 +111,8 @@ class Desk:
                 self._places.pop(oldest["clip_id"], None)
         return [known[place] for place in places if place in known]
 
-    def _card(self, row: Mapping[str, Any]) -> dict[str, Any]:
+    def card(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """What pages show of a clip wherever it stands."""
         source = row["source"]
         return {
             "clip_id": row["clip_id"],
@@ -121,7 +124,7 @@ class Desk:
             "reason": row["reason"] or "",
             "texts": {name: row[name] for name in self.texts if row.get(name)},
             "values": {
-                name: _plain(row.get(name))
+                name: plain_value(row.get(name))
                 for name, facet in self.table.facets.items()
                 if facet.kind in ("number", "word", "flag") and row.get(name) not in (None, "")
             },
@@ -139,19 +142,6 @@ class Desk:
         if not found:
             raise ClipUnknownError(clip_id)
         return found[0]
-
-    def clip_page(self, clip_id: str) -> dict[str, Any]:
-        """Everything about a clip.
-
-        Raises:
-            ClipUnknownError: there is none.
-        """
-        row = self.clip(clip_id)
-        return {
-            **self._card(row),
-            "row": {name: _plain(value) for name, value in row.items() if name not in _HIDDEN},
-            **clip_facts(self, row),
-        }
 
     def review(self, clip_id: str) -> dict[str, Any]:
         """What people recorded of a clip."""
@@ -207,11 +197,12 @@ def name_of_source(source: Mapping[str, Any], video_id: str) -> str:
     return uri.rstrip("/").rpartition("/")[2] or uri
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
+    """A value as JSON takes it; of a long list the beginning."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value[:_MOST_LIST]]
+        return [plain_value(each) for each in value[:_MOST_LIST]]
     if isinstance(value, bytes):
         return value.hex()
     return value if isinstance(value, (str, int, bool)) or value is None else str(value)

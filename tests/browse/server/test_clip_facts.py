@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import internvid
+from internvid.browse.server.clip.clip_facts import clip_page
 from internvid.browse.server.clip.transcripts import _by_words
 from internvid.browse.server.desk import Desk
 from internvid.browse.server.subsets.failed_sources import (
@@ -72,7 +73,7 @@ def spoken_clip(desk: Desk) -> dict[str, Any]:
 
 def test_captions_stand_beside_each_other_with_what_made_them(desk: Desk) -> None:
     row = spoken_clip(desk)
-    page = desk.clip_page(row["clip_id"])
+    page = clip_page(desk, row["clip_id"])
     captions = {each["column"]: each for each in page["captions"]}
     assert set(captions) == {"measured", "echo"}
     for name, caption in captions.items():
@@ -102,7 +103,7 @@ def test_a_text_that_was_moved_to_another_clip_is_not_bound(desk: Desk) -> None:
     moved = pa.array([*values[1:], values[0]], table.schema.field(at).type)
     pq.write_table(table.set_column(at, table.schema.field(at), moved), file)
     clip_id = table["clip_id"][0].as_py()
-    page = desk.clip_page(clip_id)
+    page = clip_page(desk, clip_id)
     bound = {each["column"]: each["bound"] for each in page["captions"]}
     assert bound == {"echo": "seal", "measured": "yes"}
 
@@ -113,7 +114,7 @@ def test_a_correction_has_its_author_and_its_time(desk: Desk) -> None:
     desk.verdicts.correct(clip_id, "measured", "second", "bob")
     desk.verdicts.record(clip_id, "keep", "cara")
     desk.refresh_verdicts()
-    page = desk.clip_page(clip_id)
+    page = clip_page(desk, clip_id)
     correction = next(each for each in page["captions"] if each["column"] == "measured")
     assert correction["correction"]["text"] == "second"
     assert correction["correction"]["author"] == "bob"
@@ -123,7 +124,7 @@ def test_a_correction_has_its_author_and_its_time(desk: Desk) -> None:
 
 def test_lines_of_a_transcript_have_the_times_of_the_subtitles(desk: Desk) -> None:
     row = spoken_clip(desk)
-    page = desk.clip_page(row["clip_id"])
+    page = clip_page(desk, row["clip_id"])
     lines = page["transcript"]["lines"]
     assert " ".join(line["text"] for line in lines) == row["transcript"]
     assert [line["start"] for line in lines] == row["transcript_starts"]
@@ -137,7 +138,7 @@ def test_subtitles_that_changed_since_are_not_believed(desk: Desk, spoken: Datas
     before = beside.read_text("utf-8")
     beside.write_text(before.replace("begins", "ends").replace("Rain", "Snow"), "utf-8")
     try:
-        lines = desk.clip_page(row["clip_id"])["transcript"]["lines"]
+        lines = clip_page(desk, row["clip_id"])["transcript"]["lines"]
     finally:
         beside.write_text(before, "utf-8")
     assert [line["text"] for line in lines] == [row["transcript"]]
@@ -160,7 +161,7 @@ def test_words_of_recognised_speech_fall_into_their_lines() -> None:
 
 def test_a_source_has_all_its_shots_and_curves_in_their_units(desk: Desk) -> None:
     row = spoken_clip(desk)
-    page = desk.clip_page(row["clip_id"])
+    page = clip_page(desk, row["clip_id"])
     expected = desk.dataset.sql(
         "select clip_id, kept, reason, transition from all_clips "
         f"where video_id = '{row['video_id']}' order by start_pts"

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from internvid.browse.server.clip.answers_of_clip import answers_of_clip
 from internvid.browse.server.clip.source_line import curves_of, shots_of
 from internvid.browse.server.clip.transcripts import transcript_of
+from internvid.browse.server.desk import Desk, plain_value
 from internvid.browse.wording import label, unit
 from internvid.dataset.answers.verdict_log import log_path, read_entries
 from internvid.dataset.tables import CLIP_FIELDS
 
-if TYPE_CHECKING:
-    from internvid.browse.server.desk import Desk
-
+_HIDDEN = frozenset({"source", "part", "kept", "reason_value"})
 _NO_SIGNALS = frozenset(
     {"source", "part", "measured", "verdict", "verdict_labels", *(name for name, _ in CLIP_FIELDS)}
 )
@@ -33,6 +31,20 @@ _UNITS = {
 }
 
 
+def clip_page(desk: Desk, clip_id: str) -> dict[str, Any]:
+    """Everything about a clip: its card, its whole row, and `clip_facts`.
+
+    Raises:
+        ClipUnknownError: there is none.
+    """
+    row = desk.clip(clip_id)
+    return {
+        **desk.card(row),
+        "row": {name: plain_value(value) for name, value in row.items() if name not in _HIDDEN},
+        **clip_facts(desk, row),
+    }
+
+
 def clip_facts(desk: Desk, row: Mapping[str, Any]) -> dict[str, Any]:
     """What a page shows of a clip beside its card.
 
@@ -43,7 +55,7 @@ def clip_facts(desk: Desk, row: Mapping[str, Any]) -> dict[str, Any]:
     Returns:
         `captions`, `scores` (both with what made them), `signals` (with units), `transcript`,
         `history` (what people recorded, in order), `clips` (all shots of its source), `curves`,
-        `source`, `picks`, `audits` and `comparisons` (of planned reviews).
+        `source`, `picks`, and what other rooms add (`Desk.further_facts`).
     """
     answers = answers_of_clip(desk, row)
     history = history_of(desk, row["clip_id"])
@@ -68,7 +80,11 @@ def clip_facts(desk: Desk, row: Mapping[str, Any]) -> dict[str, Any]:
                          "metadata")
         },
         "picks": [{"frame": frame, "seconds": at} for frame, at in desk.media.picks(row)],
-        **reviews_of(desk, row["clip_id"]),
+        **{
+            name: value
+            for further in desk.further_facts
+            for name, value in further(row["clip_id"]).items()
+        },
     }  # fmt: skip
 
 
@@ -80,16 +96,6 @@ def history_of(desk: Desk, clip_id: str) -> list[dict[str, Any]]:
         for entry in read_entries(log_path(desk.dataset.layout))
         if entry["clip_id"] == clip_id
     ]
-
-
-def reviews_of(desk: Desk, clip_id: str) -> dict[str, Any]:
-    """What planned reviews say of a clip."""
-    try:
-        room = importlib.import_module("internvid.browse.server.review.audit_state")
-    except ModuleNotFoundError:
-        return {"audits": [], "comparisons": []}
-    found: dict[str, Any] = room.audit_state(desk, clip_id)
-    return found
 
 
 def _transcripts(desk: Desk) -> frozenset[str]:

@@ -73,7 +73,7 @@ def curves_of(desk: Desk, part: str, video_id: str) -> dict[str, Any]:
 
 
 def _largest(values: npt.NDArray[np.float64], step: int) -> npt.NDArray[np.float64]:
-    """Of each run of frames the number that is furthest from zero."""
+    """The number furthest from zero in each run of frames."""
     if step == 1:
         return values
     starts = np.arange(0, len(values), step)

@@ -20,7 +20,7 @@ from internvid.core.system.shell import command
 from internvid.dataset.names import NAME
 
 if TYPE_CHECKING:
-    from internvid.browse.server.desk import Desk
+    from internvid.dataset.store import Dataset
 
 # Fields of exporters that a page sets. `tokenizer` may be a folder, and others name paths or
 # people: these are for the command line.
@@ -116,7 +116,7 @@ def known_presets() -> list[dict[str, str]]:
     return [{"name": name, "sets": ", ".join(one.settings())} for name, one in PRESETS.items()]
 
 
-def read_choice(desk: Desk, fields: Iterable[tuple[str, str]]) -> ExportChoice:
+def read_choice(dataset: Dataset, fields: Iterable[tuple[str, str]]) -> ExportChoice:
     """What an address or a page chooses: `exporter`, `subset`, `preset`, and fields by name.
 
     Raises:
@@ -129,7 +129,7 @@ def read_choice(desk: Desk, fields: Iterable[tuple[str, str]]) -> ExportChoice:
     if exporter not in registry.names("exporter"):
         raise AddressUnreadableError(f"no exporter is called {exporter[:60]!r}")
     if subset:
-        desk.dataset.subset_path(subset)
+        dataset.subset_path(subset)
     made = registry.create("exporter", exporter)
     defaults = settings_of(made)
     if preset:

@@ -41,7 +41,7 @@ class ExportJob:
         process: that writes.
         hold: end of the pipe that keeps the process alive.
         started: when, in seconds since 1970.
-        lines: what it said, the last ones.
+        lines: of its progress, the last ones.
         output: what it printed.
         ended: when it ended; None while it runs.
         is_cancelled: whether somebody cancelled it.
@@ -70,7 +70,7 @@ class ExportJob:
         return "cancelled" if self.is_cancelled else "failed"
 
     def shown(self) -> dict[str, Any]:
-        """What a page is told of it."""
+        """What a page shows of it."""
         return {
             "name": self.name,
             "folder": str(self.folder),
@@ -166,7 +166,7 @@ class ExportJobs:
         with self._planning:
             process, hold = _spawn(words)
             try:
-                output, said = process.communicate(timeout=_PLAN_SECONDS)
+                output, spoken = process.communicate(timeout=_PLAN_SECONDS)
             except subprocess.TimeoutExpired as error:
                 process.kill()
                 process.communicate()
@@ -176,9 +176,9 @@ class ExportJobs:
             finally:
                 os.close(hold)
         if process.returncode != 0:
-            raise _refusal(said)
+            raise _refusal(spoken)
         planned: dict[str, Any] = json.loads(output)
-        notes = [line[:_MOST_LINE] for line in said.splitlines() if line.strip()]
+        notes = [line[:_MOST_LINE] for line in spoken.splitlines() if line.strip()]
         return {**planned, "notes": notes[-20:]}
 
     def close(self) -> None:
@@ -258,25 +258,27 @@ def _make_new(folder: Path) -> None:
 
 def _read_lines(job: ExportJob) -> None:
     assert job.process.stderr is not None
-    for line in job.process.stderr:
-        if text := line.strip()[:_MOST_LINE]:
-            job.lines.append(text)
+    with job.process.stderr as stream:
+        for line in stream:
+            if text := line.strip()[:_MOST_LINE]:
+                job.lines.append(text)
 
 
 def _read_output(job: ExportJob) -> None:
     assert job.process.stdout is not None
-    for line in job.process.stdout:
-        if len(job.output) < _MOST_OUTPUT:
-            job.output += line
+    with job.process.stdout as stream:
+        for line in stream:
+            if len(job.output) < _MOST_OUTPUT:
+                job.output += line
     job.process.wait()
     os.close(job.hold)
     job.ended = time.time()
 
 
-def _refusal(said: str) -> InternvidError:
-    """The error that a command ended with, from what it said."""
+def _refusal(spoken: str) -> InternvidError:
+    """The error that a command ended with, from what it spoken."""
     found = {"error": "the command failed", "hint": ""}
-    for line in said.splitlines():
+    for line in spoken.splitlines():
         for kind in found:
             if line.startswith(f"{kind}: "):
                 found[kind] = line.removeprefix(f"{kind}: ")[:_MOST_LINE]

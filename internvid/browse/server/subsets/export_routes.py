@@ -44,13 +44,13 @@ def add_export_routes(application: FastAPI, desk: Desk) -> None:
     def command(request: Request) -> JSONResponse:
         fields = request.query_params.multi_items()
         name = request.query_params.get("name", "")
-        choice = read_choice(desk, [pair for pair in fields if pair[0] != "name"])
+        choice = read_choice(desk.dataset, [pair for pair in fields if pair[0] != "name"])
         folder = jobs.folder(name) if name and jobs.root is not None else "FOLDER"
         return JSONResponse({"command": choice.line(root, folder)}, headers=FRESH)
 
     @application.get("/api/exports/plan")
     def plan(request: Request) -> JSONResponse:
-        choice = read_choice(desk, request.query_params.multi_items())
+        choice = read_choice(desk.dataset, request.query_params.multi_items())
         return JSONResponse(jobs.plan(choice), headers=FRESH)
 
     @application.post("/api/exports")
@@ -59,7 +59,7 @@ def add_export_routes(application: FastAPI, desk: Desk) -> None:
         name = wanted.get("name", "")
         if not isinstance(name, str):
             raise AddressUnreadableError("a name is a text")
-        choice = read_choice(desk, _pairs(wanted.get("choice")))
+        choice = read_choice(desk.dataset, _pairs(wanted.get("choice")))
         job = await run_in_threadpool(jobs.start, choice, name)
         return JSONResponse({"job": job.shown()}, headers=FRESH)
 
