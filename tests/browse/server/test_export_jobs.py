@@ -100,6 +100,10 @@ def test_the_plan_is_that_of_the_command(desk: Desk) -> None:
     for name in ("clips", "windows", "hours", "dropped"):
         assert planned[name] == json.loads(json.dumps(expected[name]))
     assert planned["dropped"]["too_short_for_grid"] > 0
+    # A preset counts where a choice needs it.
+    slid = [("exporter", "folder"), ("preset", "ltx"), ("cut.windows", "slide")]
+    assert page.get("/api/exports/plan", params=slid).json()["windows"] > 0
+    assert page.get("/api/exports/plan", params=slid[::2]).status_code == 400
     refused = page.get("/api/exports/plan", params={"exporter": "folder", "caption": "nothing"})
     assert refused.status_code == 400
     assert "nothing" in refused.json()["error"]
@@ -179,7 +183,9 @@ def test_one_at_a_time_cancelled_and_gone_on_with(desk: Desk) -> None:
     # Of other clips it is not the same export.
     assert "exists" in start(page, "whole", FEW).json()["error"]
     assert start(page, "whole", EVERY).status_code == 200
-    assert ended(page)["state"] == "done"
+    job = ended(page)
+    assert job["state"] == "done"
+    assert any(f"/{len(desk.dataset)}" in line for line in job["lines"])
     assert internvid.verify(desk.exports.root / "whole").ok
     assert "exists" in start(page, "whole", EVERY).json()["error"]
 

@@ -109,11 +109,14 @@ def known_exporters() -> list[dict[str, Any]]:
     return listed
 
 
-def known_presets() -> list[dict[str, str]]:
-    """Each preset, and what it sets."""
+def known_presets() -> list[dict[str, Any]]:
+    """Each preset, and what it sets: field -> value."""
     from internvid.publishing.trainer_presets import PRESETS
 
-    return [{"name": name, "sets": ", ".join(one.settings())} for name, one in PRESETS.items()]
+    return [
+        {"name": name, "sets": dict(each.split("=", 1) for each in one.settings())}
+        for name, one in PRESETS.items()
+    ]
 
 
 def read_choice(dataset: Dataset, fields: Iterable[tuple[str, str]]) -> ExportChoice:
@@ -123,6 +126,8 @@ def read_choice(dataset: Dataset, fields: Iterable[tuple[str, str]]) -> ExportCh
         AddressUnreadableError: a name that there is not, or a text that cannot be a value.
         InternvidError: no such subset, or values that cannot be together.
     """
+    from internvid.publishing.trainer_presets import preset_settings
+
     given = dict(fields)
     exporter = given.pop("exporter", "") or "folder"
     subset, preset = given.pop("subset", ""), given.pop("preset", "")
@@ -132,18 +137,20 @@ def read_choice(dataset: Dataset, fields: Iterable[tuple[str, str]]) -> ExportCh
         dataset.subset_path(subset)
     made = registry.create("exporter", exporter)
     defaults = settings_of(made)
+    first: tuple[str, ...] = ()
     if preset:
         if preset not in {each["name"] for each in known_presets()}:
             raise AddressUnreadableError(f"no preset is called {preset[:60]!r}")
         if "cut.fps" not in defaults:
             raise AddressUnreadableError(f"{exporter} cuts by no plan, so it takes no preset")
+        first = preset_settings(preset, getattr(type(made), "__dataclass_fields__", {}))
     settings = {}
     for name, value in given.items():
         if name not in FIELDS or name not in defaults:
             raise AddressUnreadableError(f"{exporter} has no field {name[:60]!r} for pages to set")
         settings[name] = _checked(name, value)
     # What cannot be is known before a process is started.
-    with_values(made, [f"{name}={value}" for name, value in settings.items()])
+    with_values(made, [*first, *(f"{name}={value}" for name, value in settings.items())])
     return ExportChoice(exporter, subset, preset, settings)
 
 

@@ -18,11 +18,16 @@ from typing import Any
 
 from internvid.browse.server.subsets.export_choices import ExportChoice
 from internvid.core.errors import DatasetBusyError, InternvidError, MisuseError, OutputExistsError
+from internvid.core.system.imports import environment_for_workers, path_for_workers
 from internvid.core.system.shell import command
 from internvid.dataset.names import NAME
 from internvid.dataset.parts import storage_errors
 
-_WATCHED = "internvid.browse.server.subsets.watched_command"
+# As of workers, the path is set before anything is imported by it.
+_WATCHED = (
+    "import sys; own = 2 + int(sys.argv[1]); sys.path[:] = sys.argv[2:own]; del sys.argv[1:own]; "
+    "from internvid.browse.server.subsets.watched_command import main; main()"
+)
 _MOST_LINES, _MOST_LINE, _MOST_OUTPUT = 200, 500, 64 << 10
 _GRACE_SECONDS = 15.0
 _PLAN_SECONDS = 600.0
@@ -205,17 +210,18 @@ def _stop(process: subprocess.Popen[str]) -> None:
 
 def _spawn(words: Sequence[str]) -> tuple[subprocess.Popen[str], int]:
     """A command as a process that ends with this one, and the pipe that it watches for that."""
+    path, _ = path_for_workers()
     watched, hold = os.pipe()
     try:
         process = subprocess.Popen(
-            [sys.executable, "-m", _WATCHED, *words],
+            [sys.executable, "-P", "-c", _WATCHED, str(len(path)), *path, *words],
             stdin=watched,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             encoding="utf-8",
             errors="replace",
-            env={**os.environ, "INTERNVID_LINE_SECONDS": _LINE_SECONDS},
+            env={**environment_for_workers(), "INTERNVID_LINE_SECONDS": _LINE_SECONDS},
             # A session of its own: Ctrl-C is for the server, which ends it then.
             start_new_session=True,
         )

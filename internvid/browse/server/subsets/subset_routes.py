@@ -33,9 +33,9 @@ def add_subset_routes(application: FastAPI, desk: Desk) -> None:
     @application.post("/api/subsets")
     async def subset(request: Request) -> JSONResponse:
         wanted = await body_of(request)
-        name = str(wanted.get("name", ""))
-        if not is_subset_name(name):
-            raise AddressUnreadableError(f"no subset can be called {name[:60]!r}")
+        name = wanted.get("name", "")
+        if not isinstance(name, str) or not is_subset_name(name):
+            raise AddressUnreadableError(f"no subset can be called {str(name)[:60]!r}")
         if "clips" in wanted:
             ids = read_marked(wanted["clips"])
             summary = await run_in_threadpool(save_marked, desk, ids, name)

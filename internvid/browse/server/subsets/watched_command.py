@@ -1,8 +1,7 @@
 """Runs an `internvid` command that ends when whoever started it does.
 
-`python -m internvid.browse.server.subsets.watched_command publish DATA FOLDER ...`, with the read
-end of a pipe as standard input: the pipe is closed with the process that holds its other end,
-however that ends, and the command is interrupted then as by Ctrl-C.
+Its standard input is the read end of a pipe, which is closed with the process that holds the other
+end, however that ends: the command is interrupted then as by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -35,7 +34,3 @@ def _watch() -> None:
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(_AGAIN_SECONDS)
     os._exit(130)
-
-
-if __name__ == "__main__":
-    main()

@@ -44,11 +44,18 @@ function reset(name, value) {
   return fields;
 }
 
+// What holds where nothing is chosen: the preset's value, else the exporter's own.
+function usual(field) {
+  const preset = choices.presets.find((one) => one.name === state.get("preset"));
+  const value = preset?.sets[field.name] ?? field.value;
+  return value === "none" ? "" : value;
+}
+
 function setting(field) {
   const value = state.get(field.name);
   if (field.choices.length) return select(field.label, field.name, field.choices.map((one) => [one === field.value ? "" : one, one]), value ?? "");
   const list = field.name === "caption" ? make("datalist", { id: "captions" }, ...choices.captions.map((one) => make("option", { value: one }))) : null;
-  const input = make("input", { type: "text", name: field.name, value: value ?? "", placeholder: field.value === "none" || field.value === "" ? "" : field.value, autocomplete: "off", spellcheck: "false", list: list ? "captions" : null, onchange: () => go({ [field.name]: input.value === "" ? null : input.value }, true) });
+  const input = make("input", { type: "text", name: field.name, value: value ?? "", placeholder: usual(field), autocomplete: "off", spellcheck: "false", list: list ? "captions" : null, onchange: () => go({ [field.name]: input.value === "" ? null : input.value }, true) });
   return make("label", { class: "field stacked" }, field.label, input, list);
 }
 
