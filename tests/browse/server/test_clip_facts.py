@@ -108,6 +108,12 @@ def test_a_text_that_was_moved_to_another_clip_is_not_bound(desk: Desk) -> None:
     assert bound == {"echo": "seal", "measured": "yes"}
 
 
+def test_other_rooms_add_to_the_page_of_a_clip(desk: Desk) -> None:
+    clip_id = spoken_clip(desk)["clip_id"]
+    desk.further_facts.append(lambda clip: {"audits": [{"id": clip, "answer": "keep"}]})
+    assert clip_page(desk, clip_id)["audits"] == [{"id": clip_id, "answer": "keep"}]
+
+
 def test_a_correction_has_its_author_and_its_time(desk: Desk) -> None:
     clip_id = spoken_clip(desk)["clip_id"]
     desk.verdicts.correct(clip_id, "measured", "first", "ann")
