@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from internvid.api.datasets import DatasetLike, as_dataset
 from internvid.core.several import several
+from internvid.dataset.given import given_path
 
 if TYPE_CHECKING:
     from internvid.curate.reviewing.review_results import ReviewResults
@@ -23,6 +26,7 @@ def serve(
     author: str = "",
     model: str = "",
     device: str = "auto",
+    exports: str | os.PathLike[str] | None = None,
     started: Callable[[str], None] | None = None,
 ) -> None:
     """Serve pages of a dataset until Ctrl-C: look, search, review, choose.
@@ -37,11 +41,14 @@ def serve(
         author: stands with verdicts; the name of the user when empty.
         model: folder of the model that made the vectors, if it has moved since.
         device: where that model runs: `auto`, `cpu`, `cuda` ...
+        exports: folder below which pages may start exports, each in a new folder; without it they
+            show the command alone.
         started: called with the address, with its token, once it answers.
 
     Raises:
         DependencyMissingError: the extra `serve` is not installed.
-        MisuseError: the port is taken, or the host is none of this machine.
+        MisuseError: the port is taken, the host is none of this machine, or `exports` is no folder
+            outside of the dataset.
         DatasetFormatError: there is no finished dataset.
     """
     from internvid.browse.server.serving import ServerSettings
@@ -58,6 +65,7 @@ def serve(
         recipes=RECIPES,
         model=model,
         device=device,
+        exports=None if exports is None else Path(given_path(exports, "exports")),
     )
     serve_pages(as_dataset(dataset), settings, started)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from internvid.pipeline.annotate.column_progress import AnnotateProgress
 
 _LINE_SECONDS = 10.0
+LINE_VARIABLE = "INTERNVID_LINE_SECONDS"
+"""Environment variable: seconds between lines of progress where stderr is no terminal."""
 _FOR_PLANS = ("answers_kept", "cached_tokens", "kept_tokens")
 
 
@@ -40,17 +43,24 @@ class PlainLines:
     """Says a line whenever a stage begins, and every few seconds; nothing on a terminal."""
 
     def __init__(self) -> None:
-        self._terminal = sys.stderr.isatty()
+        self._terminal, self._every = sys.stderr.isatty(), _seconds_between_lines()
         self._stage, self._last = "", 0.0
 
     def tell(self, stage: str, line: Callable[[], str]) -> None:
         """Say the stage and what `line` makes of it, if it is time."""
         now = time.monotonic()
-        if self._terminal or (stage == self._stage and now - self._last < _LINE_SECONDS):
+        if self._terminal or (stage == self._stage and now - self._last < self._every):
             return
         self._stage, self._last = stage, now
         numbers = line()
         say(f"{stage}: {numbers}" if numbers else stage)
+
+
+def _seconds_between_lines() -> float:
+    try:
+        return max(0.1, float(os.environ[LINE_VARIABLE]))
+    except (KeyError, ValueError):
+        return _LINE_SECONDS
 
 
 @contextlib.contextmanager

@@ -33,6 +33,11 @@ _FORMS = {
 }
 
 
+def is_clip_id(text: object) -> bool:
+    """Whether a text can be the id of a clip."""
+    return isinstance(text, str) and re.fullmatch(_HEX[1:-1], text) is not None
+
+
 def is_file_name(text: object) -> bool:
     """Whether a text can be one step of a path inside a dataset; `*` may stand in a pattern."""
     return isinstance(text, str) and _FILE.fullmatch(text) is not None

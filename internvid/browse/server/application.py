@@ -10,6 +10,7 @@ from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
 from internvid.browse.server.access import Access
+from internvid.browse.server.clip.clip_facts import clip_page
 from internvid.browse.server.conditions import AddressUnreadableError
 from internvid.browse.server.desk import PAGE, ClipUnknownError, Desk
 from internvid.browse.server.meaning.meaning_routes import add_meaning_routes
@@ -44,7 +45,7 @@ def _add_pages(application: FastAPI, desk: Desk) -> None:
         return page("grid", "/")
 
     @application.get("/clip/{clip_id}", response_class=HTMLResponse)
-    def clip_page(clip_id: str) -> HTMLResponse:
+    def page_of_clip(clip_id: str) -> HTMLResponse:
         desk.clip(clip_id)
         return page("clip")
 
@@ -87,7 +88,7 @@ def _add_answers(application: FastAPI, desk: Desk, access: Access) -> None:
 
     @application.get("/api/clip/{clip_id}")
     def clip(clip_id: str) -> JSONResponse:
-        return JSONResponse(desk.clip_page(clip_id), headers=FRESH)
+        return JSONResponse(clip_page(desk, clip_id), headers=FRESH)
 
 
 def _add_media(application: FastAPI, desk: Desk) -> None:

@@ -15,6 +15,7 @@ from internvid.browse.server.conditions import Query
 from internvid.browse.server.meaning.finder import Finder
 from internvid.browse.server.media_files import MediaFiles
 from internvid.browse.server.narrow_table import NarrowTable, Place
+from internvid.browse.server.subsets.export_jobs import ExportJobs
 from internvid.browse.wording import label, unit
 from internvid.dataset.answers.followed_log import FollowedLog
 from internvid.dataset.answers.review_log import ReviewLog
@@ -25,7 +26,6 @@ from internvid.dataset.store import Dataset
 from internvid.pipeline.recipe import Recipe
 
 PAGE = 60
-_HIDDEN = frozenset({"source", "part", "kept", "reason_value"})
 _MOST_LIST = 64
 _MOST_RECENT = 3_000
 
@@ -43,12 +43,25 @@ class Desk:
         author: who reviews, as it stands in the log.
         model: folder of the model that made the vectors, where the dataset does not say it.
         device: where it runs.
+        exports: folder for exports that pages start; None for none.
+
+    Attributes:
+        further_facts: what rooms add to the page of a clip, as functions of its id.
     """
 
     def __init__(
-        self, dataset: Dataset, folder: Path, author: str, *, model: str = "", device: str = "auto"
+        self,
+        dataset: Dataset,
+        folder: Path,
+        author: str,
+        *,
+        model: str = "",
+        device: str = "auto",
+        exports: Path | None = None,
     ) -> None:
         self.dataset, self.author = dataset, author
+        self.exports = ExportJobs(dataset.root, exports)
+        self.further_facts: list[Callable[[str], Mapping[str, Any]]] = []
         self.table = NarrowTable(dataset, folder)
         self.finder = Finder(dataset, self.table, model, device)
         self.table.finder = self.finder.numbers
@@ -58,7 +71,7 @@ class Desk:
         self.review_log = ReviewLog(dataset.layout)
         self.recipes: Mapping[str, Callable[[], Recipe]] = {}
         self.texts = [each.name for each in self.table.facets.values() if each.kind == "text"]
-        self._columns = annotation_columns(dataset.record)
+        self.owners = annotation_columns(dataset.record)
         self._places: dict[str, Place] = {}
         self._recent: collections.OrderedDict[Place, dict[str, Any]] = collections.OrderedDict()
         self._lock = threading.Lock()
@@ -98,7 +111,7 @@ class Desk:
 
     def cards(self, places: Sequence[Place]) -> list[dict[str, Any]]:
         """Clips at some places, ready to be shown in a grid."""
-        return [self._card(row) for row in self._rows_at(places)]
+        return [self.card(row) for row in self._rows_at(places)]
 
     def _rows_at(self, places: Sequence[Place]) -> list[dict[str, Any]]:
         """Rows with their parts; those of late are kept."""
@@ -119,7 +132,8 @@ class Desk:
                 self._places.pop(oldest["clip_id"], None)
         return [known[place] for place in places if place in known]
 
-    def _card(self, row: Mapping[str, Any]) -> dict[str, Any]:
+    def card(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """What pages show of a clip wherever it stands."""
         source = row["source"]
         return {
             "clip_id": row["clip_id"],
@@ -131,7 +145,7 @@ class Desk:
             "reason": row["reason"] or "",
             "texts": {name: row[name] for name in self.texts if row.get(name)},
             "values": {
-                name: _plain(row.get(name))
+                name: plain_value(row.get(name))
                 for name, facet in self.table.facets.items()
                 if facet.kind in ("number", "word", "flag") and row.get(name) not in (None, "")
             },
@@ -149,59 +163,6 @@ class Desk:
         if not found:
             raise ClipUnknownError(clip_id)
         return found[0]
-
-    def clip_page(self, clip_id: str) -> dict[str, Any]:
-        """Everything about a clip.
-
-        Raises:
-            ClipUnknownError: there is none.
-        """
-        row = self.clip(clip_id)
-        source = row["source"]
-        around = self.cards(self.table.neighbours(self._place(row["clip_id"])))
-        return {
-            **self._card(row),
-            "row": {name: _plain(value) for name, value in row.items() if name not in _HIDDEN},
-            "columns": [{"column": name, "owner": owner} for name, owner in self._columns.items()],
-            "provenance": self._provenance(),
-            "source": {
-                "uri": source.get("uri"),
-                "duration_seconds": source.get("duration_seconds"),
-                "width": source.get("width"),
-                "height": source.get("height"),
-                "metadata": source.get("metadata"),
-            },
-            "picks": [
-                {"frame": frame, "seconds": seconds} for frame, seconds in self.media.picks(row)
-            ],
-            "clips": around,
-            "curves": self.curves(row["part"], row["video_id"]),
-        }
-
-    def _provenance(self) -> dict[str, Any]:
-        record = self.dataset.record
-        keys = record.columns.get(record.cut or "", {})
-        return {name: record.column_recipes.get(key, {}) for name, key in keys.items()}
-
-    def curves(self, part: str, video_id: str, points: int = 600) -> dict[str, list[float | None]]:
-        """Stored numbers of each frame of a source, thinned to at most so many points each."""
-        dataset = self.rows.of_part(part)
-        layout, scan = dataset.layout, dataset.record.scan or ""
-        path = layout.scanned(scan, "timelines", part)
-        from internvid.dataset.parts import read_rows_of
-
-        table = read_rows_of(path, video_id)
-        numeric = [
-            field.name
-            for field in table.schema
-            if str(field.type) in ("float", "halffloat", "double", "uint8", "uint16")
-        ]
-        step = max(1, math.ceil(table.num_rows / points))
-        found: dict[str, list[float | None]] = {}
-        for name in numeric[:24]:
-            values = table[name].to_pylist()[::step]
-            found[name] = [None if value is None else float(value) for value in values]
-        return found
 
     def review(self, clip_id: str) -> dict[str, Any]:
         """What people recorded of a clip."""
@@ -238,7 +199,8 @@ class Desk:
         return place
 
     def close(self) -> None:
-        """Let go of files."""
+        """Let go of files; end an export that runs."""
+        self.exports.close()
         self.table.close()
 
 
@@ -256,11 +218,12 @@ def name_of_source(source: Mapping[str, Any], video_id: str) -> str:
     return uri.rstrip("/").rpartition("/")[2] or uri
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
+    """A value as JSON takes it; of a long list the beginning."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value[:_MOST_LIST]]
+        return [plain_value(each) for each in value[:_MOST_LIST]]
     if isinstance(value, bytes):
         return value.hex()
     return value if isinstance(value, (str, int, bool)) or value is None else str(value)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, HTTPException
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
 ROOMS = (
     ("/", "Clips"),
+    ("/subsets", "Subsets"),
     ("/map", "Map"),
     ("/audit", "Audit"),
     ("/captioners", "Captioners"),
@@ -63,11 +66,20 @@ def _templates() -> jinja2.Environment:
     )
 
 
+def _files(folder: Traversable) -> Iterator[Traversable]:
+    """Files of a folder and of those in it: all names are different."""
+    for each in folder.iterdir():
+        if each.is_dir():
+            yield from _files(each)
+        else:
+            yield each
+
+
 @functools.cache
 def _static() -> dict[str, str]:
     # What there is, by name: nothing of an address becomes a path.
     own = resources.files("internvid.browse.server") / "static"
-    found = [each for kind in ("scripts", "styles") for each in (own / kind).iterdir()]
+    found = [each for kind in ("scripts", "styles") for each in _files(own / kind)]
     found.append(resources.files("internvid.browse") / "templates" / "report.css")
     return {
         each.name: each.read_text("utf-8")

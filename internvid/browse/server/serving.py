@@ -34,6 +34,7 @@ class ServerSettings:
         recipes: name -> recipe; commands for other limits are changes of these.
         model: folder of the model that made the vectors, where the dataset does not say it.
         device: where it runs.
+        exports: folder below which pages may start exports; None for none.
     """
 
     host: str = "127.0.0.1"
@@ -45,6 +46,7 @@ class ServerSettings:
     recipes: Mapping[str, Callable[[], Recipe]] = field(default_factory=dict)
     model: str = ""
     device: str = "auto"
+    exports: Path | None = None
 
 
 def serve(
@@ -59,7 +61,8 @@ def serve(
 
     Raises:
         DependencyMissingError: the extra `serve` is not installed.
-        MisuseError: the port is taken, or the host is none of this machine.
+        MisuseError: the port is taken, the host is none of this machine, or `exports` is no folder
+            outside of the dataset.
     """
     try:
         import uvicorn
@@ -67,11 +70,13 @@ def serve(
         from internvid.browse.server.access import Access, Gate, own_names
         from internvid.browse.server.application import make_application
         from internvid.browse.server.desk import Desk
+        from internvid.browse.server.subsets.export_jobs import exports_root
     except ImportError as error:
         raise DependencyMissingError(
             f"pages are served by fastapi and uvicorn: {error}",
             hint='pip install "internvid[serve]"',
         ) from error
+    exports = settings.exports and exports_root(settings.exports, dataset.root)
     listening = _listen(settings.host, settings.port)
     port = int(listening.getsockname()[1])
     access = Access(
@@ -80,8 +85,14 @@ def serve(
         is_read_only=settings.is_read_only,
     )
     with tempfile.TemporaryDirectory(prefix="internvid-browse-") as folder:
-        author = settings.author or _user()
-        desk = Desk(dataset, Path(folder), author, model=settings.model, device=settings.device)
+        desk = Desk(
+            dataset,
+            Path(folder),
+            settings.author or _user(),
+            model=settings.model,
+            device=settings.device,
+            exports=exports,
+        )
         desk.recipes = settings.recipes
         building = threading.Thread(target=_build, args=(desk.table.build,), daemon=True)
         building.start()

@@ -16,6 +16,7 @@ import PIL.Image
 import pytest
 
 import internvid
+from internvid.browse.server.clip.clip_facts import clip_page
 from internvid.browse.server.conditions import read_query
 from internvid.browse.server.desk import PAGE, Desk
 from internvid.browse.server.subsets.subset_saving import literal_condition, save_subset
@@ -106,15 +107,15 @@ def test_a_distribution_is_that_of_what_the_rest_shows(desk: Desk) -> None:
 
 def test_a_clip_has_its_source_around_it(desk: Desk) -> None:
     clip_id = rows(desk)[0]["clip_id"]
-    page = desk.clip_page(clip_id)
+    page = clip_page(desk, clip_id)
     row = desk.dataset.clip(clip_id)
     around = desk.dataset.sql(
         f"select clip_id from all_clips where video_id = '{row['video_id']}' order by start_pts"
     ).fetchall()
     assert [each["clip_id"] for each in page["clips"]] == [each for (each,) in around]
     assert page["row"]["measured"] == row["measured"]
-    assert "luma_mean" in page["curves"]
-    assert 0 < len(page["curves"]["luma_mean"]) <= 600
+    curves = {each["name"]: each["values"] for each in page["curves"]["columns"]}
+    assert 0 < len(curves["luma_mean"]) == len(page["curves"]["times"]) <= 600
     assert json.dumps(page)
 
 

@@ -14,6 +14,7 @@ from internvid.browse.server.conditions import AddressUnreadableError
 from internvid.browse.server.desk import Desk
 from internvid.browse.server.page_templates import FRESH, page
 from internvid.browse.server.request_parts import body_of
+from internvid.browse.server.review.audit_state import audit_state
 from internvid.browse.server.review.audits import begin_audit
 from internvid.browse.server.review.comparisons import (
     answer_pair,
@@ -32,6 +33,7 @@ Take = Callable[[Desk, PlannedReview, Mapping[str, Any]], PlannedReview]
 
 def add_review_routes(application: FastAPI, desk: Desk) -> None:
     """Add them to the application."""
+    desk.further_facts.append(lambda clip_id: audit_state(desk, clip_id))
     _add_audits(application, desk)
     _add_comparisons(application, desk)
     add_limit_routes(application, desk)

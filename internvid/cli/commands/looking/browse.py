@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
@@ -29,7 +30,10 @@ def browse(
         typer.Option(help="Further name by which browsers reach this machine; may be repeated."),
     ] = None,
     read_only: Annotated[
-        bool, typer.Option("--read-only", help="Refuse verdicts, corrections, subsets and reviews.")
+        bool,
+        typer.Option(
+            "--read-only", help="Refuse verdicts, corrections, subsets, reviews and exports."
+        ),
     ] = False,
     no_open: Annotated[
         bool, typer.Option("--no-open", help="Do not open the page in a browser.")
@@ -42,6 +46,13 @@ def browse(
         typer.Option(help="Folder of the model that made the vectors, if it has moved since."),
     ] = "",
     device: Device = "auto",
+    exports: Annotated[
+        Optional[Path],
+        typer.Option(
+            metavar="FOLDER",
+            help="Let pages start exports, each into a new folder below this one.",
+        ),
+    ] = None,
 ) -> None:
     """Look at clips, search, review and choose them in a browser; Ctrl-C ends it."""
     from internvid.api.browsing import serve
@@ -60,5 +71,6 @@ def browse(
         author=author,
         model=model,
         device=device,
+        exports=exports,
         started=started,
     )

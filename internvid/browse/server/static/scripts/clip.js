@@ -1,60 +1,76 @@
+import { captions, recorded, scores, table } from "./clip_answers.js";
 import { resembling } from "./meaning.js";
-import { LABELS, ask, clock, dataset, footage, review, reviewing, make, number, player, readOnly, texts, toggled, undo } from "./parts.js";
+import { placeSlider, playback } from "./playback.js";
+import { LABELS, ask, clock, dataset, footage, make, player as film, readOnly, review, reviewing, toggled, undo } from "./parts.js";
+import { sourceLine } from "./source_line.js";
+import { transcript } from "./transcript.js";
 
 const find = (id) => document.getElementById(id);
-let clip;
+const KEYS = [["← →", "the shot before, the next one"], ["Space", "stop, go on"], [", .", "a frame back, a frame on"], ["V", "whole source, or around this clip"], ["A", "keep"], ["R", "reject"], ["U", "unsure"], ["1 – 9", "labels"], ["Z", "undo"], ["C", "copy the link, with the place"], ["?", "this list"]];
+let clip, player;
 
-function curve(name, values, from, to) {
-  const known = values.filter((value) => value !== null);
-  const low = Math.min(...known), high = Math.max(...known), width = values.length - 1 || 1;
-  let path = "", pen = false;
-  values.forEach((value, at) => {
-    if (value === null) { pen = false; return; }
-    path += `${pen ? "L" : "M"}${(at / width * 1000).toFixed(1)} ${(36 - 34 * (value - low) / ((high - low) || 1)).toFixed(1)}`;
-    pen = true;
-  });
-  return make("div", { class: "curve" }, make("span", { class: "soft", title: `${number(low)} to ${number(high)}` }, name),
-    make("svg", { viewBox: "0 0 1000 38", preserveAspectRatio: "none", role: "img", "aria-label": `${name} over the source, from ${number(low)} to ${number(high)}` },
-      make("rect", { x: 1000 * from, y: 0, width: Math.max(2, 1000 * (to - from)), height: 38 }), make("path", { d: path })));
-}
-
-function timeline() {
-  const whole = clip.source.duration_seconds || clip.end_seconds;
-  const line = make("div", { class: "line", role: "list", "aria-label": "Clips of this source" });
-  for (const other of clip.clips) {
-    const link = make("a", { role: "listitem", href: `/clip/${other.clip_id}`, title: `${clock(other.start_seconds)} – ${clock(other.end_seconds)}${other.kept ? "" : `, ${other.reason}`}`, class: [other.kept ? "" : "rejected", other.clip_id === clip.clip_id ? "this" : ""].join(" ").trim(), "aria-label": `clip at ${clock(other.start_seconds)}` });
-    link.style.left = `${100 * other.start_seconds / whole}%`;
-    link.style.width = `${100 * (other.end_seconds - other.start_seconds) / whole}%`;
-    line.append(link);
-  }
-  return line;
-}
+const state = () => new URLSearchParams(location.search);
+const isNear = () => state().get("range") === "near";
 
 function report(text) { find("note").textContent = text; }
 
-function value(one) {
-  if (Array.isArray(one)) return one.map(value).join(", ");
-  if (typeof one === "boolean") return one ? "yes" : "no";
-  return typeof one === "number" ? number(one) : String(one);
-}
-
-function table(rows) {
-  return make("table", { class: "all" }, make("tbody", {}, ...rows.filter(([, one]) => one !== null && one !== undefined && one !== "").map(([name, one]) => make("tr", {}, make("th", { scope: "row" }, name), make("td", {}, value(one))))));
-}
-
 function neighbour(step) {
   const at = clip.clips.findIndex((one) => one.clip_id === clip.clip_id) + step;
-  if (clip.clips[at]) location.href = `/clip/${clip.clips[at].clip_id}`;
+  if (clip.clips[at]) location.href = `/clip/${clip.clips[at].clip_id}${isNear() ? "?range=near" : ""}`;
+}
+
+function turn() {
+  const next = state();
+  if (isNear()) next.delete("range"); else next.set("range", "near");
+  history.replaceState(null, "", `${location.pathname}${next.toString() ? `?${next}` : ""}`);
+  drawLine();
+}
+
+function drawLine() { find("line").replaceChildren(sourceLine(clip, player, isNear(), turn, report)); }
+
+const link = () => `${location.origin}/clip/${clip.clip_id}?t=${player.now().toFixed(2)}`;
+
+async function copy() {
+  try { await navigator.clipboard.writeText(link()); report("The link is copied."); }
+  catch { report(link()); }
+}
+
+function drawTexts() {
+  find("captions").replaceChildren(captions(clip, report, reload));
+  const list = recorded(clip);
+  find("recorded").replaceChildren(...(list ? [list] : []));
+}
+
+async function reload() {
+  const fresh = await ask(`/api/clip/${clip.clip_id}`);
+  Object.assign(clip, fresh);
+  drawTexts();
+}
+
+function keys() {
+  find("keys").replaceChildren(make("div", { class: "inside" }, make("h2", {}, "Keys"), make("dl", {}, ...KEYS.flatMap(([key, text]) => [make("dt", {}, make("kbd", {}, key)), make("dd", {}, text)]))));
+  find("keys").showModal();
 }
 
 async function press(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName)) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName) || find("keys").open) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key, verdicts = { a: "keep", r: "reject", u: "unsure" };
-  if (key === "ArrowRight" && event.target.tagName !== "VIDEO") neighbour(1);
-  else if (key === "ArrowLeft" && event.target.tagName !== "VIDEO") neighbour(-1);
-  else if (!readOnly && key in verdicts) await review(clip, { verdict: clip.verdict === verdicts[key] ? null : verdicts[key] }).catch((error) => report(error.message));
-  else if (!readOnly && LABELS.includes(key)) await review(clip, { labels: toggled(clip.labels, key) }).catch((error) => report(error.message));
-  else if (!readOnly && key === "z") await undo().catch((error) => report(error.message));
+  const isMedia = event.target.tagName === "VIDEO", frame = 1 / (clip.row.fps || 25);
+  if (key === "ArrowRight" && !isMedia) neighbour(1);
+  else if (key === "ArrowLeft" && !isMedia) neighbour(-1);
+  else if (key === " " && !isMedia && !/^(BUTTON|SUMMARY|A)$/.test(event.target.tagName)) { event.preventDefault(); player.toggle(); }
+  else if (key === ",") player.step(-frame);
+  else if (key === ".") player.step(frame);
+  else if (key === "v") turn();
+  else if (key === "c") await copy();
+  else if (key === "?") keys();
+  else if (!readOnly && key in verdicts) await review(clip, { verdict: clip.verdict === verdicts[key] ? null : verdicts[key] }).then(reload).catch((error) => report(error.message));
+  else if (!readOnly && LABELS.includes(key)) await review(clip, { labels: toggled(clip.labels, key) }).then(reload).catch((error) => report(error.message));
+  else if (!readOnly && key === "z") await undo().then(reload).catch((error) => report(error.message));
+}
+
+function raw() {
+  return make("details", {}, make("summary", {}, "The row as JSON"), make("pre", { class: "prompt" }, JSON.stringify(clip.row, null, 2)));
 }
 
 async function begin() {
@@ -62,18 +78,27 @@ async function begin() {
   clip = await ask(`/api/clip/${location.pathname.split("/").pop()}`);
   document.title = `${clip.title} ${clock(clip.start_seconds)} – internvid browse`;
   find("name").textContent = clip.title;
-  const whole = clip.source.duration_seconds || clip.end_seconds;
-  const made = Object.entries(clip.provenance).map(([name, recipe]) => [name, [recipe.component, recipe.model].filter(Boolean).join(", ") || JSON.stringify(recipe).slice(0, 300)]);
+  const place = film(clip), first = Number.parseFloat(state().get("t"));
+  player = playback(place, clip, Number.isFinite(first) ? first : null);
+  const spoken = transcript(clip, player);
+  const source = clip.source, described = Object.entries(source.metadata || {}).map(([name, one]) => [name, typeof one === "object" ? JSON.stringify(one) : one]);
   find("main").replaceChildren(
     make("p", { id: "note", role: "status" }),
-    make("div", { class: "view" }, make("div", {}, player(clip)),
-      make("div", {}, make("h2", {}, `${clock(clip.start_seconds)} – ${clock(clip.end_seconds)}`, make("small", {}, `${footage(clip.end_seconds - clip.start_seconds)}${clip.kept ? "" : `, rejected: ${clip.reason}`}`)), reviewing(clip, report), texts(clip, report))),
-    make("section", {}, make("h2", {}, "In its source"), timeline(), ...Object.entries(clip.curves).filter(([, values]) => values.some((one) => one !== null)).map(([name, values]) => curve(name, values, clip.start_seconds / whole, clip.end_seconds / whole))),
+    make("div", { class: "view" }, make("div", {}, place, placeSlider(clip, player)),
+      make("div", {}, make("h2", {}, `${clock(clip.start_seconds)} – ${clock(clip.end_seconds)}`, make("small", {}, `${footage(clip.end_seconds - clip.start_seconds)}${clip.kept ? "" : `, rejected: ${clip.reason.replaceAll("_", " ")}`}`)),
+        reviewing(clip, report), make("p", { class: "acts" }, make("a", { href: `/clip/${clip.clip_id}` }, clip.clip_id), make("button", { type: "button", class: "do", onclick: copy }, "Copy link")), spoken)),
+    make("section", {}, make("h2", {}, "Captions"), make("div", { id: "captions" })),
+    make("div", { id: "line" }),
+    scores(clip),
+    make("div", { id: "recorded" }),
     resembling(clip),
-    make("section", {}, make("h2", {}, "Stored frames"), make("div", { class: "stills" }, ...clip.picks.map((pick) => make("img", { src: `/pick/${clip.clip_id}/${pick.frame}.jpg`, alt: `at ${clock(pick.seconds)}`, title: clock(pick.seconds), loading: "lazy" })))),
-    make("section", {}, make("h2", {}, "Source"), table([["uri", clip.source.uri], ["size", `${clip.source.width} × ${clip.source.height}`], ["length", clip.source.duration_seconds && footage(clip.source.duration_seconds)], ...Object.entries(clip.source.metadata || {}).map(([name, one]) => [name, typeof one === "object" ? JSON.stringify(one) : one])])),
-    make("section", {}, make("h2", {}, "What made the texts and scores"), made.length ? table(made) : make("p", { class: "soft" }, "nothing yet")),
-    make("section", {}, make("h2", {}, "Every column"), table(Object.entries(clip.row))));
+    make("section", {}, make("h2", {}, "Stored frames"), make("div", { class: "stills" }, ...clip.picks.map((pick) => make("button", { type: "button", "aria-label": `go to ${clock(pick.seconds)}`, onclick: () => player.seek(pick.seconds) }, make("img", { src: `/pick/${clip.clip_id}/${pick.frame}.jpg`, alt: `at ${clock(pick.seconds)}`, title: clock(pick.seconds), loading: "lazy" }))))),
+    make("section", {}, make("h2", {}, "Source"), table([["uri", source.uri], ["size", source.width && `${source.width} × ${source.height}`], ["format", [source.container, source.codec].filter(Boolean).join(", ")], ["length", source.duration_seconds && footage(source.duration_seconds)], ...described])),
+    make("section", {}, make("h2", {}, "Every column"), table(Object.entries(clip.row)), raw()));
+  drawTexts();
+  drawLine();
+  find("help").addEventListener("click", keys);
+  find("keys").addEventListener("click", (event) => { if (event.target === find("keys")) find("keys").close(); });
   document.addEventListener("keydown", press);
 }
 

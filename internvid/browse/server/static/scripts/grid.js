@@ -1,5 +1,7 @@
 import { cell } from "./cells.js";
 import { fill } from "./facets.js";
+import { failedSources } from "./failed.js";
+import { MARK_KEYS, marking } from "./marks.js";
 import { OWN_OF_MEANING, isCleared, likeThis, meaningChips, reflect, searched, setUp, waits, ways } from "./meaning.js";
 import { KEYS, LABELS, ask, change, clock, dataset, footage, make, number, player, readOnly, review, reviewing, texts, toggled, undo } from "./parts.js";
 
@@ -9,6 +11,7 @@ const OPEN_FIRST = 5;
 let facts, clips = [], here = 0, request = 0, pageIsLast = false;
 
 const state = () => new URLSearchParams(location.search);
+const isOfFailed = () => state().get("kept") === "failed";
 
 function go(fields, evenEmpty = false) {
   const next = state();
@@ -33,8 +36,11 @@ async function show() {
   reflect(fields);
   find("kept").value = fields.get("kept") || "kept";
   find("sort").value = (fields.get("sort") || "").replace(/^-/, "");
-  chips();
   report("");
+  const isFailed = fields.get("kept") === "failed";
+  document.body.classList.toggle("of-failed", isFailed);
+  if (isFailed) { await showFailed(fields, page, mine); return; }
+  chips();
   try {
     const text = fields.toString();
     const found = await ask(`/api/clips?${text}`);
@@ -67,7 +73,25 @@ async function show() {
   }
 }
 
+async function showFailed(fields, page, mine) {
+  clips = [];
+  find("q").placeholder = "Search failed sources";
+  try {
+    const found = await failedSources(fields, find("grid"), go);
+    if (mine !== request) return;
+    const pages = Math.max(1, Math.ceil(found.total / found.page_size));
+    find("grid").replaceChildren(make("li", { class: "whole" }, found.filters, found.list));
+    find("totals").replaceChildren(make("strong", {}, number(found.total)), found.total === 1 ? " source" : " sources");
+    find("where").textContent = `page ${number(page)} of ${number(pages)}`;
+    find("back").disabled = page <= 1;
+    find("on").disabled = page >= pages;
+  } catch (error) {
+    if (mine === request) { report(error.message); find("grid").replaceChildren(); find("totals").textContent = ""; }
+  }
+}
+
 function chips() {
+  find("q").placeholder = "Search captions";
   const list = find("chips");
   list.replaceChildren(...meaningChips(state()));
   for (const [name, value] of filters()) {
@@ -118,6 +142,7 @@ function facet(column, at) {
 }
 
 function refill(box, mine) {
+  if (state().get("kept") === "failed") return;
   const column = facts.facets.find((one) => one.name === box.dataset.name);
   fill(box.querySelector(".body"), column, state(), go, () => mine !== request);
 }
@@ -142,7 +167,7 @@ function saving() {
 
 function keys() {
   const box = find("keys");
-  box.replaceChildren(make("div", { class: "inside" }, make("h2", {}, "Keys"), make("dl", {}, ...KEYS.flatMap(([key, text]) => [make("dt", {}, make("kbd", {}, key)), make("dd", {}, text)]))));
+  box.replaceChildren(make("div", { class: "inside" }, make("h2", {}, "Keys"), make("dl", {}, ...[...KEYS, ...MARK_KEYS].flatMap(([key, text]) => [make("dt", {}, make("kbd", {}, key)), make("dd", {}, text)]))));
   box.showModal();
 }
 
@@ -202,9 +227,13 @@ async function begin() {
     if (order === "random") go({ seed: Math.floor(Math.random() * 1e6) });
     else if (order) go({ sort: order.startsWith("-") ? order.slice(1) : `-${order}` });
   });
-  find("kept").addEventListener("change", () => go({ kept: find("kept").value === "kept" ? null : find("kept").value }));
-  find("search").addEventListener("submit", (event) => { event.preventDefault(); go(searched(find("q").value)); find("q").blur(); });
-  find("q").addEventListener("search", () => { if (isCleared()) go(searched(null)); });
+  find("kept").addEventListener("change", () => {
+    const value = find("kept").value, isOther = value === "failed" || isOfFailed();
+    // Sources have other filters than clips have.
+    go({ ...(isOther ? Object.fromEntries([...state()].map(([name]) => [name, null])) : {}), kept: value === "kept" ? null : value });
+  });
+  find("search").addEventListener("submit", (event) => { event.preventDefault(); go(isOfFailed() ? { q: find("q").value } : searched(find("q").value)); find("q").blur(); });
+  find("q").addEventListener("search", () => { if (isOfFailed() ? !find("q").value && state().get("q") : isCleared()) go(isOfFailed() ? { q: null } : searched(null)); });
   find("back").addEventListener("click", () => go({ page: Number(state().get("page") || 1) - 1 }));
   find("on").addEventListener("click", () => go({ page: Number(state().get("page") || 1) + 1 }));
   find("save").addEventListener("click", saving);
@@ -223,6 +252,7 @@ async function begin() {
   document.addEventListener("keydown", press);
   find("player").addEventListener("close", () => { find("player").replaceChildren(); select(here); });
   for (const box of document.querySelectorAll("dialog")) box.addEventListener("click", (event) => { if (event.target === box) box.close(); });
+  marking(facts, () => clips, () => here, report);
   await show();
 }
 

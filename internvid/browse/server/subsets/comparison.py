@@ -1,0 +1,168 @@
+"""Two subsets beside each other: what they share, what only one has, and why."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from internvid.browse.server.conditions import AddressUnreadableError, Facet, Query
+from internvid.browse.server.narrow_table import Place
+from internvid.dataset.duckdb_connection import quoted
+
+if TYPE_CHECKING:
+    from internvid.browse.server.desk import Desk
+
+SAMPLE = 12
+_MOST_KEPT = 16
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Names of two subsets; empty stands for all kept clips."""
+
+    a: str
+    b: str
+
+
+class Comparison:
+    """Compares subsets of one dataset, for pages.
+
+    Args:
+        desk: of the dataset.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._known: dict[tuple[Any, ...], dict[str, Any]] = {}
+        self._lock = threading.Lock()
+
+    def read_pair(self, a: str, b: str) -> Pair:
+        """What an address names.
+
+        Raises:
+            AddressUnreadableError: both are the same.
+            MisuseError: there is no such subset.
+        """
+        for name in (a, b):
+            if name:
+                self._desk.dataset.subset_path(name)
+        if a == b:
+            raise AddressUnreadableError("these are the same clips: choose two subsets")
+        return Pair(a, b)
+
+    def counts(self, pair: Pair) -> dict[str, Any]:
+        """Clips and hours of both, of what they share, of what only one has; means of numbers."""
+        facets = [each for each in self._desk.table.facets.values() if each.kind == "number"]
+        means = "".join(
+            f", avg({each.sql}) filter (where in_a and isfinite({each.sql}::double)), "
+            f"avg({each.sql}) filter (where in_b and isfinite({each.sql}::double))"
+            for each in facets
+        )
+        parts = ("in_a", "in_b", "in_a and in_b", "in_a and not in_b", "in_b and not in_a")
+        sums = ", ".join(
+            f"count(*) filter (where {part}), "
+            f"coalesce(sum(duration_seconds) filter (where {part}), 0)"
+            for part in parts
+        )
+        dataset = self._desk.dataset
+        with dataset.reading():
+            cursor = dataset.connection.cursor()
+            row = cursor.execute(f"select {sums}{means} from {self._sides(pair)}").fetchall()[0]
+        names = ("a", "b", "shared", "only_a", "only_b")
+        found: dict[str, Any] = {
+            name: {"clips": int(row[2 * at]), "hours": round(float(row[2 * at + 1]) / 3600, 6)}
+            for at, name in enumerate(names)
+        }
+        rest = row[2 * len(parts) :]
+        found["means"] = [
+            {"name": each.name, "a": _finite(rest[2 * at]), "b": _finite(rest[2 * at + 1])}
+            for at, each in enumerate(facets)
+        ]
+        return found
+
+    def reasons(self, pair: Pair) -> dict[str, Any]:
+        """Why one side lacks what the other has, and how shared clips differ by column.
+
+        The same as `internvid diff` says; kept for as long as neither subset changes.
+        """
+        from internvid.curate.difference import Side, compare_sides
+
+        dataset = self._desk.dataset
+        key = (pair.a, pair.b, *(self._stamp(name) for name in (pair.a, pair.b)))
+        with self._lock:
+            known = self._known.get(key)
+            if known is None:
+                difference = compare_sides(
+                    Side(dataset, pair.a or None), Side(dataset, pair.b or None)
+                )
+                known = {
+                    "only_a_reasons": difference["only_a_reasons"],
+                    "only_b_reasons": difference["only_b_reasons"],
+                    "columns": [each for each in difference["columns"] if each["differs"]],
+                    "compared_columns": len(difference["columns"]),
+                }
+                while len(self._known) >= _MOST_KEPT:
+                    self._known.pop(next(iter(self._known)))
+                self._known[key] = known
+            return known
+
+    def column(self, pair: Pair, facet: Facet) -> dict[str, Any]:
+        """How a column is spread over both sides."""
+        table = self._desk.table
+        a, b = (Query(subset=name or None) for name in (pair.a, pair.b))
+        if facet.kind == "number":
+            first, second = table.histogram(facet, a), table.histogram(facet, b)
+            return {
+                "kind": "number", "low": first.low, "high": first.high,
+                "a": first.counts, "b": second.counts,
+                "without_a": first.without, "without_b": second.without,
+            }  # fmt: skip
+        counts_a, counts_b = dict(table.values(facet, a)), dict(table.values(facet, b))
+        names = sorted(
+            {*counts_a, *counts_b},
+            key=lambda name: (-counts_a.get(name, 0) - counts_b.get(name, 0), name or ""),
+        )
+        values = [
+            {"value": name, "a": counts_a.get(name, 0), "b": counts_b.get(name, 0)}
+            for name in names
+        ]
+        return {"kind": "word", "values": values}
+
+    def sample(self, pair: Pair, side: str, seed: int) -> list[dict[str, Any]]:
+        """Some clips that only one side has, drawn by a seed, ready to be shown."""
+        part = {"a": "in_a and not in_b", "b": "in_b and not in_a"}[side]
+        dataset = self._desk.dataset
+        with dataset.reading():
+            found = dataset.connection.cursor().execute(
+                f"select video_id, start_pts from {self._sides(pair)} where {part} "
+                f"order by hash(clip_id || ?) limit {SAMPLE}",
+                [str(seed)],
+            )
+            rows = found.fetchall()
+        places = [
+            Place(in_part, video_id, start_pts)
+            for video_id, start_pts in rows
+            if (in_part := self._desk.table.part_of(video_id)) is not None
+        ]
+        return self._desk.cards(places)
+
+    def _sides(self, pair: Pair) -> str:
+        """All clips, each with whether it is in A and in B."""
+        marks = ", ".join(
+            f"{self._takes(name)} as in_{side}" for side, name in (("a", pair.a), ("b", pair.b))
+        )
+        return f"(select *, {marks} from all_clips)"
+
+    def _takes(self, name: str) -> str:
+        if not name:
+            return "kept"
+        path = quoted([self._desk.dataset.subset_path(name)])
+        return f"(clip_id in (select clip_id from read_parquet({path})))"
+
+    def _stamp(self, name: str) -> int:
+        return self._desk.dataset.subset_path(name).stat().st_mtime_ns if name else 0
+
+
+def _finite(value: Any) -> float | None:
+    return None if value is None else float(value)
