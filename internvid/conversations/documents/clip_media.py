@@ -1,4 +1,4 @@
-"""What a document shows of a clip: its place in the source, a video that is cut, or still frames."""
+"""What a document shows of a clip: its place in the source, a video of it, or still frames."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ video by video and in time order, or group by group where groups of videos are g
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import duckdb
 
 _ROWS_AT_ONCE = 4096
+_ID = re.compile("[0-9a-f]{32}")
 _FIXED = ("clip_id", "video_id", "source_id", "start_seconds", "end_seconds")
 
 
@@ -38,9 +40,10 @@ class ClipRow:
         start_seconds, end_seconds: in the source; None where the dataset has none.
         group: which group of videos it is in; its video where there are no groups.
         caption, transcript: in one line, without media tokens; empty where there is none.
-        caption_column: that has the caption.
+        caption_column, transcript_column: that have these.
         values: further columns, by name.
         seconds_of_video: length of the source; None where it is not known.
+        shots_of_video: how many shots it has; None where they were not counted.
     """
 
     clip_id: str
@@ -53,8 +56,10 @@ class ClipRow:
     caption: str = ""
     transcript: str = ""
     caption_column: str = ""
+    transcript_column: str = ""
     values: Mapping[str, Any] = field(default_factory=dict)
     seconds_of_video: float | None = None
+    shots_of_video: int | None = None
 
     @property
     def has_times(self) -> bool:
@@ -79,6 +84,7 @@ class RowQuery:
         further: other columns; those that clips lack are passed over.
         keep_paths: give whole paths of local sources.
         scratch: a folder for what memory does not hold.
+        with_shots: also count the shots of each video, those of rejected clips too.
     """
 
     dataset: Dataset
@@ -88,6 +94,7 @@ class RowQuery:
     further: Collection[str] = ()
     keep_paths: bool = False
     scratch: Path | None = None
+    with_shots: bool = False
 
     @contextmanager
     def connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -109,10 +116,24 @@ class RowQuery:
             groups: a Parquet file of `video_id`, `group_number` and `place`: only these videos,
                 group by group.
         """
+        yield from self._streamed(groups, None)
+
+    def of_videos(self, video_ids: Collection[str]) -> Iterator[ClipRow]:
+        """The clips of some videos, as `rows` gives them.
+
+        Args:
+            video_ids: others than 32 hex digits name no video.
+        """
+        named = sorted(video_id for video_id in video_ids if _ID.fullmatch(video_id))
+        if named:
+            listed = ", ".join(f"'{video_id}'" for video_id in named)
+            yield from self._streamed(None, f"found.video_id in ({listed})")
+
+    def _streamed(self, groups: Path | None, condition: str | None) -> Iterator[ClipRow]:
         with self.connection() as opened:
             known = opened.sql("select * from clips limit 0").columns
             further = [name for name in self.further if name in known]
-            relation = opened.sql(self._statement(further, groups))
+            relation = opened.sql(self._statement(further, groups, condition))
             for batch in relation.to_arrow_reader(_ROWS_AT_ONCE):
                 for row in checked_ids(batch, self.dataset.root).to_pylist():
                     yield self._row(row, further)
@@ -141,7 +162,7 @@ class RowQuery:
             statement += f" semi join read_parquet({path}) using (clip_id)"
         return statement
 
-    def _statement(self, further: Sequence[str], groups: Path | None) -> str:
+    def _statement(self, further: Sequence[str], groups: Path | None, condition: str | None) -> str:
         names = [*_FIXED, *self.captions, *([self.transcript] if self.transcript else [])]
         shown = ", ".join(f"found.{quoted_name(name)}" for name in dict.fromkeys(names))
         for number, name in enumerate(further):
@@ -149,13 +170,18 @@ class RowQuery:
         uri = "of_video.uri" if self.keep_paths else travelling_uri_sql("of_video.uri")
         group, place = "found.video_id", ""
         joins = f"left join ({ONE_OF_EACH_VIDEO}) of_video using (video_id)"
+        shots = "null::bigint"
+        if self.with_shots:
+            counted = "select video_id, count(distinct shot) as shots from all_clips group by all"
+            joins += f" left join ({counted}) counted using (video_id)"
+            shots = "counted.shots"
         if groups is not None:
             joins += f" join read_parquet({quoted([groups])}) grouped using (video_id)"
             group, place = "grouped.group_number::varchar", "group_number, place, "
         return (
             f"select {shown}, {uri} as uri_as_it_travels, {group} as group_name, "
-            "of_video.duration_seconds as seconds_of_video "
-            f"from ({self._clips()}) found {joins} "
+            f"of_video.duration_seconds as seconds_of_video, {shots} as shots_of_video "
+            f"from ({self._clips()}) found {joins} where {condition or 'true'} "
             f"order by {place}found.video_id, found.start_pts, found.end_pts, found.clip_id"
         )
 
@@ -164,7 +190,8 @@ class RowQuery:
         column = next((name for name, text in texts.items() if text), "")
         spoken = one_line(row[self.transcript]) if self.transcript else ""
         return ClipRow(
-            *(row[name] for name in _FIXED[:2]),
+            clip_id=row["clip_id"],
+            video_id=row["video_id"],
             source_id=str(row["source_id"] or row["video_id"]),
             uri=row["uri_as_it_travels"],
             start_seconds=row["start_seconds"],
@@ -173,8 +200,10 @@ class RowQuery:
             caption=without_tokens(texts.get(column, "")),
             transcript=without_tokens(spoken),
             caption_column=column,
+            transcript_column=self.transcript,
             values={name: row[f"further_{number}"] for number, name in enumerate(further)},
             seconds_of_video=row["seconds_of_video"],
+            shots_of_video=row["shots_of_video"],
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,6 +22,7 @@ from internvid.conversations.documents.document_shards import (
     MadeDocument,
     json_bytes,
 )
+from internvid.conversations.documents.exported import by_document, listed_tables, with_progress
 from internvid.conversations.interleaved.assembling import Assembler, Budget, PlanCounts
 from internvid.conversations.interleaved.interleaved_document import (
     COUNTS,
@@ -39,9 +40,7 @@ from internvid.core.errors import ConfigInvalidError, NothingSelectedError
 from internvid.dataset.parts import discard
 from internvid.dataset.releases.documents.document_files import DocumentFile
 from internvid.dataset.releases.documents.document_tables import (
-    CLIP_TABLE,
     DOCUMENT,
-    DOCUMENT_TABLE,
     ClipOfDocument,
     counts_of_documents,
     writing_tables,
@@ -143,8 +142,12 @@ class InterleaveExporter:
         """
         for name in self.captions:
             refuse_unknown_column(name, columns, "caption")
-        if self.format == "b":
-            refuse_unknown_column(self.transcript, columns, "transcript")
+        if self.format == "b" and self.transcript not in columns:
+            raise ConfigInvalidError(
+                f"format b has transcripts, and clips have no column {self.transcript!r}",
+                hint="internvid score DATASET transcript makes one; --set transcript=NAME names "
+                "another; format a needs none",
+            )
         if self.format == "c" and self.join.by == "vectors":
             kind = columns.get(self.join.vectors, "")
             if "list" not in kind:
@@ -214,7 +217,7 @@ class InterleaveExporter:
         if self.format == "c":
             scratch.mkdir(parents=True, exist_ok=True)
             groups = write_groups(query, self.join, scratch)
-        yield from assembler.documents(_reported(query.rows(groups), items))
+        yield from assembler.documents(with_progress(query.rows(groups), items))
 
     def export(self, items: ExportItems, folder: Path) -> dict[str, Any]:
         """Write every document; clips whose pixels cannot be had keep their texts.
@@ -243,18 +246,14 @@ class InterleaveExporter:
         with writing_tables(folder, COUNTS) as tables:
             for name, note in shards.write(self.planned(items, assembler, scratch)):
                 missing += note["missing"]
-                for documents, clips in _by_document(note):
+                for documents, clips in by_document(note):
                     tables.add(documents.pop(DOCUMENT), str(name), documents, clips)
                     cut.update(file for clip in clips for file in clip["files"])
                 if name is not None:
                     listed.append(shards.file(name))
                 maker.left_out.update(note["left_out"])
         maker.close()
-        tables_listed = [
-            DocumentFile(file=each, form="parquet", field=DOCUMENT)
-            for each in (DOCUMENT_TABLE, CLIP_TABLE)
-        ]
-        listed += tables_listed
+        listed += listed_tables()
         files = [each["file"] for each in listed]
         for path in list(stale_files(folder, _PATTERNS, {*files, *cut})):
             discard(path)
@@ -386,34 +385,11 @@ def _clips_of(
     ]
 
 
-def _by_document(note: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
-    """Each document of a note with its clips."""
-    clips: dict[str, list[dict[str, Any]]] = {}
-    for clip in note["clips"]:
-        named = {name: value for name, value in clip.items() if name != DOCUMENT}
-        clips.setdefault(clip[DOCUMENT], []).append(named)
-    for document in note["documents"]:
-        yield dict(document), clips.get(document[DOCUMENT], [])
-
-
-def _reported(rows: Iterable[ClipRow], items: ClipItems) -> Iterator[ClipRow]:
-    """The rows, with the progress that somebody may want to know."""
-    total = len(items) if items.progress is not None else 0
-    for at, row in enumerate(rows):
-        if items.progress is not None and at % 64 == 0:
-            items.progress(at, total)
-        yield row
-    if items.progress is not None:
-        items.progress(total, total)
-
-
 def _reasons(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items())) or "no reason"
 
 
-def plan_documents(
-    exporter: InterleaveExporter, items: ClipItems, scratch: Path
-) -> dict[str, Any]:
+def plan_documents(exporter: InterleaveExporter, items: ClipItems, scratch: Path) -> dict[str, Any]:
     """What would be written, counted from rows alone: whether sources are there is not seen.
 
     Args:

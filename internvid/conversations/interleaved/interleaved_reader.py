@@ -128,8 +128,8 @@ def _item(value: Any) -> Item:
         return TextItem(value["clip_id"], value["role"], value["text"])
     if value.get("type") != "video":
         raise RowError("unknown_item", str(value.get("type")))
-    start, end = value.get("start"), value.get("end")
-    if not (_is_number(start) and _is_number(end) and 0 <= start < end):
+    start, end = _number(value.get("start")), _number(value.get("end"))
+    if start is None or end is None or not 0 <= start < end:
         raise RowError("times_outside", f"{start} to {end} seconds of {value['clip_id']}")
     frames, pictures = value.get("frames"), value.get("pictures", [])
     if not isinstance(frames, int) or frames < 1 or not isinstance(value.get("path"), str):
@@ -176,9 +176,7 @@ def _of_obelics(row: Mapping[str, Any]) -> InterleavedDocument:
             items[-1] = VideoItem(before.clip_id, "", before.start_seconds, before.end_seconds,
                                   len(pictures), pictures)  # fmt: skip
         else:
-            items.append(
-                VideoItem(clips[at] or "", image, facts[at]["start"], facts[at]["end"], 1)
-            )
+            items.append(VideoItem(clips[at] or "", image, facts[at]["start"], facts[at]["end"], 1))
     if not any(isinstance(item, VideoItem) for item in items):
         raise RowError("no_video", str(named[0]))
     return InterleavedDocument(named[0], named[1], named[2], items, 0)
@@ -225,11 +223,14 @@ def _check_file(path: str, row: ReadRow, folder: Path) -> None:
     if row.members:
         if path not in row.members:
             raise RowError("picture_missing", path)
-    elif path.startswith(("videos/", "frames/")):
-        if ".." in path.split("/") or not (folder / path).is_file():
-            raise RowError("picture_missing", path)
+    elif path.startswith(("videos/", "frames/")) and not _is_below(folder, path):
+        raise RowError("picture_missing", path)
 
 
-def _is_number(value: Any) -> bool:
+def _is_below(folder: Path, path: str) -> bool:
+    return ".." not in path.split("/") and (folder / path).is_file()
+
+
+def _number(value: Any) -> float | None:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return is_number and math.isfinite(value)
+    return value if is_number and math.isfinite(value) else None

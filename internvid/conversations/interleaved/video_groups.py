@@ -1,9 +1,9 @@
 """Which videos are joined in one document: at random, or those whose texts or vectors are near.
 
 Nearness, in bounded memory: each video becomes a sketch of 64 numbers, a projection by signs that
-the seed draws. Videos are sorted by the signs of their sketches, so that near ones come close to one
-another; within a window of them, groups are made one after another of the most similar ones that are
-left. All of it depends on the seed and the clips alone.
+the seed draws. Videos are sorted by the signs of their sketches, so that near ones come close to
+one another; within a window of them, groups are made one after another of the most similar ones
+that are left. All of it depends on the seed and the clips alone.
 """
 
 from __future__ import annotations
@@ -194,7 +194,7 @@ def _of_vectors(query: RowQuery, settings: GroupSettings) -> Iterator[tuple[str,
             continue
         mean = np.mean(np.stack(known), axis=0, dtype=np.float32)
         if signs is None:
-            signs = np.stack([_signs(settings.seed, at) for at in range(len(mean))])
+            signs = np.stack([_signs(settings.seed, at) for at in range(known[0].size)])
         yield video_id, mean @ signs
 
 

@@ -132,9 +132,7 @@ class KeyFramesExporter(TextExporter):
             "pictures": len(pictures),
         }
 
-    def pictures(
-        self, items: ExportItems, reader: ClipReader, item: ExportItem
-    ) -> Iterator[bytes]:
+    def pictures(self, items: ExportItems, reader: ClipReader, item: ExportItem) -> Iterator[bytes]:
         """JPEGs of a clip, in time order.
 
         Args:

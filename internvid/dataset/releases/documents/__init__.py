@@ -1,1 +1,1 @@
-"""Exports whose rows are documents of several clips: what they hold, and how clips are taken out."""
+"""Exports whose rows are documents of several clips: what they hold, how clips go."""

@@ -113,9 +113,8 @@ class DocumentFiles:
         gone = self._documents(doomed)
         deleted, rewritten = self.deleted(doomed), self.rewritten(doomed)
         lists = [each for each in self._listed if each["file"] not in _TABLES]
-        emptied = {
-            each["file"] for each in lists if each["file"] in rewritten and self._empties(each, gone)
-        }
+        touched = [each for each in lists if each["file"] in rewritten]
+        emptied = {each["file"] for each in touched if self._empties(each, gone)}
         for name in sorted(deleted):
             (self.folder / name).unlink(missing_ok=True)
         for name in _TABLES:
@@ -154,9 +153,7 @@ class DocumentFiles:
             found.update(pairs)
         return found
 
-    def _cut_files(
-        self, only: set[str] | None = None, without: set[str] | None = None
-    ) -> set[str]:
+    def _cut_files(self, only: set[str] | None = None, without: set[str] | None = None) -> set[str]:
         """Files that were cut for documents: all, only of some, or of all but some."""
         found: set[str] = set()
         for table in read_groups(self.folder / CLIP_TABLE):
@@ -166,5 +163,3 @@ class DocumentFiles:
                 if is_wanted and not (without and document in without):
                     found.update(names or ())
         return found
-
-

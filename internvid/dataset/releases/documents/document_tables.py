@@ -130,7 +130,10 @@ def counts_of_documents(folder: Path) -> dict[str, Any]:
             bounds = pc.min_max(table[name])
             sums[name] = sums.get(name, 0) + pc.sum(table[name]).as_py()
             low, high = bounds["min"].as_py(), bounds["max"].as_py()
-            least[name], most[name] = min(least.get(name, low), low), max(most.get(name, high), high)
+            least[name], most[name] = (
+                min(least.get(name, low), low),
+                max(most.get(name, high), high),
+            )
     return {
         "documents": documents,
         "clips": _distinct_clips(folder / CLIP_TABLE),
