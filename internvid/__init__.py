@@ -16,15 +16,6 @@ if TYPE_CHECKING:
     from internvid.api.browsing import serve
     from internvid.api.collecting import compare_queries, discover, make_queries
     from internvid.api.components import list_components, make_component
-    from internvid.api.conversations import (
-        interleave,
-        make_dialogues,
-        plan_dialogues,
-        plan_interleave,
-        prove_dialogues,
-        read_dialogues,
-        read_interleaved,
-    )
     from internvid.api.curation import contamination, diff, split
     from internvid.api.datasets import (
         demo,
@@ -43,6 +34,15 @@ if TYPE_CHECKING:
     from internvid.api.searching import search
     from internvid.api.subsets import plan_publication, publish, select
     from internvid.api.training import compare, plan_training, train
+    from internvid.api.uses.conversations import (
+        interleave,
+        make_dialogues,
+        plan_dialogues,
+        plan_interleave,
+        prove_dialogues,
+        read_dialogues,
+        read_interleaved,
+    )
     from internvid.collect.fetching.fetch_settings import FetchSettings
     from internvid.core.errors import InternvidError
     from internvid.core.types import Clip, FrameBatch, Shot, Timeline, TimeSpan
@@ -107,23 +107,23 @@ _EXPORTS = {
     "evaluate": "internvid.api.evaluation",
     "fetch": "internvid.api.fetching",
     "fetch_status": "internvid.api.fetching",
-    "interleave": "internvid.api.conversations",
+    "interleave": "internvid.api.uses.conversations",
     "list_components": "internvid.api.components",
     "make_component": "internvid.api.components",
-    "make_dialogues": "internvid.api.conversations",
+    "make_dialogues": "internvid.api.uses.conversations",
     "make_queries": "internvid.api.collecting",
     "open": "internvid.dataset.store:open_dataset",
     "open_dataset": "internvid.dataset.store",
-    "plan_dialogues": "internvid.api.conversations",
+    "plan_dialogues": "internvid.api.uses.conversations",
     "plan_fetch": "internvid.api.fetching",
-    "plan_interleave": "internvid.api.conversations",
+    "plan_interleave": "internvid.api.uses.conversations",
     "plan_publication": "internvid.api.subsets",
     "plan_removal": "internvid.api.removal",
     "plan_training": "internvid.api.training",
-    "prove_dialogues": "internvid.api.conversations",
+    "prove_dialogues": "internvid.api.uses.conversations",
     "publish": "internvid.api.subsets",
-    "read_dialogues": "internvid.api.conversations",
-    "read_interleaved": "internvid.api.conversations",
+    "read_dialogues": "internvid.api.uses.conversations",
+    "read_interleaved": "internvid.api.uses.conversations",
     "reissue": "internvid.api.releases",
     "remove": "internvid.api.removal",
     "repair": "internvid.api.datasets",

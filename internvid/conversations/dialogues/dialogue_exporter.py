@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from internvid.conversations.dialogues.dialogue_maker import DialogueMaker
+from internvid.conversations.dialogues.dialogue_maker import DialogueMaker, TurnSettings
 from internvid.conversations.dialogues.dialogue_rows import COUNTS, ProvenDialogue
+from internvid.conversations.dialogues.dialogue_templates import SIGNAL_COLUMNS
 from internvid.conversations.dialogues.model_turns import ModelTurns
 from internvid.conversations.dialogues.proven_turns import SCOPES, Scene, Scope
 from internvid.conversations.dialogues.scenes import SceneMaker, described
-from internvid.conversations.dialogues.templates import SIGNAL_COLUMNS
 from internvid.conversations.documents.clip_media import MediaSettings, stale_files
-from internvid.conversations.documents.clip_rows import RowQuery
+from internvid.conversations.documents.document_clips import RowQuery
 from internvid.conversations.documents.document_shards import SCRATCH, DocumentShards
 from internvid.conversations.documents.exported import by_document, listed_tables, with_progress
 from internvid.core.config import plain
@@ -31,7 +31,7 @@ from internvid.dataset.releases.documents.document_tables import (
     writing_tables,
 )
 from internvid.publishing.clip_items import ClipItems
-from internvid.publishing.index_files import IndexForm, folder_path, writing_rows
+from internvid.publishing.index_files import IndexForm, writing_rows
 from internvid.publishing.members import refuse_unknown_column
 from internvid.publishing.shards import NOTES, MissingClip
 from internvid.publishing.texts.chat_turns import (
@@ -125,7 +125,20 @@ class DialogueExporter:
     @property
     def has_timeline(self) -> bool:
         """Whether trainers see the sources themselves."""
-        return self.media.pixels == "none"
+        return self.turn_settings.has_timeline
+
+    @property
+    def turn_settings(self) -> TurnSettings:
+        """What dialogues are made of."""
+        return TurnSettings(
+            self.pairs,
+            self.tokens,
+            self.tokenizer,
+            self.system,
+            self.base_path,
+            self.media,
+            self.model,
+        )
 
     def check(self, columns: Mapping[str, str]) -> None:
         """Refuse columns that clips do not have; a tokenizer or a server that is not there.
@@ -192,7 +205,7 @@ class DialogueExporter:
         self.refuse_nothing(items)
         scratch = folder / NOTES / SCRATCH
         discard(scratch)
-        scenes, maker = self.scene_maker(), DialogueMaker(self, items, folder)
+        scenes, maker = self.scene_maker(), DialogueMaker(self.turn_settings, items, folder)
         shards = self.shards(items, folder, maker)
         listed: list[DocumentFile] = []
         missing: list[MissingClip] = []
@@ -255,11 +268,6 @@ class DialogueExporter:
 
     def _conversation(self, dialogue: Dialogue) -> dict[str, Any]:
         return conversations_row(dialogue, self.token)
-
-    def video_path(self, path: str) -> str:
-        """A path of a video as the trainer opens it."""
-        is_address = "://" in path or path.startswith("/")
-        return path if is_address else folder_path(self.base_path) + path
 
 
 def _dialogues_in(folder: Path, shards: Sequence[str]) -> Iterator[Dialogue]:

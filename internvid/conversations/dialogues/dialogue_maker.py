@@ -4,44 +4,67 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from internvid.conversations.dialogues.dialogue_rows import ProvenDialogue, turns_of_pairs
+from internvid.conversations.dialogues.dialogue_templates import spoken_words, turns_of
+from internvid.conversations.dialogues.model_turns import ModelTurns
 from internvid.conversations.dialogues.proven_turns import ProvenTurn, Scene
-from internvid.conversations.dialogues.templates import spoken_words, turns_of
 from internvid.conversations.documents.clip_media import (
     ClipMediaReader,
     ClipPixels,
+    MediaSettings,
     write_pieces,
 )
 from internvid.conversations.documents.document_shards import MadeDocument, json_bytes
 from internvid.core.contracts import ExportItem
 from internvid.dataset.releases.documents.document_tables import ClipOfDocument
 from internvid.publishing.clip_items import ClipItems
+from internvid.publishing.index_files import folder_path
 from internvid.publishing.shards import MissingClip
 from internvid.publishing.texts.chat_turns import Dialogue, without_tokens
 from internvid.publishing.texts.token_limits import token_counter
 
-if TYPE_CHECKING:
-    from internvid.conversations.dialogues.dialogue_exporter import DialogueExporter
-
 NO_VIDEO, NO_QUESTION, OVER_TOKENS = "no_video", "no_question", "over_tokens"
+
+
+@dataclass(frozen=True)
+class TurnSettings:
+    """What dialogues are made of; fields are those of `DialogueExporter`."""
+
+    pairs: int
+    tokens: int | None
+    tokenizer: str
+    system: str
+    base_path: str
+    media: MediaSettings
+    model: ModelTurns
+
+    @property
+    def has_timeline(self) -> bool:
+        """Whether trainers see the sources themselves."""
+        return self.media.pixels == "none"
+
+    def video_path(self, path: str) -> str:
+        """A path of a video as the trainer opens it."""
+        is_address = "://" in path or path.startswith("/")
+        return path if is_address else folder_path(self.base_path) + path
 
 
 class DialogueMaker:
     """Makes dialogues of scenes.
 
     Args:
-        exporter: what is said, and by whom.
+        settings: which turns there are, and by whom.
         items: the clips, which know their sources.
         folder: of the export.
     """
 
-    def __init__(self, exporter: DialogueExporter, items: ClipItems, folder: Path) -> None:
-        self._exporter, self._items, self._folder = exporter, items, folder
-        self._reader = ClipMediaReader(exporter.media, items)
-        self._count = token_counter(exporter.tokenizer)
+    def __init__(self, settings: TurnSettings, items: ClipItems, folder: Path) -> None:
+        self._settings, self._items, self._folder = settings, items, folder
+        self._reader = ClipMediaReader(settings.media, items)
+        self._count = token_counter(settings.tokenizer)
         self._cut: dict[str, list[str]] = {}
 
     def close(self) -> None:
@@ -51,7 +74,7 @@ class DialogueMaker:
     def make(self, batch: Sequence[Scene]) -> Iterator[MadeDocument]:
         """The dialogues of some scenes, in their order."""
         items: Mapping[str, ExportItem] = {}
-        if not self._exporter.has_timeline:
+        if not self._settings.has_timeline:
             # A clip has a dialogue of its own and is in one of its video: it is cut once.
             self._cut = {}
             items = self._items.of_clips({row.clip_id for scene in batch for row in scene.clips})
@@ -67,15 +90,15 @@ class DialogueMaker:
 
     def template_turns(self, scene: Scene) -> list[ProvenTurn]:
         """Turns that need no model."""
-        most = self._exporter.pairs
+        most = self._settings.pairs
         return turns_of(scene, most) if most else []
 
     def within_tokens(self, pairs: Sequence[ProvenTurn], refused: Counter[str]) -> list[ProvenTurn]:
         """The turns that a trainer reads whole; the others are counted."""
-        most = self._exporter.tokens
+        most = self._settings.tokens
         if most is None:
             return list(pairs)
-        used = self._count(self._exporter.system) if self._exporter.system else 0
+        used = self._count(self._settings.system) if self._settings.system else 0
         kept: list[ProvenTurn] = []
         for pair in pairs:
             more = sum(self._count(text) for text in spoken_words([pair]))
@@ -87,7 +110,7 @@ class DialogueMaker:
         return kept
 
     def _by_model(self, batch: Sequence[Scene]) -> dict[str, tuple[list[ProvenTurn], str]]:
-        model = self._exporter.model
+        model = self._settings.model
         if not model.is_named:
             return {}
         with_texts = [
@@ -131,8 +154,8 @@ class DialogueMaker:
         self, scene: Scene, items: Mapping[str, ExportItem]
     ) -> tuple[list[str], dict[str, list[str]], list[MissingClip]]:
         """Paths of the videos of a dialogue; none where one of them cannot be had."""
-        if self._exporter.has_timeline:
-            return [self._exporter.video_path(scene.clips[0].uri or "")], {}, []
+        if self._settings.has_timeline:
+            return [self._settings.video_path(scene.clips[0].uri or "")], {}, []
         files: dict[str, list[str]] = {}
         missing: list[MissingClip] = []
         for row in scene.clips:
@@ -149,7 +172,7 @@ class DialogueMaker:
             files[row.clip_id] = names
         if not all(files.values()):
             return [], {}, missing
-        paths = [self._exporter.video_path(files[row.clip_id][0]) for row in scene.clips]
+        paths = [self._settings.video_path(files[row.clip_id][0]) for row in scene.clips]
         return paths, files, missing
 
     def _dialogue(
@@ -158,7 +181,7 @@ class DialogueMaker:
         row = scene.clips[0]
         is_part = scene.scope == "clip" and scene.has_timeline
         start, end = (row.start_seconds, row.end_seconds) if is_part else (None, None)
-        turns = turns_of_pairs(pairs, self._exporter.system)
+        turns = turns_of_pairs(pairs, self._settings.system)
         return ProvenDialogue(
             Dialogue(scene.name, videos, turns, start, end),
             scene.scope,
@@ -168,7 +191,7 @@ class DialogueMaker:
         )
 
     def _counts(self, scene: Scene, pairs: Sequence[ProvenTurn]) -> dict[str, int]:
-        texts = [without_tokens(self._exporter.system)] if self._exporter.system else []
+        texts = [without_tokens(self._settings.system)] if self._settings.system else []
         texts += spoken_words(pairs)
         spans = ((row.end_seconds or 0.0) - (row.start_seconds or 0.0) for row in scene.clips)
         return {

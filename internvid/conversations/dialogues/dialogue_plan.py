@@ -26,7 +26,7 @@ def plan_scenes(exporter: DialogueExporter, items: ClipItems, scratch: Path) -> 
     """
     exporter.check(columns_of(items.dataset))
     exporter.refuse_nothing(items)
-    scenes, maker = exporter.scene_maker(), DialogueMaker(exporter, items, scratch)
+    scenes, maker = exporter.scene_maker(), DialogueMaker(exporter.turn_settings, items, scratch)
     kinds, about, refused, left_out = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
     for scene in scenes.scenes(exporter.query(items, scratch).rows()):
         over = Counter[str]()

@@ -14,6 +14,7 @@ from typing import Any
 from internvid.captions.requests import Request
 from internvid.captions.server.chat import check_served, converse
 from internvid.captions.server.config import ServedModel
+from internvid.conversations.dialogues.dialogue_templates import seconds_text
 from internvid.conversations.dialogues.model_checks import ModelFacts, checked_pairs
 from internvid.conversations.dialogues.proven_turns import (
     AnswerSource,
@@ -22,8 +23,7 @@ from internvid.conversations.dialogues.proven_turns import (
     caption_source,
     time_sources,
 )
-from internvid.conversations.dialogues.templates import seconds_text
-from internvid.conversations.documents.clip_rows import ClipRow
+from internvid.conversations.documents.document_clips import ClipRow
 from internvid.core.binding import origin_of
 from internvid.core.errors import ConfigInvalidError
 

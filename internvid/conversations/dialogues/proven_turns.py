@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from internvid.conversations.documents.clip_rows import ClipRow
+from internvid.conversations.documents.document_clips import ClipRow
 from internvid.dataset.layout import plain_json
 
 Scope = Literal["clip", "video"]
@@ -49,7 +49,7 @@ class ProvenTurn:
 
     Attributes:
         kind: name of the template; `model` for those of a chat model.
-        question, answer: what is said.
+        question, answer: their words.
         sources: what proves the answer.
         by: `template`, or the model's name.
     """

@@ -10,12 +10,12 @@ from typing import Any
 
 from internvid.conversations.dialogues.dialogue_exporter import STEM, DialogueExporter
 from internvid.conversations.dialogues.dialogue_rows import ProvenDialogue
+from internvid.conversations.dialogues.dialogue_templates import CLIP_KINDS, VIDEO_KINDS, turn_of
 from internvid.conversations.dialogues.model_checks import checked_pairs
 from internvid.conversations.dialogues.model_turns import MODEL, ModelTurns, facts_of, model_sources
 from internvid.conversations.dialogues.proven_turns import AnswerSource, ProvenTurn, Scene
-from internvid.conversations.dialogues.templates import CLIP_KINDS, VIDEO_KINDS, turn_of
 from internvid.conversations.documents.clip_media import MediaSettings
-from internvid.conversations.documents.clip_rows import ClipRow
+from internvid.conversations.documents.document_clips import ClipRow
 from internvid.conversations.documents.row_files import (
     Faults,
     ReadRow,

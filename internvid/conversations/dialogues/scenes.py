@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any
 
 from internvid.conversations.dialogues.proven_turns import Scene, Scope
-from internvid.conversations.documents.clip_rows import ClipRow
+from internvid.conversations.documents.document_clips import ClipRow
 from internvid.conversations.documents.drawn import name_of
 from internvid.dataset.layout import plain_json
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from internvid.conversations.documents.clip_rows import ClipRow
+from internvid.conversations.documents.document_clips import ClipRow
 from internvid.dataset.releases.documents.document_files import DocumentFile
 from internvid.dataset.releases.documents.document_tables import (
     CLIP_TABLE,

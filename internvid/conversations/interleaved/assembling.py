@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
-from internvid.conversations.documents.clip_rows import ClipRow
+from internvid.conversations.documents.document_clips import ClipRow
 from internvid.conversations.documents.drawn import drawn_share, name_of
 from internvid.conversations.interleaved.interleaved_document import (
     Format,

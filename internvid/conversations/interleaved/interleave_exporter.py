@@ -15,7 +15,7 @@ from internvid.conversations.documents.clip_media import (
     stale_files,
     write_pieces,
 )
-from internvid.conversations.documents.clip_rows import ClipRow, RowQuery
+from internvid.conversations.documents.document_clips import ClipRow, RowQuery
 from internvid.conversations.documents.document_shards import (
     SCRATCH,
     DocumentShards,

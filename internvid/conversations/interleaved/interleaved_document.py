@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from internvid.conversations.documents.clip_rows import ClipRow
+from internvid.conversations.documents.document_clips import ClipRow
 
 Format = Literal["a", "b", "c"]
 FORMATS = ("a", "b", "c")

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from internvid.conversations.documents.clip_rows import ClipRow, RowQuery
+from internvid.conversations.documents.document_clips import ClipRow, RowQuery
 from internvid.conversations.documents.drawn import drawn_number
 from internvid.core.errors import ConfigInvalidError
 from internvid.core.system.streams import batched

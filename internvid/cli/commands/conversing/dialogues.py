@@ -99,8 +99,8 @@ def dialogues(
     Templates answer from stored captions, times, transcripts and signals. With --server a chat
     model writes turns too, which are checked against what it was given; refusals are counted.
     """
-    from internvid.api.conversations import make_dialogues, plan_dialogues
     from internvid.api.datasets import as_dataset
+    from internvid.api.uses.conversations import make_dialogues, plan_dialogues
 
     named = {
         "caption": caption,
@@ -159,8 +159,8 @@ def _show_plan(planned: dict[str, Any], *, as_json: bool) -> None:
 
 def _verify(dataset: Path, folder: Path, *, as_json: bool) -> None:
     """Check bytes, then prove answers."""
-    from internvid.api.conversations import prove_dialogues
     from internvid.api.releases import verify
+    from internvid.api.uses.conversations import prove_dialogues
 
     if not as_json:
         put_verification(dataset, folder, as_json=False)

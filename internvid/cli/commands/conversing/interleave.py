@@ -109,9 +109,9 @@ def interleave(
     Clips are drawn out with --drop while their texts stay. With --format c videos of similar
     captions or vectors are joined. The order of rows and the number of threads change nothing.
     """
-    from internvid.api.conversations import interleave as write
-    from internvid.api.conversations import plan_interleave
     from internvid.api.datasets import as_dataset
+    from internvid.api.uses.conversations import interleave as write
+    from internvid.api.uses.conversations import plan_interleave
 
     named = {
         "caption": caption,
@@ -170,7 +170,7 @@ def _show(planned: dict[str, Any], what: str, *, as_json: bool) -> None:
 
 def _verify(dataset: Path, folder: Path, *, as_json: bool) -> None:
     """Check bytes, then rows."""
-    from internvid.api.conversations import read_interleaved
+    from internvid.api.uses.conversations import read_interleaved
 
     if not as_json:
         put_verification(dataset, folder, as_json=False)

@@ -22,7 +22,7 @@ from internvid.conversations.dialogues.proven_turns import (
     time_sources,
 )
 from internvid.conversations.dialogues.wordings import ANSWERS, QUESTIONS
-from internvid.conversations.documents.clip_rows import ClipRow
+from internvid.conversations.documents.document_clips import ClipRow
 from internvid.conversations.documents.drawn import drawn_choice, drawn_number
 from internvid.publishing.texts.chat_turns import without_tokens
 
