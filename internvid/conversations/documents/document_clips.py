@@ -13,7 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from internvid.conversations.documents.drawn import one_line
+from internvid.dataset.answers.column_inputs import IS_STALE
 from internvid.dataset.answers.column_views import quoted_name
 from internvid.dataset.current import ONE_OF_EACH_VIDEO
 from internvid.dataset.duckdb_connection import interruptible, quoted
@@ -42,6 +45,7 @@ class ClipRow:
         caption, transcript: in one line, without media tokens; empty where there is none.
         caption_column, transcript_column: that have these.
         values: further columns, by name.
+        vector: of the clip; None where it has none.
         seconds_of_video: length of the source; None where it is not known.
         shots_of_video: how many shots it has; None where they were not counted.
     """
@@ -58,6 +62,7 @@ class ClipRow:
     caption_column: str = ""
     transcript_column: str = ""
     values: Mapping[str, Any] = field(default_factory=dict)
+    vector: Sequence[float] | None = field(default=None, repr=False)
     seconds_of_video: float | None = None
     shots_of_video: int | None = None
 
@@ -82,6 +87,7 @@ class RowQuery:
         captions: columns with texts: of a clip the first one that has one.
         transcript: the column with what is spoken; empty for none.
         further: other columns; those that clips lack are passed over.
+        vectors: a column of vectors, which is no column of `clips`; empty for none.
         keep_paths: give whole paths of local sources.
         scratch: a folder for what memory does not hold.
         with_shots: also count the shots of each video, those of rejected clips too.
@@ -92,6 +98,7 @@ class RowQuery:
     captions: Sequence[str]
     transcript: str = ""
     further: Collection[str] = ()
+    vectors: str = ""
     keep_paths: bool = False
     scratch: Path | None = None
     with_shots: bool = False
@@ -150,6 +157,16 @@ class RowQuery:
         ((clips, captioned, with_speech),) = found
         return int(clips), int(captioned), int(with_speech)
 
+    def has_vectors(self) -> bool:
+        """Whether the dataset has that column, and it is one of vectors."""
+        cut = self.dataset.record.cut or ""
+        if self.vectors not in self.dataset.record.columns.get(cut, {}):
+            return False
+        with self.connection() as opened:
+            view = quoted_name(f"column_{self.vectors}")
+            schema = opened.sql(f"select value from {view} limit 0").to_arrow_table().schema
+        return bool(pa.types.is_list(schema.field("value").type))
+
     def videos_statement(self) -> str:
         """A SELECT of the ids of videos that have a clip with a caption."""
         texts = " or ".join(_has_text(name) for name in self.captions) or "false"
@@ -170,7 +187,12 @@ class RowQuery:
         uri = "of_video.uri" if self.keep_paths else travelling_uri_sql("of_video.uri")
         group, place = "found.video_id", ""
         joins = f"left join ({ONE_OF_EACH_VIDEO}) of_video using (video_id)"
-        shots = "null::bigint"
+        shots, vector = "null::bigint", "null::float[]"
+        if self.vectors:
+            known = f"select clip_id, value from {quoted_name(f'column_{self.vectors}')} "
+            known += f"where status = 'ok' and not {IS_STALE}"
+            joins += f" left join ({known}) vectors using (clip_id)"
+            vector = "vectors.value"
         if self.with_shots:
             counted = "select video_id, count(distinct shot) as shots from all_clips group by all"
             joins += f" left join ({counted}) counted using (video_id)"
@@ -180,7 +202,8 @@ class RowQuery:
             group, place = "grouped.group_number::varchar", "group_number, place, "
         return (
             f"select {shown}, {uri} as uri_as_it_travels, {group} as group_name, "
-            f"of_video.duration_seconds as seconds_of_video, {shots} as shots_of_video "
+            f"of_video.duration_seconds as seconds_of_video, {shots} as shots_of_video, "
+            f"{vector} as vector "
             f"from ({self._clips()}) found {joins} where {condition or 'true'} "
             f"order by {place}found.video_id, found.start_pts, found.end_pts, found.clip_id"
         )
@@ -202,6 +225,7 @@ class RowQuery:
             caption_column=column,
             transcript_column=self.transcript,
             values={name: row[f"further_{number}"] for number, name in enumerate(further)},
+            vector=row["vector"],
             seconds_of_video=row["seconds_of_video"],
             shots_of_video=row["shots_of_video"],
         )

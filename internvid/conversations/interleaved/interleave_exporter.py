@@ -148,13 +148,6 @@ class InterleaveExporter:
                 hint="internvid score DATASET transcript makes one; --set transcript=NAME names "
                 "another; format a needs none",
             )
-        if self.format == "c" and self.join.by == "vectors":
-            kind = columns.get(self.join.vectors, "")
-            if "list" not in kind:
-                raise ConfigInvalidError(
-                    f"join.vectors={self.join.vectors!r}: clips have no such column of vectors",
-                    hint="make one with internvid embed, or join by captions",
-                )
         self.media.check(dict(columns))
         token_counter(self.tokenizer)
 
@@ -166,7 +159,7 @@ class InterleaveExporter:
             items.subset,
             self.captions,
             self.transcript if self.format == "b" else "",
-            [self.join.vectors] if vectors else [],
+            vectors=self.join.vectors if vectors else "",
             keep_paths=items.keep_paths,
             scratch=scratch,
         )
@@ -178,7 +171,13 @@ class InterleaveExporter:
             NothingSelectedError: there is no clip, none with a caption, or, for format b, none with
                 a transcript.
         """
-        clips, captioned, spoken = self.query(items).counts()
+        query = self.query(items)
+        if query.vectors and not query.has_vectors():
+            raise ConfigInvalidError(
+                f"join.vectors={query.vectors!r}: clips have no such column of vectors",
+                hint="make one with internvid embed, or join by captions",
+            )
+        clips, captioned, spoken = query.counts()
         where = "the dataset" if items.subset is None else f"the subset {items.subset!r}"
         if not clips:
             raise NothingSelectedError(
@@ -398,7 +397,7 @@ def plan_documents(exporter: InterleaveExporter, items: ClipItems, scratch: Path
         scratch: a folder for what memory does not hold.
 
     Raises:
-        NothingSelectedError: not one document can be made.
+        NothingSelectedError: there is no clip, none with a caption, none with a transcript.
     """
     exporter.refuse_nothing(items)
     assembler, counts, clips = exporter.assembler(), PlanCounts(), 0

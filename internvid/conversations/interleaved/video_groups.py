@@ -187,8 +187,7 @@ def _of_vectors(query: RowQuery, settings: GroupSettings) -> Iterator[tuple[str,
     """Sketches of the mean of the vectors of each video; of one without any all are zero."""
     signs: FloatArray | None = None
     for video_id, rows in _videos(query):
-        vectors = [row.values.get(settings.vectors) for row in rows]
-        known = [np.asarray(each, np.float32) for each in vectors if each is not None]
+        known = [np.asarray(row.vector, np.float32) for row in rows if row.vector is not None]
         if not known:
             yield video_id, np.zeros(_SKETCH, np.float32)
             continue

@@ -77,9 +77,9 @@ class DocumentFiles:
         for table in read_groups(self.folder / CLIP_TABLE):
             for row in table.to_pylist():
                 clip_id = row["clip_id"]
-                if row[DOCUMENT] not in shards:
-                    continue
-                files[clip_id] |= {shards[row[DOCUMENT]], *row["files"]}
+                # A call that was killed may have rewritten one table and not the other.
+                files[clip_id] |= {shards[row[DOCUMENT]]} if row[DOCUMENT] in shards else set()
+                files[clip_id] |= set(row["files"])
                 named.setdefault(clip_id, (row["video_id"], row["source_id"], row["uri"]))
         for names in files.values():
             for name in names:
@@ -92,7 +92,9 @@ class DocumentFiles:
     def others(self) -> set[str]:
         """Files that neither name documents nor were cut for one."""
         listed = {each["file"] for each in self._listed}
-        return set(self.manifest[FILES]) - listed - self._cut_files()
+        left = set(self.manifest[FILES]) - listed - self._cut_files()
+        # What a killed call deleted is none any more.
+        return {name for name in left if (self.folder / name).exists()}
 
     def rewritten(self, doomed: Mapping[str, Sample]) -> set[str]:
         """Lists and tables; of shards those with a document that goes."""
@@ -112,28 +114,27 @@ class DocumentFiles:
         """Rows first, what was cut next, and last the tables that say which documents go."""
         gone = self._documents(doomed)
         deleted, rewritten = self.deleted(doomed), self.rewritten(doomed)
-        lists = [each for each in self._listed if each["file"] not in _TABLES]
-        touched = [each for each in lists if each["file"] in rewritten]
-        emptied = {each["file"] for each in touched if self._empties(each, gone)}
+        for each in self._listed:
+            if each["file"] in rewritten - set(_TABLES):
+                self._without(each, gone)
         for name in sorted(deleted):
             (self.folder / name).unlink(missing_ok=True)
         for name in _TABLES:
             without_rows(self.folder / name, "parquet", DOCUMENT, gone.__contains__)
-        names = [name for name in self.manifest[FILES] if name not in deleted | emptied]
-        left = [each for each in self._listed if each["file"] not in emptied]
+        left = [each for each in self._listed if (self.folder / each["file"]).exists()]
+        kept = {each["file"] for each in left} | self._cut_files() | self.others()
         counts = counts_of_documents(self.folder)
         counts = {name: value for name, value in counts.items() if name in self.manifest}
+        names = [name for name in self.manifest[FILES] if name in kept]
         return {FILES: names, DOCUMENT_FILES: left, **counts}
 
-    def _empties(self, file: DocumentFile, gone: set[str]) -> bool:
-        """Takes rows out of a file; whether a tar file is gone with them."""
+    def _without(self, file: DocumentFile, gone: set[str]) -> None:
+        """Takes rows out of a file; a tar file goes with its last document."""
         path = self.folder / file["file"]
-        if file["form"] == TAR:
-            # One that a killed call removed is none any more.
-            return not path.exists() or without_members(path, gone) == 0
-        if path.exists():
+        if file["form"] != TAR:
             without_rows(path, file["form"], file["field"], gone.__contains__)
-        return False
+        elif path.exists():  # one that a killed call removed is none any more
+            without_members(path, gone)
 
     def _documents(self, doomed: Mapping[str, Sample]) -> set[str]:
         """Documents that have one of these clips."""
