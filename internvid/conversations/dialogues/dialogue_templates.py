@@ -7,6 +7,7 @@ the same turn: that is how an answer is proved later (`internvid.conversations.d
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -34,6 +35,8 @@ SIGNAL_COLUMNS = (
 )
 """Columns that answers rest on, beside captions, transcripts and times."""
 _MOST_IN_SEQUENCE = 6
+# Fades and dissolves between two clips are in neither.
+_LONGEST_GAP_SECONDS = 1.5
 _CERTAINTY = Certainty()
 _CAMERA = {
     "static": "The camera stays still.",
@@ -102,6 +105,14 @@ def _sources(scene: Scene, *columns: str) -> list[AnswerSource]:
 def seconds_text(seconds: float) -> str:
     """Seconds with one decimal, as they stand in questions and answers."""
     return f"{seconds:.1f}"
+
+
+def _end_text(row: ClipRow) -> str:
+    """The end of a clip with one decimal, never behind the end of its video."""
+    end, length = row.end_seconds or 0.0, row.seconds_of_video
+    text = seconds_text(end)
+    is_behind = length is not None and float(text) > length
+    return seconds_text(math.floor(10 * end) / 10) if is_behind else text
 
 
 # Of one clip.
@@ -229,7 +240,7 @@ def _when(scene: Scene) -> Words | None:
     drawn = _drawn_caption(scene, "when") if scene.has_timeline else None
     if drawn is None or drawn.start_seconds is None or drawn.end_seconds is None:
         return None
-    start, end = seconds_text(drawn.start_seconds), seconds_text(drawn.end_seconds)
+    start, end = seconds_text(drawn.start_seconds), _end_text(drawn)
     proof = [caption_source(drawn), *time_sources(drawn)]
     return {"caption": drawn.caption}, _answer("when", scene, start=start, end=end), proof
 
@@ -259,7 +270,7 @@ def _order(scene: Scene) -> Words | None:
 
 
 def _sequence(scene: Scene) -> Words | None:
-    rows = [row for row in scene.clips if row.caption]
+    rows = _longest_run(scene.clips)
     if not scene.has_timeline or len(rows) < 2:
         return None
     at = drawn_number(scene.seed, scene.name, "sequence") % max(
@@ -270,8 +281,21 @@ def _sequence(scene: Scene) -> Words | None:
     if start is None or end is None:
         return None
     proof = [each for row in chosen for each in [caption_source(row), *time_sources(row)]]
-    values = {"start": seconds_text(start), "end": seconds_text(end)}
+    values = {"start": seconds_text(start), "end": _end_text(chosen[-1])}
     return values, _listed(chosen), proof
+
+
+def _longest_run(rows: Sequence[ClipRow]) -> list[ClipRow]:
+    """The longest run of clips with captions that leaves no stretch out, but for transitions."""
+    runs: list[list[ClipRow]] = [[]]
+    for row in rows:
+        before = runs[-1][-1].end_seconds if runs[-1] else row.start_seconds
+        gap = (row.start_seconds or 0.0) - (before or 0.0)
+        if not row.caption or gap > _LONGEST_GAP_SECONDS:
+            runs.append([])
+        if row.caption:
+            runs[-1].append(row)
+    return max(runs, key=len)
 
 
 def _in_turn(scene: Scene) -> Words | None:
