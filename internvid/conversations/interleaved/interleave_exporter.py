@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 from internvid.conversations.documents.clip_media import (
-    ClipMediaReader,
-    ClipPixels,
     MediaSettings,
     stale_files,
-    write_pieces,
 )
-from internvid.conversations.documents.document_clips import ClipRow, RowQuery
+from internvid.conversations.documents.document_clips import RowQuery
 from internvid.conversations.documents.document_shards import (
     SCRATCH,
     DocumentShards,
-    MadeDocument,
-    json_bytes,
 )
 from internvid.conversations.documents.exported import by_document, listed_tables, with_progress
 from internvid.conversations.interleaved.assembling import Assembler, Budget, PlanCounts
@@ -28,20 +23,21 @@ from internvid.conversations.interleaved.interleaved_document import (
     COUNTS,
     FORMATS,
     Format,
-    InterleavedDocument,
     PlannedDocument,
-    VideoItem,
 )
-from internvid.conversations.interleaved.interleaved_layouts import LAYOUTS, layout_row
+from internvid.conversations.interleaved.interleaved_layouts import LAYOUTS
+from internvid.conversations.interleaved.interleaved_maker import (
+    InterleavedMaker,
+    item_in_source,
+)
 from internvid.conversations.interleaved.video_groups import GroupSettings, write_groups
 from internvid.core.config import plain
-from internvid.core.contracts import ExportItem, ExportItems
+from internvid.core.contracts import ExportItems
 from internvid.core.errors import ConfigInvalidError, NothingSelectedError
 from internvid.dataset.parts import discard
 from internvid.dataset.releases.documents.document_files import DocumentFile
 from internvid.dataset.releases.documents.document_tables import (
     DOCUMENT,
-    ClipOfDocument,
     counts_of_documents,
     writing_tables,
 )
@@ -229,11 +225,13 @@ class InterleaveExporter:
         scratch = folder / NOTES / SCRATCH
         discard(scratch)
         assembler = self.assembler()
-        maker = _DocumentMaker(self, items, folder)
+        in_tars = self.container == "webdataset"
+        maker = InterleavedMaker(self.media, self.layout, items, folder, in_tars=in_tars)
+        left_out = Counter[str]()
         shards = DocumentShards[PlannedDocument](
             folder,
             STEM,
-            "tar" if self.container == "webdataset" else "jsonl",
+            "tar" if in_tars else "jsonl",
             self.documents_per_shard,
             PlannedDocument.described,
             maker.make,
@@ -250,7 +248,7 @@ class InterleaveExporter:
                     cut.update(file for clip in clips for file in clip["files"])
                 if name is not None:
                     listed.append(shards.file(name))
-                maker.left_out.update(note["left_out"])
+                left_out.update(note["left_out"])
         maker.close()
         listed += listed_tables()
         files = [each["file"] for each in listed]
@@ -259,7 +257,7 @@ class InterleaveExporter:
         counts = counts_of_documents(folder)
         if not counts["documents"]:
             raise NothingSelectedError(
-                f"not one document can be made: {_reasons(assembler.left_out + maker.left_out)}",
+                f"not one document can be made: {_reasons(assembler.left_out + left_out)}",
                 hint="choose other clips, or larger budgets",
             )
         return {
@@ -267,121 +265,10 @@ class InterleaveExporter:
             "document_files": listed,
             **counts,
             "left_out": dict(assembler.left_out),
-            "documents_left_out": dict(maker.left_out),
+            "documents_left_out": dict(left_out),
             "missing": missing,
             "tokens_counted_by": counted_by(self.tokenizer),
         }
-
-
-class _DocumentMaker:
-    """Makes the documents of a shard: their rows, and the pixels of their clips."""
-
-    def __init__(self, exporter: InterleaveExporter, items: ClipItems, folder: Path) -> None:
-        self._exporter, self._items, self._folder = exporter, items, folder
-        self._reader = ClipMediaReader(exporter.media, items)
-        self.left_out: Counter[str] = Counter()
-
-    def close(self) -> None:
-        self._reader.close()
-
-    def make(self, batch: Sequence[PlannedDocument]) -> Iterator[MadeDocument]:
-        items: Mapping[str, ExportItem] = {}
-        if self._exporter.media.pixels != "none":
-            shown = (one.row.clip_id for each in batch for one in each.clips if one.is_shown)
-            items = self._items.of_clips(set(shown))
-        for planned in batch:
-            yield self._made(planned, items)
-
-    def _made(self, planned: PlannedDocument, items: Mapping[str, ExportItem]) -> MadeDocument:
-        shown: dict[str, VideoItem] = {}
-        files: dict[str, list[str]] = {}
-        members: dict[str, bytes] = {}
-        missing: list[MissingClip] = []
-        pictures: dict[str, bytes] = {}
-        for one in planned.clips:
-            if not one.is_shown:
-                continue
-            row = one.row
-            if self._exporter.media.pixels == "none":
-                shown[row.clip_id] = _in_source(row, self._exporter.media.frames)
-                continue
-            item = items.get(row.clip_id)
-            made = None if item is None else self._reader.of(item)
-            if not isinstance(made, ClipPixels):
-                missing += [] if made is None else [made]
-                continue
-            names = self._placed(planned, len(shown), row, made, members, pictures)
-            files[row.clip_id] = names if self._writes_files else []
-            shown[row.clip_id] = _video_item(row, made, names, self._exporter.media.frames)
-        if not shown:
-            return MadeDocument(planned.document_id, missing=missing, left_out="no_pixels")
-        document = planned.written(shown)
-        row_bytes = json_bytes(layout_row(document, self._exporter.layout, pictures))
-        return MadeDocument(
-            document.document_id,
-            {"json": row_bytes, **members},
-            document.counts,
-            _clips_of(planned, document, files),
-            missing,
-        )
-
-    @property
-    def _writes_files(self) -> bool:
-        """Whether pictures lie in files of their own."""
-        return self._exporter.container == "jsonl" and self._exporter.layout != "mmc4"
-
-    def _placed(
-        self,
-        planned: PlannedDocument,
-        number: int,
-        row: ClipRow,
-        made: ClipPixels,
-        members: dict[str, bytes],
-        pictures: dict[str, bytes],
-    ) -> list[str]:
-        """Puts the pieces of a clip where they belong; returns how the row names them."""
-        if self._writes_files:
-            return write_pieces(self._folder, row.clip_id, made)
-        endings = [f"{number:03d}{piece.suffix.replace('_', '.')}" for piece in made.pieces]
-        names = [f"{planned.document_id}.{ending}" for ending in endings]
-        for ending, name, piece in zip(endings, names, made.pieces, strict=True):
-            pictures[name] = piece.data
-            if self._exporter.layout != "mmc4":  # which has them in its row
-                members[ending] = piece.data
-        return names
-
-
-def _in_source(row: ClipRow, frames: int) -> VideoItem:
-    start, end = row.start_seconds, row.end_seconds
-    assert start is not None
-    assert end is not None
-    return VideoItem(row.clip_id, row.uri or "", start, end, frames)
-
-
-def _video_item(
-    row: ClipRow, made: ClipPixels, names: Sequence[str], most_frames: int
-) -> VideoItem:
-    if made.seconds:
-        frames = min(made.frames, most_frames)
-        return VideoItem(row.clip_id, names[0], 0.0, made.seconds, frames)
-    start, end = row.start_seconds or 0.0, row.end_seconds or 0.0
-    return VideoItem(row.clip_id, "", start, end, made.frames, tuple(names))
-
-
-def _clips_of(
-    planned: PlannedDocument, document: InterleavedDocument, files: Mapping[str, list[str]]
-) -> list[ClipOfDocument]:
-    rows = {one.row.clip_id: one.row for one in planned.clips}
-    return [
-        ClipOfDocument(
-            clip_id=clip_id,
-            video_id=rows[clip_id].video_id,
-            source_id=rows[clip_id].source_id,
-            uri=rows[clip_id].uri,
-            files=files.get(clip_id, []),
-        )
-        for clip_id in document.clip_ids
-    ]
 
 
 def _reasons(counts: Mapping[str, int]) -> str:
@@ -403,7 +290,7 @@ def plan_documents(exporter: InterleaveExporter, items: ClipItems, scratch: Path
     assembler, counts, clips = exporter.assembler(), PlanCounts(), 0
     for planned in exporter.planned(items, assembler, scratch):
         shown = {
-            one.row.clip_id: _in_source(one.row, exporter.media.frames)
+            one.row.clip_id: item_in_source(one.row, exporter.media.frames)
             for one in planned.clips
             if one.is_shown
         }
