@@ -153,6 +153,23 @@ def test_turns_of_a_model_are_stored_with_what_it_was_given(
     assert not reading.faults.total
 
 
+def test_a_model_is_given_no_times_of_a_film_that_nobody_sees(
+    library: Dataset, tmp_path: Path, serve: Serve
+) -> None:
+    def script(payload: dict[str, Any], seen: int) -> Turn:
+        note = asked(payload)[0].rpartition("\n\n")[2].splitlines()[0]
+        return Turn(chat(turns("What is shown?", note.partition(": ")[2])))
+
+    server = serve(script)
+    settings = settings_for(server, "about=video", "media.pixels=clips", "media.cut.size=32")
+    manifest = internvid.make_dialogues(library, tmp_path / "out", settings=settings)
+    notes = [asked(post)[0].rpartition("\n\n")[2] for post in server.posts]
+    assert len(notes) == 6
+    assert all(note.startswith("video 1: ") and "to" not in note[:20] for note in notes)
+    assert manifest["per_document"]["by_model"]["total"] == 6
+    assert internvid.prove_dialogues(library, tmp_path / "out").ok
+
+
 def test_refusals_are_counted_by_their_reason(
     library: Dataset, tmp_path: Path, serve: Serve, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -80,6 +80,7 @@ def test_a_clip_is_not_shown_by_its_id_and_the_seed_alone(library: Dataset, tmp_
     counts = manifest["per_document"]
     dropped = sum(len(each.clip_ids) - len(each.shown) for each in documents)
     assert counts["dropped"]["total"] == dropped > 0
+    assert manifest["dropped_share"] == round(dropped / manifest["clips"], 6)
     assert counts["shown"]["total"] + dropped == manifest["clips"] == counts["clips"]["total"]
     internvid.interleave(library, tmp_path / "all", settings=[STORY, "drop=0"])
     assert all(not row["counts"]["dropped"] for row in rows_of(tmp_path / "all"))

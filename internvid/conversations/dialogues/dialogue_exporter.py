@@ -20,7 +20,7 @@ from internvid.conversations.documents.clip_media import MediaSettings, stale_fi
 from internvid.conversations.documents.document_clips import RowQuery
 from internvid.conversations.documents.document_shards import SCRATCH, DocumentShards
 from internvid.conversations.documents.exported import by_document, listed_tables, with_progress
-from internvid.core.config import plain
+from internvid.core.config import identity
 from internvid.core.contracts import ExportItems
 from internvid.core.errors import ConfigInvalidError, NothingSelectedError
 from internvid.dataset.parts import commit_bytes, discard
@@ -188,7 +188,7 @@ class DialogueExporter:
 
     def shards(self, items: ClipItems, folder: Path, maker: DialogueMaker) -> DocumentShards[Scene]:
         """How scenes become shards."""
-        recipe = [plain(self), self.version, items.keep_paths]
+        recipe = [identity(self), items.keep_paths]
         return DocumentShards[Scene](
             folder, STEM, "jsonl", self.documents_per_shard, described, maker.make, recipe
         )

@@ -29,7 +29,8 @@ from internvid.core.errors import ConfigInvalidError
 
 MODEL = "model"
 PROMPT = """\
-The lines below are notes about a video, one for each stretch of it, with its times in seconds.
+The lines below are notes about a video, one for each stretch of it, with its times in seconds, or
+about several videos, with their numbers.
 Write a conversation of {pairs} questions and answers between a user, who watches the video, and an
 assistant. Ask about what is seen and heard, its order and its times. Every answer must follow from
 the notes alone, in whole sentences. Speak of the video, never of the notes. Answer with a JSON
@@ -148,6 +149,11 @@ def facts_of(scene: Scene) -> ModelFacts:
         start, end = row.start_seconds or 0.0, row.end_seconds or 0.0
         lines = list(_lines(row, 0.0, end - start))
         return ModelFacts("\n".join(lines), end - start)
+    if not scene.has_timeline:
+        # The trainer sees videos of their own: times of the film mean nothing there.
+        numbered = [line for at, row in enumerate(scene.clips, 1) for line in _named(row, at)]
+        spans = ((row.end_seconds or 0.0) - (row.start_seconds or 0.0) for row in scene.clips)
+        return ModelFacts("\n".join(numbered), max(spans))
     lines = []
     latest = 0.0
     for row in scene.clips:
@@ -163,6 +169,13 @@ def _lines(row: ClipRow, start: float, end: float) -> Iterable[str]:
         yield f"{times}: {row.caption}"
     if row.transcript:
         yield f"{times}, spoken: {row.transcript}"
+
+
+def _named(row: ClipRow, number: int) -> Iterable[str]:
+    if row.caption:
+        yield f"video {number}: {row.caption}"
+    if row.transcript:
+        yield f"video {number}, spoken: {row.transcript}"
 
 
 def model_sources(scene: Scene) -> Iterator[AnswerSource]:

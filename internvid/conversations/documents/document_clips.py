@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     import duckdb
 
 _ROWS_AT_ONCE = 4096
+# What is over lies on the disk, where there is a folder for it.
+_MEMORY = "1GB"
 _ID = re.compile("[0-9a-f]{32}")
 _FIXED = ("clip_id", "video_id", "source_id", "start_seconds", "end_seconds")
 
@@ -109,6 +111,7 @@ class RowQuery:
         opened = self.dataset.unlocked()
         try:
             if self.scratch is not None:
+                opened.execute(f"set memory_limit = '{_MEMORY}'")
                 self.scratch.mkdir(parents=True, exist_ok=True)
                 opened.execute(f"set temp_directory = '{_escaped(self.scratch)}'")
             with self.dataset.reading(), interruptible(opened):

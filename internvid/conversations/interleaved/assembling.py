@@ -144,6 +144,7 @@ class PlanCounts:
     def as_json(self) -> dict[str, Any]:
         """The counts as a manifest states them; `clips` is added by who knows it."""
         return {
+            "dropped_share": round(self.sums["dropped"] / max(1, self.sums["clips"]), 6),
             "documents": self.documents,
             "hours": round(self.sums["milliseconds"] / 3_600_000, 6),
             "per_document": {

@@ -31,7 +31,7 @@ from internvid.conversations.interleaved.interleaved_maker import (
     item_in_source,
 )
 from internvid.conversations.interleaved.video_groups import GroupSettings, write_groups
-from internvid.core.config import plain
+from internvid.core.config import identity
 from internvid.core.contracts import ExportItems
 from internvid.core.errors import ConfigInvalidError, NothingSelectedError
 from internvid.dataset.parts import discard
@@ -84,7 +84,7 @@ class InterleaveExporter:
     media: MediaSettings = field(default_factory=MediaSettings)
     layout: str = "items"
     container: str = "jsonl"
-    documents_per_shard: int = 10_000
+    documents_per_shard: int = 2000
     tokenizer: str = ""
 
     def __post_init__(self) -> None:
@@ -235,7 +235,7 @@ class InterleaveExporter:
             self.documents_per_shard,
             PlannedDocument.described,
             maker.make,
-            [plain(self), self.version, items.keep_paths],
+            [identity(self), items.keep_paths],
         )
         listed: list[DocumentFile] = []
         missing: list[MissingClip] = []

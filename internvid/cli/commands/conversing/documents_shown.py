@@ -68,9 +68,8 @@ def counts_table(manifest: Mapping[str, Any]) -> str:
             }
         )
     text = table_of_figures(rows)
-    clips, dropped = per_document.get("clips"), per_document.get("dropped")
-    if clips and dropped:
-        text += f"\n{100 * dropped['total'] / clips['total']:.1f} % of clips are not shown"
+    if "dropped_share" in manifest:
+        text += f"\n{100 * manifest['dropped_share']:.1f} % of clips are not shown"
     return f"{text}\ntokens counted by: {manifest['tokens_counted_by']}"
 
 

@@ -116,7 +116,8 @@ def counts_of_documents(folder: Path) -> dict[str, Any]:
 
     Returns:
         `documents`; `clips` (each counted once) and `hours` (of what is shown, in the field
-        `milliseconds`); `per_document`: name of a count -> `Spread`.
+        `milliseconds`); `per_document`: name of a count -> `Spread`; where `dropped` is counted,
+        `dropped_share`: of the clips of documents.
     """
     sums: dict[str, int] = {}
     least: dict[str, int] = {}
@@ -134,7 +135,11 @@ def counts_of_documents(folder: Path) -> dict[str, Any]:
                 min(least.get(name, low), low),
                 max(most.get(name, high), high),
             )
+    shares = {}
+    if "dropped" in sums:
+        shares = {"dropped_share": round(sums["dropped"] / max(1, sums["clips"]), 6)}
     return {
+        **shares,
         "documents": documents,
         "clips": _distinct_clips(folder / CLIP_TABLE),
         "hours": round(sums.get("milliseconds", 0) / 3_600_000, 6),
