@@ -27,6 +27,7 @@ from internvid.cli.commands import (
     train,
 )
 from internvid.cli.commands.collecting import discover, fetch, queries
+from internvid.cli.commands.conversing import dialogues, interleave
 from internvid.cli.commands.looking import browse, clip_map, reviews
 from internvid.cli.exits import INTERRUPTED, say_interrupted
 from internvid.core.errors import InternvidError, MisuseError
@@ -65,8 +66,7 @@ def top(
 # The order is that of the help.
 for _group in (
     queries, discover, fetch, build, remove, look, browse, reviews, search, clip_map, annotate,
-    classify,
-    audit, drop, dedup, curate, publish, evaluate, train, compare,
+    classify, audit, drop, dedup, curate, publish, interleave, dialogues, evaluate, train, compare,
 ):  # fmt: skip
     _group.register(app)
 

@@ -100,18 +100,27 @@ class ClipItems:
             return found
         return found.join(self._split_ids(), "clip_id").order("video_id, start_pts")
 
-    def _items(self) -> Iterator[ExportItem]:
-        dataset = self.dataset
-        places: dict[str, list[Path]] = {}
-        rows = dataset.sql("select video_id, uri, status from videos order by status <> 'ok', uri")
-        for video_id, uri, status in rows.fetchall():
-            if status in ("ok", "duplicate") and (path := uri_to_path(uri)).is_file():
-                places.setdefault(video_id, []).append(path)
+    def of_clips(self, clip_ids: Collection[str]) -> dict[str, ExportItem]:
+        """Some of the clips by their ids; absent where there is no such clip among these.
+
+        Args:
+            clip_ids: 32 hex digits each: they stand in the statement.
+        """
+        if not clip_ids:
+            return {}
+        named = ", ".join(f"'{clip_id}'" for clip_id in sorted(clip_ids))
+        found = self._items(f"clip_id in ({named})")
+        return {item.clip.clip_id: item for item in found}
+
+    def _items(self, condition: str | None = None) -> Iterator[ExportItem]:
+        dataset, places = self.dataset, self._places
         # Scans of earlier versions lack what later ones write down.
         known_names = dataset.video_columns
         shown = {name: known_names[name] for name in _OF_VIDEO if name in known_names}
         of_recipe = _of_recipe(dataset)
         relation = self._clips((*SOURCE_COLUMNS, *shown))
+        if condition is not None:
+            relation = relation.filter(condition)
         for row, uri, metadata in dataset.rows_with_source(relation):
             split = row.pop(_SPLIT, None)
             known = {name: row.pop(column) for name, column in shown.items()}
@@ -125,6 +134,16 @@ class ClipItems:
                 copies=tuple(places.get(row["video_id"], ())[1:]),
                 split=split,
             )
+
+    @cached_property
+    def _places(self) -> dict[str, list[Path]]:
+        """Video -> the files that have its bytes, the scanned one first."""
+        places: dict[str, list[Path]] = {}
+        found = "select video_id, uri, status from videos order by status <> 'ok', uri"
+        for video_id, uri, status in self.dataset.sql(found).fetchall():
+            if status in ("ok", "duplicate") and (path := uri_to_path(uri)).is_file():
+                places.setdefault(video_id, []).append(path)
+        return places
 
     @cached_property
     def _part_of_video(self) -> dict[str, str]:

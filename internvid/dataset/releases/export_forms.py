@@ -4,7 +4,8 @@ No exporter is named here. An export is in one of these forms:
 
 - its manifest has `samples`, with the files of each clip, and `indexes`, which list them;
 - frame shards: `index.parquet` says where each clip lies in which tar file;
-- tar files alone: members are named after their clips.
+- tar files alone: members are named after their clips;
+- its manifest has `document_files`: rows of several clips each, see `documents.document_files`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from internvid.dataset.releases.clip_samples import SAMPLES, Sample, refuse_outside
+from internvid.dataset.releases.documents.document_files import DOCUMENT_FILES, DocumentFiles
 from internvid.dataset.releases.frame_members import INDEX, samples_of_frames, without_frames
 from internvid.dataset.releases.listed_files import FILES, ListedFiles
 from internvid.dataset.releases.tar_members import samples_of_tar, without_members
@@ -137,6 +139,8 @@ def form_of(folder: Path, manifest: Mapping[str, Any]) -> ExportForm | None:
     """The form of a finished export; None where its manifest does not say where clips are."""
     if SAMPLES in manifest:
         return ListedFiles(folder, manifest)
+    if DOCUMENT_FILES in manifest:
+        return DocumentFiles(folder, manifest)
     names = set(manifest.get(FILES, ()))
     tars = {name for name in names if _is_tar(name)}
     # Without a clip there is no shard.

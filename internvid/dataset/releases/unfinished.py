@@ -53,13 +53,16 @@ def purge_unfinished(folder: Path, gone: Collection[str]) -> None:
     with held(folder / NOTES / _LOCK, busy):
         discard_temporaries(folder)
         for path in list(_written(folder)):
+            note = folder / NOTES / f"{path.relative_to(folder).as_posix()}.json"
             is_shard = path.suffix == _TAR
-            if is_shard and clips_of_tar(path).isdisjoint(gone):
-                continue
-            if not is_shard and is_of_a_clip(path.name) and sample_of(path.name) not in gone:
+            # Without its note a shard is written anew; members may be named after documents.
+            if is_shard and note.exists():
+                if (clips_of_tar(path) | _clips_of_note(note)).isdisjoint(gone):
+                    continue
+            elif is_of_a_clip(path.name) and sample_of(path.name) not in gone:
                 continue
             # The note first: with it, the file would count as written.
-            discard(folder / NOTES / f"{path.relative_to(folder).as_posix()}.json")
+            discard(note)
             discard(path)
         for note in list(_notes(folder)):
             if not _clips_of_note(note).isdisjoint(gone):

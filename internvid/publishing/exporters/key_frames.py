@@ -112,7 +112,7 @@ class KeyFramesExporter(TextExporter):
     ) -> WrittenClip:
         clip = item.clip
         text = (self.text_of(item.row) or "").encode("utf-8")
-        pictures = list(self._pictures(items, reader, item))
+        pictures = list(self.pictures(items, reader, item))
         if not pictures:
             raise ClipDroppedError(_NO_PICTURES)
         for number, jpeg in enumerate(pictures):
@@ -132,9 +132,17 @@ class KeyFramesExporter(TextExporter):
             "pictures": len(pictures),
         }
 
-    def _pictures(
-        self, items: ExportItems, reader: ClipReader, item: ExportItem
-    ) -> Iterator[bytes]:
+    def pictures(self, items: ExportItems, reader: ClipReader, item: ExportItem) -> Iterator[bytes]:
+        """JPEGs of a clip, in time order.
+
+        Args:
+            items: that have the pictures which the scan stored.
+            reader: of sources.
+            item: the clip.
+
+        Raises:
+            VideoError: its source cannot be read.
+        """
         if self.short_side is None:
             picks = items.pictures_of(item)
             yield from (picks[at].jpeg for at in spread(range(len(picks)), self.frames))

@@ -1,0 +1,1 @@
+"""Commands that put clips in context: interleaved documents and dialogues."""

@@ -1,0 +1,1 @@
+"""Clips in context: documents of clips and texts, and dialogues about videos."""

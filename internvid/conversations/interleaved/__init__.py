@@ -1,0 +1,1 @@
+"""Interleaved documents: clips among their captions and transcripts, as Flamingo reads them."""
