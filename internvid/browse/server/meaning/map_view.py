@@ -104,7 +104,9 @@ class MapView:
         own = f":{VectorMap.__name__}"
         self.names = [
             name.removesuffix("_x")
-            for name, component in sorted(made_by.items())
+            for name, component in sorted(
+                made_by.items(), key=lambda each: (each[0] != "map_x", each[0])
+            )
             if name.endswith("_x")
             and component.endswith(own)
             and made_by.get(f"{name[:-2]}_y", "").endswith(own)
