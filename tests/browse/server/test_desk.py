@@ -135,7 +135,7 @@ def test_pictures_are_those_that_are_stored(desk: Desk) -> None:
 
 
 def test_a_clip_that_browsers_do_not_play_is_cut_anew_to_the_frame(desk: Desk) -> None:
-    of_source = desk.clip_page(rows(desk)[0]["clip_id"])["clips"]
+    of_source = clip_page(desk, rows(desk)[0]["clip_id"])["clips"]
     # The last one ends with its source.
     for clip_id in (of_source[0]["clip_id"], of_source[-1]["clip_id"]):
         row = desk.clip(clip_id)

@@ -35,7 +35,7 @@ def desk(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     shutil.copytree(dataset.root, root)
     data = internvid.open(root)
     internvid.select(data, "random", "few", 3, seed=1)
-    made = Desk(data, folder, "tester", exports_root(folder / "exports", root))
+    made = Desk(data, folder, "tester", exports=exports_root(folder / "exports", root))
     made.table.build()
     yield made
     made.close()
