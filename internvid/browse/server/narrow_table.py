@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from internvid.browse.column_facts import Column, clip_columns
 from internvid.browse.server.clip_sets import ClipSets
 from internvid.browse.server.column_spreads import ColumnSpreads, Histogram
-from internvid.browse.server.conditions import Facet, Query
+from internvid.browse.server.conditions import Facet, Kind, Query
 from internvid.browse.server.narrow_copy import NarrowCopy
 from internvid.dataset.answers.verdict_log import Review
 from internvid.dataset.current import ONE_OF_EACH_VIDEO
@@ -41,7 +41,9 @@ _MOST_BLOCKS = 24
 _KINDS_FROM_PARTS = 8
 _KINDS_FROM_ROWS = 20_000
 _PATIENCE_SECONDS = 6.0
-_KIND_OF = {"number": "number", "word": "word", "flag": "flag", "list": "list", "text": "text"}
+_KIND_OF: dict[str, Kind] = {
+    "number": "number", "word": "word", "flag": "flag", "list": "list", "text": "text"
+}  # fmt: skip
 _SHUFFLE = "hash(rowid + {seed} * 2654435761)"
 VERDICT, LABELS = Facet("verdict", "word"), Facet("verdict_labels", "list")
 
@@ -85,11 +87,14 @@ class NarrowTable:
         own = {*dataset.record.columns.get(cut, {})}
         own |= {*pq.read_schema(dataset.layout.clips(cut, dataset.parts[0])).names}
         self._recorded = [each for each in (VERDICT, LABELS) if each.name not in own]
-        columns = [column for column in _columns(dataset) if column.kind in _KIND_OF]
+        known = [
+            Facet(column.name, _KIND_OF[column.kind])
+            for column in _columns(dataset)
+            if column.kind in _KIND_OF
+        ]
         self.facets: dict[str, Facet] = {
-            "reason": Facet("reason", "word"),
-            **{each.name: each for each in self._recorded},
-            **{column.name: Facet(column.name, column.kind) for column in columns},  # type: ignore[arg-type]
+            each.name: each
+            for each in (Facet("reason", "word"), *known[:3], *self._recorded, *known[3:])
         }
         self._stored = [
             each

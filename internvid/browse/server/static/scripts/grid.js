@@ -7,7 +7,7 @@ import { KEYS, LABELS, ask, change, clock, dataset, footage, make, number, playe
 
 const find = (id) => document.getElementById(id);
 const OWN = ["kept", "sort", "seed", "page", "q", "subset", ...OWN_OF_MEANING];
-const OPEN_FIRST = 5;
+const OPEN_FIRST = 4;
 let facts, clips = [], here = 0, request = 0, pageIsLast = false;
 
 const state = () => new URLSearchParams(location.search);

@@ -33,7 +33,7 @@ export function sourceLine(clip, player, isNear, turn, report) {
     time.textContent = clock(seconds);
     for (const one of drawn) one.tell(seconds);
   });
-  return make("section", {}, make("div", { class: "heading" }, make("h2", {}, "In its source", make("small", {}, `${number(clip.clips.length)} shots in ${footage(whole)}`)), time,
+  return make("section", {}, make("div", { class: "heading" }, make("h2", {}, "In its source", make("small", {}, `${number(clip.clips.length)} ${clip.clips.length === 1 ? "shot" : "shots"} in ${footage(whole)}`)), time,
     make("button", { type: "button", "aria-pressed": String(isNear), onclick: turn }, isNear ? "Whole source" : "Around this clip")),
   line, legend(clip, whole), ...(drawn.length ? [make("h3", {}, "Measured on its frames"), make("div", { class: "curves" }, ...drawn.map((one) => one.box))] : []));
 }

@@ -20,7 +20,10 @@ function go(fields, replace = false) {
   show();
 }
 
-function report(text) { find("message").textContent = text; }
+function report(text, isTrouble = true) {
+  find("message").textContent = text;
+  find("message").classList.toggle("soft", !isTrouble);
+}
 
 function made(subset) {
   const words = subset.fields.map((field) => `${field.name} ${field.value}`).join(", ");
@@ -103,7 +106,7 @@ async function begin() {
   listed = await ask("/api/subsets");
   rows = [{ ...ALL, clips: listed.clips, hours: listed.hours, fields: [], is_known: true, is_current: true }, ...listed.subsets];
   find("totals").replaceChildren(make("strong", {}, number(listed.subsets.length)), listed.subsets.length === 1 ? " subset" : " subsets");
-  if (!listed.subsets.length) report(readOnly ? "There are no subsets." : "There are no subsets yet: filter clips or mark them with X, then save them.");
+  if (!listed.subsets.length) report(readOnly ? "There are no subsets." : "There are no subsets yet: filter clips or mark them with X, then save them.", false);
   find("help").addEventListener("click", keys);
   find("keys").addEventListener("click", (event) => { if (event.target === find("keys")) find("keys").close(); });
   window.addEventListener("popstate", show);
