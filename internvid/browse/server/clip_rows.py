@@ -56,6 +56,11 @@ class ClipRows:
         """What is known of a source."""
         return _sources(self.of_part(part), [video_id]).get(video_id, {})
 
+    def forget(self) -> None:
+        """Open files anew from now on."""
+        with self._lock:
+            self._open.clear()
+
     def of_part(self, part: str) -> Dataset:
         """The dataset with one part alone, which opens none of the others' files."""
         with self._lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +23,7 @@ from internvid.dataset.answers.review_log import ReviewLog
 from internvid.dataset.answers.verdict_log import Review, VerdictLog
 from internvid.dataset.names import NAME
 from internvid.dataset.parts import read_part
+from internvid.dataset.removal.tombstones import removals_folder
 from internvid.dataset.store import Dataset
 from internvid.pipeline.recipe import Recipe
 
@@ -75,6 +77,7 @@ class Desk:
         self._places: dict[str, Place] = {}
         self._recent: collections.OrderedDict[Place, dict[str, Any]] = collections.OrderedDict()
         self._lock = threading.Lock()
+        self._removals = _stamp_of(removals_folder(dataset.layout))
         self._followed = FollowedLog(dataset.layout)
         self.refresh_verdicts()
 
@@ -115,6 +118,7 @@ class Desk:
 
     def _rows_at(self, places: Sequence[Place]) -> list[dict[str, Any]]:
         """Rows with their parts; those of late are kept."""
+        self._obey_removals()
         with self._lock:
             known = {place: self._recent[place] for place in places if place in self._recent}
         missing = [place for place in places if place not in known]
@@ -131,6 +135,18 @@ class Desk:
                 _, oldest = self._recent.popitem(last=False)
                 self._places.pop(oldest["clip_id"], None)
         return [known[place] for place in places if place in known]
+
+    def _obey_removals(self) -> None:
+        """Forget rows and pictures that are kept, once somebody has removed clips."""
+        stamp = _stamp_of(removals_folder(self.dataset.layout))
+        with self._lock:
+            if stamp == self._removals:
+                return
+            self._removals = stamp
+            self._recent.clear()
+            self._places.clear()
+            self.rows.forget()
+            self.media.forget()
 
     def card(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """What pages show of a clip wherever it stands."""
@@ -202,6 +218,15 @@ class Desk:
         """Let go of files; end an export that runs."""
         self.exports.close()
         self.table.close()
+
+
+def _stamp_of(folder: Path) -> tuple[int, ...]:
+    """Changes whenever a removal is begun or done."""
+    times = []
+    for path in (folder, folder / "pending"):
+        with contextlib.suppress(FileNotFoundError):
+            times.append(path.stat().st_mtime_ns)
+    return tuple(times)
 
 
 def is_subset_name(name: str) -> bool:

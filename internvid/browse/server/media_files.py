@@ -159,6 +159,11 @@ class MediaFiles:
             written = cut_clip(reader, span, _CUT, None, sounds)
         return self._keep(key, written.windows[0].data)
 
+    def forget(self) -> None:
+        """Keep no picture and no clip."""
+        with self._lock:
+            self._cache.clear()
+
     def _known(self, key: str) -> bytes | None:
         with self._lock:
             found = self._cache.get(key)

@@ -18,7 +18,7 @@ import pytest
 import internvid
 from internvid.browse.server.clip.clip_facts import clip_page
 from internvid.browse.server.conditions import read_query
-from internvid.browse.server.desk import PAGE, Desk
+from internvid.browse.server.desk import PAGE, ClipUnknownError, Desk
 from internvid.browse.server.subsets.subset_saving import literal_condition, save_subset
 from internvid.dataset.answers.verdict_log import VerdictLog, log_path
 from internvid.dataset.store import Dataset
@@ -235,3 +235,14 @@ def test_a_removal_leaves_nothing_of_a_clip_in_the_log(desk: Desk) -> None:
     assert one["clip_id"].encode() not in data
     assert b"secret words" not in data
     assert list(VerdictLog(desk.dataset.layout).read()) == [other["clip_id"]]
+
+
+def test_what_is_removed_meanwhile_is_shown_no_more(desk: Desk) -> None:
+    before = rows(desk)
+    gone = before[0]
+    assert desk.media.film(desk.clip(gone["clip_id"]), 1)
+    internvid.remove(desk.dataset.root, videos=[gone["video_id"]])
+    after = {row["clip_id"] for row in rows(desk)}
+    assert after == {row["clip_id"] for row in before if row["video_id"] != gone["video_id"]}
+    with pytest.raises(ClipUnknownError):
+        desk.clip(gone["clip_id"])
