@@ -6,13 +6,13 @@ import contextlib
 import getpass
 import ipaddress
 import socket
-import tempfile
 import threading
 import webbrowser
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from internvid.browse.server.run_folders import run_folder
 from internvid.core.errors import DependencyMissingError, MisuseError
 from internvid.dataset.store import Dataset
 from internvid.pipeline.recipe import Recipe
@@ -84,10 +84,10 @@ def serve(
         own_names(settings.host, settings.names),
         is_read_only=settings.is_read_only,
     )
-    with tempfile.TemporaryDirectory(prefix="internvid-browse-") as folder:
+    with run_folder() as folder:
         desk = Desk(
             dataset,
-            Path(folder),
+            folder,
             settings.author or _user(),
             model=settings.model,
             device=settings.device,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import internvid
 from internvid.browse.server.clip.clip_facts import clip_page
 from internvid.browse.server.conditions import read_query
 from internvid.browse.server.desk import PAGE, ClipUnknownError, Desk
+from internvid.browse.server.run_folders import remove_left_folders
 from internvid.browse.server.subsets.subset_saving import literal_condition, save_subset
 from internvid.dataset.answers.verdict_log import VerdictLog, log_path
 from internvid.dataset.store import Dataset
@@ -246,3 +248,32 @@ def test_what_is_removed_meanwhile_is_shown_no_more(desk: Desk) -> None:
     assert after == {row["clip_id"] for row in before if row["video_id"] != gone["video_id"]}
     with pytest.raises(ClipUnknownError):
         desk.clip(gone["clip_id"])
+
+
+def test_folders_of_killed_servers_are_removed_and_others_stay(tmp_path: Path) -> None:
+    script = (
+        "import sys, time; from internvid.browse.server.run_folders import run_folder\n"
+        "with run_folder() as folder: print(folder, flush=True); time.sleep(60)"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env=environment
+        )
+        for _ in range(2)
+    ]
+    folders = []
+    for process in processes:
+        assert process.stdout is not None
+        folders.append(Path(process.stdout.readline().strip()))
+    processes[0].kill()
+    processes[0].wait()
+    for folder in folders:
+        os.utime(folder, (1, 1))
+    remove_left_folders(tmp_path)
+    assert [folder.exists() for folder in folders] == [False, True]
+    processes[1].kill()
+    for process in processes:
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
