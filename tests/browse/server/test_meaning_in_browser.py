@@ -13,7 +13,7 @@ from internvid.dataset.store import Dataset
 from tests.browse.server.embedded import embedded_copy
 from tests.browse.server.test_pages import Server, opened
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from internvid.cli.app import main
 from internvid.dataset.answers.review_log import ReviewLog, review_log_path
 from tests.browse.server.test_pages import Server, opened
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from tests.browse.server.test_clip_facts import spoken
 from tests.browse.server.test_pages import Server, opened
 
 __all__ = ["spoken"]
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
