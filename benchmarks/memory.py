@@ -24,6 +24,7 @@ from pathlib import Path
 import pyarrow as pa
 from internvid import recipes
 from internvid.dataset.layout import Layout
+from internvid.dataset.sources.known_videos import KnownVideos
 from internvid.dataset.sources.uris import path_to_uri
 from internvid.pipeline.cutting import CutTask, cut_part
 from internvid.pipeline.scanning import PartStage, ScanTask, scan_source
@@ -36,7 +37,7 @@ if name == "scan":
     part.stage(0).parent.mkdir(parents=True)
     scan_source(task, lambda value: None)
 elif name == "seal":
-    part.seal(recipe.complete_scan(), {})
+    part.seal(recipe.complete_scan(), KnownVideos())
 else:
     cut_part(CutTask(layout, "scan", "cut", "part-00000", recipe.cut), lambda value: None)
 line = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))

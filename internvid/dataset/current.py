@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -25,25 +27,67 @@ ONE_OF_EACH_VIDEO = (
 )
 
 
+def latest_videos(
+    layout: Layout, scan: str, parts: Iterable[str], columns: Sequence[str]
+) -> pa.Table:
+    """The latest row of each source: one that was tried again or replaced has several.
+
+    Args:
+        layout, scan, parts: which rows of `videos`; parts that are not scanned have none.
+        columns: these, and `uri`.
+    """
+    rows = _rows_of_videos(layout, scan, parts, columns)
+    return rows.filter(_is_latest(rows))
+
+
 def gone_videos(layout: Layout, scan: str, parts: Iterable[str]) -> frozenset[str]:
     """The `video_id` of videos that were scanned and that no source is any more.
 
     Sources that are removed are none, also while their data is not purged yet.
     """
     removed = pending_removal(layout) or Removed()
-    latest: dict[str, tuple[str | None, str]] = {}
-    scanned: set[str] = set()
-    for part in parts:
-        path = layout.scanned(scan, "videos", part)
-        if not path.exists():
-            continue
-        for row in read_part(path, ["uri", "video_id", "source_id", "status"]).to_pylist():
-            is_removed = removed.hides(row["uri"], row["video_id"], row["source_id"])
-            latest[row["uri"]] = row["video_id"], "removed" if is_removed else row["status"]
-            if row["status"] == "ok":
-                scanned.add(row["video_id"])
-    current = {video_id for video_id, status in latest.values() if status in ("ok", "duplicate")}
-    return frozenset(scanned - current)
+    rows = _rows_of_videos(layout, scan, parts, ["video_id", "source_id", "status"])
+    holds = _is_latest(rows)
+    for column, ids in (
+        ("uri", removed.uris), ("video_id", removed.videos), ("source_id", removed.sources)
+    ):  # fmt: skip
+        if ids:
+            holds &= ~_is_in(rows[column], pa.array(sorted(ids), pa.string()))
+    status = rows["status"]
+    # Mostly there are none, and no table of all ids is needed to know that.
+    replaced = rows["video_id"].filter(pc.and_(pc.equal(status, "ok"), pa.array(~holds)))
+    if not len(replaced):
+        return frozenset()
+    replaced = replaced.unique()
+    of_sources = pc.is_in(status, pa.array(["ok", "duplicate"]))
+    current = rows["video_id"].filter(pc.and_(of_sources, pa.array(holds)))
+    current = current.filter(pc.is_in(current, replaced))
+    gone = replaced.filter(pa.array(~_is_in(replaced, current.unique())))
+    return frozenset(gone.to_pylist())
+
+
+def _rows_of_videos(
+    layout: Layout, scan: str, parts: Iterable[str], columns: Sequence[str]
+) -> pa.Table:
+    paths = (layout.scanned(scan, "videos", part) for part in parts)
+    tables = [read_part(path, ["uri", *columns]) for path in paths if path.exists()]
+    if not tables:
+        names = ("uri", *columns)
+        return pa.table({name: pa.array([], pa.string()) for name in names})
+    return pa.concat_tables(tables).combine_chunks()
+
+
+def _is_latest(rows: pa.Table) -> npt.NDArray[np.bool_]:
+    """Which rows are the last one of their `uri`. bool [N]."""
+    numbered = pa.table({"uri": rows["uri"], "at": np.arange(rows.num_rows)})
+    last = numbered.group_by("uri").aggregate([("at", "max")])["at_max"].to_numpy()
+    is_last = np.zeros(rows.num_rows, bool)
+    is_last[last] = True
+    return is_last
+
+
+def _is_in(column: pa.ChunkedArray, ids: pa.Array) -> npt.NDArray[np.bool_]:
+    return np.asarray(pc.is_in(column, ids), bool)
 
 
 def current_clips(

@@ -43,6 +43,8 @@ _IMPOSSIBLE = frozenset(
         errno.ENAMETOOLONG,
     }
 )
+# Of file systems that cannot give a file a second name.
+_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 # Columns that grow by a nearly constant step: stored as differences they take almost nothing.
 _GROWING = frozenset({"ticks", "frame"})
 # Of JSON: as one list, those of a manifest of 100,000 clips take half a gigabyte.
@@ -175,8 +177,14 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def committed(path: Path) -> Iterator[Path]:
-    """A temporary file that becomes `path` when the block ends well, and vanishes otherwise."""
+def committed(path: Path, otherwise: Iterable[Path] | None = None) -> Iterator[Path]:
+    """A temporary file that becomes `path` when the block ends well, and vanishes otherwise.
+
+    Args:
+        path: what is there is replaced.
+        otherwise: names beside it that are taken in turn where `path` has been taken. With these
+            nothing is replaced, whoever else writes at the same time.
+    """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = new_temporary(path)
@@ -184,11 +192,34 @@ def committed(path: Path) -> Iterator[Path]:
             yield temporary
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
-            os.replace(temporary, path)
+            if otherwise is None:
+                os.replace(temporary, path)
+            else:
+                _take_first_free(temporary, itertools.chain([path], otherwise))
             sync_folder(path.parent)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def _take_first_free(temporary: Path, names: Iterable[Path]) -> None:
+    """Rename a file to the first of some names that nobody has."""
+    for path in names:
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            # On a network folder the answer to our own link may be lost, and the link made again.
+            if not os.path.samefile(temporary, path):
+                continue
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            if path.exists():
+                continue
+            os.replace(temporary, path)
+            return
+        temporary.unlink()
+        return
 
 
 def refuse_foreign(output: Path, is_ours: Callable[[Path], bool], what: str, example: str) -> None:
@@ -265,9 +296,16 @@ def json_pieces(value: Any, errors: str = "strict") -> Iterator[bytes]:
 
 
 @contextmanager
-def part_writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
-    """A Parquet part being written; each `write_table` call makes its own row group."""
-    with committed(path) as temporary:
+def part_writer(
+    path: Path, schema: pa.Schema, otherwise: Iterable[Path] | None = None
+) -> Iterator[pq.ParquetWriter]:
+    """A Parquet part being written; each `write_table` call makes its own row group.
+
+    Args:
+        path, otherwise: its name, see `committed`.
+        schema: of its rows.
+    """
+    with committed(path, otherwise) as temporary:
         plain = [field.name for field in schema if not pa.types.is_binary(field.type)]
         # Tables of others have columns of these names too, and other values in them.
         whole = {field.name for field in schema if pa.types.is_integer(field.type)}
@@ -291,9 +329,9 @@ def part_writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
             writer.close()
 
 
-def commit_table(path: Path, table: pa.Table) -> None:
-    """Write one table as a part with one row group."""
-    with part_writer(path, table.schema) as writer:
+def commit_table(path: Path, table: pa.Table, otherwise: Iterable[Path] | None = None) -> None:
+    """Write one table as a part with one row group; see `committed`."""
+    with part_writer(path, table.schema, otherwise) as writer:
         if table.num_rows:
             writer.write_table(table, row_group_size=max(1, table.num_rows))
 

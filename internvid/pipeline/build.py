@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from array import array
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from internvid.core.annotators import set_up, traits_of
 from internvid.core.config import identity, plain
 from internvid.core.errors import ConfigInvalidError
 from internvid.core.types import GIVEN
-from internvid.dataset.current import count_clips, gone_videos
+from internvid.dataset.current import count_clips, gone_videos, latest_videos
 from internvid.dataset.layout import Layout, Record
 from internvid.dataset.parts import read_part
 from internvid.dataset.removal.purging import writing
+from internvid.dataset.sources.known_videos import KnownVideos
 from internvid.dataset.sources.remap import remap
-from internvid.dataset.tables import VideoRow
 from internvid.pipeline.annotate.annotate import require, survey, write_column
 from internvid.pipeline.annotate.column_progress import AnnotateProgress
 from internvid.pipeline.annotate.jobs import key_of, note_column
@@ -37,7 +40,7 @@ from internvid.pipeline.runs import write_run
 from internvid.pipeline.scanning import PartStage, ScanTask, scan_source, stage_failure
 from internvid.pipeline.source_parts import plan_sources
 from internvid.pipeline.sources import find_sources, size_of
-from internvid.run.executor import Executor, LocalExecutor
+from internvid.run.executor import Executor, local_executor
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,7 @@ def build(
     # Before the lock file is made, so that a refused folder stays as it was.
     layout.refuse_foreign()
     recipe.check()  # what cannot run is refused before anything is written
-    executor = LocalExecutor(workers=workers or os.cpu_count() or 1)
+    executor = local_executor(workers)
     with ExitStack() as held:
         given = None
         if isinstance(videos, GivenInputs):
@@ -140,6 +143,29 @@ def build(
         return replace(summary, notes=(*notes, *summary.notes), set_aside=aside, removed=removed)
 
 
+class _Whole:
+    """Parts that are not sealed, in order, with how many of their sources are not staged yet."""
+
+    def __init__(self, lacking: Mapping[str, int]) -> None:
+        self._lacking = dict(lacking)
+        self._order = deque(lacking)
+
+    def staged(self, part: str) -> bool:
+        """Note that a source of a part is staged; whether it was the last one."""
+        self._lacking[part] -= 1
+        return not self._lacking[part]
+
+    def first(self) -> str | None:
+        """The first part, if all its sources are staged."""
+        part = self._order[0] if self._order else None
+        return None if part is None or self._lacking[part] else part
+
+    def sealed(self, part: str) -> None:
+        """Pass over the first part from now on."""
+        self._order.popleft()
+        del self._lacking[part]
+
+
 class _Run:
     """One build in progress: its passes, in the order `build` calls them."""
 
@@ -159,78 +185,101 @@ class _Run:
         self.scan_key = recipe.scan_fingerprint()
         self.cut_key = recipe.cut_key() if given is None else given.key()
         self.scanned = 0
-        self._first: dict[str, str] | None = None
         self.columns: dict[str, str] = {}
         self.failures: list[dict[str, str]] = []
 
     def scan(self) -> None:
         """Stage every pending source, seal every part that is whole, in order."""
-        stages = {}
-        for part in self.parts:
-            if not self.layout.scanned(self.scan_key, "videos", part).exists():
-                sources = read_part(self.layout.sources(part))
-                stages[part] = PartStage(self.layout, self.scan_key, part, sources)
-            else:
-                PartStage(self.layout, self.scan_key, part, pa.table({})).clear()
-        tasks, owners = self._tasks(stages)
-        self.progress.begin([size_of(task.uri) for task in tasks])
+        self._clear_sealed()
+        pending = self._pending()
         self.progress.enter("scanning")
-        open_parts = dict(stages)
-        self._seal_whole(open_parts)
-        for result in self.executor.map(scan_source, tasks, self.progress.reached):
-            row = result.value
-            if result.failure is not None:
-                row = stage_failure(tasks[result.index], result.failure)
-                self.failures.append({"uri": row["uri"], **vars(result.failure)})
-            failed = row["status"] == "failed"
-            self.progress.finished(result.index, row.get("duration_seconds") or 0.0, failed=failed)
-            self.scanned += 1
-            if not stages[owners[result.index]].pending():
-                self._seal_whole(open_parts)
+        if not pending:
+            return
+        seen = self._known_videos()
+        whole = _Whole({part: len(indexes) for part, indexes in pending.items()})
+        self._seal(whole, seen)
+        # Of millions of tasks only those exist that are under way.
+        under_way: dict[int, tuple[ScanTask, str]] = {}
+        with seen.as_file(self.layout.root) as known:
+            tasks = self._tasks(pending, known, under_way)
+            for result in self.executor.map(scan_source, tasks, self.progress.reached):
+                task, part = under_way.pop(result.index)
+                row = result.value
+                if result.failure is not None:
+                    row = stage_failure(task, result.failure)
+                    self.failures.append({"uri": row["uri"], **vars(result.failure)})
+                seconds, failed = row.get("duration_seconds") or 0.0, row["status"] == "failed"
+                self.progress.finished(result.index, seconds, failed=failed)
+                self.scanned += 1
+                if whole.staged(part):
+                    self._seal(whole, seen)
 
-    def _tasks(self, stages: dict[str, PartStage]) -> tuple[list[ScanTask], list[str]]:
-        sealed = tuple(
-            self.layout.scanned(self.scan_key, "videos", part)
-            for part in self.parts
-            if part not in stages
-        )
-        removed = tombstones_for_workers(self.layout)
-        tasks, owners = [], []
-        for part, stage in stages.items():
-            uris = stage.sources.column("uri").to_pylist()
-            for index in stage.pending():
-                where = stage.stage(index)
-                tasks.append(ScanTask(uris[index], where, self.scan_recipe, sealed, removed))
-                owners.append(part)
-        return tasks, owners
+    def _clear_sealed(self) -> None:
+        """Remove stages that a build left which was killed just after it had sealed their part."""
+        if (self.layout.root / "staged").is_dir():
+            for part in self.parts:
+                if self._is_sealed(part):
+                    PartStage(self.layout, self.scan_key, part, pa.table({})).clear()
 
-    def _seal_whole(self, open_parts: dict[str, PartStage]) -> None:
-        # In order, because which of two equal sources is the duplicate depends on it.
-        for part in list(open_parts):
-            if open_parts[part].pending():
-                return
-            self._remember(open_parts[part].seal(self.scan_recipe, self._first_uris()))
-            open_parts[part].clear()
-            del open_parts[part]
+    def _is_sealed(self, part: str) -> bool:
+        return self.layout.scanned(self.scan_key, "videos", part).exists()
 
-    def _first_uris(self) -> dict[str, str]:
-        if self._first is None:
-            self._first = {}
-            self._remember(self._video_rows(["video_id", "uri", "status"]))
-        return self._first
+    def _stage_of(self, part: str) -> PartStage:
+        return PartStage(self.layout, self.scan_key, part, read_part(self.layout.sources(part)))
 
-    def _remember(self, rows: list[VideoRow]) -> None:
-        for row in rows:
-            if row["status"] == "ok" and row["video_id"] and self._first is not None:
-                self._first[row["video_id"]] = row["uri"]
-
-    def _video_rows(self, columns: list[str]) -> list[VideoRow]:
-        rows: list[VideoRow] = []
+    def _pending(self) -> dict[str, Sequence[int]]:
+        """Part that is not sealed -> its sources that are to be scanned, by their places."""
+        pending: dict[str, Sequence[int]] = {}
+        sizes = array("q")
         for part in self.parts:
+            if not self._is_sealed(part):
+                stage = self._stage_of(part)
+                pending[part] = array("l", stage.pending())
+                uris = stage.sources.column("uri").to_pylist()
+                sizes.extend(size_of(uris[index]) for index in pending[part])
+        self.progress.begin(sizes)
+        return pending
+
+    def _tasks(
+        self,
+        pending: Mapping[str, Sequence[int]],
+        known: Path | None,
+        under_way: dict[int, tuple[ScanTask, str]],
+    ) -> Iterator[ScanTask]:
+        """One task a pending source, made when there is room for it, and noted under its index."""
+        removed = tombstones_for_workers(self.layout)
+        number = 0
+        for part, indexes in pending.items():
+            if not indexes:
+                continue
+            stage = self._stage_of(part)
+            uris = stage.sources.column("uri").to_pylist()
+            for index in indexes:
+                where = stage.stage(index)
+                task = ScanTask(uris[index], where, self.scan_recipe, known, removed)
+                under_way[number] = task, part
+                yield task
+                number += 1
+
+    def _seal(self, whole: _Whole, seen: KnownVideos) -> None:
+        """Seal what is whole; in order, because it decides which of equal sources is the first."""
+        while (part := whole.first()) is not None:
+            stage = self._stage_of(part)
+            stage.seal(self.scan_recipe, seen)
+            stage.clear()
+            whole.sealed(part)
+
+    def _known_videos(self) -> KnownVideos:
+        """The videos of all parts that are sealed."""
+        seen = KnownVideos()
+        for part in self.parts:
+            if not self._is_sealed(part):
+                continue
             path = self.layout.scanned(self.scan_key, "videos", part)
-            if path.exists():
-                rows.extend(read_part(path, columns=columns).to_pylist())
-        return rows
+            for row in read_part(path, columns=["video_id", "uri", "status"]).to_pylist():
+                if row["status"] == "ok" and row["video_id"]:
+                    seen.add(row["video_id"], row["uri"])
+        return seen
 
     def cut(self) -> None:
         """Cut every part that this recipe has not cut yet."""
@@ -239,11 +288,11 @@ class _Run:
             given_tasks = self.given.tasks(self.layout, self.parts)
             results = self.executor.map(cut_given_part, given_tasks)
         else:
-            tasks = [
+            tasks = (
                 CutTask(self.layout, self.scan_key, self.cut_key, part, self.recipe.cut)
                 for part in self.parts
                 if not self.layout.clips(self.cut_key, part).exists()
-            ]
+            )
             results = self.executor.map(cut_part, tasks)
         for result in results:
             require(result.failure)
@@ -297,21 +346,19 @@ class _Run:
     def finish(self) -> BuildSummary:
         """Count what is there and write the run's timings."""
         self.progress.enter("done")
-        # A source that was tried again or replaced has several rows; the last one holds.
-        columns = ["uri", "status", "scan_mode"]
-        latest = {row["uri"]: row for row in self._video_rows(columns)}
-        statuses = [row["status"] for row in latest.values()]
-        modes = [row["scan_mode"] for row in latest.values() if row["status"] == "ok"]
+        latest = latest_videos(self.layout, self.scan_key, self.parts, ["status", "scan_mode"])
+        statuses = Counter(latest["status"].to_pylist())
+        modes = latest.filter(pc.equal(latest["status"], "ok"))["scan_mode"].to_pylist()
         gone = gone_videos(self.layout, self.scan_key, self.parts)
         kept, rejected = count_clips(self.layout, self.cut_key, self.parts, gone)
         summary = BuildSummary(
             dataset=self.layout.root,
-            videos=statuses.count("ok"),
+            videos=statuses["ok"],
             clips=kept,
             rejected=rejected,
-            failures=statuses.count("failed"),
-            duplicates=statuses.count("duplicate"),
-            removed=statuses.count("removed"),
+            failures=statuses["failed"],
+            duplicates=statuses["duplicate"],
+            removed=statuses["removed"],
             clips_files=str(self.layout.clips(self.cut_key, "*")),
             videos_files=str(self.layout.scanned(self.scan_key, "videos", "*")),
             scanned=self.scanned,

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +29,7 @@ from internvid.dataset.parts import (
     storage_errors,
 )
 from internvid.dataset.removal.tombstones import read_tombstones
+from internvid.dataset.sources.known_videos import KnownVideos, holds_video
 from internvid.dataset.sources.uris import uri_to_path
 from internvid.dataset.tables import (
     PICK_SCHEMA,
@@ -58,14 +57,14 @@ class ScanTask:
     """One source to scan: picklable, with all a worker needs.
 
     Attributes:
-        known: sealed parts of the videos table; what they hold is not decoded again.
+        known: file of the ids of videos that are sealed; these are not decoded again.
         removed: file of tombstones; a source with the bytes of a removed video is not decoded.
     """
 
     uri: str
     stage: Path
     recipe: ScanRecipe
-    known: tuple[Path, ...] = ()
+    known: Path | None = None
     removed: Path | None = None
 
 
@@ -90,7 +89,7 @@ def scan_source(task: ScanTask, report: Any) -> StagedVideo:
         if tombstones is not None and tombstones.holds_video(video_id):
             # Nothing is kept of it but that it was there, not even what its bytes were.
             row.update({"status": "removed", "reason": "removed", "error": _REMOVED})
-        elif video_id in _known_ids(task.known):
+        elif task.known is not None and holds_video(task.known, video_id):
             row.update({"video_id": video_id, "status": "duplicate"})
         else:
             result = _scan(task, path, video_id, report_time)
@@ -155,16 +154,6 @@ def discard_stage(stage: Path) -> None:
     """Forget a stage, its row first."""
     for suffix in (".json", ".timeline", ".picks"):
         discard(stage.with_suffix(suffix))
-
-
-@functools.lru_cache(maxsize=2)
-def _known_ids(parts: tuple[Path, ...]) -> frozenset[str]:
-    ids: set[str] = set()
-    for part in parts:
-        table = read_part(part, columns=["video_id", "status"])
-        rows = zip(table["video_id"].to_pylist(), table["status"].to_pylist(), strict=True)
-        ids.update(video_id for video_id, status in rows if status == "ok")
-    return frozenset(ids)
 
 
 class _PickSink:
@@ -259,17 +248,13 @@ class PartStage:
         parts: list[str | None] = self.sources.column("known_in").to_pylist()
         return parts
 
-    def seal(self, recipe: ScanRecipe, first_uri: Mapping[str, str]) -> list[VideoRow]:
+    def seal(self, recipe: ScanRecipe, seen: KnownVideos) -> None:
         """Make the part's tables of its stages; the videos table, written last, seals it.
 
         Args:
             recipe: for the timeline's columns.
-            first_uri: video_id -> uri of every video already in the dataset.
-
-        Returns:
-            The rows of the videos table.
+            seen: every video already in the dataset; those of this part are added.
         """
-        seen = dict(first_uri)
         rows: list[VideoRow] = []
         staged: list[StagedVideo] = []
         done: list[int] = []
@@ -287,7 +272,7 @@ class PartStage:
             rows.append(self._own_again(merged, source, seen))
             last = rows[-1]
             if last["status"] == "ok" and last["video_id"] is not None:
-                seen[last["video_id"]] = last["uri"]
+                seen.add(last["video_id"], last["uri"])
         for table, suffix, schema in (
             ("timelines", ".timeline", timeline_schema(recipe.column_specs())),
             ("picks", ".picks", PICK_SCHEMA),
@@ -295,10 +280,13 @@ class PartStage:
             with part_writer(self.layout.scanned(self.scan, table, self.part), schema) as writer:
                 for index in done:
                     _copy_groups(self.stage(index).with_suffix(suffix), writer)
+        for found in rows:
+            # Also what was found earlier of sources that only have other metadata.
+            if found["status"] == "ok" and found["video_id"] is not None:
+                seen.add(found["video_id"], found["uri"])
         videos = rows_to_table(rows, VIDEO_SCHEMA)
         commit_table(self.layout.scanned(self.scan, "videos", self.part), videos)
         remember_files(self.layout, self.part, staged)
-        return rows
 
     def _known_rows(self) -> dict[str, VideoRow]:
         """The rows so far of sources that only have other metadata; earlier parts are sealed."""
@@ -308,12 +296,12 @@ class PartStage:
                 rows[row["uri"]] = row
         return rows
 
-    def _own_again(self, row: VideoRow, source: SourceRow, seen: Mapping[str, str]) -> VideoRow:
+    def _own_again(self, row: VideoRow, source: SourceRow, seen: KnownVideos) -> VideoRow:
         """The row of a file that has bytes again which it had before: what was found then holds.
 
         Timelines, picks and clips of these bytes lie in the part of that time.
         """
-        if row["status"] != "duplicate" or seen.get(row["video_id"] or "") != row["uri"]:
+        if row["status"] != "duplicate" or seen.get(row["video_id"]) != row["uri"]:
             return row
         videos = self.layout.scanned(self.scan, "videos", "part-*")
         for path in sorted(videos.parent.glob(videos.name)):
@@ -342,10 +330,10 @@ def _copy_groups(path: Path, writer: pq.ParquetWriter) -> None:
         writer.write_table(table, row_group_size=max(1, table.num_rows))
 
 
-def _merged(row: VideoRow, source: SourceRow, seen: Mapping[str, str]) -> VideoRow:
+def _merged(row: VideoRow, source: SourceRow, seen: KnownVideos) -> VideoRow:
     """The row of a stage with what its source says, or that of a duplicate."""
     source_id = source["source_id"] or row.get("video_id")
-    same = seen.get(row.get("video_id") or "")
+    same = seen.get(row.get("video_id"))
     if same is not None and row["status"] in ("ok", "duplicate"):
         return {
             "uri": row["uri"],

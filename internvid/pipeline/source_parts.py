@@ -63,7 +63,7 @@ def plan_sources(
     """
     recorded = _recorded_sources(layout, record, set(sources.table.column("uri").to_pylist()))
     seen = _Seen(layout)
-    known = _recorded_videos(layout, record)
+    known = _recorded_videos(layout, record, recorded)
     # Millions of sources: what is to come is kept by its row, and what is known as little as goes.
     fresh: list[int] = []
     scanned: set[int] = set()
@@ -174,7 +174,7 @@ def _recorded_sources(
     return recorded
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Recorded:
     """What the latest row of a source says of it."""
 
@@ -201,16 +201,20 @@ def _is_readable(uri: str) -> bool:
         return False
 
 
-def _recorded_videos(layout: Layout, record: Record) -> dict[str, _Recorded]:
-    """What the dataset says of each uri."""
+def _recorded_videos(
+    layout: Layout, record: Record, wanted: Collection[str]
+) -> dict[str, _Recorded]:
+    """What the dataset says of each wanted uri."""
     videos: dict[str, _Recorded] = {}
-    if record.scan is None:
+    if record.scan is None or not wanted:
         return videos
     for part in record.parts:
         path = layout.scanned(record.scan, "videos", part["name"])
         if path.exists():
             rows = read_part(path, columns=["uri", "video_id", "status", "reason"]).to_pylist()
-            videos.update((row.pop("uri"), _Recorded(**row)) for row in rows)
+            videos.update(
+                (row.pop("uri"), _Recorded(**row)) for row in rows if row["uri"] in wanted
+            )
     return videos
 
 

@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
@@ -54,16 +54,50 @@ class Result:
 
 
 class Executor(Protocol):
-    """Maps a picklable function over items; results come as they are done, in any order."""
+    """Maps a picklable function over items; results come as they are done, in any order.
+
+    Items are taken one by one when there is room for them, in the caller's process, and kept no
+    longer than they are worked on: millions of them need not be in memory.
+    """
 
     def map(
         self,
         function: Callable[..., Any],
-        items: Sequence[Any],
+        items: Iterable[Any],
         progress: Callable[[int, Any], None] | None = None,
     ) -> Iterator[Result]:
         """One result per item."""
         ...
+
+
+class _Waiting:
+    """Items that are still to be worked on: those to be tried again, then the rest in order.
+
+    Only the former and those under way are held.
+    """
+
+    def __init__(self, items: Iterable[Any]) -> None:
+        self._rest = enumerate(items)
+        self._under_way: dict[int, Any] = {}
+        self._again: list[int] = []
+
+    def take(self) -> tuple[int, Any] | None:
+        """The next item with its index; None where no more is waiting."""
+        if self._again:
+            index = self._again.pop()
+            return index, self._under_way[index]
+        found = next(self._rest, None)
+        if found is not None:
+            self._under_way[found[0]] = found[1]
+        return found
+
+    def again(self, index: int) -> None:
+        """An item that is under way has to be taken once more."""
+        self._again.append(index)
+
+    def done(self, index: int) -> None:
+        """An item has its result."""
+        del self._under_way[index]
 
 
 @dataclass
@@ -101,7 +135,7 @@ class LocalExecutor:
     def map(
         self,
         function: Callable[..., Any],
-        items: Sequence[Any],
+        items: Iterable[Any],
         progress: Callable[[int, Any], None] | None = None,
     ) -> Iterator[Result]:
         """Results as they are done.
@@ -109,18 +143,20 @@ class LocalExecutor:
         Args:
             function: called in a worker as `function(item, report)`; `report(x)` is a sign of
                 life that reaches `progress(index, x)` here. Must be importable by name.
-            items: anything picklable.
+            items: anything picklable; taken when a worker is free for the next one.
             progress: called in this process.
 
         Raises:
             InternvidError: a worker met trouble that is not its item's: a full disk, a wrong
                 setting, a missing package. Nothing more is started.
         """
-        waiting = list(range(len(items)))[::-1]
+        waiting = _Waiting(items)
         crashes: dict[int, int] = {}
         try:
-            while waiting or any(worker.index is not None for worker in self._pool):
-                self._feed(function, items, waiting)
+            while True:
+                self._feed(function, waiting)
+                if all(worker.index is None for worker in self._pool):
+                    return
                 for worker in self._ready():
                     result = self._hear(worker, progress)
                     if result is None:
@@ -128,25 +164,30 @@ class LocalExecutor:
                     if result.failure is not None and result.failure.reason == "crashed":
                         crashes[result.index] = crashes.get(result.index, 0) + 1
                         if crashes[result.index] < self.crash_tries:
-                            waiting.append(result.index)
+                            waiting.again(result.index)
                             continue
+                    crashes.pop(result.index, None)
+                    waiting.done(result.index)
                     yield result
         finally:
             self._stop()
 
-    def _feed(self, function: Callable[..., Any], items: Sequence[Any], waiting: list[int]) -> None:
+    def _feed(self, function: Callable[..., Any], waiting: _Waiting) -> None:
         for worker in list(self._pool):
             if worker.index is None and worker.attempts >= self.items_per_worker:
                 self._end(worker)
         idle = [worker for worker in self._pool if worker.index is None]
-        while waiting and (idle or len(self._pool) < self.workers):
+        while idle or len(self._pool) < self.workers:
+            taken = waiting.take()
+            if taken is None:
+                return
             worker = idle.pop() if idle else self._start()
-            index = waiting.pop()
+            index, item = taken
             worker.index = index
             worker.attempts += 1
             worker.seen_at = time.monotonic()
             worker.seen_cpu = _cpu_seconds(worker.process.pid)
-            work = _pickled(function, items[index])
+            work = _pickled(function, item)
             try:
                 worker.connection.send_bytes(work)
             except (BrokenPipeError, ConnectionResetError):
@@ -250,6 +291,16 @@ class LocalExecutor:
             elif self.keeps_workers:
                 continue
             self._end(worker)
+
+
+def local_executor(workers: int | None = None, **limits: Any) -> LocalExecutor:
+    """The executor that work of this machine runs on: the one place where it is chosen.
+
+    Args:
+        workers: how many processes at once; one a core when None.
+        limits: further fields of `LocalExecutor`.
+    """
+    return LocalExecutor(workers=workers or os.cpu_count() or 1, **limits)
 
 
 def run_here(function: Callable[..., Any], items: Iterable[Any]) -> Iterator[Result]:

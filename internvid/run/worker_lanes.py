@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from internvid.run.executor import LocalExecutor, Result
+from internvid.run.executor import LocalExecutor, Result, local_executor
 
 
 class WorkerLanes:
@@ -31,7 +31,7 @@ class WorkerLanes:
         items_per_worker: int = 200,
     ) -> None:
         self._executors = [
-            LocalExecutor(
+            local_executor(
                 1,
                 hang_cpu_seconds=hang_cpu_seconds,
                 hang_wall_seconds=hang_wall_seconds,

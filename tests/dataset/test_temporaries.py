@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import itertools
 import os
 import re
 import socket
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -81,3 +85,66 @@ def test_a_file_system_without_locks_is_told(
         with held(tmp_path / "lock", DatasetBusyError("busy")):
             pass
     assert "with locks" in str(caught.value.hint)
+
+
+def _numbered(folder: Path) -> Iterator[Path]:
+    return (folder / f"part.g{number:03}" for number in itertools.count())
+
+
+def _append(folder: Path, text: str) -> None:
+    names = _numbered(folder)
+    with committed(next(names), otherwise=names) as temporary:
+        temporary.write_text(text)
+
+
+def _refuse_links(*_: object) -> None:
+    raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_name_that_is_taken_is_never_replaced(
+    has_links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not has_links:
+        monkeypatch.setattr(os, "link", _refuse_links)
+    for text in ("first", "second", "third"):
+        _append(tmp_path, text)
+    found = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert found == {"part.g000": "first", "part.g001": "second", "part.g002": "third"}
+
+
+def test_writers_at_once_lose_nothing_of_each_other(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(partial(_append, tmp_path), map(str, range(48))))
+    found = sorted(tmp_path.iterdir())
+    assert [path.name for path in found] == [f"part.g{number:03}" for number in range(48)]
+    assert sorted(int(path.read_text()) for path in found) == list(range(48))
+
+
+def test_an_answer_that_was_lost_on_the_way_makes_no_second_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a network folder: the link is made, its answer lost, and the second try refused."""
+    real = os.link
+
+    def twice(source: Path, target: Path) -> None:
+        real(source, target)
+        real(source, target)
+
+    _append(tmp_path, "first")
+    monkeypatch.setattr(os, "link", twice)
+    _append(tmp_path, "second")
+    found = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert found == {"part.g000": "first", "part.g001": "second"}
+
+
+def test_other_trouble_with_a_name_is_told_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "link", refuse)
+    with pytest.raises(StorageError, match="no space left"):
+        _append(tmp_path, "text")
+    assert not os.listdir(tmp_path)

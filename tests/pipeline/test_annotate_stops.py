@@ -141,7 +141,7 @@ def test_a_full_disk_stops_with_a_hint_and_a_rerun_goes_on(
     shutil.copytree(data, tmp_path / "whole")
     annotate(tmp_path / "whole", Narrator(), "told")
 
-    def full(path: Path, table: Any) -> None:
+    def full(path: Path, *_: Any, **__: Any) -> None:
         raise StorageError(f"cannot write {path}: no space left", hint="free space")
 
     with monkeypatch.context() as patch:

@@ -98,7 +98,7 @@ def test_a_deadly_source_costs_itself_alone_and_the_same_row_each_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     executor = functools.partial(LocalExecutor, **PATIENCE.get(harm, {}))
-    monkeypatch.setattr(building, "LocalExecutor", executor)
+    monkeypatch.setattr(building, "local_executor", executor)
     summary = build([str(with_white)], tmp_path / "one", trapped(recipe, harm), workers=2)
     assert (summary.videos, summary.failures) == (3, 1)
     row = rows_by_name(tmp_path / "one")["white.mp4"]

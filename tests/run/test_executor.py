@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+from collections.abc import Iterator
 from multiprocessing import Pipe
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 
 from internvid.core.errors import StorageError, VideoUnreadableError
 from internvid.run import worker
-from internvid.run.executor import LocalExecutor, run_here
+from internvid.run.executor import LocalExecutor, local_executor, run_here
 from tests.run.work import behave
 
 
@@ -71,3 +73,39 @@ def test_a_worker_whose_caller_was_killed_blames_no_source() -> None:
     of_the_caller.close()
     with pytest.raises(SystemExit):
         worker._outcome(pickle.dumps((_read, "film.mp4")), mine)
+
+
+def test_items_are_taken_when_a_worker_is_free_and_not_kept() -> None:
+    taken: list[str] = []
+
+    def items() -> Iterator[str]:
+        for number in range(40):
+            taken.append("crash" if number == 3 else f"item {number}")
+            yield taken[-1]
+
+    results = {}
+    for done, result in enumerate(LocalExecutor(workers=2).map(behave, items()), 1):
+        # Two are under way, and the items of results are not taken again.
+        assert len(taken) <= done + 2
+        results[result.index] = result
+    assert sorted(results) == list(range(40))
+    assert results[3].failure is not None
+    assert all(results[at].value == f"ITEM {at}" for at in range(40) if at != 3)
+    assert len(taken) == 40
+    assert list(LocalExecutor(workers=2).map(behave, iter(()))) == []
+
+
+def test_trouble_with_making_an_item_ends_the_workers() -> None:
+    def items() -> Iterator[str]:
+        yield "a"
+        raise StorageError("the list cannot be read", hint="copy it")
+
+    executor = LocalExecutor(workers=2)
+    with pytest.raises(StorageError, match="the list"):
+        list(executor.map(behave, items()))
+    assert executor._pool == []
+
+
+def test_one_worker_a_core_unless_a_number_is_given() -> None:
+    assert local_executor().workers == local_executor(0).workers == os.cpu_count()
+    assert local_executor(3, crash_tries=1) == LocalExecutor(3, crash_tries=1)

@@ -20,7 +20,7 @@ from internvid.evaluation.embedding.frame_views import ViewPlan
 from internvid.evaluation.embedding.vector_store import EmbeddingStore, Shelf, make_key
 from internvid.evaluation.results.protocol import MissingClip
 from internvid.evaluation.team import Team
-from internvid.run.executor import LocalExecutor, run_here
+from internvid.run.executor import local_executor, run_here
 from internvid.video.frame_folder import list_pictures
 
 Progress = Callable[[str, int, int], None]
@@ -297,8 +297,8 @@ def _read_all(
     if workers == 0:
         results = run_here(reader, places)
     else:
-        results = LocalExecutor(
-            workers=workers,
+        results = local_executor(
+            workers,
             hang_cpu_seconds=_HANG_CPU_SECONDS,
             hang_wall_seconds=_HANG_WALL_SECONDS,
         ).map(reader, places)

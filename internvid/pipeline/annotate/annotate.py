@@ -21,7 +21,7 @@ from internvid.pipeline.annotate.jobs import ColumnRequest, column_job, describe
 from internvid.pipeline.annotate.pick_sets import give_pick_sets
 from internvid.pipeline.annotate.stream import ColumnJob, PartWork, load_part
 from internvid.pipeline.runs import write_run
-from internvid.run.executor import Executor, Failure, LocalExecutor
+from internvid.run.executor import Executor, Failure, local_executor
 
 __all__ = ["ColumnRequest", "ColumnSummary", "annotate", "annotate_columns"]
 
@@ -100,7 +100,7 @@ def annotate_columns(
     Raises:
         InternvidError: as `annotate`.
     """
-    executor = LocalExecutor(workers=workers or os.cpu_count() or 1)
+    executor = local_executor(workers)
     shown = progress or AnnotateProgress()
     with layout_to_write(dataset) as layout, writing(layout):
         record = layout.read_record()
@@ -214,7 +214,7 @@ def _rounded(timings: Timings) -> dict[str, float]:
 def _in_workers(
     job: ColumnJob, surveyed: Survey, executor: Executor, progress: AnnotateProgress
 ) -> None:
-    tasks = [PartTask(job, (part,)) for part in surveyed.parts]
+    tasks = (PartTask(job, (part,)) for part in surveyed.parts)
     for result in executor.map(annotate_parts, tasks, progress.reached_in_part):
         require(result.failure)
         carry_over(result.value)

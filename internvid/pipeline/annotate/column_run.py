@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self
 
 import pyarrow as pa
@@ -212,7 +214,8 @@ class AnswerWriter:
             files = self.job.layout.column_files(self.job.cut, self.job.column, work.part)
             table = _changed(table, latest_rows(files))
             if table.num_rows:
-                commit_table(self._next_file(work.part), table)
+                names = self._generations(work.part)
+                commit_table(next(names), table, otherwise=names)
             folder = self.job.layout.staged_column(self.job.cut, self.job.column, work.part)
             if folder.exists():
                 discard(folder)
@@ -232,12 +235,9 @@ class AnswerWriter:
         places = [last[clip_id] for clip_id in work.order if clip_id in last]
         return whole.take(pa.array(places, pa.int64())).combine_chunks()
 
-    def _next_file(self, part: str) -> Any:
+    def _generations(self, part: str) -> Iterator[Path]:
         layout, cut, column = self.job.layout, self.job.cut, self.job.column
-        generation = 0
-        while layout.column(cut, column, part, generation).exists():
-            generation += 1
-        return layout.column(cut, column, part, generation)
+        return (layout.column(cut, column, part, number) for number in itertools.count())
 
 
 def _changed(table: pa.Table, known: pa.Table | None) -> pa.Table:

@@ -385,11 +385,8 @@ def _seal(job: ColumnJob, name: str, part: str, tasks: Sequence[SpansTask]) -> N
     folder = layout.staged_picks(scan, name, part)
     there = [task.stage for task in tasks if task.stage.exists()]
     if any(read_part(path, ["clip_id"]).num_rows for path in there):
-        generation = 0
-        while layout.span_picks(scan, name, part, generation).exists():
-            generation += 1
-        path = layout.span_picks(scan, name, part, generation)
-        with part_writer(path, SPAN_PICK_SCHEMA) as writer:
+        names = (layout.span_picks(scan, name, part, number) for number in itertools.count())
+        with part_writer(next(names), SPAN_PICK_SCHEMA, otherwise=names) as writer:
             for staged in there:
                 for table in read_groups(staged):
                     writer.write_table(table, row_group_size=max(1, table.num_rows))
