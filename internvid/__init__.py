@@ -51,6 +51,11 @@ if TYPE_CHECKING:
     )
     from internvid.dataset.store import Dataset, open_dataset
     from internvid.dataset.store import open_dataset as open
+    from internvid.evaluation.generation.distances import (
+        frechet_distance,
+        inception_score,
+        kernel_distance,
+    )
     from internvid.models.viclip import ViCLIP
     from internvid.pipeline.annotate.annotate import annotate
     from internvid.recipes import build
@@ -98,6 +103,9 @@ _EXPORTS = {
     "evaluate": "internvid.api.evaluation",
     "fetch": "internvid.api.fetching",
     "fetch_status": "internvid.api.fetching",
+    "frechet_distance": "internvid.evaluation.generation.distances",
+    "inception_score": "internvid.evaluation.generation.distances",
+    "kernel_distance": "internvid.evaluation.generation.distances",
     "list_components": "internvid.api.components",
     "make_component": "internvid.api.components",
     "make_queries": "internvid.api.collecting",
@@ -166,6 +174,9 @@ __all__ = [
     "evaluate",
     "fetch",
     "fetch_status",
+    "frechet_distance",
+    "inception_score",
+    "kernel_distance",
     "list_components",
     "make_component",
     "make_queries",

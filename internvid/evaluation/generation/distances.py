@@ -12,7 +12,12 @@ from typing import TypeAlias
 import numpy as np
 
 from internvid.core.errors import ConfigInvalidError
-from internvid.evaluation.generation.moments import Doubles, Features, Moments, check_features
+from internvid.evaluation.generation.feature_moments import (
+    Doubles,
+    Features,
+    Moments,
+    check_features,
+)
 
 Blocks: TypeAlias = Callable[[], Iterable[Features]]
 _BLOCK = 1024

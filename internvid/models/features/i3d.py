@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from internvid.core.errors import CheckpointMismatchError
-from internvid.models.features.blocks import Unit, build_units, same_pool
+from internvid.models.features.conv_units import Unit, build_units, same_pool
 
 # Block -> whether and how pictures shrink before it: kernel and stride of the pool.
 _BLOCKS = "3b 3c 4b 4c 4d 4e 4f 5b 5c"

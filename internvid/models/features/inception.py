@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from internvid.core.errors import CheckpointMismatchError
-from internvid.models.features.blocks import Unit, build_units
+from internvid.models.features.conv_units import Unit, build_units
 
 _POOLED = "pool"
 # Block -> paths of units, each applied one after another; a pair in brackets is put side by side.

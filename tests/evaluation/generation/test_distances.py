@@ -14,7 +14,7 @@ from internvid.evaluation.generation.distances import (
     inception_score,
     kernel_distance,
 )
-from internvid.evaluation.generation.moments import Moments
+from internvid.evaluation.generation.feature_moments import Moments
 
 RNG = np.random.default_rng(3)
 MIX = RNG.normal(size=(12, 12))
