@@ -274,8 +274,11 @@ def _contents_of(paths: Iterable[Path], run: Run) -> dict[Path, bytes | str]:
     for names, others in run.team.exchange(list(digests), rows if digests else None):
         files.remember(names, others)
     reasons = {key: text for each in run.team.gather(failed) for key, text in each.items()}
-    for path, key in keys.items():
-        found[path] = reasons[key] if key in reasons else bytes(files.get([key])[0].tolist())
+    known = [path for path, key in keys.items() if key not in reasons]
+    found |= {path: reasons[key] for path, key in keys.items() if key in reasons}
+    if known:
+        held = files.get([keys[path] for path in known])
+        found |= {path: bytes(row.tolist()) for path, row in zip(known, held, strict=True)}
     return found
 
 
