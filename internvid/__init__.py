@@ -60,6 +60,11 @@ if TYPE_CHECKING:
     )
     from internvid.dataset.store import Dataset, open_dataset
     from internvid.dataset.store import open_dataset as open
+    from internvid.evaluation.generation.distances import (
+        frechet_distance,
+        inception_score,
+        kernel_distance,
+    )
     from internvid.models.viclip import ViCLIP
     from internvid.pipeline.annotate.annotate import annotate
     from internvid.recipes import build
@@ -107,7 +112,10 @@ _EXPORTS = {
     "evaluate": "internvid.api.evaluation",
     "fetch": "internvid.api.fetching",
     "fetch_status": "internvid.api.fetching",
+    "frechet_distance": "internvid.evaluation.generation.distances",
+    "inception_score": "internvid.evaluation.generation.distances",
     "interleave": "internvid.api.uses.conversations",
+    "kernel_distance": "internvid.evaluation.generation.distances",
     "list_components": "internvid.api.components",
     "make_component": "internvid.api.components",
     "make_dialogues": "internvid.api.uses.conversations",
@@ -184,7 +192,10 @@ __all__ = [
     "evaluate",
     "fetch",
     "fetch_status",
+    "frechet_distance",
+    "inception_score",
     "interleave",
+    "kernel_distance",
     "list_components",
     "make_component",
     "make_dialogues",

@@ -25,6 +25,7 @@ def evaluate(
     *,
     videos: str | os.PathLike[str] | None = None,
     annotations: PathLike | Sequence[PathLike] = (),
+    reference: str | os.PathLike[str] | None = None,
     protocol: str | None = None,
     settings: Sequence[str] = (),
     store: str | os.PathLike[str] | None = None,
@@ -40,11 +41,12 @@ def evaluate(
 
     Args:
         model: a training run, a folder or file of weights, a hub name, `clip:NAME`,
-            `frames:MODEL`, `fake` or `module:function`.
+            `frames:MODEL`, `fake` or `module:function`; for `t2v`: a folder of generated videos.
         benchmark: a name (see `list_components("benchmark")`), `"module:Class"` or an instance.
         videos: the folder of its videos.
         annotations: its annotation file, or several.
-        protocol: for recognition: `reference` or `clip`.
+        reference: for `t2v`: real videos, a dataset or a folder.
+        protocol: for recognition: `reference` or `clip`; for `t2v`: `ucf101` or `msrvtt`.
         settings: fields of the benchmark as `"field=value"`.
         store: a folder that keeps vectors between runs; None keeps none.
         device: `auto`, `cpu`, `cuda` ...
@@ -58,16 +60,20 @@ def evaluate(
         InternvidError: the model or the benchmark's files cannot be read.
     """
     from internvid.evaluation.embedding.embed_clips import Run, be_silent
-    from internvid.evaluation.embedding.loading import load_subject
     from internvid.evaluation.embedding.vector_store import EmbeddingStore
     from internvid.evaluation.team import joined
 
     made = make_benchmark(
-        benchmark, videos=videos, annotations=annotations, protocol=protocol, settings=settings
+        benchmark,
+        videos=videos,
+        annotations=annotations,
+        reference=reference,
+        protocol=protocol,
+        settings=settings,
     )
     folder = Path(store) if store is not None else None
     with joined() as team:
-        subject = load_subject(model, preprocessing=preprocessing, context=context, device=device)
+        subject = _open(made, model, preprocessing, context, device)
         shown = be_silent if team.rank or progress is None else progress
         result: Result = made.evaluate(
             subject, Run(EmbeddingStore(folder), shown, workers, team=team)
@@ -75,11 +81,24 @@ def evaluate(
     return result
 
 
+def _open(made: Any, source: str, preprocessing: str, context: int | None, device: str) -> Any:
+    """What is measured: a model, or what the benchmark itself opens."""
+    from internvid.evaluation.embedding.loading import load_subject
+
+    if not hasattr(made, "open_subject"):
+        return load_subject(source, preprocessing=preprocessing, context=context, device=device)
+    for option, value in (("preprocessing", preprocessing), ("context", context)):
+        if value:
+            raise ConfigInvalidError(f"{made.name} has no use for --{option}")
+    return made.open_subject(source, device)
+
+
 def make_benchmark(
     benchmark: str | Benchmark,
     *,
     videos: str | os.PathLike[str] | None = None,
     annotations: PathLike | Sequence[PathLike] = (),
+    reference: str | os.PathLike[str] | None = None,
     protocol: str | None = None,
     settings: Sequence[str] = (),
 ) -> Any:
@@ -95,6 +114,7 @@ def make_benchmark(
     given = {
         "videos": str(videos) if videos else None,
         "annotations": tuple(str(path) for path in several(annotations)) or None,
+        "reference": str(reference) if reference else None,
         "protocol": protocol,
     }
     wanted = {name: value for name, value in given.items() if value is not None}

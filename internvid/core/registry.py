@@ -119,6 +119,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "retrieval-synthetic-reranked": (
             "internvid.evaluation.benchmarks.reranking:RerankedSyntheticRetrieval"
         ),
+        "t2v": "internvid.evaluation.generation.text_to_video:TextToVideo",
         "direction-synthetic": "internvid.evaluation.benchmarks.rendered:SyntheticDirection",
     },
 }

@@ -39,13 +39,13 @@ class Kind:
     Attributes:
         wanted: the kind in words, for messages.
         classes: automatic classes of transformers, in the order they are tried.
-        parts: what turns inputs into tensors: the model's whole processor, or a part of it.
+        parts: what turns inputs into tensors: the model's whole processor, a part of it, or "none".
         model_types: names of architectures, where the classes take more than is meant.
     """
 
     wanted: str
     classes: tuple[str, ...]
-    parts: Literal["processor", "tokenizer", "image_processor"] = "processor"
+    parts: Literal["processor", "tokenizer", "image_processor", "none"] = "processor"
     model_types: frozenset[str] = frozenset()
 
 
@@ -65,6 +65,12 @@ DUAL_ENCODER = Kind(
 )
 IMAGE_CLASSIFIER = Kind(
     "an image classifier", ("AutoModelForImageClassification",), "image_processor"
+)
+VIDEO_CLASSIFIER = Kind(
+    "a fine-tuned VideoMAE",
+    ("AutoModelForVideoClassification",),
+    "none",
+    frozenset({"videomae"}),
 )
 SPEECH = Kind("a speech recogniser (Whisper)", ("AutoModelForSpeechSeq2Seq",))
 

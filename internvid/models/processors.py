@@ -34,9 +34,11 @@ def load_processor(
         transformers: the package.
         folder: the model's files.
         config: its configuration.
-        parts: "processor", "tokenizer" or "image_processor".
+        parts: "processor", "tokenizer", "image_processor" or "none".
         options: passed to every `from_pretrained`.
     """
+    if parts == "none":
+        return None
     if parts == "tokenizer":
         return _tokenizer(transformers, folder, options)
     if parts == "image_processor":

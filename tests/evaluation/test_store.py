@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from internvid.core.errors import ConfigInvalidError, DatasetError
+from internvid.core.errors import ConfigInvalidError, DatasetError, StorageError
 from internvid.core.types import TimeSpan
 from internvid.evaluation.annotations.finding import VideoFolder
 from internvid.evaluation.annotations.records import CaptionedClip
@@ -213,3 +213,20 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     assert 4 <= len(model.seen) <= 8
     fresh = embed_clips(captioned(*names), folder, ColourEmbedder(), ViewPlan(), Run())
     assert np.array_equal(found.vectors, fresh.vectors)
+
+
+def test_many_parts_hold_no_file_open_and_no_rows(tmp_path: Path) -> None:
+    """A run of a million videos has tens of thousands of parts."""
+    shelf = EmbeddingStore(tmp_path).shelf("features")
+    open_before = len(os.listdir("/dev/fd"))
+    for at in range(60):
+        shelf.add([make_key(at, part) for part in range(2)], np.full((2, 3), at, np.float32))
+    again = EmbeddingStore(tmp_path).shelf("features")
+    assert len(os.listdir("/dev/fd")) == open_before
+    for each in (shelf, again):
+        rows = each.get([make_key(at, 1) for at in (59, 0, 30, 30)])
+        assert rows.tolist() == [[59] * 3, [0] * 3, [30] * 3, [30] * 3]
+    for path in tmp_path.rglob("part-*.npy"):
+        path.unlink()
+    with pytest.raises(StorageError, match="removed or damaged while it was in use"):
+        again.get([make_key(5, 1)])

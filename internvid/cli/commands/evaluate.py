@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -34,7 +34,8 @@ def evaluate(
         typer.Argument(
             metavar="MODEL",
             help="A training run, a folder or file of weights, a hub name, clip:NAME, "
-            "frames:MODEL, fake or module:function; with --page, result files.",
+            "frames:MODEL, fake or module:function; for t2v, a folder of generated videos; "
+            "with --page, result files.",
         ),
     ],
     benchmark: Annotated[
@@ -47,8 +48,17 @@ def evaluate(
         Optional[list[Path]],
         typer.Option(help="Annotation file of the benchmark; may be repeated."),
     ] = None,
+    reference: Annotated[
+        Optional[Path],
+        typer.Option(
+            help="Real videos that generated ones are compared with: a dataset, a folder."
+        ),
+    ] = None,
     protocol: Annotated[
-        Optional[str], typer.Option(help="Protocol of zero-shot recognition: reference, or clip.")
+        Optional[str],
+        typer.Option(
+            help="Protocol of zero-shot recognition: reference, or clip; of t2v: ucf101, or msrvtt."
+        ),
     ] = None,
     output: Annotated[
         Optional[Path],
@@ -93,6 +103,7 @@ def evaluate(
         benchmark,
         videos=videos,
         annotations=annotations or (),
+        reference=reference,
         protocol=protocol,
         settings=assignments or (),
     )
@@ -100,7 +111,7 @@ def evaluate(
         # Before hours are spent.
         refuse_foreign(output, _is_result, "a result of internvid evaluate", "result.json")
         refuse_unwritable(output)
-        if store is None and hasattr(made, "videos"):
+        if store is None and (hasattr(made, "videos") or hasattr(made, "reference")):
             store = output.parent / "embeddings"
     started = time.monotonic()
     result = measure(
@@ -160,6 +171,9 @@ def _put_result(result: Result, seconds: float, output: Path | None, kind: Any) 
         put(f"texts      {_texts(result)}")
     rows = [{"metric": key, "value": round(value, 3)} for key, value in result.metrics.items()]
     put(table(rows))
+    if hasattr(kind, "open_subject") and result.runs:
+        put(table([{"videos a side": n.removeprefix("n="), **_rounded(numbers)}
+                   for n, numbers in result.runs.items()]))  # fmt: skip
     if output is not None:
         put(f"result     {output}")
     put(f"took       {duration(seconds)}")
@@ -178,6 +192,10 @@ def _put_result(result: Result, seconds: float, output: Path | None, kind: Any) 
         )
     for note in _unusual(kind, protocol):
         say(f"\nnote: {note}")
+
+
+def _rounded(numbers: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(value, 3) for name, value in numbers.items()}
 
 
 def _texts(result: Result) -> str:

@@ -156,6 +156,38 @@ def encode_clips(
     )
 
 
+def encode_files(
+    items: Sequence[tuple[Path, TimeSpan | None]],
+    encode: Encoder,
+    kept: tuple[FramePlan, int, Shelf],
+    run: Run,
+) -> list[bytes | str]:
+    """Rows of files, or of spans of them, on a shelf; none is held in memory.
+
+    Args:
+        items: paths, each with seconds to read or None for everything.
+        encode: stacks of frames -> float32 [N, D].
+        kept: which frames, how many the model is for, and the shelf that gets the rows.
+        run: how.
+
+    Returns:
+        The shelf's key of each item, or the reason why there is none.
+    """
+    plan, usual, shelf = kept
+    contents = _contents_of(dict.fromkeys(path for path, _ in items), run)
+    keys: list[bytes | str] = []
+    wanted = []
+    for at, (path, span) in enumerate(items):
+        content = contents[path]
+        if isinstance(content, bytes):
+            times = None if span is None else (span.start_seconds, span.end_seconds)
+            content = make_key(content, times)
+            wanted.append(_Wanted(at, path, span, content))
+        keys.append(content)
+    failed = _encode_fresh(wanted, ViewReader(plan, usual), encode, shelf, run)
+    return [failed.get(key, key) if isinstance(key, bytes) else key for key in keys]
+
+
 def _encode_fresh(
     wanted: Sequence[_Wanted], reader: ViewReader, encode: Encoder, shelf: Shelf, run: Run
 ) -> dict[bytes, str]:
@@ -242,8 +274,11 @@ def _contents_of(paths: Iterable[Path], run: Run) -> dict[Path, bytes | str]:
     for names, others in run.team.exchange(list(digests), rows if digests else None):
         files.remember(names, others)
     reasons = {key: text for each in run.team.gather(failed) for key, text in each.items()}
-    for path, key in keys.items():
-        found[path] = reasons[key] if key in reasons else bytes(files.get([key])[0].tolist())
+    known = [path for path, key in keys.items() if key not in reasons]
+    found |= {path: reasons[key] for path, key in keys.items() if key in reasons}
+    if known:
+        held = files.get([keys[path] for path in known])
+        found |= {path: bytes(row.tolist()) for path, row in zip(known, held, strict=True)}
     return found
 
 
@@ -265,16 +300,24 @@ def _digest(path: Path) -> bytes:
         return hashlib.file_digest(file, "blake2b").digest()[:16]
 
 
+class FramePlan(Protocol):
+    """Which frames of a file stand for it."""
+
+    def read(self, path: Path, span: TimeSpan | None, usual: int) -> list[Frames]:
+        """Stacks of frames, as `ViewPlan.read` gives them."""
+        ...
+
+
 @dataclass(frozen=True)
 class ViewReader:
     """Reads the views of one file; what a worker process is given to do.
 
     Attributes:
-        plan: which views.
+        plan: which views, or which other frames.
         usual: frames where the plan leaves them to the model.
     """
 
-    plan: ViewPlan
+    plan: FramePlan
     usual: int
 
     def __call__(

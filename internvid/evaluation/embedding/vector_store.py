@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from internvid.core.errors import ConfigInvalidError
+from internvid.core.errors import ConfigInvalidError, StorageError
 from internvid.dataset.parts import commit_bytes, commit_json
 
 KEY_BYTES = 16
@@ -40,7 +40,10 @@ class Shelf:
     def __init__(self, folder: Path | None, about: dict[str, Any]) -> None:
         self._folder = folder
         self._about = about
-        self._places: dict[bytes, tuple[Rows, int]] = {}
+        # Rows in memory, or the file that holds them: kept open, thousands would be too many.
+        self._parts: list[Rows | Path] = []
+        self._places: dict[bytes, tuple[int, int]] = {}
+        self._kind: tuple[np.dtype[Any], tuple[int, ...]] | None = None
         if folder is not None and folder.is_dir():
             for path in sorted(folder.glob("part-*.npy")):
                 self._read(path)
@@ -62,8 +65,9 @@ class Shelf:
             ConfigInvalidError: another number of rows, or another shape than before.
             StorageError: the disk is full or refuses.
         """
-        table = self._remember(keys, rows)
+        table = self._table(keys, rows)
         if self._folder is None or table is None:
+            self._take(table)
             return
         if not (self._folder / "about.json").is_file():
             commit_json(self._folder / "about.json", self._about)
@@ -71,7 +75,9 @@ class Shelf:
         np.save(data, table)
         # Named by its content: two runs at once write the same file or two different ones.
         name = hashlib.blake2b(data.getvalue(), digest_size=8).hexdigest()
-        commit_bytes(self._folder / f"part-{name}.npy", data.getvalue())
+        path = self._folder / f"part-{name}.npy"
+        commit_bytes(path, data.getvalue())
+        self._take(table, path)
 
     def remember(self, keys: Sequence[bytes], rows: Rows) -> None:
         """Keep rows in memory alone: another process has them on disk.
@@ -79,14 +85,40 @@ class Shelf:
         Raises:
             ConfigInvalidError: see `add`.
         """
-        self._remember(keys, rows)
+        self._take(self._table(keys, rows))
 
     def get(self, keys: Sequence[bytes]) -> Rows:
-        """The rows of keys that are all there. [N, ...]."""
-        places = [self._places[key] for key in keys]
-        return np.stack([rows[at] for rows, at in places])
+        """The rows of keys that are all there. [N, ...].
 
-    def _remember(self, keys: Sequence[bytes], rows: Rows) -> Rows | None:
+        Raises:
+            StorageError: a part was removed meanwhile.
+        """
+        wanted: dict[int, list[tuple[int, int]]] = {}
+        for to, key in enumerate(keys):
+            part, at = self._places[key]
+            wanted.setdefault(part, []).append((to, at))
+        dtype, shape = self._kind or (np.dtype(np.float32), ())
+        rows = np.empty((len(keys), *shape), dtype)
+        for part, places in wanted.items():
+            held = self._rows(self._parts[part])
+            for to, at in places:
+                rows[to] = held[at]
+        return rows
+
+    @staticmethod
+    def _rows(part: Rows | Path) -> Rows:
+        if not isinstance(part, Path):
+            return part
+        try:
+            table: Rows = np.load(part, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise StorageError(
+                f"{part} was removed or damaged while it was in use",
+                hint="run again: what is lost is made anew",
+            ) from error
+        return table["row"]
+
+    def _table(self, keys: Sequence[bytes], rows: Rows) -> Rows | None:
         if len(keys) != len(rows):
             raise ConfigInvalidError(f"{len(keys)} keys for {len(rows)} rows")
         if not keys:
@@ -95,7 +127,6 @@ class Shelf:
         table = np.empty(len(keys), [("key", f"V{KEY_BYTES}"), ("row", rows.dtype, rows.shape[1:])])
         table["key"] = [np.void(key) for key in keys]
         table["row"] = rows
-        self._take(table)
         return table
 
     def _read(self, path: Path) -> None:
@@ -105,21 +136,27 @@ class Shelf:
             # A part that was damaged from outside is as good as none: its rows are made again.
             return
         if table.dtype.names == ("key", "row") and table.ndim == 1:
-            self._take(table)
+            self._take(table, path)
 
-    def _take(self, table: Rows) -> None:
+    def _take(self, table: Rows | None, path: Path | None = None) -> None:
+        """Note where the rows of a table are: in memory, or in the file that holds it."""
+        if table is None:
+            return
         rows = table["row"]
+        self._kind = self._kind or (rows.dtype, rows.shape[1:])
+        if self._kind != (rows.dtype, rows.shape[1:]):
+            return  # a part of other rows was put here from outside
+        part = len(self._parts)
+        self._parts.append(path or rows)
         for at, key in enumerate(np.asarray(table["key"])):
-            self._places[key.tobytes()] = (rows, at)
+            self._places[key.tobytes()] = (part, at)
 
     def _check_shape(self, rows: Rows) -> None:
-        for known, _ in self._places.values():
-            if known.shape[1:] != rows.shape[1:] or known.dtype != rows.dtype:
-                raise ConfigInvalidError(
-                    f"rows of {rows.dtype} {list(rows.shape[1:])} do not belong to rows of "
-                    f"{known.dtype} {list(known.shape[1:])}"
-                )
-            return
+        if self._kind is not None and self._kind != (rows.dtype, rows.shape[1:]):
+            raise ConfigInvalidError(
+                f"rows of {rows.dtype} {list(rows.shape[1:])} do not belong to rows of "
+                f"{self._kind[0]} {list(self._kind[1])}"
+            )
 
 
 class EmbeddingStore:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,11 +35,28 @@ def read_frames(
     Raises:
         VideoError: its reason says why the file cannot be used.
     """
+    return read_chosen(path, lambda times: sample_frames(len(times), count, sampling), span=span)
+
+
+def read_chosen(
+    path: str | Path, choose: Callable[[FloatArray], Sequence[int]], *, span: TimeSpan | None = None
+) -> FrameBatch:
+    """The frames that a rule chooses by their times.
+
+    Args:
+        path: a media file.
+        choose: from the seconds of all frames of the span to the indices of those wanted; it is
+            called twice, since packet times may be wrong, and not for a span without frames.
+        span: see `read_frames`.
+
+    Raises:
+        VideoError: see `read_frames`; or what `choose` raises.
+    """
     path = Path(path)
     guess = _packet_seconds(path)
-    wanted = _choose(guess, count, sampling, span) if len(guess) else []
+    wanted = _choose(guess, choose, span) if len(guess) else []
     times, pictures = _decode(path, set(wanted))
-    chosen = _choose(times, count, sampling, span)
+    chosen = _choose(times, choose, span)
     if not chosen:
         raise VideoUnreadableError(f"{path.name} shows no frame in {span}", reason="no_frames")
     if not set(chosen) <= set(pictures):
@@ -46,7 +64,9 @@ def read_frames(
     return FrameBatch(np.stack([pictures[at] for at in chosen]), times[chosen])
 
 
-def _choose(times: FloatArray, count: int, sampling: str, span: TimeSpan | None) -> list[int]:
+def _choose(
+    times: FloatArray, choose: Callable[[FloatArray], Sequence[int]], span: TimeSpan | None
+) -> list[int]:
     first, last = 0, len(times)
     if span is not None:
         # A millisecond: times may have been rounded where they were stored.
@@ -54,7 +74,7 @@ def _choose(times: FloatArray, count: int, sampling: str, span: TimeSpan | None)
         last = int(np.searchsorted(times, span.end_seconds - 1e-3))
     if last <= first:
         return []
-    return [first + at for at in sample_frames(last - first, count, sampling)]
+    return [first + at for at in choose(times[first:last])]
 
 
 def _packet_seconds(path: Path) -> FloatArray:

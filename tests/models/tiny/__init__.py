@@ -10,7 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.models.tiny.captioners import make_blip, make_blip2, make_git, make_vit_gpt2
-from tests.models.tiny.encoders import make_clip, make_image_classifier, make_siglip
+from tests.models.tiny.encoders import (
+    make_clip,
+    make_image_classifier,
+    make_siglip,
+    make_videomae,
+)
 from tests.models.tiny.language import make_chat_model, make_qwen_vl, make_t5, make_whisper
 from tests.models.tiny.vision_chat import (
     make_gemma3,
@@ -38,6 +43,7 @@ MAKERS: dict[str, Callable[[Path], Path]] = {
     "clip": make_clip,
     "siglip": make_siglip,
     "classifier": make_image_classifier,
+    "videomae": make_videomae,
     "whisper": make_whisper,
 }
 

@@ -1,4 +1,4 @@
-"""Models that give numbers: CLIP, SigLIP, an image classifier."""
+"""Models that give numbers: CLIP, SigLIP, a classifier of images, one of videos."""
 
 from __future__ import annotations
 
@@ -57,3 +57,14 @@ def make_image_classifier(
     model = random_model(transformers.ViTForImageClassification, config, seed)
     images = transformers.ViTImageProcessor(size={"height": 28, "width": 28})
     return save(folder, model, images)
+
+
+def make_videomae(folder: Path, seed: int = 0, *, frames: int = 16) -> Path:
+    """A fine-tuned VideoMAE: 32 x 32 pixels, features of 8 numbers; no processor beside it."""
+    transformers = quiet()
+    config = transformers.VideoMAEConfig(
+        hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16,
+        image_size=32, patch_size=16, num_frames=frames, tubelet_size=2, num_labels=5,
+    )  # fmt: skip
+    random_model(transformers.VideoMAEForVideoClassification, config, seed).save_pretrained(folder)
+    return folder

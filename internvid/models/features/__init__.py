@@ -1,0 +1,1 @@
+"""Networks whose features generated videos are measured by; the weights are the user's."""
