@@ -246,7 +246,7 @@ class TextToVideo:
         device = work.samples.device
         if self.clip:
             embedder = load_embedder(f"clip:{self.clip}", device=device)
-            if not isinstance(embedder, DualEncoderEmbedder):  # pragma: no cover
+            if not isinstance(embedder, DualEncoderEmbedder):
                 raise ConfigInvalidError(f"{self.clip} is no CLIP")
             numbers, texts = measure_clipsim(items, embedder, plan, plan.frames, work.run)
             self._note_texts("clip", embedder, numbers, texts, work)

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -25,7 +27,11 @@ from internvid.core.errors import (
 from internvid.dataset.store import Dataset
 from internvid.evaluation.embedding.embed_clips import Run
 from internvid.evaluation.embedding.vector_store import EmbeddingStore
-from internvid.evaluation.generation.distances import frechet_distance, kernel_distance
+from internvid.evaluation.generation.distances import (
+    frechet_distance,
+    inception_score,
+    kernel_distance,
+)
 from internvid.evaluation.generation.video_sets import (
     VideoItem,
     VideoSet,
@@ -34,7 +40,7 @@ from internvid.evaluation.generation.video_sets import (
 )
 from internvid.evaluation.generation.windows import WindowPlan
 from internvid.evaluation.results.protocol import Result, compare, read_result
-from internvid.models.features.networks import VideoNetwork, open_i3d
+from internvid.models.features.networks import VideoNetwork, open_i3d, open_inception
 from internvid.models.viclip.video_frames import read_frames
 from tests.evaluation.colours import ColourEmbedder
 from tests.evaluation.generation.conftest import FRAMES, Desk, write_clips
@@ -69,6 +75,19 @@ def test_numbers_are_those_of_the_parts(desk: Desk, results: dict[str, Result]) 
     assert metrics["fvd"] == pytest.approx(
         frechet_distance(rows["bad"], rows["real"], singular=True), rel=1e-4
     )
+    frames = open_inception(desk.inception, size=75, device="cpu")
+    single = {
+        name: frames([read_frames(path, FRAMES, sampling="stride").frames
+                      for path in sorted(folder.glob("*.mp4"))]).reshape(-1, frames.width + 5)
+        for name, folder in (("bad", desk.bad), ("real", desk.real))
+    }  # fmt: skip
+    width = frames.width
+    expected = frechet_distance(single["bad"][:, :width], single["real"][:, :width])
+    assert metrics["fid"] == pytest.approx(expected, rel=1e-3)
+    score, spread = inception_score(single["bad"][:, width:], splits=3)
+    assert metrics["inception_score"] == pytest.approx(score, rel=1e-4)
+    assert score > 1.005
+    assert metrics["inception_score_std"] == pytest.approx(spread, abs=1e-3)
     assert metrics["kvd"] == pytest.approx(kernel_distance(rows["bad"], rows["real"]), rel=1e-4)
 
 
@@ -245,10 +264,14 @@ def test_prompts_are_listed_or_lie_beside(tmp_path: Path, desk: Desk) -> None:
     (tmp_path / "a" / "prompts.jsonl").rename(tmp_path / "a" / "old")
     (tmp_path / "a" / "prompts.csv").write_text("name,text\n3,a blue film\n")
     assert read_samples(tmp_path / "a").items[3].prompt == "a blue film"
+    (tmp_path / "a" / "prompts.csv").rename(tmp_path / "a" / "older")
+    table = pa.table({"file_name": ["4.mp4"], "caption": ["a white film"]})
+    pq.write_table(table, tmp_path / "a" / "prompts.parquet")
+    assert read_samples(tmp_path / "a").items[4].prompt == "a white film"
     (tmp_path / "a" / "prompts.jsonl").write_text("{}")
     with pytest.raises(MisuseError, match="several lists"):
         read_samples(tmp_path / "a")
-    (tmp_path / "a" / "prompts.csv").unlink()
+    (tmp_path / "a" / "prompts.parquet").unlink()
     with pytest.raises(MisuseError, match=r"prompts\.jsonl, row 1: each row has video"):
         read_samples(tmp_path / "a")
 

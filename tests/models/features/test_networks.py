@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,14 @@ from tests.models.tiny import TinyModels
 
 RNG = np.random.default_rng(0)
 VIDEOS = [RNG.integers(0, 256, (16, 40, 56, 3), np.uint8) for _ in range(3)]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def save(module: torch.nn.Module, path: Path) -> Path:
