@@ -101,6 +101,7 @@ class Desk:
 
     def page(self, query: Query, number: int) -> list[dict[str, Any]]:
         """Clips of a page, ready to be shown."""
+        self.refresh_verdicts()
         cards = self.cards(self.table.page(query, number * PAGE, PAGE))
         scores = self.finder.scores_of(query, [card["clip_id"] for card in cards])
         for card in cards if scores else ():
