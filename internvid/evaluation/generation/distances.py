@@ -26,7 +26,9 @@ _BLOCK = 1024
 def frechet_distance(
     first: Moments | Features, second: Moments | Features, *, singular: bool = False
 ) -> float:
-    """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), of two sets of features.
+    """Fréchet distance of two sets of features, as of two normal distributions.
+
+    ``|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2))``, of means m and covariances C.
 
     The trace of the root is the sum of the singular values of F1^T F2, where C = F F^T: no root of
     a product, which is unstable where a covariance is singular, is taken.
