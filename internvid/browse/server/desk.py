@@ -99,6 +99,10 @@ class Desk:
             "author": self.author,
         }
 
+    def dataset_now(self) -> Dataset:
+        """The dataset read anew: its views have what was recorded and removed meanwhile."""
+        return Dataset(self.dataset.layout, self.dataset.record)
+
     def page(self, query: Query, number: int) -> list[dict[str, Any]]:
         """Clips of a page, ready to be shown."""
         self.refresh_verdicts()

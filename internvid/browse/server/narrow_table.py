@@ -82,10 +82,12 @@ class NarrowTable:
 
     def __init__(self, dataset: Dataset, folder: Path) -> None:
         self.dataset = dataset
+        # Looks at every file: of ten thousand parts not once a request.
+        self._parts = dataset.parts
         self.reviews: dict[str, Review] = {}
         cut = dataset.record.cut or ""
         own = {*dataset.record.columns.get(cut, {})}
-        own |= {*pq.read_schema(dataset.layout.clips(cut, dataset.parts[0])).names}
+        own |= {*pq.read_schema(dataset.layout.clips(cut, self._parts[0])).names}
         self._recorded = [each for each in (VERDICT, LABELS) if each.name not in own]
         known = [
             Facet(column.name, _KIND_OF[column.kind])
@@ -130,14 +132,16 @@ class NarrowTable:
         finally:
             with self._progress:
                 self._is_done = True
-                self._blocks.clear()
                 self._progress.notify_all()
+            with self._lock:
+                self._blocks.clear()
 
     def _note_progress(self, parts: int) -> None:
         with self._progress:
             self._copied = parts
-            self._blocks.clear()
             self._progress.notify_all()
+        with self._lock:
+            self._blocks.clear()
 
     @property
     def is_ready(self) -> bool:
@@ -147,7 +151,7 @@ class NarrowTable:
     @property
     def copied(self) -> float:
         """Share of the dataset's parts whose columns are copied."""
-        return 1.0 if self._is_done else self._copied / max(1, len(self.dataset.parts))
+        return 1.0 if self._is_done else self._copied / max(1, len(self._parts))
 
     def set_reviews(self, changed: Mapping[str, Review | None]) -> None:
         """What people recorded of some clips now; None for nothing any more."""
@@ -246,7 +250,7 @@ class NarrowTable:
         """The first clips of the first part, from its own files; None where they are too few."""
         if any(each.facet in self._recorded for each in query.conditions):
             return None
-        part = self.dataset.parts[0]
+        part = self._parts[0]
         with contextlib.closing(self._copy.of_parts([part])) as connection:
             where, parameters = query.where()
             found = connection.execute(
@@ -255,7 +259,7 @@ class NarrowTable:
                 f"order by uri, video_id, start_pts limit {count}",
                 parameters,
             ).fetchall()
-        if len(found) < count and len(self.dataset.parts) > 1:
+        if len(found) < count and len(self._parts) > 1:
             return None
         return [Place(part, video_id, start) for video_id, start in found]
 

@@ -277,3 +277,18 @@ def test_folders_of_killed_servers_are_removed_and_others_stay(tmp_path: Path) -
         process.wait()
         assert process.stdout is not None
         process.stdout.close()
+
+
+def test_clips_by_their_verdicts_become_a_subset(desk: Desk) -> None:
+    """Also where nobody had recorded a verdict when the dataset was last read."""
+    _ = desk.dataset.connection
+    ids = [row["clip_id"] for row in rows(desk)[:3]]
+    # As another server does: this one only sees the log.
+    log = VerdictLog(desk.dataset.layout)
+    for clip_id in ids:
+        log.record(clip_id, "keep", "ann")
+    query = read_query([("verdict", "keep")], desk.table.facets)
+    assert {row["clip_id"] for row in desk.page(query, 0)} == set(ids)
+    assert save_subset(desk, query, "wanted")["clips"] == len(ids)
+    found = internvid.open(desk.dataset.root).clips("wanted")
+    assert set(found["clip_id"].to_pylist()) == set(ids)

@@ -25,7 +25,7 @@ def save_subset(desk: Desk, query: Query, name: str) -> dict[str, Any]:
     from internvid.curate.selectors.where import Where
 
     condition = desk.finder.condition(query) if query.needs_finder else literal_condition(query)
-    summary = select_clips(desk.dataset, Where(condition), name, None, subset=query.subset)
+    summary = select_clips(desk.dataset_now(), Where(condition), name, None, subset=query.subset)
     return {"name": name, "clips": summary.clips, "hours": summary.hours, "condition": condition}
 
 
@@ -74,7 +74,7 @@ def save_marked(desk: Desk, ids: Sequence[str], name: str) -> dict[str, Any]:
             f"{rejected:,} of {len(ids):,} marked clips are rejected; subsets have kept clips",
             hint="take their marks away: they stand among rejected clips",
         )
-    summary = select_clips(desk.dataset, Listed.of(ids), name, None)
+    summary = select_clips(desk.dataset_now(), Listed.of(ids), name, None)
     return {"name": name, "clips": summary.clips, "hours": summary.hours}
 
 
