@@ -27,6 +27,7 @@ from internvid.browse.server.clip_sets import ClipSets
 from internvid.browse.server.column_spreads import ColumnSpreads, Histogram
 from internvid.browse.server.conditions import Facet, Kind, Query
 from internvid.browse.server.narrow_copy import NarrowCopy
+from internvid.core.errors import InternvidError, StorageError
 from internvid.dataset.answers.verdict_log import Review
 from internvid.dataset.current import ONE_OF_EACH_VIDEO
 from internvid.dataset.duckdb_connection import open_connection, quoted
@@ -191,8 +192,13 @@ class NarrowTable:
         return self._cursor()
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:
-        if self._problem is not None:
+        if isinstance(self._problem, InternvidError):
             raise self._problem
+        if self._problem is not None:
+            raise StorageError(
+                f"the columns cannot be copied for pages: {self._problem}",
+                hint="free space in the folder for temporary files, or name another: TMPDIR=FOLDER",
+            ) from self._problem
         return self._connection.cursor()
 
     def wait(self, seconds: float = _PATIENCE_SECONDS) -> bool:

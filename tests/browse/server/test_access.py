@@ -14,6 +14,7 @@ import internvid
 from internvid.browse.server.access import TOKEN_HEADER, Access, Gate, own_names
 from internvid.browse.server.application import make_application
 from internvid.browse.server.desk import Desk
+from internvid.browse.server.narrow_copy import NarrowCopy
 from internvid.dataset.store import Dataset
 
 PORT = 8765
@@ -210,3 +211,20 @@ def test_pages_need_no_folder_of_ours(desk: Desk, tmp_path: Path) -> None:
     for name in ("grid.js", "clip.js", "parts.js", "browse.css", "report.css"):
         assert client(desk).get(f"/static/{name}").status_code == 200
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_what_pages_say(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(NarrowCopy, "_copy", full)
+    desk = Desk(dataset, tmp_path, "tester")
+    with pytest.raises(OSError, match="No space left"):
+        desk.table.build()
+    answer = client(desk).get("/api/totals")
+    assert answer.status_code == 400
+    assert "No space left" in answer.json()["error"]
+    assert "TMPDIR" in answer.json()["hint"]
+    desk.close()
