@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tarfile
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
@@ -13,6 +14,7 @@ from typing import Any
 from internvid.core.errors import SourceMissingError
 
 _CHUNK = 1 << 20
+_BLANK, _BETWEEN = re.compile(r"[ \t\r\n]*"), re.compile(r"[ \t\r\n,]*")
 _MOST_EXAMPLES = 20
 ROW_ENDINGS = (".jsonl", ".json", ".tar")
 
@@ -132,30 +134,30 @@ def _lines(path: Path, faults: Faults) -> Iterator[ReadRow]:
 
 def _list(path: Path, faults: Faults) -> Iterator[ReadRow]:
     """Values of one list, with little of it in memory at a time."""
-    decoder, waiting, number, is_begun, is_over = json.JSONDecoder(), "", 0, False, False
+    decoder, waiting, number, is_begun = json.JSONDecoder(), "", 0, False
     with path.open(encoding="utf-8-sig") as file:
         while True:
             chunk = file.read(_CHUNK)
             waiting += chunk
+            # A piece has thousands of rows: it is passed along, not cut for each.
+            at = 0
             while True:
-                waiting = waiting.lstrip(" \t\r\n," if is_begun else " \t\r\n")
-                if not is_begun and waiting[:1] == "[":
-                    waiting, is_begun = waiting[1:], True
+                at = (_BETWEEN if is_begun else _BLANK).match(waiting, at).end()  # type: ignore[union-attr]
+                if not is_begun and waiting[at : at + 1] == "[":
+                    at, is_begun = at + 1, True
                     continue
-                if waiting[:1] == "]":
-                    is_over = True
-                    break
+                if waiting[at : at + 1] == "]":
+                    return
                 try:
-                    value, end = decoder.raw_decode(waiting)
+                    value, end = decoder.raw_decode(waiting, at)
                 except (ValueError, RecursionError):
                     break
                 # A number may go on in the next piece; rows are objects, which end.
                 if not isinstance(value, (dict, list)) and end == len(waiting) and chunk:
                     break
-                waiting, number = waiting[end:], number + 1
+                at, number = end, number + 1
                 yield ReadRow(path, number, value)
-            if is_over:
-                return
+            waiting = waiting[at:]
             if not chunk:
                 faults.add(path.name, number + 1, "cut_short", "the list has no end")
                 return
