@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     import duckdb
 
 _MOST_SETS = 24
+# A statement may have been made with a set that nobody has looked up since; it begins at once.
+_GRACE_SECONDS = 60.0
 _CORRECTED = "_corrected"
 
 
@@ -43,6 +46,7 @@ class ClipSets:
         self._dataset, self._connection, self._reviews = dataset, connection, reviews
         self._whole: duckdb.DuckDBPyConnection | None = None
         self._known: collections.OrderedDict[tuple[Any, ...], str] = collections.OrderedDict()
+        self._forgotten: collections.deque[tuple[float, str]] = collections.deque()
         self._lock = threading.RLock()
         self._number = 0
 
@@ -116,8 +120,15 @@ class ClipSets:
             self._known[key] = name
             if len(self._known) > _MOST_SETS:
                 _, oldest = self._known.popitem(last=False)
-                cursor.execute(f"drop table {oldest}")
+                self._forgotten.append((time.monotonic(), oldest))
+            self._drop_forgotten(cursor)
             return name
+
+    def _drop_forgotten(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        until = time.monotonic() - _GRACE_SECONDS
+        while self._forgotten and self._forgotten[0][0] < until:
+            _, name = self._forgotten.popleft()
+            cursor.execute(f"drop table {name}")
 
     def _views(self) -> duckdb.DuckDBPyConnection:
         if self._whole is None:

@@ -11,10 +11,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 
 import internvid
-from internvid.dataset.answers.verdict_log import VerdictLog
+from internvid.dataset.answers.verdict_log import VerdictLog, log_path, read_entries
 from internvid.dataset.store import Dataset
 
 pytestmark = pytest.mark.browser
@@ -63,6 +64,37 @@ def opened(browser: Any, server: Server, **options: Any) -> tuple[Any, list[str]
     return page, complaints
 
 
+def played_exactly(page: Any, data: Dataset) -> bool:
+    """Whether the clip that is open loops from its first to its last frame, give or take one."""
+    name = page.evaluate("document.querySelector('video').src").rpartition("/")[2]
+    clip = data.clip(name)
+    start, end = clip["start_seconds"], clip["end_seconds"]
+    frame = (end - start) / (clip["end_frame"] - clip["start_frame"])
+    # Longer than the clip: it has begun again meanwhile.
+    times = page.evaluate(
+        """async (milliseconds) => {
+            const video = document.querySelector('video'), times = [];
+            while (!video.dataset.ready) await new Promise(requestAnimationFrame);
+            const note = (_, { mediaTime }) => {
+                times.push(mediaTime);
+                video.requestVideoFrameCallback(note);
+            };
+            video.requestVideoFrameCallback(note);
+            await new Promise((ready) => setTimeout(ready, milliseconds));
+            return times.map((time) => time - Number(video.dataset.zero));
+        }""",
+        1000 * (end - start) + 2000,
+    )
+    slack = 0.002
+    assert min(times) >= start - frame - slack
+    assert max(times) < end + slack
+    rounds = [(later, earlier) for earlier, later in pairwise(times) if later < earlier - frame]
+    assert rounds
+    assert all(first < start + frame + slack for first, _ in rounds)
+    assert all(last >= end - 2 * frame - slack for _, last in rounds)
+    return True
+
+
 def test_a_search_a_clip_that_loops_and_nothing_from_elsewhere(
     browser: Any,
     server: Server,
@@ -91,59 +123,98 @@ def test_a_search_a_clip_that_loops_and_nothing_from_elsewhere(
         "() => new Promise((ready) => { const video = document.querySelector('video');"
         "video.readyState >= 2 ? ready() : video.addEventListener('canplay', ready); })"
     )
-    clip = page.evaluate(
-        "document.querySelector('video').src.split('#t=')[1].split(',').map(Number)"
-    )
-    # Longer than the clip: it has begun again meanwhile.
-    seen = page.evaluate(
-        """async ([start, end]) => {
-            const video = document.querySelector('video'), seen = [];
-            const until = performance.now() + 1000 * (end - start) + 1500;
-            while (performance.now() < until) {
-                await new Promise(requestAnimationFrame);
-                if (!video.seeking) seen.push(video.currentTime);
-            }
-            return seen;
-        }""",
-        clip,
-    )
-    assert min(seen) >= clip[0] - 0.05
-    assert max(seen) <= clip[1] + 0.1
-    assert any(later < earlier for earlier, later in pairwise(seen))
+    assert played_exactly(page, data)
     assert all(each.startswith(page.url.partition("?")[0]) for each in requests)
     assert complaints == []
 
 
-def test_verdicts_by_key_survive_a_kill_and_are_undone(
+def with_later_pictures(video: Path, path: Path, seconds: float) -> Path:
+    """A video again, whose pictures begin after its sound."""
+    with av.open(str(video)) as source, av.open(str(path), "w") as target:
+        streams = {each: target.add_stream_from_template(each) for each in source.streams}
+        assert {each.type for each in streams} == {"video", "audio"}
+        for packet in source.demux():
+            if packet.dts is None or packet.pts is None or packet.time_base is None:
+                continue
+            if packet.stream.type == "video":
+                later = round(seconds / packet.time_base)
+                packet.pts, packet.dts = packet.pts + later, packet.dts + later
+            packet.stream = streams[packet.stream]
+            target.mux(packet)
+    return path
+
+
+def test_a_clip_of_a_film_whose_sound_begins_first_plays_its_own_frames(
+    browser: Any, world_videos: list[Path], tmp_path: Path
+) -> None:
+    film = with_later_pictures(world_videos[0], tmp_path / "film.mp4", 0.4)
+    root = tmp_path / "data"
+    internvid.build(film, root, workers=1)
+    running = Server(root)
+    try:
+        page, complaints = opened(browser, running)
+        page.locator(".cell").first.click()
+        page.wait_for_selector("video")
+        assert played_exactly(page, internvid.open(root))
+        zero = float(page.evaluate("document.querySelector('video').dataset.zero"))
+        assert zero == pytest.approx(0.4, abs=0.05)
+        assert complaints == []
+    finally:
+        running.kill()
+
+
+WORDS = {"a": "keep", "r": "reject", "u": "unsure"}
+
+
+def press_verdicts(page: Any, places: range, verdicts: dict[int, str]) -> None:
+    """Give verdicts by key alone, clip after clip and round after round."""
+    count = page.locator(".cell").count()
+    page.locator(".cell").nth(places[0] % count).focus()
+    for press in places:
+        at = press % count
+        # Of a round the next one: each press changes what the clip had.
+        key = "aru"[(at + press // count) % 3]
+        page.keyboard.press(key)
+        page.wait_for_selector(f".cell:nth-child({at + 1}) .badge.{WORDS[key]}")
+        verdicts[at] = WORDS[key]
+        if at + 1 < count:
+            page.keyboard.press("ArrowRight")
+        else:
+            page.locator(".cell").first.focus()
+
+
+def test_a_hundred_verdicts_by_key_survive_kills_and_are_undone(
     browser: Any,
     copy: Path,
     server: Server,
 ) -> None:
     page, complaints = opened(browser, server)
-    cells = page.locator(".cell")
-    cells.first.focus()
-    for at, key in enumerate("aruaruaru"):
-        page.keyboard.press(key)
-        word = {"a": "keep", "r": "reject", "u": "unsure"}[key]
-        page.wait_for_selector(f".cell:nth-child({at + 1}) .badge.{word}")
-        page.keyboard.press("ArrowRight")
+    verdicts: dict[int, str] = {}
+    press_verdicts(page, range(40), verdicts)
     server.kill()
-    log = VerdictLog(internvid.open(copy).layout)
-    reviewed = [each.verdict for each in log.read().values()]
-    assert sorted(reviewed) == ["keep"] * 3 + ["reject"] * 3 + ["unsure"] * 3
+    assert complaints == []
+    layout = internvid.open(copy).layout
+    assert len(list(read_entries(log_path(layout)))) == 40
     again = Server(copy)
     try:
         page, complaints = opened(browser, again)
-        assert page.locator(".badge.keep").count() == 3
+        shown = [page.locator(".cell").nth(at).locator(".badge").first for at in verdicts]
+        assert [each.inner_text() for each in shown] == list(verdicts.values())
+        press_verdicts(page, range(40, 100), verdicts)
+        assert len(list(read_entries(log_path(layout)))) == 100
         page.locator(".cell").first.focus()
         page.keyboard.press("5")
         page.wait_for_selector(".cell:nth-child(1) .badge:text-is('5')")
         page.keyboard.press("z")
         page.wait_for_selector(".cell:nth-child(1) .badge:text-is('5')", state="detached")
-        assert page.locator(".cell").first.locator(".badge.keep").count() == 1
+        assert page.locator(".cell").first.locator(f".badge.{verdicts[0]}").count() == 1
     finally:
         again.kill()
     assert complaints == []
+    reviewed = [each.verdict for each in VerdictLog(layout).read().values()]
+    assert sorted(filter(None, reviewed)) == sorted(verdicts.values())
+    kept = internvid.select(copy, "where", "good", "verdict = 'keep'")
+    assert kept.clips == list(verdicts.values()).count("keep")
 
 
 def test_a_corrected_caption_a_subset_and_a_clip_page(

@@ -1,7 +1,8 @@
 import { captions, recorded, scores, table } from "./clip_answers.js";
 import { resembling } from "./meaning.js";
 import { placeSlider, playback } from "./playback.js";
-import { LABELS, ask, clock, dataset, footage, make, player as film, readOnly, review, reviewing, toggled, undo } from "./parts.js";
+import { LABELS, ask, clock, dataset, footage, make, readOnly, review, reviewing, toggled, undo } from "./parts.js";
+import { player as film } from "./player.js";
 import { sourceLine } from "./source_line.js";
 import { transcript } from "./transcript.js";
 

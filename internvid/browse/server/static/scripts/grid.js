@@ -3,7 +3,8 @@ import { fill } from "./facets.js";
 import { failedSources } from "./failed.js";
 import { MARK_KEYS, marking } from "./marks.js";
 import { OWN_OF_MEANING, isCleared, likeThis, meaningChips, reflect, searched, setUp, waits, ways } from "./meaning.js";
-import { KEYS, LABELS, ask, change, clock, dataset, footage, make, number, player, readOnly, review, reviewing, texts, toggled, undo } from "./parts.js";
+import { KEYS, LABELS, ask, change, clock, dataset, footage, make, number, readOnly, review, reviewing, texts, toggled, undo } from "./parts.js";
+import { player } from "./player.js";
 
 const find = (id) => document.getElementById(id);
 const OWN = ["kept", "sort", "seed", "page", "q", "subset", ...OWN_OF_MEANING];

@@ -68,56 +68,6 @@ export function number(value) {
   return value.toLocaleString("en", { maximumSignificantDigits: 4 });
 }
 
-// The span of a clip, again and again. Browsers that cannot play the source are given the clip cut
-// anew; where that fails too, its stored frames are shown, and the page says so.
-export function player(clip) {
-  const place = make("div", { class: "place" });
-  const stills = (why) => {
-    const frames = make("div", { class: "stills" });
-    frames.append(make("img", { src: `/film/${clip.clip_id}.jpg?frames=8`, alt: "stored frames" }));
-    place.replaceChildren(frames, make("p", { class: "soft" }, why));
-  };
-  const whole = () => {
-    const video = make("video", { class: "screen", controls: true, loop: true, playsinline: true });
-    video.muted = true;
-    video.src = `/cut/${clip.clip_id}.mp4`;
-    video.autoplay = true;
-    video.addEventListener("error", () => stills("The clip cannot be played: its source is gone or cannot be read. These are its stored frames."));
-    place.replaceChildren(video, make("p", { class: "soft" }, "Cut anew: browsers do not play the format of this source."));
-  };
-  if (!clip.playable) { whole(); return place; }
-  const video = make("video", { class: "screen", controls: true, playsinline: true, preload: "auto" });
-  const { start_seconds: start, end_seconds: end } = clip;
-  const frame = 1 / 120;
-  video.muted = true;
-  video.src = `/media/${clip.clip_id}#t=${start},${end}`;
-  const back = () => { video.currentTime = start + 0.0005; };
-  video.addEventListener("loadedmetadata", () => { back(); video.play().catch(() => {}); });
-  const turn = () => {
-    if (video.seeking) return;
-    if (video.currentTime >= end - frame || video.currentTime < start - 0.1) {
-      back();
-      if (video.paused && !video.dataset.stopped) video.play().catch(() => {});
-    }
-  };
-  video.addEventListener("pause", () => {
-    // The fragment of the address pauses at the end of the span.
-    if (video.currentTime >= end - 0.05) { back(); video.play().catch(() => {}); }
-  });
-  let wasShown = false;
-  const watch = () => {
-    wasShown ||= video.isConnected;
-    // Taken off the page: it must not go on loading and playing unseen.
-    if (wasShown && !video.isConnected) { video.pause(); video.removeAttribute("src"); video.load(); return; }
-    turn();
-    requestAnimationFrame(watch);
-  };
-  requestAnimationFrame(watch);
-  video.addEventListener("error", whole);
-  place.append(video);
-  return place;
-}
-
 const done = [];
 
 export async function review(clip, body) {

@@ -1,4 +1,5 @@
-import { ask, change, make, number, player, readOnly } from "./parts.js";
+import { ask, change, make, number, readOnly } from "./parts.js";
+import { player } from "./player.js";
 
 // What pages of planned reviews share: one clip after the other, answered by key.
 

@@ -1,4 +1,5 @@
 import { clock, make } from "./parts.js";
+import { zeroOf } from "./player.js";
 
 // Where the player is, in seconds of the source, and how others follow it or send it elsewhere.
 export function playback(place, clip, first) {
@@ -6,17 +7,19 @@ export function playback(place, clip, first) {
   let last = null, wanted = first;
   const video = () => place.querySelector("video");
   // A clip that was cut anew begins at zero.
-  const zero = (one) => one.src.includes("/cut/") ? clip.start_seconds : 0;
+  const isCut = (one) => one.src.includes("/cut/");
+  const zero = (one) => isCut(one) ? clip.start_seconds : -zeroOf(one);
+  const isReady = (one) => one.readyState >= 1 && (isCut(one) || one.dataset.ready);
   const clamp = (seconds) => Math.max(clip.start_seconds + 0.0005, Math.min(clip.end_seconds - 0.02, seconds));
   const seek = (seconds) => {
     const one = video();
-    if (!one || one.readyState < 1) { wanted = seconds; return; }
+    if (!one || !isReady(one)) { wanted = seconds; return; }
     one.currentTime = clamp(seconds) - zero(one);
   };
-  const now = () => { const one = video(); return one && one.readyState >= 1 ? one.currentTime + zero(one) : wanted ?? clip.start_seconds; };
+  const now = () => { const one = video(); return one && isReady(one) ? one.currentTime + zero(one) : wanted ?? clip.start_seconds; };
   const turn = () => {
     const one = video();
-    if (one && wanted !== null && one.readyState >= 2) { const at = wanted; wanted = null; seek(at); }
+    if (one && wanted !== null && one.readyState >= 2 && isReady(one)) { const at = wanted; wanted = null; seek(at); }
     const at = now();
     if (at !== last) { last = at; for (const follow of followers) follow(at); }
     requestAnimationFrame(turn);
