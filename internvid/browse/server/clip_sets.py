@@ -51,7 +51,7 @@ class ClipSets:
         self._number = 0
 
     def conditions(self, query: Query, without: str | None = None) -> list[str]:
-        """SQL conditions over `narrow.clips` for the subset and the texts of a query."""
+        """SQL conditions over `narrow.clips` for the subsets and the texts of a query."""
         parts = []
         for condition in query.conditions:
             facet = condition.facet
@@ -60,10 +60,15 @@ class ClipSets:
         if query.search:
             parts.append(_in(self._of_text(query.texts, query.search)))
         if query.subset is not None:
-            path = self._dataset.subset_path(query.subset)
-            key = ("subset", query.subset, path.stat().st_mtime_ns)
-            parts.append(_in(self._made(key, [f"select clip_id from read_parquet({_list(path)})"])))
+            parts.append(_in(self._of_subset(query.subset)))
+        if query.outside is not None:
+            parts.append(f"not {_in(self._of_subset(query.outside))}")
         return parts
+
+    def _of_subset(self, name: str) -> str:
+        path = self._dataset.subset_path(name)
+        key = ("subset", name, path.stat().st_mtime_ns)
+        return self._made(key, [f"select clip_id from read_parquet({_list(path)})"])
 
     def _of_text(self, facets: Sequence[Facet], text: str) -> str:
         # Corrections come while pages are looked at: a set with them is made anew.

@@ -11,6 +11,7 @@
 | `q=TEXT` | any caption that contains TEXT |
 | `kept=kept`, `rejected`, `all` | which clips; kept ones where nothing is stated |
 | `subset=NAME` | clips of a subset |
+| `outside=NAME` | clips that are not in a subset |
 | `like=TEXT`, `near=CLIP_ID`, `picture=HASH` | the nearest by meaning, the best first |
 | `vectors=COLUMN` | by these vectors |
 | `least=SCORE` | only those at least so near |
@@ -33,8 +34,8 @@ Kind = Literal["number", "word", "flag", "list", "text"]
 _KEPT = {"kept": "kept", "rejected": "not kept", "all": "true"}
 _BY_MEANING = ("like", "near", "picture")
 _OWN = frozenset(
-    {"kept", "sort", "seed", "page", "q", "subset", "view", "text", "clip", "vectors", "least"}
-    | {"same", *_BY_MEANING}
+    {"kept", "sort", "seed", "page", "q", "subset", "outside", "view", "text", "clip", "vectors"}
+    | {"least", "same", *_BY_MEANING}
 )
 _CLIP_ID = re.compile("[0-9a-f]{32}")
 _MOST_VALUES = 200
@@ -108,6 +109,7 @@ class Query:
         is_random: shuffled by `seed`.
         seed: of the shuffle.
         subset: name of one; None for all clips.
+        outside: name of a subset that they are not in; None for none such.
         texts: columns that hold texts.
         nearest: what clips shall be near to; None for nothing.
         same: id of a clip whose pictures they show; empty for none.
@@ -121,6 +123,7 @@ class Query:
     is_random: bool = False
     seed: int = 0
     subset: str | None = None
+    outside: str | None = None
     texts: tuple[Facet, ...] = ()
     nearest: Nearest | None = None
     same: str = ""
@@ -142,6 +145,11 @@ class Query:
             parts.append(f"({holds or 'false'})")
             parameters += [self.search] * len(self.texts)
         return " and ".join(f"({part})" for part in parts), parameters
+
+    @property
+    def is_of_subsets(self) -> bool:
+        """Whether it matters which subsets a clip is in."""
+        return self.subset is not None or self.outside is not None
 
     @property
     def is_in_order(self) -> bool:
@@ -203,6 +211,7 @@ def read_query(fields: Iterable[tuple[str, str]], facets: Mapping[str, Facet]) -
         is_random=sort == "random",
         seed=int(seed),
         subset=own.get("subset") or None,
+        outside=own.get("outside") or None,
         texts=tuple(each for each in facets.values() if each.kind == "text"),
         nearest=_nearest(own),
         same=_clip_id("same", own.get("same", "")),

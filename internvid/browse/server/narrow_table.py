@@ -226,7 +226,7 @@ class NarrowTable:
         """
         if query.needs_finder:
             return self._places(self._numbers(query, "")[first : first + count])
-        if not query.is_in_order or query.is_textual or query.subset is not None:
+        if not query.is_in_order or query.is_textual or query.is_of_subsets:
             self.wait()
         elif not self._is_done:
             found = self._early(query, first, count)

@@ -17,6 +17,7 @@ import PIL.Image
 import pytest
 
 import internvid
+from internvid.browse.server import clip_sets
 from internvid.browse.server.clip.clip_facts import clip_page
 from internvid.browse.server.conditions import read_query
 from internvid.browse.server.desk import PAGE, ClipUnknownError, Desk
@@ -223,6 +224,49 @@ def test_what_is_shown_is_saved_as_a_subset(desk: Desk) -> None:
     assert desk.table.totals(read_query([("subset", "found")], desk.table.facets)).clips == len(
         shown
     )
+
+
+def test_clips_that_are_not_in_a_subset_are_shown_and_saved(desk: Desk) -> None:
+    facets = desk.table.facets
+    long = save_subset(desk, read_query([("duration_seconds", "1.5..")], facets), "long")
+    save_subset(desk, read_query([("duration_seconds", "2.5..")], facets), "longer")
+    fields = [("subset", "long"), ("outside", "longer")]
+    query = read_query(fields, facets)
+    shown = {row["clip_id"] for row in desk.page(query, 0)}
+    in_long, in_longer = (
+        {row["clip_id"] for row in desk.page(read_query([("subset", name)], facets), 0)}
+        for name in ("long", "longer")
+    )
+    assert in_longer
+    assert shown == in_long - in_longer
+    assert 0 < len(shown) < long["clips"]
+    assert desk.table.totals(query).clips == len(shown)
+    assert save_subset(desk, query, "between")["clips"] == len(shown)
+    assert set(desk.subset_places("between")) == shown
+
+
+def test_a_statement_outlives_the_searches_of_others(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facets = desk.table.facets
+
+    def search(text: str) -> tuple[str, list[Any]]:
+        return desk.table.rows_of(read_query([("q", text)], facets))
+
+    def sets() -> int:
+        found = desk.table.cursor().execute(
+            "select count(*) from duckdb_tables() where starts_with(table_name, 'set_')"
+        )
+        return int(found.fetchall()[0][0])
+
+    rows, parameters = search("static")
+    for number in range(40):
+        search(f"nothing {number}")
+    (count,) = desk.table.cursor().execute(f"select count(*) from {rows}", parameters).fetchall()
+    assert count[0] > 0
+    monkeypatch.setattr(clip_sets, "_GRACE_SECONDS", 0.0)
+    search("one more")
+    assert sets() == 24
 
 
 def test_a_removal_leaves_nothing_of_a_clip_in_the_log(desk: Desk) -> None:

@@ -115,6 +115,13 @@ def test_a_comparison_by_key_is_an_address(browser: Any, served: Any) -> None:
     page.locator(".samples .cell").first.focus()
     page.keyboard.press("Enter")
     page.wait_for_url("**/clip/*")
+    page.go_back()
+    page.get_by_role("link", name="All of them").click()
+    page.wait_for_url("**/?outside=long")
+    page.wait_for_selector(f"#totals strong:text-is('{every - long}')")
+    assert page.get_by_role("combobox", name="Not in subset").input_value() == "long"
+    page.get_by_role("button", name="not in long").click()
+    page.wait_for_selector(f"#totals strong:text-is('{every}')")
     assert complaints == []
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from internvid.browse.server.conditions import AddressUnreadableError, Query
 from internvid.core.errors import MisuseError
+from internvid.dataset.duckdb_connection import quoted
 from internvid.dataset.names import is_clip_id
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ def save_subset(desk: Desk, query: Query, name: str) -> dict[str, Any]:
     from internvid.curate.selectors.where import Where
 
     condition = desk.finder.condition(query) if query.needs_finder else literal_condition(query)
+    if query.outside is not None and not query.needs_finder:
+        path = quoted([desk.dataset.subset_path(query.outside)])
+        condition += f" and clip_id not in (select clip_id from read_parquet({path}))"
     summary = select_clips(desk.dataset_now(), Where(condition), name, None, subset=query.subset)
     return {"name": name, "clips": summary.clips, "hours": summary.hours, "condition": condition}
 

@@ -7,7 +7,7 @@ import { KEYS, LABELS, ask, change, clock, dataset, footage, make, number, readO
 import { player } from "./player.js";
 
 const find = (id) => document.getElementById(id);
-const OWN = ["kept", "sort", "seed", "page", "q", "subset", ...OWN_OF_MEANING];
+const OWN = ["kept", "sort", "seed", "page", "q", "subset", "outside", ...OWN_OF_MEANING];
 const OPEN_FIRST = 4;
 let facts, clips = [], here = 0, request = 0, pageIsLast = false;
 
@@ -37,6 +37,7 @@ async function show() {
   reflect(fields);
   find("kept").value = fields.get("kept") || "kept";
   find("sort").value = (fields.get("sort") || "").replace(/^-/, "");
+  for (const name of ["subset", "outside"]) { const box = find(`by-${name}`); if (box) box.value = fields.get(name) || ""; }
   report("");
   const isFailed = fields.get("kept") === "failed";
   document.body.classList.toggle("of-failed", isFailed);
@@ -99,10 +100,17 @@ function chips() {
     list.append(make("li", {}, make("button", { type: "button", title: "Take away", onclick: () => go({ [name]: null }) }, `${name.replace(/~$/, " has")} ${value || "none"} ×`)));
   }
   if (state().get("subset")) list.append(make("li", {}, make("button", { type: "button", onclick: () => go({ subset: null }) }, `subset ${state().get("subset")} ×`)));
+  if (state().get("outside")) list.append(make("li", {}, make("button", { type: "button", onclick: () => go({ outside: null }) }, `not in ${state().get("outside")} ×`)));
   for (const box of document.querySelectorAll("details.facet")) {
     const name = box.dataset.name;
     box.classList.toggle("used", filters().some(([used]) => used.replace(/~$/, "") === name));
   }
+}
+
+function bySubset(name, title, none, subsets) {
+  const select = make("select", { id: `by-${name}`, "aria-label": title, onchange: () => go({ [name]: select.value || null }) },
+    make("option", { value: "" }, none), ...subsets.map((one) => make("option", { value: one }, one)));
+  return make("label", { class: "field" }, `${title} `, select);
 }
 
 function drawn(clip, at) {
@@ -246,7 +254,7 @@ async function begin() {
     find("filters").setAttribute("aria-expanded", String(isOpen));
   });
   const list = find("facets");
-  if (facts.subsets.length) list.append(make("label", { class: "field" }, "Subset ", make("select", { "aria-label": "Subset", onchange: (event) => go({ subset: event.target.value }) }, make("option", { value: "" }, "all clips"), ...facts.subsets.map((name) => make("option", { value: name }, name)))));
+  if (facts.subsets.length) list.append(bySubset("subset", "Subset", "all clips", facts.subsets), bySubset("outside", "Not in subset", "–", facts.subsets));
   list.append(...facts.facets.map(facet));
   window.addEventListener("popstate", show);
   window.addEventListener("pageshow", (event) => { if (event.persisted) show(); });

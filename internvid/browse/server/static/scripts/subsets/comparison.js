@@ -63,11 +63,22 @@ function differing(reasons) {
   return make("p", { class: "soft wide" }, text);
 }
 
+const other = (name) => name === "a" ? "b" : "a";
+
+// The grid of the clips that only one side has; a side without a name is all kept clips.
+function aside(pair, name) {
+  const fields = new URLSearchParams();
+  if (pair.get(name)) fields.set("subset", pair.get(name));
+  if (pair.get(other(name))) fields.set("outside", pair.get(other(name)));
+  return fields;
+}
+
 function samples(pair, state, counts, go) {
   const seed = Number(state.get("seed") || 0);
   return [["a", counts.only_a], ["b", counts.only_b]].filter(([, part]) => part.clips > 0).map(([name, part]) => {
     const strip = make("ol", { class: "samples", "aria-label": `Clips only in ${title(pair.get(name))}` });
     const box = make("div", { class: "sampled" }, make("h3", {}, make("span", { class: `swatch ${name}` }), `Only in ${title(pair.get(name))}`, make("small", {}, `${number(Math.min(12, part.clips))} of ${number(part.clips)}`),
+      pair.get(name) !== "" || pair.get(other(name)) !== "" ? make("a", { href: `/?${aside(pair, name)}` }, "All of them") : null,
       part.clips > 12 ? make("button", { type: "button", onclick: () => go({ seed: seed + 1 }) }, "Others") : null), strip);
     ask(`/api/compare/sample/${name}?${pair}&seed=${seed}`).then((found) => {
       const open = (clip) => { location.href = `/clip/${clip.clip_id}`; };
