@@ -204,6 +204,7 @@ def test_a_video_that_is_sent_as_plain_text_is_one(site: Site, fetch: Fetch, vid
     assert fetch("/a").fetched == 1
 
 
+@pytest.mark.slow
 def test_a_host_that_does_not_answer_holds_up_no_other(
     site: Site, tmp_path: Path, video: bytes
 ) -> None:

@@ -138,6 +138,7 @@ def test_one_decode_serves_all_who_ask_and_those_who_come_later(data: Path, tmp_
     assert all(len(row["frames"]) >= 10 for row in answers(data, "four").values())
 
 
+@pytest.mark.slow
 def test_a_subset_first_makes_a_generation_later(data: Path) -> None:
     select(internvid.open(data), Random(count=2), "two")
     annotate(data, Narrator(more_frames=30), "told", subset="two")
@@ -164,6 +165,7 @@ def test_without_its_source_a_clip_keeps_the_pictures_it_has(filmed: Path, tmp_p
     assert stored(tmp_path / "data") == {}
 
 
+@pytest.mark.slow
 def test_a_source_that_broke_since_keeps_the_pictures_it_has(filmed: Path, tmp_path: Path) -> None:
     shutil.copytree(filmed / "videos", tmp_path / "videos")
     internvid.build(tmp_path / "videos", tmp_path / "data", workers=2)

@@ -84,6 +84,7 @@ def test_without_all_that_the_parts_still_say_most(copied: Path, dataset: Datase
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_of_several_cuts_the_latest_run_counts(recipe: Recipe, tmp_path: Path) -> None:
     write_videos(tmp_path / "videos", 2)
     data = tmp_path / "data"

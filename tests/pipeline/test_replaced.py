@@ -69,6 +69,7 @@ def test_files_that_were_scanned_are_not_hashed_again(
     assert hashed == [two[0]]  # once: what was learned is kept
 
 
+@pytest.mark.slow
 def test_clips_of_replaced_bytes_no_longer_count_and_their_files_stay(
     two: tuple[Path, Path], recipe: Recipe, tmp_path: Path
 ) -> None:

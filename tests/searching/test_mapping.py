@@ -81,6 +81,7 @@ def test_few_or_narrow_vectors_have_places_too(count: int, width: int) -> None:
     assert np.isfinite(found).all()
 
 
+@pytest.mark.slow
 def test_umap_keeps_groups_apart_and_places_those_it_was_not_fitted_on() -> None:
     pytest.importorskip("umap", reason="umap-learn is not installed")
     numbers = np.random.default_rng(0)

@@ -244,6 +244,7 @@ def test_times_are_those_of_the_source_and_a_fetched_section_begins_later(
     assert anew.sql("select distinct transition from clips").fetchall() != [("given",)]
 
 
+@pytest.mark.slow
 def test_another_order_of_rows_is_the_same_cut_and_other_captions_are_another_column(
     videos: Path, tmp_path: Path
 ) -> None:

@@ -58,6 +58,7 @@ def test_killed_builds_end_in_the_same_bytes(table: Path, tmp_path: Path) -> Non
     assert [path.name for path in folder.iterdir()] == ["data"]
 
 
+@pytest.mark.slow
 def test_parts_that_are_missing_are_made_again_with_the_same_bytes(
     table: Path, tmp_path: Path
 ) -> None:
