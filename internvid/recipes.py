@@ -14,6 +14,7 @@ from internvid.pipeline.build import build as build_dataset
 from internvid.pipeline.given.given_table import GivenInputs
 from internvid.pipeline.progress import BuildProgress
 from internvid.pipeline.recipe import CutRecipe, Recipe
+from internvid.run.executor import Executor
 from internvid.scan.scan import ScanRecipe
 from internvid.shots.content import ContentDetector
 from internvid.shots.default import DefaultDetector
@@ -71,6 +72,7 @@ def build(
     recipe: str | Recipe = "default",
     *,
     workers: int | None = None,
+    executor: str | Executor = "local",
     retry: bool = False,
     types: Mapping[str, str] | None = None,
     moved: Sequence[str] = (),
@@ -85,6 +87,7 @@ def build(
         dataset: the folder; new, empty, or a dataset.
         recipe: the name of a recipe, or one.
         workers: processes; all cores when None.
+        executor: where they run: `local`, `ray` (a Ray cluster), or an executor.
         retry: try sources that failed once more.
         types: column of a table of sources -> SQL type of its values: bigint, double, boolean,
             date, timestamp or varchar.
@@ -108,6 +111,7 @@ def build(
         dataset,
         chosen,
         workers=workers,
+        executor=executor,
         retry=retry,
         types=types,
         moved=several(moved),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from internvid.pipeline.annotate.audit import ColumnAudit
     from internvid.pipeline.annotate.column_progress import AnnotateProgress
     from internvid.pipeline.single import LabelledClip
+    from internvid.run.executor import Executor
 
 
 def caption(
@@ -35,6 +36,7 @@ def caption(
     retry: bool = False,
     settings: Sequence[str] = (),
     workers: int | None = None,
+    executor: str | Executor = "local",
     progress: AnnotateProgress | None = None,
 ) -> ColumnSummary:
     """Write a text for each kept clip that has none; again does only what failed or is new.
@@ -51,6 +53,7 @@ def caption(
         retry: also clips that failed for a reason that lasts.
         settings: fields as `"field=value"`.
         workers: processes, for captioners that load no model.
+        executor: where these run: `local`, `ray` (a Ray cluster), or an executor.
         progress: shows how far the pass is.
 
     Raises:
@@ -63,7 +66,9 @@ def caption(
     made = make_component("captioner", captioner, settings, model=model, server=server)
     column = name or _column_name(captioner)
     request = ColumnRequest(column, made, subset, text, redo=tuple(several(redo)), retry=retry)
-    (summary,) = annotate_columns(dataset, [request], workers=workers, progress=progress)
+    (summary,) = annotate_columns(
+        dataset, [request], workers=workers, executor=executor, progress=progress
+    )
     return summary
 
 
@@ -79,6 +84,7 @@ def score(
     retry: bool = False,
     settings: Sequence[str] = (),
     workers: int | None = None,
+    executor: str | Executor = "local",
     progress: AnnotateProgress | None = None,
 ) -> ColumnSummary:
     """Give each kept clip a number, a vector or a word.
@@ -94,6 +100,7 @@ def score(
         retry: also clips that failed for a reason that lasts.
         settings: fields as `"field=value"`.
         workers: processes, for scorers that load no model.
+        executor: where these run: `local`, `ray` (a Ray cluster), or an executor.
         progress: shows how far the pass is.
 
     Raises:
@@ -110,6 +117,7 @@ def score(
         text=text,
         retry=retry,
         workers=workers,
+        executor=executor,
         progress=progress,
     )
 

@@ -21,6 +21,13 @@ Workers = Annotated[
     Optional[int],
     typer.Option("--workers", min=1, help="Number of worker processes; default: one per core."),
 ]
+RunsOn = Annotated[
+    str,
+    typer.Option(
+        "--executor",
+        help="Where workers run: local, or ray (the cluster of RAY_ADDRESS).",
+    ),
+]
 Settings = Annotated[
     Optional[list[str]],
     typer.Option(

@@ -40,7 +40,8 @@ from internvid.pipeline.runs import write_run
 from internvid.pipeline.scanning import PartStage, ScanTask, scan_source, stage_failure
 from internvid.pipeline.source_parts import plan_sources
 from internvid.pipeline.sources import find_sources, size_of
-from internvid.run.executor import Executor, local_executor
+from internvid.run.executor import Executor
+from internvid.run.executors import find_executor
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ def build(
     recipe: Recipe,
     *,
     workers: int | None = None,
+    executor: str | Executor = "local",
     retry: bool = False,
     types: Mapping[str, str] | None = None,
     moved: Sequence[str] = (),
@@ -98,6 +100,7 @@ def build(
         dataset: the folder; new, empty, or a dataset.
         recipe: what to make.
         workers: processes; all cores when None.
+        executor: where they run: `local`, `ray`, or an executor.
         retry: plan sources that failed once more.
         types: column of a table of sources -> SQL type of its values (bigint, double, boolean,
             date, timestamp, varchar); texts are read so.
@@ -116,7 +119,7 @@ def build(
     # Before the lock file is made, so that a refused folder stays as it was.
     layout.refuse_foreign()
     recipe.check()  # what cannot run is refused before anything is written
-    executor = local_executor(workers)
+    runs_on = find_executor(executor, workers)
     with ExitStack() as held:
         given = None
         if isinstance(videos, GivenInputs):
@@ -130,7 +133,7 @@ def build(
         moves = (remap(layout, moved),) if moved else ()
         sources, passed = pass_over_removed(layout, sources)
         notes = moves + plan_sources(layout, record, sources, retry=retry)
-        run = _Run(layout, record, recipe, executor, shown, given)
+        run = _Run(layout, record, recipe, runs_on, shown, given)
         run.scan()
         run.cut()
         run.annotate()

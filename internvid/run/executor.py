@@ -70,7 +70,7 @@ class Executor(Protocol):
         ...
 
 
-class _Waiting:
+class Waiting:
     """Items that are still to be worked on: those to be tried again, then the rest in order.
 
     Only the former and those under way are held.
@@ -150,7 +150,7 @@ class LocalExecutor:
             InternvidError: a worker met trouble that is not its item's: a full disk, a wrong
                 setting, a missing package. Nothing more is started.
         """
-        waiting = _Waiting(items)
+        waiting = Waiting(items)
         crashes: dict[int, int] = {}
         try:
             while True:
@@ -172,7 +172,7 @@ class LocalExecutor:
         finally:
             self._stop()
 
-    def _feed(self, function: Callable[..., Any], waiting: _Waiting) -> None:
+    def _feed(self, function: Callable[..., Any], waiting: Waiting) -> None:
         for worker in list(self._pool):
             if worker.index is None and worker.attempts >= self.items_per_worker:
                 self._end(worker)
@@ -187,7 +187,7 @@ class LocalExecutor:
             worker.attempts += 1
             worker.seen_at = time.monotonic()
             worker.seen_cpu = _cpu_seconds(worker.process.pid)
-            work = _pickled(function, item)
+            work = pickled(function, item)
             try:
                 worker.connection.send_bytes(work)
             except (BrokenPipeError, ConnectionResetError):
@@ -312,7 +312,12 @@ def run_here(function: Callable[..., Any], items: Iterable[Any]) -> Iterator[Res
             yield Result(index, failure=Failure(error.reason, error.message))
 
 
-def _pickled(function: Callable[..., Any], item: Any) -> bytes:
+def pickled(function: Callable[..., Any], item: Any) -> bytes:
+    """What a worker process is sent.
+
+    Raises:
+        ConfigInvalidError: it cannot be sent.
+    """
     try:
         return pickle.dumps((function, item))
     except (pickle.PicklingError, AttributeError, TypeError) as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import os
 import signal
 import subprocess
@@ -19,7 +18,6 @@ import pytest
 import internvid
 from internvid.core.errors import ConfigInvalidError, DependencyMissingError, StorageError
 from internvid.dataset.layout import Layout
-from internvid.pipeline import build as building
 from internvid.pipeline.build import build
 from internvid.pipeline.recipe import Recipe
 from internvid.run.executor import LocalExecutor
@@ -95,18 +93,17 @@ def test_a_deadly_source_costs_itself_alone_and_the_same_row_each_time(
     with_white: Path,
     recipe: Recipe,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    executor = functools.partial(LocalExecutor, **PATIENCE.get(harm, {}))
-    monkeypatch.setattr(building, "local_executor", executor)
-    summary = build([str(with_white)], tmp_path / "one", trapped(recipe, harm), workers=2)
+    executor = LocalExecutor(2, **PATIENCE.get(harm, {}))
+    summary = build([str(with_white)], tmp_path / "one", trapped(recipe, harm), executor=executor)
     assert (summary.videos, summary.failures) == (3, 1)
     row = rows_by_name(tmp_path / "one")["white.mp4"]
     assert (row["status"], row["reason"]) == ("failed", reason)
     assert words in row["error"]
     assert row["video_id"]
     if harm in ("crash", "spin"):
-        build([str(with_white)], tmp_path / "two", trapped(recipe, harm), workers=1)
+        executor = LocalExecutor(1, **PATIENCE.get(harm, {}))
+        build([str(with_white)], tmp_path / "two", trapped(recipe, harm), executor=executor)
         assert digest_tree(tmp_path / "one") == digest_tree(tmp_path / "two")
 
 

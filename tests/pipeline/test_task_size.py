@@ -12,7 +12,6 @@ import pytest
 
 from internvid.dataset.layout import Layout
 from internvid.dataset.store import open_dataset
-from internvid.pipeline import build as building
 from internvid.pipeline import scanning
 from internvid.pipeline.build import build
 from internvid.pipeline.recipe import CutRecipe, Recipe
@@ -65,8 +64,7 @@ def test_a_task_does_not_grow_with_the_parts_and_known_bytes_are_not_decoded(
         return real(task, *rest)
 
     monkeypatch.setattr(scanning, "_scan", scan)
-    monkeypatch.setattr(building, "local_executor", lambda _: noting)
-    build([str(added)], data, recipe)
+    build([str(added)], data, recipe, executor=noting)
     assert [Path(uri).name for uri in decoded] == ["new.mp4"]
     known = {pickle.loads(sent).known for sent in noting.sent}
     (path,) = known
@@ -78,11 +76,11 @@ def test_a_task_does_not_grow_with_the_parts_and_known_bytes_are_not_decoded(
     more = tmp_path / "more"
     for number in range(8):
         write_video(more / f"m{number}.mp4", seed=100 + number)
-    build([str(more)], data, recipe)
+    build([str(more)], data, recipe, executor=noting)
     assert len(Layout(data).read_record().parts) == 9
     noting.sent.clear()
     write_video(added / "one.mp4", seed=200)
-    build([str(added)], data, recipe)
+    build([str(added)], data, recipe, executor=noting)
     assert len(noting.sent) == 1
     assert len(noting.sent[0]) <= here < 2000
     assert open_dataset(data).videos().num_rows == 18

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from internvid.cli.display import shown_counts, shown_progress
-from internvid.cli.options import DatasetPath, Json, Settings, Subset, Workers
+from internvid.cli.options import DatasetPath, Json, RunsOn, Settings, Subset, Workers
 from internvid.cli.output import duration, instant_text, put, put_json, say
 from internvid.core.errors import ConfigInvalidError, MisuseError
 
@@ -88,6 +88,7 @@ class AnnotateOptions:
     max_requests: int = 0
     max_tokens: int = 0
     workers: int | None = None
+    executor: str = "local"
     as_json: bool = False
 
 
@@ -119,6 +120,7 @@ def caption(
     max_requests: Requests = 0,
     max_tokens: Tokens = 0,
     workers: Workers = None,
+    executor: RunsOn = "local",
     as_json: Json = False,
 ) -> None:
     """Caption each kept clip; a rerun does only clips that have no caption yet, or that failed."""
@@ -139,6 +141,7 @@ def caption(
             max_requests=max_requests,
             max_tokens=max_tokens,
             workers=workers,
+            executor=executor,
             as_json=as_json,
         )
     )
@@ -165,6 +168,7 @@ def score(
     retry: Retry = False,
     plan: Plan = False,
     workers: Workers = None,
+    executor: RunsOn = "local",
     as_json: Json = False,
 ) -> None:
     """Score each kept clip: text similarity, aesthetics, safety, language, transcript and more."""
@@ -183,6 +187,7 @@ def score(
             retry=retry,
             plan=plan,
             workers=workers,
+            executor=executor,
             as_json=as_json,
         )
     )
@@ -318,7 +323,11 @@ def _run_dataset(options: AnnotateOptions, requests: list[ColumnRequest]) -> Non
 
     with shown_progress() as progress:
         summaries = annotate_columns(
-            options.target, requests, workers=options.workers, progress=progress
+            options.target,
+            requests,
+            workers=options.workers,
+            executor=options.executor,
+            progress=progress,
         )
     if options.as_json:
         put_json(summaries)

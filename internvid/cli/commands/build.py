@@ -12,7 +12,7 @@ import typer
 
 from internvid.cli.display import PlainLines, live
 from internvid.cli.fetched import put_fetch_status
-from internvid.cli.options import DatasetPath, Json, Moved, Settings, Types, Workers
+from internvid.cli.options import DatasetPath, Json, Moved, RunsOn, Settings, Types, Workers
 from internvid.cli.output import TRY_AGAIN, duration, put, put_json, say, table
 from internvid.core.errors import ConfigInvalidError
 from internvid.core.system.shell import command
@@ -78,6 +78,7 @@ def build(
         typer.Option(help="full, or fast: leave out frames that no other frame refers to."),
     ] = None,
     workers: Workers = None,
+    executor: RunsOn = "local",
     assignments: Settings = None,
     types: Types = None,
     moved: Moved = None,
@@ -121,6 +122,7 @@ def build(
             output,
             chosen,
             workers=workers,
+            executor=executor,
             retry=retry,
             types=_types(types or ()),
             moved=moved or (),

@@ -21,7 +21,8 @@ from internvid.pipeline.annotate.jobs import ColumnRequest, column_job, describe
 from internvid.pipeline.annotate.pick_sets import give_pick_sets
 from internvid.pipeline.annotate.stream import ColumnJob, PartWork, load_part
 from internvid.pipeline.runs import write_run
-from internvid.run.executor import Executor, Failure, local_executor
+from internvid.run.executor import Executor, Failure
+from internvid.run.executors import find_executor
 
 __all__ = ["ColumnRequest", "ColumnSummary", "annotate", "annotate_columns"]
 
@@ -63,6 +64,7 @@ def annotate(
     text: str | None = None,
     retry: bool = False,
     workers: int | None = None,
+    executor: str | Executor = "local",
     progress: AnnotateProgress | None = None,
 ) -> ColumnSummary:
     """Let a captioner or scorer answer for every kept clip that has no answer, or a failed one.
@@ -77,6 +79,7 @@ def annotate(
         text: the text column to read, for components that read one.
         retry: also ask about clips that failed for a reason that lasts (the component's `lasting`).
         workers: processes for components that load no model; all cores when None.
+        executor: where they run: `local`, `ray`, or an executor.
         progress: called with everything that happens.
 
     Raises:
@@ -85,7 +88,9 @@ def annotate(
         InternvidError: a package, weights, key or server is missing; or the component is at fault.
     """
     request = ColumnRequest(name, component, subset, text, retry=retry)
-    return annotate_columns(dataset, [request], workers=workers, progress=progress)[0]
+    return annotate_columns(
+        dataset, [request], workers=workers, executor=executor, progress=progress
+    )[0]
 
 
 def annotate_columns(
@@ -93,6 +98,7 @@ def annotate_columns(
     requests: Sequence[ColumnRequest],
     *,
     workers: int | None = None,
+    executor: str | Executor = "local",
     progress: AnnotateProgress | None = None,
 ) -> list[ColumnSummary]:
     """Annotate several columns; a span that the picks fall short of is decoded once for all.
@@ -100,7 +106,7 @@ def annotate_columns(
     Raises:
         InternvidError: as `annotate`.
     """
-    executor = local_executor(workers)
+    runs_on = find_executor(executor, workers)
     shown = progress or AnnotateProgress()
     with layout_to_write(dataset) as layout, writing(layout):
         record = layout.read_record()
@@ -110,12 +116,12 @@ def annotate_columns(
             if surveyed.asked:
                 shown.enter(f"loading ({job.column.partition('@')[0]})")
                 set_up(job.component)
-        jobs = give_pick_sets(jobs, [surveyed.asked > 0 for surveyed in surveys], executor, shown)
+        jobs = give_pick_sets(jobs, [surveyed.asked > 0 for surveyed in surveys], runs_on, shown)
         summaries = []
         for job, surveyed in zip(jobs, surveys, strict=True):
             note_column(record, job)
             try:
-                summaries.append(write_column(job, surveyed, executor, shown))
+                summaries.append(write_column(job, surveyed, runs_on, shown))
             except (InternvidError, KeyboardInterrupt) as error:
                 _keep_what_is_done(layout, record, job)
                 if isinstance(error, BudgetSpentError):
