@@ -68,7 +68,8 @@ const other = (name) => name === "a" ? "b" : "a";
 // The grid of the clips that only one side has; a side without a name is all kept clips.
 function aside(pair, name) {
   const fields = new URLSearchParams();
-  if (pair.get(name)) fields.set("subset", pair.get(name));
+  // A subset of another cut may have clips that are rejected now.
+  if (pair.get(name)) { fields.set("kept", "all"); fields.set("subset", pair.get(name)); }
   if (pair.get(other(name))) fields.set("outside", pair.get(other(name)));
   return fields;
 }
