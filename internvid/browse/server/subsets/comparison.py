@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from internvid.browse.server.conditions import AddressUnreadableError, Facet, Query
-from internvid.browse.server.narrow_table import Place
+from internvid.browse.server.meaning.waiting import StillWorkingError
 from internvid.dataset.duckdb_connection import quoted
 
 if TYPE_CHECKING:
+    import duckdb
+
     from internvid.browse.server.desk import Desk
 
 SAMPLE = 12
 _MOST_KEPT = 16
+_PATIENCE_SECONDS = 1.5
 
 
 @dataclass(frozen=True)
@@ -54,21 +57,19 @@ class Comparison:
     def counts(self, pair: Pair) -> dict[str, Any]:
         """Clips and hours of both, of what they share, of what only one has; means of numbers."""
         facets = [each for each in self._desk.table.facets.values() if each.kind == "number"]
+        # Read as float32; summed as double, lest millions of them lose digits.
         means = "".join(
-            f", avg({each.sql}) filter (where in_a and isfinite({each.sql}::double)), "
-            f"avg({each.sql}) filter (where in_b and isfinite({each.sql}::double))"
+            f", avg({each.sql}::double) filter (where {side} and isfinite({each.sql}::double))"
             for each in facets
+            for side in ("in_a", "in_b")
         )
         parts = ("in_a", "in_b", "in_a and in_b", "in_a and not in_b", "in_b and not in_a")
         sums = ", ".join(
             f"count(*) filter (where {part}), "
-            f"coalesce(sum(duration_seconds) filter (where {part}), 0)"
+            f"coalesce(sum(internvid_seconds) filter (where {part}), 0)"
             for part in parts
         )
-        dataset = self._desk.dataset
-        with dataset.reading():
-            cursor = dataset.connection.cursor()
-            row = cursor.execute(f"select {sums}{means} from {self._sides(pair)}").fetchall()[0]
+        row = self._cursor().execute(f"select {sums}{means} from {self._sides(pair)}").fetchall()[0]
         names = ("a", "b", "shared", "only_a", "only_b")
         found: dict[str, Any] = {
             name: {"clips": int(row[2 * at]), "hours": round(float(row[2 * at + 1]) / 3600, 6)}
@@ -82,30 +83,44 @@ class Comparison:
         return found
 
     def reasons(self, pair: Pair) -> dict[str, Any]:
-        """Why one side lacks what the other has, and how shared clips differ by column.
+        """Why one side lacks what the other has, as `internvid diff` counts it.
 
-        The same as `internvid diff` says; kept for as long as neither subset changes.
+        Kept for as long as neither subset changes.
         """
-        from internvid.curate.difference import Side, compare_sides
-
-        dataset = self._desk.dataset
         key = (pair.a, pair.b, *(self._stamp(name) for name in (pair.a, pair.b)))
         with self._lock:
             known = self._known.get(key)
             if known is None:
-                difference = compare_sides(
-                    Side(dataset, pair.a or None), Side(dataset, pair.b or None)
-                )
                 known = {
-                    "only_a_reasons": difference["only_a_reasons"],
-                    "only_b_reasons": difference["only_b_reasons"],
-                    "columns": [each for each in difference["columns"] if each["differs"]],
-                    "compared_columns": len(difference["columns"]),
+                    "only_a_reasons": self._lacking(pair.a, pair.b),
+                    "only_b_reasons": self._lacking(pair.b, pair.a),
                 }
                 while len(self._known) >= _MOST_KEPT:
                     self._known.pop(next(iter(self._known)))
                 self._known[key] = known
             return known
+
+    def _lacking(self, mine: str, other: str) -> dict[str, int]:
+        """Reasons for which one side lacks clips that the other has, the commonest first."""
+        dataset = self._desk.dataset
+        recorded, why = "", "reason"
+        if other:
+            why = "if(kept, '', reason)"
+            path = dataset.layout.rejected_by(other)
+            if path.exists():
+                # Recorded with the subset: which of its rules rejected a clip.
+                recorded = (
+                    " left join (select clip_id, any_value(reason) as recorded from "
+                    f"read_parquet({quoted([path])}) group by 1) using (clip_id)"
+                )
+                why = f"coalesce(recorded, {why})"
+        with dataset.reading():
+            found = dataset.connection.cursor().execute(
+                f"select coalesce(nullif({why}, ''), 'not_chosen'), count(*) from all_clips"
+                f"{recorded} where {self._takes(mine)} and not {self._takes(other)} "
+                "group by 1 order by 2 desc, 1"
+            )
+            return {reason: int(number) for reason, number in found.fetchall()}
 
     def column(self, pair: Pair, facet: Facet) -> dict[str, Any]:
         """How a column is spread over both sides."""
@@ -132,27 +147,25 @@ class Comparison:
     def sample(self, pair: Pair, side: str, seed: int) -> list[dict[str, Any]]:
         """Some clips that only one side has, drawn by a seed, ready to be shown."""
         part = {"a": "in_a and not in_b", "b": "in_b and not in_a"}[side]
-        dataset = self._desk.dataset
-        with dataset.reading():
-            found = dataset.connection.cursor().execute(
-                f"select video_id, start_pts from {self._sides(pair)} where {part} "
-                f"order by hash(clip_id || ?) limit {SAMPLE}",
-                [str(seed)],
-            )
-            rows = found.fetchall()
-        places = [
-            Place(in_part, video_id, start_pts)
-            for video_id, start_pts in rows
-            if (in_part := self._desk.table.part_of(video_id)) is not None
-        ]
+        found = self._cursor().execute(
+            f"select number from {self._sides(pair)} where {part} "
+            f"order by hash(internvid_id, ?), number limit {SAMPLE}",
+            [seed],
+        )
+        places = self._desk.table.places([number for (number,) in found.fetchall()])
         return self._desk.cards(places)
+
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        table = self._desk.table
+        if not table.wait(_PATIENCE_SECONDS):
+            raise StillWorkingError(f"the columns are copied: {table.copied:.0%}")
+        return table.cursor()
 
     def _sides(self, pair: Pair) -> str:
         """All clips, each with whether it is in A and in B."""
-        marks = ", ".join(
-            f"{self._takes(name)} as in_{side}" for side, name in (("a", pair.a), ("b", pair.b))
-        )
-        return f"(select *, {marks} from all_clips)"
+        table = self._desk.table
+        marks = f"{table.of_subset(pair.a)} as in_a, {table.of_subset(pair.b)} as in_b"
+        return f"(select rowid as number, *, {marks} from narrow.clips)"
 
     def _takes(self, name: str) -> str:
         if not name:

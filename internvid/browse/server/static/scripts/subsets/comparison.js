@@ -29,8 +29,14 @@ export async function comparison(box, state, facts, subsets, go) {
     box.append(why, ...samples(pair, state, counts, go), make("h3", {}, "Columns"), legend(pair), columns(pair, facts, counts));
     const reasons = await ask(`/api/compare/reasons?${pair}`);
     if (shown !== key) return;
-    why.replaceChildren(reasonsOf(pair.get("a"), pair.get("b"), reasons.only_a_reasons), reasonsOf(pair.get("b"), pair.get("a"), reasons.only_b_reasons), differing(reasons));
-  } catch (error) { if (shown === key) { note.textContent = error.message; box.append(note); } }
+    why.replaceChildren(reasonsOf(pair.get("a"), pair.get("b"), reasons.only_a_reasons), reasonsOf(pair.get("b"), pair.get("a"), reasons.only_b_reasons));
+  } catch (error) {
+    if (shown !== key) return;
+    note.textContent = error.message;
+    box.append(note);
+    // Something is being made ready: the same is wanted again.
+    if (error.waiting) setTimeout(() => { if (shown === key) { shown = null; comparison(box, state, facts, subsets, go); } }, 700);
+  }
 }
 
 function pick(name, state, subsets, go) {
@@ -54,13 +60,6 @@ function reasonsOf(mine, other, reasons) {
   return make("div", { class: "card" }, make("h3", {}, `In ${title(mine)} and not in ${title(other)}: why`),
     list.length ? make("table", { class: "counts" }, make("tbody", {}, ...list.map(([reason, count]) => make("tr", {}, make("th", { scope: "row" }, reason.replaceAll("_", " ")),
       make("td", { class: "bar" }, make("svg", { viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" }, make("rect", { x: 0, y: 0, width: 100 * count / most, height: 10 }))), make("td", { class: "right" }, number(count)))))) : make("p", { class: "soft" }, "There are none."));
-}
-
-function differing(reasons) {
-  const text = reasons.columns.length
-    ? `${reasons.columns.map((one) => `${one.column} differs in ${number(one.differs)}`).join("; ")} shared clips.`
-    : `Shared clips have the same values in all ${number(reasons.compared_columns)} columns: both sides are of one dataset.`;
-  return make("p", { class: "soft wide" }, text);
 }
 
 const other = (name) => name === "a" ? "b" : "a";
