@@ -55,32 +55,19 @@ class Comparison:
         return Pair(a, b)
 
     def counts(self, pair: Pair) -> dict[str, Any]:
-        """Clips and hours of both, of what they share, of what only one has; means of numbers."""
-        facets = [each for each in self._desk.table.facets.values() if each.kind == "number"]
-        # Read as float32; summed as double, lest millions of them lose digits.
-        means = "".join(
-            f", avg({each.sql}::double) filter (where {side} and isfinite({each.sql}::double))"
-            for each in facets
-            for side in ("in_a", "in_b")
-        )
+        """Clips and hours of both, of what they share, of what only one has."""
         parts = ("in_a", "in_b", "in_a and in_b", "in_a and not in_b", "in_b and not in_a")
         sums = ", ".join(
             f"count(*) filter (where {part}), "
             f"coalesce(sum(internvid_seconds) filter (where {part}), 0)"
             for part in parts
         )
-        row = self._cursor().execute(f"select {sums}{means} from {self._sides(pair)}").fetchall()[0]
+        row = self._cursor().execute(f"select {sums} from {self._sides(pair)}").fetchall()[0]
         names = ("a", "b", "shared", "only_a", "only_b")
-        found: dict[str, Any] = {
+        return {
             name: {"clips": int(row[2 * at]), "hours": round(float(row[2 * at + 1]) / 3600, 6)}
             for at, name in enumerate(names)
         }
-        rest = row[2 * len(parts) :]
-        found["means"] = [
-            {"name": each.name, "a": _finite(rest[2 * at]), "b": _finite(rest[2 * at + 1])}
-            for at, each in enumerate(facets)
-        ]
-        return found
 
     def reasons(self, pair: Pair) -> dict[str, Any]:
         """Why one side lacks what the other has, as `internvid diff` counts it.
@@ -123,12 +110,14 @@ class Comparison:
             return {reason: int(number) for reason, number in found.fetchall()}
 
     def column(self, pair: Pair, facet: Facet) -> dict[str, Any]:
-        """How a column is spread over both sides."""
+        """How a column is spread over both sides; of a number also its means."""
         table = self._desk.table
         a, b = (Query(subset=name or None) for name in (pair.a, pair.b))
         if facet.kind == "number":
             first, second = table.histogram(facet, a), table.histogram(facet, b)
+            mean_a, mean_b = self._means(pair, facet)
             return {
+                "mean_a": mean_a, "mean_b": mean_b,
                 "kind": "number", "low": first.low, "high": first.high,
                 "a": first.counts, "b": second.counts,
                 "without_a": first.without, "without_b": second.without,
@@ -143,6 +132,16 @@ class Comparison:
             for name in names
         ]
         return {"kind": "word", "values": values}
+
+    def _means(self, pair: Pair, facet: Facet) -> tuple[float | None, float | None]:
+        # Copied as float32; summed as double, lest millions of them lose digits.
+        number = f"{facet.sql}::double"
+        means = ", ".join(
+            f"avg({number}) filter (where {side} and isfinite({number}))"
+            for side in ("in_a", "in_b")
+        )
+        (found,) = self._cursor().execute(f"select {means} from {self._sides(pair)}").fetchall()
+        return _finite(found[0]), _finite(found[1])
 
     def sample(self, pair: Pair, side: str, seed: int) -> list[dict[str, Any]]:
         """Some clips that only one side has, drawn by a seed, ready to be shown."""

@@ -26,7 +26,7 @@ export async function comparison(box, state, facts, subsets, go) {
     note.remove();
     box.append(...overview(pair, counts));
     const why = make("div", { class: "both" });
-    box.append(why, ...samples(pair, state, counts, go), make("h3", {}, "Columns"), legend(pair), columns(pair, facts, counts));
+    box.append(why, ...samples(pair, state, counts, go), make("h3", {}, "Columns"), legend(pair), columns(pair, facts));
     const reasons = await ask(`/api/compare/reasons?${pair}`);
     if (shown !== key) return;
     why.replaceChildren(reasonsOf(pair.get("a"), pair.get("b"), reasons.only_a_reasons), reasonsOf(pair.get("b"), pair.get("a"), reasons.only_b_reasons));
@@ -93,17 +93,14 @@ function legend(pair) {
 }
 
 // Charts are read when they come into view: a dataset may have hundreds of columns.
-function columns(pair, facts, counts) {
-  const means = Object.fromEntries(counts.means.map((one) => [one.name, one]));
+function columns(pair, facts) {
   const box = make("div", { class: "charts" });
   watching = new IntersectionObserver((entries) => {
     for (const one of entries) if (one.isIntersecting) { watching.unobserve(one.target); fill(one.target, pair); }
   }, { rootMargin: "300px" });
   for (const column of facts.facets) {
     if (column.kind === "text") continue;
-    const mean = means[column.name];
-    const figure = make("figure", { class: "card chart-of", "data-name": column.name, "data-label": column.label }, make("figcaption", {}, make("strong", {}, column.label), column.unit ? make("small", {}, ` ${column.unit}`) : null,
-      mean && mean.a !== null && mean.b !== null ? make("small", { class: "means" }, `mean ${number(mean.a)} and ${number(mean.b)}`) : null), make("div", { class: "body" }));
+    const figure = make("figure", { class: "card chart-of", "data-name": column.name, "data-label": column.label }, make("figcaption", {}, make("strong", {}, column.label), column.unit ? make("small", {}, ` ${column.unit}`) : null), make("div", { class: "body" }));
     box.append(figure);
     watching.observe(figure);
   }
@@ -114,6 +111,7 @@ async function fill(figure, pair) {
   const body = figure.querySelector(".body");
   try {
     const found = await ask(`/api/compare/column/${encodeURIComponent(figure.dataset.name)}?${pair}`);
+    if (found.kind === "number" && found.mean_a !== null && found.mean_b !== null) figure.querySelector("figcaption").append(make("small", { class: "means" }, `mean ${number(found.mean_a)} and ${number(found.mean_b)}`));
     body.replaceChildren(...(found.kind === "number" ? overlaid(found, figure.dataset.label) : paired(found.values)));
   } catch (error) { body.textContent = error.message; }
 }
