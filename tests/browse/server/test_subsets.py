@@ -27,6 +27,7 @@ def desk(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     data = internvid.open(root)
     internvid.select(data, "where", "long", "duration_seconds > 2")
     internvid.select(data, "where", "still-camera", "camera_move = 'static'")
+    internvid.select(data, "random", "strict", 3, then=["cap 1"], with_rejected=True)
     internvid.select(data, "random", "some", 5, seed=3)
     made = Desk(data, folder, "tester")
     made.table.build()
@@ -118,7 +119,10 @@ def test_a_list_says_how_each_subset_was_made(page: TestClient, desk: Desk) -> N
     assert not again["some"]["is_known"]
 
 
-@pytest.mark.parametrize(("a", "b"), [("long", "still-camera"), ("long", ""), ("", "some")])
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [("long", "still-camera"), ("long", ""), ("", "some"), ("long", "strict"), ("strict", "")],
+)
 def test_a_comparison_counts_what_diff_counts(page: TestClient, desk: Desk, a: str, b: str) -> None:
     root = desk.dataset.root
     sides = [f"{root}:{name}" if name else str(root) for name in (a, b)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from internvid.browse.server.conditions import AddressUnreadableError, Facet, Query
@@ -89,22 +90,30 @@ class Comparison:
 
     def _lacking(self, mine: str, other: str) -> dict[str, int]:
         """Reasons for which one side lacks clips that the other has, the commonest first."""
+        path = self._desk.dataset.layout.rejected_by(other) if other else None
+        if path is not None and path.exists():
+            return self._rejected(mine, other, path)
+        why = "if(kept, '', reason)" if other else "reason"
+        table = self._desk.table
+        found = self._cursor().execute(
+            f"select coalesce(nullif({why}, ''), 'not_chosen'), count(*) from narrow.clips "
+            f"where {table.of_subset(mine)} and not {table.of_subset(other)} "
+            "group by 1 order by 2 desc, 1"
+        )
+        return {reason: int(number) for reason, number in found.fetchall()}
+
+    def _rejected(self, mine: str, other: str, path: Path) -> dict[str, int]:
+        """The same by the reasons that were recorded with a subset: which rule rejected a clip."""
         dataset = self._desk.dataset
-        recorded, why = "", "reason"
-        if other:
-            why = "if(kept, '', reason)"
-            path = dataset.layout.rejected_by(other)
-            if path.exists():
-                # Recorded with the subset: which of its rules rejected a clip.
-                recorded = (
-                    " left join (select clip_id, any_value(reason) as recorded from "
-                    f"read_parquet({quoted([path])}) group by 1) using (clip_id)"
-                )
-                why = f"coalesce(recorded, {why})"
+        recorded = (
+            "(select clip_id, any_value(reason) as recorded from "
+            f"read_parquet({quoted([path])}) group by 1)"
+        )
         with dataset.reading():
             found = dataset.connection.cursor().execute(
-                f"select coalesce(nullif({why}, ''), 'not_chosen'), count(*) from all_clips"
-                f"{recorded} where {self._takes(mine)} and not {self._takes(other)} "
+                "select coalesce(nullif(coalesce(recorded, if(kept, '', reason)), ''), "
+                f"'not_chosen'), count(*) from all_clips left join {recorded} using (clip_id) "
+                f"where {self._takes(mine)} and not {self._takes(other)} "
                 "group by 1 order by 2 desc, 1"
             )
             return {reason: int(number) for reason, number in found.fetchall()}
