@@ -103,7 +103,7 @@ class Comparison:
         return {reason: int(number) for reason, number in found.fetchall()}
 
     def _rejected(self, mine: str, other: str, path: Path) -> dict[str, int]:
-        """The same by the reasons that were recorded with a subset: which rule rejected a clip."""
+        """Reasons recorded with a subset: which of its rules rejected a clip."""
         dataset = self._desk.dataset
         recorded = (
             "(select clip_id, any_value(reason) as recorded from "
