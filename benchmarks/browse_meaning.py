@@ -9,8 +9,6 @@ made to `internvid browse`, once all columns are copied. The first search by vec
 
 from __future__ import annotations
 
-import argparse
-import json
 import resource
 import shutil
 import subprocess
@@ -25,8 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import internvid
-from benchmarks.browse_pages import Server
-from benchmarks.large_dataset import make_large_dataset
+from benchmarks.page_server import Server, parser_of, report
 from internvid.dataset.parts import read_part
 from internvid.dataset.tables import column_schema
 
@@ -65,7 +62,7 @@ def add_vectors(root: Path, width: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.table(columns, schema=schema), path)
     record.columns[cut]["embedding"] = _KEY
-    record.column_recipes[_KEY] = {"value_type": "vector", "verb": "score", "extras": {}}  # type: ignore[typeddict-item]
+    record.column_recipes[_KEY] = {"value_type": "vector", "verb": "score", "extras": {}}
     data.layout.write_record(record)
 
 
@@ -84,8 +81,7 @@ def measure(root: Path) -> dict[str, float]:
     ((one,), (other,)) = internvid.open(root).sql("select clip_id from clips limit 2").fetchall()
     server = Server(root)
     try:
-        while server.ask("/api/totals?")[0]["copied"] < 1:
-            time.sleep(0.2)
+        server.wait_for_columns()
         begun = time.perf_counter()
         while "clips" not in server.ask(f"/api/clips?near={one}")[0]:
             time.sleep(0.2)
@@ -123,22 +119,15 @@ def measure(root: Path) -> dict[str, float]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark as the command line says."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("--folder", type=Path, required=True, help="for the datasets, kept")
-    parser.add_argument("--rows", type=float, nargs="*", default=[1e6])
+    parser = parser_of(__doc__, [1e6])
     parser.add_argument("--width", type=int, default=512)
-    parser.add_argument("--json", type=Path, help="write the numbers here")
     options = parser.parse_args(arguments)
-    report = {}
-    for rows in map(int, options.rows):
-        root = make_large_dataset(options.folder, rows)
+
+    def measure_with_vectors(root: Path) -> dict[str, float]:
         add_vectors(root, options.width)
-        found = report[str(rows)] = measure(root)
-        print(f"{rows:,} clips", flush=True)
-        for name, value in found.items():
-            print(f"  {name:32} {value:10,.3f}", flush=True)
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
+        return measure(root)
+
+    report(options, measure_with_vectors)
 
 
 if __name__ == "__main__":

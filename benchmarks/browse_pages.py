@@ -10,20 +10,11 @@ a second page somebody looks at the first. Peak memory is the server's (VmHWM, L
 
 from __future__ import annotations
 
-import argparse
-import http.cookiejar
-import json
-import re
-import subprocess
-import sys
 import time
-import urllib.parse
-import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from benchmarks.large_dataset import make_large_dataset
+from benchmarks.page_server import Server, parser_of, report
 
 _SLIDERS = "duration_seconds=1.5..3&motion_mean=0.3..0.7"
 _PAGES = {
@@ -44,49 +35,6 @@ _PAGES = {
 # The next page is read while somebody looks at this one.
 _LOOK_SECONDS = 1.5
 _FACETS = ("reason", "duration_seconds", "motion_mean", "camera_move", "is_still")
-
-
-class Server:
-    """`internvid browse` in a process of its own."""
-
-    def __init__(self, root: Path) -> None:
-        self.begun = time.perf_counter()
-        command = [sys.executable, "-m", "internvid", "browse", str(root), "--no-open"]
-        self.process = subprocess.Popen(
-            [*command, "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
-        assert self.process.stdout is not None
-        address = urllib.parse.urlsplit(self.process.stdout.readline().strip())
-        self.home = f"{address.scheme}://{address.netloc}"
-        jar = urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
-        self._opener = urllib.request.build_opener(jar)
-        self._opener.open(f"{self.home}/?{address.query}").read()
-
-    def ask(self, address: str) -> tuple[Any, float]:
-        """What an address answers, and the seconds that took."""
-        begun = time.perf_counter()
-        with self._opener.open(self.home + address) as answer:
-            data = answer.read()
-        return json.loads(data), time.perf_counter() - begun
-
-    def seconds(self, address: str) -> float:
-        """How long the bytes of an address take."""
-        begun = time.perf_counter()
-        with self._opener.open(self.home + address) as answer:
-            answer.read()
-        return time.perf_counter() - begun
-
-    @property
-    def peak_mb(self) -> float:
-        """Largest resident memory."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        found = re.search(r"VmHWM:\s+(\d+)", status)
-        return int(found[1]) / 1024 if found else 0.0
-
-    def stop(self) -> None:
-        """End it."""
-        self.process.kill()
-        self.process.wait()
 
 
 def measure(root: Path) -> dict[str, float]:
@@ -122,19 +70,7 @@ def measure(root: Path) -> dict[str, float]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark as the command line says."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("--folder", type=Path, required=True, help="for the datasets, kept")
-    parser.add_argument("--rows", type=float, nargs="*", default=[1e6, 2e7, 2e8])
-    parser.add_argument("--json", type=Path, help="write the numbers here")
-    options = parser.parse_args(arguments)
-    report = {}
-    for rows in map(int, options.rows):
-        found = report[str(rows)] = measure(make_large_dataset(options.folder, rows))
-        print(f"{rows:,} clips", flush=True)
-        for name, value in found.items():
-            print(f"  {name:32} {value:10,.3f}", flush=True)
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
+    report(parser_of(__doc__, [1e6, 2e7, 2e8]).parse_args(arguments), measure)
 
 
 if __name__ == "__main__":

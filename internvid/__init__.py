@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from internvid.core.errors import InternvidError
     from internvid.core.types import Clip, FrameBatch, Shot, Timeline, TimeSpan
     from internvid.curate.exclusions.exclude import Exclude
+    from internvid.curate.exclusions.other_subset import Outside
     from internvid.curate.selectors import (
         Aesthetic,
         Cap,
@@ -81,6 +82,7 @@ _EXPORTS = {
     "Dataset": "internvid.dataset.store",
     "Diverse": "internvid.curate.selectors",
     "Exclude": "internvid.curate.exclusions.exclude",
+    "Outside": "internvid.curate.exclusions.other_subset",
     "FetchSettings": "internvid.collect.fetching.fetch_settings",
     "Filtered": "internvid.curate.selectors",
     "FrameBatch": "internvid.core.types",
@@ -164,6 +166,7 @@ __all__ = [
     "Filtered",
     "FrameBatch",
     "InternvidError",
+    "Outside",
     "Quota",
     "Random",
     "Shot",

@@ -31,6 +31,7 @@ _ARGUMENTS = {
     "cap": "count",
     "quota": "column",
     "split": "part",
+    "outside": "subset",
 }
 
 
@@ -59,7 +60,7 @@ def select(
         selector: a name (see `list_components("selector")`), `"module:Class"` or an instance.
         name: of the subset, which holds ids with reasons; a table has none.
         argument: the selector's one argument: the SQL condition of `where`, the column of `quota`,
-            how many clips of the others.
+            the subset of `outside`, how many clips of the others.
         subset: only clips of this subset of the dataset.
         where: an SQL condition, checked before the selector.
         then: further selectors, each over what is left: instances, or texts like `"cap 3"`,

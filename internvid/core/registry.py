@@ -75,6 +75,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "quota": "internvid.curate.selectors.quotas:Quota",
         "split": "internvid.curate.selectors.source_splits:Split",
         "exclude": "internvid.curate.exclusions.exclude:Exclude",
+        "outside": "internvid.curate.exclusions.other_subset:Outside",
     },
     "exporter": {
         "webdataset": "internvid.publishing.exporters.webdataset:WebDatasetExporter",

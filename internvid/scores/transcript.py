@@ -36,9 +36,10 @@ class TranscriptScorer:
     Subtitle files beside the video (`film.srt`, `film.en.vtt`) come first, then text streams inside
     it, then speech recognition where a model is named. Extras: `kind` (`beside`, `inside`,
     `speech`), `encoding` (of subtitles: `utf-8`, or the code page that was taken because they are
-    no UTF-8), `starts` (seconds from the start of the video, one a line); of recognised speech
-    also `words`, `word_starts`, `word_ends` (by faster-whisper) and `no_speech` (probability that
-    nobody speaks, the largest of its lines).
+    no UTF-8), `starts`, `ends` and `lines` (seconds from the start of the video and words, one a
+    line; the value is the lines joined by spaces); of recognised speech also `words`,
+    `word_starts`, `word_ends` (by faster-whisper) and `no_speech` (probability that nobody speaks,
+    the largest of its lines).
 
     Reasons: failed `source_gone`, `no_subtitles` (and no model is named), `encoding_unknown` (of
     subtitles, and no model is named), `sound_unreadable`, `model_failed` (the model fails on this
@@ -55,13 +56,15 @@ class TranscriptScorer:
         download: fetch the model from the hub where it is not on this machine.
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     other_paths: ClassVar[Mapping[str, tuple[str, ...]]] = NESTED_PATHS
     value_type: ClassVar[str] = "string"
     extras: ClassVar[dict[str, str]] = {
         "kind": "string",
         "encoding": "string",
         "starts": "list<double>",
+        "ends": "list<double>",
+        "lines": "list<string>",
         "words": "list<string>",
         "word_starts": "list<double>",
         "word_ends": "list<double>",
@@ -248,6 +251,10 @@ def _joined(view: ClipView, lines: Iterable[Line], extras: dict[str, Any]) -> An
     inside = [line for line in lines if view.span.contains(line.middle_seconds)]
     if not inside:
         return Annotation(clip_id, None, "skipped", "no_speech")
-    starts = [round(line.start_seconds, 3) for line in inside]
-    text = " ".join(line.text for line in inside)
-    return Annotation(clip_id, text, extras={**extras, "starts": starts})
+    texts = [line.text for line in inside]
+    known = {
+        "starts": [round(line.start_seconds, 3) for line in inside],
+        "ends": [round(line.end_seconds, 3) for line in inside],
+        "lines": texts,
+    }
+    return Annotation(clip_id, " ".join(texts), extras={**extras, **known})

@@ -17,6 +17,7 @@ from internvid.core.annotators import set_up, traits_of
 from internvid.core.assignments import settings_of, with_values
 from internvid.core.contracts import ClipView
 from internvid.core.errors import ConfigInvalidError
+from internvid.curate.selectors.verdict import bound as of_dataset
 from internvid.dataset.parts import rows_to_table
 from internvid.dataset.picks import StoredPicks
 from internvid.dataset.store import Dataset
@@ -117,6 +118,9 @@ def test_selectors_say_of_every_row_whether_it_is_chosen_and_the_same_each_time(
     listed.write_text("video9770\n")
     settings = [f"ids={listed}"] if name == "exclude" else []
     selector = FirstSelector(3) if name == "first" else registry.create("selector", name, settings)
+    if name == "outside":
+        internvid.select(built, "random", "two", 2)
+        selector = of_dataset(replace(selector, subset="two"), built)
     table = built.sql(
         "select *, md5_number_lower(clip_id) as row_key, 0.3::double as similarity, "
         "4.5::double as aesthetic from clips"

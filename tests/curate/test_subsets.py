@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import internvid
 from internvid.core.errors import ConfigInvalidError, MisuseError
 from internvid.curate.select import select
 from internvid.curate.selectors import Random, Where
@@ -38,6 +39,30 @@ def test_the_same_name_stays_with_its_recipe(dataset: Dataset) -> None:
     assert select(dataset, Random(count=2), "pair") == first
     with pytest.raises(MisuseError, match="made by another recipe"):
         select(dataset, Random(count=1), "pair")
+
+
+def test_clips_outside_another_subset_are_the_rest_of_a_subset(dataset: Dataset) -> None:
+    select(dataset, Random(count=5, seed=3), "five")
+    select(dataset, Random(count=4, seed=8), "others")
+    five, others = (set(dataset.clips(name)["clip_id"].to_pylist()) for name in ("five", "others"))
+    summary = internvid.select(dataset, "outside", "rest", "others", subset="five")
+    assert set(dataset.clips("rest")["clip_id"].to_pylist()) == five - others
+    shared = len(five & others)
+    assert summary.reasons == ({"in_subset": shared} if shared else {})
+    internvid.select(dataset, "outside", "all-others", "others")
+    assert len(others) + dataset.clips("all-others").num_rows == dataset.clips().num_rows
+    with pytest.raises(MisuseError, match="no subset 'lost'"):
+        internvid.select(dataset, "outside", "wrong", "lost")
+    with pytest.raises(ConfigInvalidError, match="name of a subset"):
+        internvid.select(dataset, "outside", "wrong")
+
+
+def test_a_table_has_no_subset_to_be_outside_of(dataset: Dataset, tmp_path: Path) -> None:
+    internvid.select(dataset, "random", None, 3, out=tmp_path / "three.parquet")
+    with pytest.raises(ConfigInvalidError, match="only a dataset has subsets"):
+        internvid.select(
+            tmp_path / "three.parquet", "outside", None, "x", out=tmp_path / "out.parquet"
+        )
 
 
 @pytest.mark.parametrize(

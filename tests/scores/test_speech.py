@@ -90,7 +90,8 @@ def test_words_have_times_of_the_video(
     listening(monkeypatch, [], [SpokenLine(0.1, 0.5, "hello there", words, 0.25)])
     answer = each_second(film, tiny["whisper"], 2)[1]
     assert answer.extras == {
-        "kind": "speech", "starts": [1.1], "words": ["hello", "there"],
+        "kind": "speech", "starts": [1.1], "ends": [1.5], "lines": ["hello there"],
+        "words": ["hello", "there"],
         "word_starts": [1.1, 1.3], "word_ends": [1.3, 1.5], "no_speech": 0.25,
     }  # fmt: skip
     assert set(answer.extras) <= set(TranscriptScorer.extras)

@@ -192,7 +192,14 @@ def test_each_clip_gets_the_lines_whose_middle_lies_in_it(tmp_path: Path) -> Non
         "Hello there", None, "- How are you? - Fine & well", "Goodbye",
     ]  # fmt: skip
     assert (answers[1].status, answers[1].reason) == ("skipped", "no_speech")
-    assert answers[0].extras == {"kind": "beside", "encoding": "utf-8", "starts": [0.5]}
+    assert {name: answers[0].extras[name] for name in ("kind", "encoding", "starts")} == {
+        "kind": "beside", "encoding": "utf-8", "starts": [0.5],
+    }  # fmt: skip
+    for answer in answers[0], answers[2], answers[3]:
+        starts, ends, lines = (answer.extras[name] for name in ("starts", "ends", "lines"))
+        assert " ".join(lines) == answer.value
+        assert len(starts) == len(ends) == len(lines)
+        assert all(start < end for start, end in zip(starts, ends, strict=True))
 
 
 def test_without_subtitles_or_a_model_a_rerun_may_find_some(tmp_path: Path) -> None:

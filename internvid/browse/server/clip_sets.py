@@ -60,15 +60,20 @@ class ClipSets:
         if query.search:
             parts.append(_in(self._of_text(query.texts, query.search)))
         if query.subset is not None:
-            parts.append(_in(self._of_subset(query.subset)))
+            parts.append(self.of_subset(query.subset))
         if query.outside is not None:
-            parts.append(f"not {_in(self._of_subset(query.outside))}")
+            parts.append(f"not {self.of_subset(query.outside)}")
         return parts
 
-    def _of_subset(self, name: str) -> str:
+    def of_subset(self, name: str) -> str:
+        """A condition over `narrow.clips`: the clips of a subset.
+
+        Raises:
+            MisuseError: there is none of that name.
+        """
         path = self._dataset.subset_path(name)
         key = ("subset", name, path.stat().st_mtime_ns)
-        return self._made(key, [f"select clip_id from read_parquet({_list(path)})"])
+        return _in(self._made(key, [f"select clip_id from read_parquet({_list(path)})"]))
 
     def _of_text(self, facets: Sequence[Facet], text: str) -> str:
         # Corrections come while pages are looked at: a set with them is made anew.
@@ -148,7 +153,7 @@ class ClipSets:
 
 
 def _in(table: str) -> str:
-    return f"internvid_id in (select id from {table})"
+    return f"(internvid_id in (select id from {table}))"
 
 
 def _list(path: Path) -> str:

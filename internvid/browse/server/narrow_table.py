@@ -346,6 +346,10 @@ class NarrowTable:
             )
         return f"{table} where {where}", parameters
 
+    def of_subset(self, name: str) -> str:
+        """SQL that is true of the rows of `narrow.clips` that a subset has; of kept ones for ''."""
+        return self._sets.of_subset(name) if name else "kept"
+
     def numbers(self, query: Query, without: str | None = None) -> npt.NDArray[np.int64]:
         """Row numbers of all clips of a query, in its order, once all is copied."""
         self.cursor()

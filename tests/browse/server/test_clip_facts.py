@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 import internvid
 from internvid.browse.server.clip.clip_facts import clip_page
-from internvid.browse.server.clip.transcripts import _by_words
+from internvid.browse.server.clip.transcripts import _as_stored, _by_words
 from internvid.browse.server.desk import Desk
 from internvid.browse.server.subsets.failed_sources import (
     failed_sources,
@@ -92,7 +93,6 @@ def test_captions_stand_beside_each_other_with_what_made_them(desk: Desk) -> Non
 
 def test_a_text_that_was_moved_to_another_clip_is_not_bound(desk: Desk) -> None:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     data = desk.dataset
     cut = data.record.cut or ""
@@ -138,17 +138,62 @@ def test_lines_of_a_transcript_have_the_times_of_the_subtitles(desk: Desk) -> No
     assert all(line["end"] == pytest.approx(known[line["start"]]) for line in lines)
 
 
-def test_subtitles_that_changed_since_are_not_believed(desk: Desk, spoken: Dataset) -> None:
+def test_stored_lines_need_no_subtitles(desk: Desk, spoken: Dataset) -> None:
     row = spoken_clip(desk)
+    before = clip_page(desk, row["clip_id"])["transcript"]
+    beside = spoken.root.parent / "film.srt"
+    text = beside.read_text("utf-8")
+    beside.write_text(text.replace("begins", "ends").replace("Rain", "Snow"), "utf-8")
+    try:
+        assert clip_page(desk, row["clip_id"])["transcript"] == before
+    finally:
+        beside.write_text(text, "utf-8")
+    assert [line["end"] for line in before["lines"]] == row["transcript_ends"]
+    # Lines that are not those of the text are not shown for it.
+    extras = {"ends": [1.0], "lines": ["Other words."]}
+    assert _as_stored([0.5], extras, "Other words.")
+    assert _as_stored([0.5], extras, "It begins.") == []
+    assert _as_stored([0.5, 2.0], extras, "Other words.") == []
+
+
+def without_lines(dataset: Dataset) -> None:
+    """The column of what is spoken as it was written before it had lines and their ends."""
+    cut = dataset.record.cut or ""
+    key = dataset.record.columns[cut]["transcript"]
+    for file in dataset.layout.column_files(cut, key, dataset.parts[0]):
+        pq.write_table(pq.read_table(file).drop_columns(["ends", "lines"]), file)
+    extras = dataset.record.column_recipes[key]["extras"]
+    for name in ("ends", "lines"):
+        del extras[name]
+    dataset.layout.write_record(dataset.record)
+
+
+@pytest.mark.parametrize("is_changed", [False, True])
+def test_an_older_column_takes_its_lines_from_subtitles_that_did_not_change(
+    spoken: Dataset, tmp_path: Path, is_changed: bool
+) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(spoken.root, root)
+    without_lines(internvid.open(root))
+    desk = Desk(internvid.open(root), tmp_path, "tester")
+    desk.table.build()
+    row = spoken_clip(desk)
+    assert "transcript_ends" not in row
     beside = spoken.root.parent / "film.srt"
     before = beside.read_text("utf-8")
-    beside.write_text(before.replace("begins", "ends").replace("Rain", "Snow"), "utf-8")
+    if is_changed:
+        beside.write_text(before.replace("begins", "ends").replace("Rain", "Snow"), "utf-8")
     try:
         lines = clip_page(desk, row["clip_id"])["transcript"]["lines"]
     finally:
         beside.write_text(before, "utf-8")
-    assert [line["text"] for line in lines] == [row["transcript"]]
-    assert lines[0]["start"] == row["transcript_starts"][0]
+        desk.close()
+    if is_changed:
+        assert [line["text"] for line in lines] == [row["transcript"]]
+        assert lines[0]["start"] == row["transcript_starts"][0]
+    else:
+        known = {start: end for start, end, _ in LINES}
+        assert all(line["end"] == pytest.approx(known[line["start"]]) for line in lines)
 
 
 def test_words_of_recognised_speech_fall_into_their_lines() -> None:

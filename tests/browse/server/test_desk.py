@@ -25,6 +25,7 @@ from internvid.browse.server.run_folders import remove_left_folders
 from internvid.browse.server.subsets.subset_saving import literal_condition, save_subset
 from internvid.dataset.answers.verdict_log import VerdictLog, log_path
 from internvid.dataset.store import Dataset
+from internvid.dataset.subset_files import subset_facts
 
 
 @pytest.fixture
@@ -243,6 +244,14 @@ def test_clips_that_are_not_in_a_subset_are_shown_and_saved(desk: Desk) -> None:
     assert desk.table.totals(query).clips == len(shown)
     assert save_subset(desk, query, "between")["clips"] == len(shown)
     assert set(desk.subset_places("between")) == shown
+    # The recipe holds wherever the dataset lies: its subsets are named, not their files.
+    recipe = json.dumps(subset_facts(desk.dataset.layout, "between")["recipe"])
+    assert str(desk.dataset.root) not in recipe
+    copy = shutil.copytree(desk.dataset.root, desk.dataset.root.with_name("moved"))
+    again = internvid.select(
+        copy, "outside", "between", "longer", then=["where (kept)"], subset="long"
+    )
+    assert again.clips == len(shown)
 
 
 def test_a_statement_outlives_the_searches_of_others(

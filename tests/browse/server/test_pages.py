@@ -217,6 +217,27 @@ def test_a_hundred_verdicts_by_key_survive_kills_and_are_undone(
     assert kept.clips == list(verdicts.values()).count("keep")
 
 
+def test_the_keyboard_stays_in_the_player(browser: Any, server: Server) -> None:
+    page, complaints = opened(browser, server)
+    page.locator(".cell").first.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#player[open] video")
+    for _ in range(2):
+        page.keyboard.press("ArrowRight")
+        page.wait_for_selector("#player video")
+        assert page.evaluate("document.activeElement.matches('#player *')")
+    keep = page.locator("#player .review button.keep")
+    keep.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#player .review button.keep[aria-pressed=true]:focus")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#player .review button.keep[aria-pressed=false]:focus")
+    page.keyboard.press("Escape")
+    page.wait_for_selector("#player:not([open])", state="attached")
+    assert page.evaluate("document.activeElement.classList.contains('cell')")
+    assert complaints == []
+
+
 def test_a_corrected_caption_a_subset_and_a_clip_page(
     browser: Any,
     copy: Path,

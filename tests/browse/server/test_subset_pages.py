@@ -277,6 +277,9 @@ def test_failed_sources_are_a_view_of_the_grid(browser: Any, server_of_spoken: S
     page, complaints = opened(browser, server_of_spoken)
     page.locator("#kept").select_option("failed")
     page.wait_for_url("**kept=failed**")
+    # What is about clips alone is not offered.
+    for name in ("by", "picture", "audit", "save"):
+        page.wait_for_selector(f"#{name}", state="hidden")
     page.wait_for_selector(".source")
     assert page.locator(".source").count() == 2
     page.get_by_role("checkbox", name="empty").check()

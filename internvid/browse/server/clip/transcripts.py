@@ -1,8 +1,9 @@
 """What is spoken in a clip, line by line, with the times at which each is to be heard.
 
-A dataset stores the words of a clip as one text with the start of each line, and of recognised
-speech the time of each word. Where lines come from a subtitle file beside the source, the file says
-where one ends: it is read again, and believed only if it gives the very text that is stored.
+A dataset stores the words of a clip as one text, its lines with their starts and ends, and of
+recognised speech the time of each word. Columns made before lines were stored have their starts
+alone: there the words' times say where a line ends, or the subtitles of the source, which are read
+again, and believed only if they give the very text that is stored.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ def transcript_of(
     starts: list[float] = list(extras.get("starts") or ())
     span = TimeSpan(row["start_seconds"], row["end_seconds"])
     lines = (
-        _by_words(starts, extras, text)
+        _as_stored(starts, extras, text)
+        or _by_words(starts, extras, text)
         or _by_subtitles(desk, row, span, starts, text, answer)
         or [Line(starts[0] if starts else span.start_seconds, span.end_seconds, text)]
     )
@@ -53,6 +55,14 @@ def transcript_of(
             for each in lines
         ],
     }
+
+
+def _as_stored(starts: Sequence[float], extras: Mapping[str, Any], text: str) -> list[Line]:
+    """Lines as the column has them; none where it has none, or they are not those of the text."""
+    ends, texts = list(extras.get("ends") or ()), list(extras.get("lines") or ())
+    if not texts or not len(starts) == len(ends) == len(texts) or " ".join(texts) != text:
+        return []
+    return [Line(*each) for each in zip(starts, ends, texts, strict=True)]
 
 
 def _by_words(starts: Sequence[float], extras: Mapping[str, Any], text: str) -> list[Line]:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from internvid.browse.server.conditions import AddressUnreadableError, Facet, Query
-from internvid.browse.server.narrow_table import Place
+from internvid.browse.server.meaning.waiting import StillWorkingError
 from internvid.dataset.duckdb_connection import quoted
 
 if TYPE_CHECKING:
+    import duckdb
+
     from internvid.browse.server.desk import Desk
 
 SAMPLE = 12
 _MOST_KEPT = 16
+_PATIENCE_SECONDS = 1.5
 
 
 @dataclass(frozen=True)
@@ -52,68 +56,77 @@ class Comparison:
         return Pair(a, b)
 
     def counts(self, pair: Pair) -> dict[str, Any]:
-        """Clips and hours of both, of what they share, of what only one has; means of numbers."""
-        facets = [each for each in self._desk.table.facets.values() if each.kind == "number"]
-        means = "".join(
-            f", avg({each.sql}) filter (where in_a and isfinite({each.sql}::double)), "
-            f"avg({each.sql}) filter (where in_b and isfinite({each.sql}::double))"
-            for each in facets
-        )
+        """Clips and hours of both, of what they share, of what only one has."""
         parts = ("in_a", "in_b", "in_a and in_b", "in_a and not in_b", "in_b and not in_a")
         sums = ", ".join(
             f"count(*) filter (where {part}), "
-            f"coalesce(sum(duration_seconds) filter (where {part}), 0)"
+            f"coalesce(sum(internvid_seconds) filter (where {part}), 0)"
             for part in parts
         )
-        dataset = self._desk.dataset
-        with dataset.reading():
-            cursor = dataset.connection.cursor()
-            row = cursor.execute(f"select {sums}{means} from {self._sides(pair)}").fetchall()[0]
+        row = self._cursor().execute(f"select {sums} from {self._sides(pair)}").fetchall()[0]
         names = ("a", "b", "shared", "only_a", "only_b")
-        found: dict[str, Any] = {
+        return {
             name: {"clips": int(row[2 * at]), "hours": round(float(row[2 * at + 1]) / 3600, 6)}
             for at, name in enumerate(names)
         }
-        rest = row[2 * len(parts) :]
-        found["means"] = [
-            {"name": each.name, "a": _finite(rest[2 * at]), "b": _finite(rest[2 * at + 1])}
-            for at, each in enumerate(facets)
-        ]
-        return found
 
     def reasons(self, pair: Pair) -> dict[str, Any]:
-        """Why one side lacks what the other has, and how shared clips differ by column.
+        """Why one side lacks what the other has, as `internvid diff` counts it.
 
-        The same as `internvid diff` says; kept for as long as neither subset changes.
+        Kept for as long as neither subset changes.
         """
-        from internvid.curate.difference import Side, compare_sides
-
-        dataset = self._desk.dataset
         key = (pair.a, pair.b, *(self._stamp(name) for name in (pair.a, pair.b)))
         with self._lock:
             known = self._known.get(key)
             if known is None:
-                difference = compare_sides(
-                    Side(dataset, pair.a or None), Side(dataset, pair.b or None)
-                )
                 known = {
-                    "only_a_reasons": difference["only_a_reasons"],
-                    "only_b_reasons": difference["only_b_reasons"],
-                    "columns": [each for each in difference["columns"] if each["differs"]],
-                    "compared_columns": len(difference["columns"]),
+                    "only_a_reasons": self._lacking(pair.a, pair.b),
+                    "only_b_reasons": self._lacking(pair.b, pair.a),
                 }
                 while len(self._known) >= _MOST_KEPT:
                     self._known.pop(next(iter(self._known)))
                 self._known[key] = known
             return known
 
+    def _lacking(self, mine: str, other: str) -> dict[str, int]:
+        """Reasons for which one side lacks clips that the other has, the commonest first."""
+        path = self._desk.dataset.layout.rejected_by(other) if other else None
+        if path is not None and path.exists():
+            return self._rejected(mine, other, path)
+        why = "if(kept, '', reason)" if other else "reason"
+        table = self._desk.table
+        found = self._cursor().execute(
+            f"select coalesce(nullif({why}, ''), 'not_chosen'), count(*) from narrow.clips "
+            f"where {table.of_subset(mine)} and not {table.of_subset(other)} "
+            "group by 1 order by 2 desc, 1"
+        )
+        return {reason: int(number) for reason, number in found.fetchall()}
+
+    def _rejected(self, mine: str, other: str, path: Path) -> dict[str, int]:
+        """Reasons recorded with a subset: which of its rules rejected a clip."""
+        dataset = self._desk.dataset
+        recorded = (
+            "(select clip_id, any_value(reason) as recorded from "
+            f"read_parquet({quoted([path])}) group by 1)"
+        )
+        with dataset.reading():
+            found = dataset.connection.cursor().execute(
+                "select coalesce(nullif(coalesce(recorded, if(kept, '', reason)), ''), "
+                f"'not_chosen'), count(*) from all_clips left join {recorded} using (clip_id) "
+                f"where {self._takes(mine)} and not {self._takes(other)} "
+                "group by 1 order by 2 desc, 1"
+            )
+            return {reason: int(number) for reason, number in found.fetchall()}
+
     def column(self, pair: Pair, facet: Facet) -> dict[str, Any]:
-        """How a column is spread over both sides."""
+        """How a column is spread over both sides; of a number also its means."""
         table = self._desk.table
         a, b = (Query(subset=name or None) for name in (pair.a, pair.b))
         if facet.kind == "number":
             first, second = table.histogram(facet, a), table.histogram(facet, b)
+            mean_a, mean_b = self._means(pair, facet)
             return {
+                "mean_a": mean_a, "mean_b": mean_b,
                 "kind": "number", "low": first.low, "high": first.high,
                 "a": first.counts, "b": second.counts,
                 "without_a": first.without, "without_b": second.without,
@@ -129,30 +142,38 @@ class Comparison:
         ]
         return {"kind": "word", "values": values}
 
+    def _means(self, pair: Pair, facet: Facet) -> tuple[float | None, float | None]:
+        # Copied as float32; summed as double, lest millions of them lose digits.
+        number = f"{facet.sql}::double"
+        means = ", ".join(
+            f"avg({number}) filter (where {side} and isfinite({number}))"
+            for side in ("in_a", "in_b")
+        )
+        (found,) = self._cursor().execute(f"select {means} from {self._sides(pair)}").fetchall()
+        return _finite(found[0]), _finite(found[1])
+
     def sample(self, pair: Pair, side: str, seed: int) -> list[dict[str, Any]]:
         """Some clips that only one side has, drawn by a seed, ready to be shown."""
         part = {"a": "in_a and not in_b", "b": "in_b and not in_a"}[side]
-        dataset = self._desk.dataset
-        with dataset.reading():
-            found = dataset.connection.cursor().execute(
-                f"select video_id, start_pts from {self._sides(pair)} where {part} "
-                f"order by hash(clip_id || ?) limit {SAMPLE}",
-                [str(seed)],
-            )
-            rows = found.fetchall()
-        places = [
-            Place(in_part, video_id, start_pts)
-            for video_id, start_pts in rows
-            if (in_part := self._desk.table.part_of(video_id)) is not None
-        ]
+        found = self._cursor().execute(
+            f"select number from {self._sides(pair)} where {part} "
+            f"order by hash(internvid_id, ?), number limit {SAMPLE}",
+            [seed],
+        )
+        places = self._desk.table.places([number for (number,) in found.fetchall()])
         return self._desk.cards(places)
+
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        table = self._desk.table
+        if not table.wait(_PATIENCE_SECONDS):
+            raise StillWorkingError(f"the columns are copied: {table.copied:.0%}")
+        return table.cursor()
 
     def _sides(self, pair: Pair) -> str:
         """All clips, each with whether it is in A and in B."""
-        marks = ", ".join(
-            f"{self._takes(name)} as in_{side}" for side, name in (("a", pair.a), ("b", pair.b))
-        )
-        return f"(select *, {marks} from all_clips)"
+        table = self._desk.table
+        marks = f"{table.of_subset(pair.a)} as in_a, {table.of_subset(pair.b)} as in_b"
+        return f"(select rowid as number, *, {marks} from narrow.clips)"
 
     def _takes(self, name: str) -> str:
         if not name:

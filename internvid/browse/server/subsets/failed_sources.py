@@ -98,22 +98,24 @@ def failed_sources(desk: Desk, query: FailedQuery, number: int) -> dict[str, Any
             f"from videos where {where} order by uri limit {PAGE} offset {PAGE * number}",
             parameters,
         ).fetchall()
-        ((total,),) = cursor.execute(
-            f"select count(*) from videos where {where}", parameters
-        ).fetchall()
         reasons = cursor.execute(
             "select coalesce(reason, ''), status, count(*) from videos "
-            f"where {loose} group by 1, 2 order by 3 desc, 1 limit {_MOST_REASONS}",
+            f"where {loose} group by 1, 2 order by 3 desc, 1",
             loose_parameters,
         ).fetchall()
         written = _times(desk, [row[0] for row in rows])
     return {
         "sources": [_shown(row, written) for row in rows],
-        "total": int(total),
+        # Counted once for both: of millions of sources each count is a pass over all.
+        "total": sum(
+            int(count)
+            for reason, _, count in reasons
+            if not query.reasons or reason in query.reasons
+        ),
         "page_size": PAGE,
         "reasons": [
             {"reason": reason, "status": status, "sources": int(count)}
-            for reason, status, count in reasons
+            for reason, status, count in reasons[:_MOST_REASONS]
         ],
     }
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from internvid.browse.server.conditions import AddressUnreadableError, Query
 from internvid.core.errors import MisuseError
-from internvid.dataset.duckdb_connection import quoted
 from internvid.dataset.names import is_clip_id
 
 if TYPE_CHECKING:
     from internvid.browse.server.desk import Desk
+    from internvid.core.contracts import Selector
 
 MOST_MARKED = 10_000
 
@@ -22,14 +22,17 @@ def save_subset(desk: Desk, query: Query, name: str) -> dict[str, Any]:
     Raises:
         InternvidError: the name is taken by others.
     """
+    from internvid.curate.exclusions.other_subset import Outside
     from internvid.curate.select import select_clips
+    from internvid.curate.selectors.chain import Chain
     from internvid.curate.selectors.where import Where
 
     condition = desk.finder.condition(query) if query.needs_finder else literal_condition(query)
-    if query.outside is not None and not query.needs_finder:
-        path = quoted([desk.dataset.subset_path(query.outside)])
-        condition += f" and clip_id not in (select clip_id from read_parquet({path}))"
-    summary = select_clips(desk.dataset_now(), Where(condition), name, None, subset=query.subset)
+    selector: Selector = Where(condition)
+    if query.outside is not None:
+        # By its name: a recipe says nothing of where the dataset lies.
+        selector = Chain((Outside(query.outside), selector))
+    summary = select_clips(desk.dataset_now(), selector, name, None, subset=query.subset)
     return {"name": name, "clips": summary.clips, "hours": summary.hours, "condition": condition}
 
 

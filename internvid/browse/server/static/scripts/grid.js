@@ -140,6 +140,8 @@ function open(clip) {
         reviewing(clip, report), texts(clip, report),
         ways(clip, state()), make("p", {}, make("a", { href: `/clip/${clip.clip_id}` }, "Everything about this clip"))))));
   if (!box.open) box.showModal();
+  // Another clip in the open player: the keyboard stays in it.
+  else (box.querySelector("video") || box.querySelector("button"))?.focus({ preventScroll: true });
 }
 
 function facet(column, at) {

@@ -108,6 +108,7 @@ export function reviewing(clip, report) {
   const box = make("div", { class: "review", role: "group", "aria-label": "Verdict" });
   const attempt = (body) => review(clip, body).catch((error) => report(error.message));
   const draw = () => {
+    const focused = [...box.children].indexOf(document.activeElement);
     box.replaceChildren();
     for (const [verdict, key] of [["keep", "A"], ["reject", "R"], ["unsure", "U"]]) {
       const isOn = clip.verdict === verdict;
@@ -117,6 +118,7 @@ export function reviewing(clip, report) {
       const isOn = clip.labels.includes(label);
       box.append(make("button", { type: "button", class: "label", "aria-label": `label ${label}`, "aria-pressed": String(isOn), disabled: readOnly, onclick: () => attempt({ labels: toggled(clip.labels, label) }) }, label));
     }
+    box.children[focused]?.focus({ preventScroll: true });
   };
   draw();
   document.addEventListener("reviewed", (event) => { if (event.detail.clip_id === clip.clip_id) { Object.assign(clip, event.detail); draw(); } });

@@ -26,11 +26,17 @@ export async function comparison(box, state, facts, subsets, go) {
     note.remove();
     box.append(...overview(pair, counts));
     const why = make("div", { class: "both" });
-    box.append(why, ...samples(pair, state, counts, go), make("h3", {}, "Columns"), legend(pair), columns(pair, facts, counts));
+    box.append(why, ...samples(pair, state, counts, go), make("h3", {}, "Columns"), legend(pair), columns(pair, facts));
     const reasons = await ask(`/api/compare/reasons?${pair}`);
     if (shown !== key) return;
-    why.replaceChildren(reasonsOf(pair.get("a"), pair.get("b"), reasons.only_a_reasons), reasonsOf(pair.get("b"), pair.get("a"), reasons.only_b_reasons), differing(reasons));
-  } catch (error) { if (shown === key) { note.textContent = error.message; box.append(note); } }
+    why.replaceChildren(reasonsOf(pair.get("a"), pair.get("b"), reasons.only_a_reasons), reasonsOf(pair.get("b"), pair.get("a"), reasons.only_b_reasons));
+  } catch (error) {
+    if (shown !== key) return;
+    note.textContent = error.message;
+    box.append(note);
+    // Something is being made ready: the same is wanted again.
+    if (error.waiting) setTimeout(() => { if (shown === key) { shown = null; comparison(box, state, facts, subsets, go); } }, 700);
+  }
 }
 
 function pick(name, state, subsets, go) {
@@ -56,19 +62,13 @@ function reasonsOf(mine, other, reasons) {
       make("td", { class: "bar" }, make("svg", { viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" }, make("rect", { x: 0, y: 0, width: 100 * count / most, height: 10 }))), make("td", { class: "right" }, number(count)))))) : make("p", { class: "soft" }, "There are none."));
 }
 
-function differing(reasons) {
-  const text = reasons.columns.length
-    ? `${reasons.columns.map((one) => `${one.column} differs in ${number(one.differs)}`).join("; ")} shared clips.`
-    : `Shared clips have the same values in all ${number(reasons.compared_columns)} columns: both sides are of one dataset.`;
-  return make("p", { class: "soft wide" }, text);
-}
-
 const other = (name) => name === "a" ? "b" : "a";
 
 // The grid of the clips that only one side has; a side without a name is all kept clips.
 function aside(pair, name) {
   const fields = new URLSearchParams();
-  if (pair.get(name)) fields.set("subset", pair.get(name));
+  // A subset of another cut may have clips that are rejected now.
+  if (pair.get(name)) { fields.set("kept", "all"); fields.set("subset", pair.get(name)); }
   if (pair.get(other(name))) fields.set("outside", pair.get(other(name)));
   return fields;
 }
@@ -93,17 +93,14 @@ function legend(pair) {
 }
 
 // Charts are read when they come into view: a dataset may have hundreds of columns.
-function columns(pair, facts, counts) {
-  const means = Object.fromEntries(counts.means.map((one) => [one.name, one]));
+function columns(pair, facts) {
   const box = make("div", { class: "charts" });
   watching = new IntersectionObserver((entries) => {
     for (const one of entries) if (one.isIntersecting) { watching.unobserve(one.target); fill(one.target, pair); }
   }, { rootMargin: "300px" });
   for (const column of facts.facets) {
     if (column.kind === "text") continue;
-    const mean = means[column.name];
-    const figure = make("figure", { class: "card chart-of", "data-name": column.name, "data-label": column.label }, make("figcaption", {}, make("strong", {}, column.label), column.unit ? make("small", {}, ` ${column.unit}`) : null,
-      mean && mean.a !== null && mean.b !== null ? make("small", { class: "means" }, `mean ${number(mean.a)} and ${number(mean.b)}`) : null), make("div", { class: "body" }));
+    const figure = make("figure", { class: "card chart-of", "data-name": column.name, "data-label": column.label }, make("figcaption", {}, make("strong", {}, column.label), column.unit ? make("small", {}, ` ${column.unit}`) : null), make("div", { class: "body" }));
     box.append(figure);
     watching.observe(figure);
   }
@@ -114,6 +111,7 @@ async function fill(figure, pair) {
   const body = figure.querySelector(".body");
   try {
     const found = await ask(`/api/compare/column/${encodeURIComponent(figure.dataset.name)}?${pair}`);
+    if (found.kind === "number" && found.mean_a !== null && found.mean_b !== null) figure.querySelector("figcaption").append(make("small", { class: "means" }, `mean ${number(found.mean_a)} and ${number(found.mean_b)}`));
     body.replaceChildren(...(found.kind === "number" ? overlaid(found, figure.dataset.label) : paired(found.values)));
   } catch (error) { body.textContent = error.message; }
 }
