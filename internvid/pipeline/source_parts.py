@@ -36,9 +36,11 @@ class StagedVideo(VideoRow, total=False):
 
     Attributes:
         stamp: the file's stamp when it was hashed; where it was read whole.
+        token: names the staged files of data.
     """
 
     stamp: Sequence[int]
+    token: str
 
 
 class _SeenRow(TypedDict):
