@@ -129,7 +129,7 @@ class Layout:
 
     def staged_scans(self) -> list[Path]:
         """Folders of `staged` that belong to scans."""
-        others = ("columns", "pick_sets", self.dropped.name)
+        others = ("columns", "pick_sets", "work", self.dropped.name)
         return [path for path in (self.root / "staged").glob("*") if path.name not in others]
 
     def clips(self, cut: str, part: str) -> Path:
@@ -151,6 +151,19 @@ class Layout:
     def staged_column(self, cut: str, column: str, part: str) -> Path:
         """Folder of answers that are not sealed yet."""
         return self._path("staged", "columns", cut, column, part)
+
+    @property
+    def work_path(self) -> Path:
+        """What is planned for workers to do; there until it is done."""
+        return self.root / "work.json"
+
+    def work_done(self, plan: str) -> Path:
+        """What was planned and is done, by its digest; with times, among the runs."""
+        return self._path("runs", f"work-{plan}") / "work.json"
+
+    def work_marks(self, plan: str, column: str) -> Path:
+        """Folder of notes on the parts of a column that are done."""
+        return self._path("staged", "work", plan, column)
 
     @property
     def dropped(self) -> Path:
@@ -316,6 +329,20 @@ class Layout:
                 f"(it holds {foreign[0]!r}{' and more' if len(foreign) > 1 else ''})",
                 hint="choose an empty or new folder with -o",
             )
+
+    @contextmanager
+    def joined(self) -> Iterator[None]:
+        """Hold the write lock together with others that do the same planned work.
+
+        Raises:
+            DatasetBusyError: another process holds it alone.
+        """
+        busy = DatasetBusyError(
+            f"another process is writing to {self.root}",
+            hint="wait until it ends, then run the same command again; nothing was changed",
+        )
+        with held(self.root / "lock", busy, shared=True):
+            yield
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -8,13 +8,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import pyarrow.compute as pc
 
-from internvid.core.annotators import set_up, traits_of
+from internvid.core.annotators import set_up
 from internvid.core.config import identity, plain
-from internvid.core.errors import ConfigInvalidError
 from internvid.core.types import GIVEN
 from internvid.dataset.current import count_clips, gone_videos, latest_videos
 from internvid.dataset.layout import Layout, Record
@@ -22,9 +20,8 @@ from internvid.dataset.removal.purging import writing
 from internvid.dataset.sources.remap import remap
 from internvid.pipeline.annotate.annotate import require, survey, write_column
 from internvid.pipeline.annotate.column_progress import AnnotateProgress
-from internvid.pipeline.annotate.jobs import key_of, note_column
+from internvid.pipeline.annotate.jobs import note_column
 from internvid.pipeline.annotate.pick_sets import give_pick_sets
-from internvid.pipeline.annotate.stream import ColumnJob
 from internvid.pipeline.cutting import CutTask, cut_part
 from internvid.pipeline.given.given_cut import GivenCut, cut_given_part
 from internvid.pipeline.given.given_table import GivenInputs, open_given, scratch_beside
@@ -33,6 +30,7 @@ from internvid.pipeline.progress import BuildProgress
 from internvid.pipeline.recipe import Recipe
 from internvid.pipeline.removal.passing_over import pass_over_removed
 from internvid.pipeline.runs import write_run
+from internvid.pipeline.shares.preparing import recipe_job
 from internvid.pipeline.shares.scan_pass import ScanPass
 from internvid.pipeline.shares.stages import clear_sealed
 from internvid.pipeline.source_parts import plan_sources
@@ -204,31 +202,16 @@ class _Run:
         """Let each captioner and scorer of the recipe write its column."""
         for name, component in self.recipe.captioners.items():
             self.progress.enter(f"captioning ({name})")
-            self._refuse_text(name, component)
-            key = key_of(name, component, self.recipe.column_inputs())
-            job = ColumnJob(
-                self.layout,
-                self.scan_key,
-                self.cut_key,
-                key,
-                component,
-                tuple(self.parts),
-                gone=gone_videos(self.layout, self.scan_key, self.parts),
-            )
+            job = recipe_job(self.layout, self.record, self.recipe, name)
+            # That of a cut of stated spans has another cut.
+            job = replace(job, cut=self.cut_key)
             surveyed = survey(job)
             if surveyed.asked:
                 set_up(component)
                 (job,) = give_pick_sets([job], [True], self.executor, AnnotateProgress())
             write_column(job, surveyed, self.executor, AnnotateProgress())
             note_column(self.record, job)
-            self.columns[name] = key
-
-    def _refuse_text(self, name: str, component: Any) -> None:
-        if "text" in traits_of(component).reads:
-            raise ConfigInvalidError(
-                f"{name!r} reads a text column, which a build does not have yet",
-                hint="run it over the finished dataset: internvid score DATASET",
-            )
+            self.columns[name] = job.column
 
     def point_at_current(self) -> None:
         """Record this recipe's scan, cut and columns as the current ones."""

@@ -25,7 +25,7 @@ from internvid.dataset.tables import (
     timeline_schema,
     timeline_to_table,
 )
-from internvid.pipeline.shares.stages import StageFiles, is_late
+from internvid.pipeline.shares.stages import StageFiles, is_late, read_stage
 from internvid.pipeline.source_parts import StagedVideo
 from internvid.run.executor import Failure
 from internvid.scan.picks import StoredPick
@@ -66,6 +66,9 @@ def scan_source(task: ScanTask, report: Any) -> StagedVideo:
     row: StagedVideo = {"uri": task.uri, "video_id": None, "status": "failed"}
     if is_late(task.sealed):
         return row
+    staged = read_stage(task.stage)
+    if staged is not None:
+        return staged
     files = StageFiles(task.stage)
     try:
         try:

@@ -49,6 +49,13 @@ Plan = Annotated[
     bool,
     typer.Option("--plan", help="Try a few clips and estimate time and cost; store nothing."),
 ]
+Prepare = Annotated[
+    bool,
+    typer.Option(
+        "--prepare",
+        help="Record the columns for `internvid work` on many machines; annotate nothing.",
+    ),
+]
 Retry = Annotated[
     bool,
     typer.Option("--retry", help="Also retry clips that failed for a lasting reason."),
@@ -85,6 +92,7 @@ class AnnotateOptions:
     redo: tuple[str, ...] = ()
     retry: bool = False
     plan: bool = False
+    prepare: bool = False
     max_requests: int = 0
     max_tokens: int = 0
     workers: int | None = None
@@ -116,6 +124,7 @@ def caption(
     assignments: Settings = None,
     retry: Retry = False,
     plan: Plan = False,
+    prepare: Prepare = False,
     max_requests: Requests = 0,
     max_tokens: Tokens = 0,
     workers: Workers = None,
@@ -136,6 +145,7 @@ def caption(
             server=server,
             retry=retry,
             plan=plan,
+            prepare=prepare,
             max_requests=max_requests,
             max_tokens=max_tokens,
             workers=workers,
@@ -164,6 +174,7 @@ def score(
     assignments: Settings = None,
     retry: Retry = False,
     plan: Plan = False,
+    prepare: Prepare = False,
     workers: Workers = None,
     as_json: Json = False,
 ) -> None:
@@ -182,6 +193,7 @@ def score(
             server=server,
             retry=retry,
             plan=plan,
+            prepare=prepare,
             workers=workers,
             as_json=as_json,
         )
@@ -197,6 +209,7 @@ def embed(
     subset: Subset = None,
     assignments: Settings = None,
     plan: Plan = False,
+    prepare: Prepare = False,
     as_json: Json = False,
 ) -> None:
     """Embed each kept clip as a vector, for search, deduplication and training."""
@@ -209,6 +222,7 @@ def embed(
             subset=subset,
             assignments=(f"model={model}", *(assignments or ())),
             plan=plan,
+            prepare=prepare,
             as_json=as_json,
         )
     )
@@ -224,11 +238,26 @@ def _run(options: AnnotateOptions) -> None:
             f"a text ({options.words!r}) is for one video; a dataset has text columns",
             hint="name one with --text COLUMN",
         )
+    if options.prepare:
+        _prepare(options, requests)
+        return
     with _budget(options):
         if options.plan:
             _run_plan(options, requests)
         else:
             _run_dataset(options, requests)
+
+
+def _prepare(options: AnnotateOptions, requests: list[ColumnRequest]) -> None:
+    from internvid.api.cluster.working import prepare_columns
+    from internvid.cli.commands.cluster.work import put_prepared
+
+    if options.max_requests or options.max_tokens:
+        raise MisuseError(
+            "a budget is kept by one process, and the work is planned for several",
+            hint="leave out --max-requests and --max-tokens; --plan says what it will cost",
+        )
+    put_prepared(prepare_columns(options.target, requests), as_json=options.as_json)
 
 
 def make_requests(options: AnnotateOptions) -> list[ColumnRequest]:
@@ -394,6 +423,7 @@ def _run_video(options: AnnotateOptions, requests: list[ColumnRequest]) -> None:
         "--text": options.text,
         "--redo": options.redo,
         "--retry": options.retry,
+        "--prepare": options.prepare,
     }
     for name, value in wrong.items():
         if value:

@@ -14,7 +14,7 @@ from internvid.cli.display import PlainLines, live
 from internvid.cli.fetched import put_fetch_status
 from internvid.cli.options import DatasetPath, Json, Moved, Settings, Types, Workers
 from internvid.cli.output import TRY_AGAIN, duration, put, put_json, say, table
-from internvid.core.errors import ConfigInvalidError
+from internvid.core.errors import ConfigInvalidError, MisuseError
 from internvid.core.system.shell import command
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def demo(
     from internvid.api import datasets
 
     say(f"rendering the synthetic world (seed {seed}) into {folder / 'videos'}")
-    with _shown_progress() as progress:
+    with shown_build() as progress:
         summary = datasets.demo(folder, seed=seed, workers=workers, progress=progress)
     _put_summary(summary, datasets.write_report(summary.dataset, captions=0), as_json=as_json)
 
@@ -103,19 +103,40 @@ def build(
     plan: Annotated[
         bool, typer.Option("--plan", help="Estimate time and disk space; build nothing.")
     ] = False,
+    prepare: Annotated[
+        bool,
+        typer.Option(
+            "--prepare",
+            help="Record what is to be built, for `internvid work` on many machines; scan nothing.",
+        ),
+    ] = False,
     report: Annotated[bool, typer.Option(help="Write DATASET/report.html at the end.")] = True,
     as_json: Json = False,
 ) -> None:
     """Build a dataset from videos, or continue one: only what is new or changed is done."""
     from internvid import recipes
+    from internvid.api.cluster.working import prepare as plan_work
     from internvid.api.datasets import write_report
+    from internvid.cli.commands.cluster.work import put_prepared
 
     chosen = _recipe_of(recipe, detector, scan, assignments or ())
     if plan:
         inputs = recipes.inputs_of(videos, given=given, video_folder=video_folder)
         _put_plan(inputs, chosen, workers, as_json=as_json)
         return
-    with _shown_progress() as progress:
+    if prepare:
+        if given or video_folder is not None:
+            raise MisuseError(
+                "--prepare is for builds that scan; spans that tables state are cut by one process",
+                hint="prepare and work without --given, then build with --given: no video is "
+                "decoded again",
+            )
+        prepared = plan_work(
+            list(videos), output, chosen, retry=retry, types=_types(types or ()), moved=moved or ()
+        )
+        put_prepared(prepared, as_json=as_json)
+        return
+    with shown_build() as progress:
         summary = recipes.build(
             list(videos),
             output,
@@ -336,7 +357,7 @@ def _row_reasons(rejected: Mapping[str, int]) -> str:
 
 
 @contextlib.contextmanager
-def _shown_progress() -> Iterator[BuildProgress]:
+def shown_build() -> Iterator[BuildProgress]:
     """Shows a build live on a terminal, as plain lines elsewhere."""
     from internvid.pipeline.progress import BuildProgress
 

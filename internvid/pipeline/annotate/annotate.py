@@ -155,7 +155,7 @@ def survey(job: ColumnJob) -> Survey:
     pending: dict[str, int] = {}
     settled = []
     carried = waiting = lasting = 0
-    for part in job.parts:
+    for part in job.todo:
         work: PartWork = load_part(job, part)
         carried += 0 if work.carried is None else work.carried.num_rows
         waiting += work.waiting
