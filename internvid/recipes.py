@@ -76,6 +76,7 @@ def build(
     moved: Sequence[str] = (),
     given: bool = False,
     video_folder: str | Path | None = None,
+    part_mb: int | None = None,
     progress: BuildProgress | None = None,
 ) -> BuildSummary:
     """Make or continue a dataset: what `internvid build` does, and `internvid.build` names.
@@ -111,6 +112,7 @@ def build(
         retry=retry,
         types=types,
         moved=several(moved),
+        part_mb=part_mb,
         progress=progress,
     )
 

@@ -27,6 +27,7 @@ FORMAT = "internvid-dataset"
 FORMAT_VERSION = 2
 RECORD = "dataset.json"
 SOURCES_PER_PART = 64
+_SIZES = ("sources_per_part", "megabytes_per_part")
 
 
 class PartEntry(TypedDict):
@@ -78,6 +79,8 @@ class Record:
 
     Attributes:
         sources_per_part: how many sources a part takes; fixed when the dataset is made.
+        megabytes_per_part: what a part shall take, as reckoned from its sources; then it may have
+            more sources, or fewer. Fixed when the dataset is made; None where sources are counted.
         parts: part names in the order they were planned, with the number of sources of each.
         scan: fingerprint of the current scan.
         cut: `name@fingerprint` of the current cut.
@@ -88,6 +91,7 @@ class Record:
     """
 
     sources_per_part: int = SOURCES_PER_PART
+    megabytes_per_part: int | None = None
     parts: list[PartEntry] = field(default_factory=list)
     scan: str | None = None
     cut: str | None = None
@@ -260,7 +264,7 @@ class Layout:
 
     @property
     def types_path(self) -> Path:
-        """What is recorded of the sources beside their parts: `metadata`, `sources_per_part`."""
+        """What is recorded of the sources beside their parts: `metadata`, size of parts."""
         return self.root / "sources" / "types.json"
 
     def recipe_path(self, key: str) -> Path:
@@ -273,7 +277,7 @@ class Layout:
 
     def _recipes(self, record: Record) -> Iterator[tuple[Path, Any]]:
         """What a lost record is made again from, with the parts: path -> JSON value."""
-        kept = {"metadata": record.metadata, "sources_per_part": record.sources_per_part}
+        kept = {"metadata": record.metadata, **_part_size(record)}
         yield self.types_path, kept
         for key, recipe in (*record.scans.items(), *record.cuts.items()):
             yield self.recipe_path(key), recipe
@@ -290,7 +294,8 @@ class Layout:
             if path.parent.is_dir() and read_json(path) != plain_json(value):
                 commit_json(path, value)
         head = {"format": FORMAT, "format_version": FORMAT_VERSION}
-        commit_json(self.record_path, {**head, **vars(record)})
+        entries = {name: value for name, value in vars(record).items() if name not in _SIZES}
+        commit_json(self.record_path, {**head, **entries, **_part_size(record)})
 
     def create(self) -> Record:
         """The record of a new or existing dataset.
@@ -361,6 +366,12 @@ class Layout:
             discard_temporaries(self.root)
             discard(self.dropped)
             yield
+
+
+def _part_size(record: Record) -> dict[str, int]:
+    """How large parts are, as it is written: without what is not set."""
+    sizes = {name: getattr(record, name) for name in _SIZES}
+    return {name: size for name, size in sizes.items() if size is not None}
 
 
 def read_json(path: Path) -> Any:

@@ -33,7 +33,7 @@ from internvid.pipeline.runs import write_run
 from internvid.pipeline.shares.preparing import recipe_job
 from internvid.pipeline.shares.scan_pass import ScanPass
 from internvid.pipeline.shares.stages import clear_sealed
-from internvid.pipeline.source_parts import plan_sources
+from internvid.pipeline.source_parts import plan_sources, set_part_size
 from internvid.pipeline.sources import find_sources
 from internvid.run.executor import Executor, local_executor
 
@@ -79,6 +79,7 @@ def build(
     retry: bool = False,
     types: Mapping[str, str] | None = None,
     moved: Sequence[str] = (),
+    part_mb: int | None = None,
     progress: BuildProgress | None = None,
 ) -> BuildSummary:
     """Make or continue a dataset.
@@ -97,6 +98,8 @@ def build(
         types: column of a table of sources -> SQL type of its values (bigint, double, boolean,
             date, timestamp, varchar); texts are read so.
         moved: `OLD=NEW` of files and folders that lie elsewhere than the dataset says.
+        part_mb: megabytes that a part of a new dataset shall take, as reckoned from its sources;
+            64 sources a part when None.
         progress: called with everything that happens.
 
     Raises:
@@ -122,6 +125,7 @@ def build(
             sources = find_sources(videos, types, known)
         held.enter_context(writing(layout))
         record = layout.create()
+        set_part_size(record, part_mb)
         moves = (remap(layout, moved),) if moved else ()
         sources, passed = pass_over_removed(layout, sources)
         notes = moves + plan_sources(layout, record, sources, retry=retry)

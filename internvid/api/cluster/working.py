@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from internvid.pipeline.progress import BuildProgress
     from internvid.pipeline.recipe import Recipe
     from internvid.pipeline.shares.preparing import PreparedWork
-    from internvid.pipeline.shares.work import WorkSummary
+    from internvid.pipeline.shares.share_work import WorkSummary
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 60.0
 
@@ -32,6 +32,7 @@ def prepare(
     retry: bool = False,
     types: Mapping[str, str] | None = None,
     moved: Sequence[str] = (),
+    part_mb: int | None = None,
 ) -> PreparedWork:
     """Record the sources and the recipe of a build for many processes; nothing is scanned.
 
@@ -42,6 +43,8 @@ def prepare(
         retry: try sources that failed once more.
         types: column of a table of sources -> SQL type of its values.
         moved: `OLD=NEW` of files and folders that lie elsewhere than the dataset says.
+        part_mb: megabytes that a part of a new dataset shall take, as reckoned from its sources;
+            64 sources a part when None.
 
     Raises:
         InternvidError: as of `build`; a recipe that other processes cannot make of its settings.
@@ -59,6 +62,7 @@ def prepare(
         retry=retry,
         types=types,
         moved=several(moved),
+        part_mb=part_mb,
     )
 
 
@@ -106,7 +110,7 @@ def work(
     """
     from internvid.pipeline.progress import BuildProgress
     from internvid.pipeline.shares.share import share_of
-    from internvid.pipeline.shares.work import WorkSummary, do_share, was_done
+    from internvid.pipeline.shares.share_work import WorkSummary, do_share, was_done
     from internvid.run.executor import local_executor
 
     number, shares = share_of(share, os.environ)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from internvid.cli.commands.cluster.work import put_prepared_columns, refuse_budget
 from internvid.cli.display import shown_counts, shown_progress
-from internvid.cli.options import DatasetPath, Json, Settings, Subset, Workers
+from internvid.cli.options import DatasetPath, Json, Prepare, Settings, Subset, Workers
 from internvid.cli.output import duration, instant_text, put, put_json, say
 from internvid.core.errors import ConfigInvalidError, MisuseError
 
@@ -48,13 +49,6 @@ Server = Annotated[
 Plan = Annotated[
     bool,
     typer.Option("--plan", help="Try a few clips and estimate time and cost; store nothing."),
-]
-Prepare = Annotated[
-    bool,
-    typer.Option(
-        "--prepare",
-        help="Record the columns for `internvid work` on many machines; annotate nothing.",
-    ),
 ]
 Retry = Annotated[
     bool,
@@ -239,25 +233,14 @@ def _run(options: AnnotateOptions) -> None:
             hint="name one with --text COLUMN",
         )
     if options.prepare:
-        _prepare(options, requests)
+        refuse_budget(options.max_requests, options.max_tokens)
+        put_prepared_columns(options.target, requests, as_json=options.as_json)
         return
     with _budget(options):
         if options.plan:
             _run_plan(options, requests)
         else:
             _run_dataset(options, requests)
-
-
-def _prepare(options: AnnotateOptions, requests: list[ColumnRequest]) -> None:
-    from internvid.api.cluster.working import prepare_columns
-    from internvid.cli.commands.cluster.work import put_prepared
-
-    if options.max_requests or options.max_tokens:
-        raise MisuseError(
-            "a budget is kept by one process, and the work is planned for several",
-            hint="leave out --max-requests and --max-tokens; --plan says what it will cost",
-        )
-    put_prepared(prepare_columns(options.target, requests), as_json=options.as_json)
 
 
 def make_requests(options: AnnotateOptions) -> list[ColumnRequest]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional, TypedDict
 
 import typer
 
-from internvid.cli.display import PlainLines, live
+from internvid.cli.build_display import shown_build
 from internvid.cli.fetched import put_fetch_status
 from internvid.cli.options import DatasetPath, Json, Moved, Settings, Types, Workers
 from internvid.cli.output import TRY_AGAIN, duration, put, put_json, say, table
@@ -18,14 +17,11 @@ from internvid.core.errors import ConfigInvalidError, MisuseError
 from internvid.core.system.shell import command
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from internvid.dataset.answers.columns import ColumnProgress
     from internvid.dataset.removal.copies import CopyState
     from internvid.dataset.subset_files import SubsetEntry
     from internvid.pipeline.build import BuildSummary
     from internvid.pipeline.given.given_table import GivenInputs
-    from internvid.pipeline.progress import BuildProgress
     from internvid.pipeline.recipe import Recipe
     from internvid.pipeline.source_tables import AsideEntry
 
@@ -110,6 +106,14 @@ def build(
             help="Record what is to be built, for `internvid work` on many machines; scan nothing.",
         ),
     ] = False,
+    part_mb: Annotated[
+        Optional[int],
+        typer.Option(
+            metavar="MB",
+            help="Size of the parts of a new dataset, for many machines 128 to 512; "
+            "default: 64 sources each.",
+        ),
+    ] = None,
     report: Annotated[bool, typer.Option(help="Write DATASET/report.html at the end.")] = True,
     as_json: Json = False,
 ) -> None:
@@ -132,7 +136,13 @@ def build(
                 "decoded again",
             )
         prepared = plan_work(
-            list(videos), output, chosen, retry=retry, types=_types(types or ()), moved=moved or ()
+            list(videos),
+            output,
+            chosen,
+            retry=retry,
+            types=_types(types or ()),
+            moved=moved or (),
+            part_mb=part_mb,
         )
         put_prepared(prepared, as_json=as_json)
         return
@@ -147,6 +157,7 @@ def build(
             moved=moved or (),
             given=given,
             video_folder=video_folder,
+            part_mb=part_mb,
             progress=progress,
         )
     # A tagger takes seconds to load, and a build should not wait for it.
@@ -354,39 +365,3 @@ def _row_reasons(rejected: Mapping[str, int]) -> str:
         return ""
     reasons = ", ".join(f"{count} {reason}" for reason, count in rejected.items())
     return f", {sum(rejected.values())} of them no clips ({reasons})"
-
-
-@contextlib.contextmanager
-def shown_build() -> Iterator[BuildProgress]:
-    """Shows a build live on a terminal, as plain lines elsewhere."""
-    from internvid.pipeline.progress import BuildProgress
-
-    lines = PlainLines()
-    progress = BuildProgress(changed=lambda state: lines.tell(state.stage, lambda: _numbers(state)))
-    with live(lambda: _render(progress)):
-        yield progress
-
-
-def _render(state: BuildProgress) -> RenderableType:
-    from rich.progress_bar import ProgressBar
-    from rich.table import Table
-
-    grid = Table.grid(padding=(0, 2))
-    bar = ProgressBar(total=1.0, completed=state.share_done, width=30)
-    grid.add_row(state.stage, bar, _numbers(state))
-    return grid
-
-
-def _numbers(state: BuildProgress) -> str:
-    if not state.videos_total:
-        return ""
-    parts = [f"videos {state.videos_done}/{state.videos_total}"]
-    if state.failures:
-        parts.append(f"failed {state.failures}")
-    if state.clips:
-        parts.append(f"clips {state.clips}")
-    if state.video_seconds:
-        parts.append(f"{state.hours_per_hour:.1f} video hours/hour")
-    if state.remaining_seconds is not None:
-        parts.append(f"about {duration(state.remaining_seconds)} left")
-    return ", ".join(parts)

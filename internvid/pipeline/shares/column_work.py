@@ -1,7 +1,7 @@
 """A planned column, part by part, by whichever process comes first.
 
 A part is taken by a lock, so that no model is paid twice for a clip, and marked when it is done:
-answers may fail, and say of themselves no more than that.
+an answer that failed is no sign of a part that is not.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class ColumnWork:
         return folder / f"{part}.json"
 
     def describe(self, record: Record) -> None:
-        """Take over what loaded components have said of themselves; in memory."""
+        """Take over what loaded components state of themselves; in memory."""
         for part in self.job.parts:
             noted = read_json(self._mark(part))
             if isinstance(noted, dict) and "describes" in noted:

@@ -28,11 +28,8 @@ from internvid.pipeline.shares.work_plan import (
     read_plan,
     write_plan,
 )
-from internvid.pipeline.source_parts import plan_sources
-from internvid.pipeline.sources import find_sources, size_of
-
-# Of videos as they are found on the web: pictures and timelines take a third of their bytes.
-SEALED_SHARE = 1 / 3
+from internvid.pipeline.source_parts import expected_bytes, plan_sources, set_part_size
+from internvid.pipeline.sources import find_sources
 
 
 @dataclass(frozen=True)
@@ -66,6 +63,7 @@ def prepare_build(
     retry: bool = False,
     types: Mapping[str, str] | None = None,
     moved: Sequence[str] = (),
+    part_mb: int | None = None,
 ) -> PreparedWork:
     """Record the sources of a build and its recipe, for `work` to do. Nothing is scanned.
 
@@ -73,7 +71,7 @@ def prepare_build(
     columns that were planned stay planned.
 
     Args:
-        videos, dataset, recipe, retry, types, moved: as of `build`.
+        videos, dataset, recipe, retry, types, moved, part_mb: as of `build`.
         make: how a worker makes a recipe of its name, before its settings.
 
     Raises:
@@ -86,6 +84,7 @@ def prepare_build(
     sources = find_sources(videos, types, known)
     with writing(layout):
         record = layout.create()
+        set_part_size(record, part_mb)
         moves = (remap(layout, moved),) if moved else ()
         sources, _ = pass_over_removed(layout, sources)
         notes = (*moves, *plan_sources(layout, record, sources, retry=retry))
@@ -237,7 +236,7 @@ def _sizes(layout: Layout, record: Record, scan: str) -> dict[str, int]:
             sizes[part] = path.stat().st_size
         else:
             uris = read_part(layout.sources(part), ["uri"])["uri"].to_pylist()
-            sizes[part] = int(SEALED_SHARE * sum(map(size_of, uris)))
+            sizes[part] = sum(map(expected_bytes, uris))
     return sizes
 
 

@@ -2,7 +2,7 @@
 
 A recipe is written down as a name and settings, as `--set` takes them, and a column as a component
 with settings. Keys say what the planner made of them: a worker that makes something else of the
-same words, having other code or other weights, is told apart before it does anything.
+same words, having other code or other weights, is refused before it does anything.
 """
 
 from __future__ import annotations

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from internvid.cli.commands.build import shown_build
+from internvid.cli.build_display import shown_build
 from internvid.cli.exits import NOT_DONE
 from internvid.cli.options import DatasetPath, Json, Workers
 from internvid.cli.output import duration, put, put_json, say
+from internvid.core.errors import MisuseError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from internvid.pipeline.annotate.jobs import ColumnRequest
     from internvid.pipeline.shares.preparing import PreparedWork
-    from internvid.pipeline.shares.work import WorkSummary
+    from internvid.pipeline.shares.share_work import WorkSummary
 
 PANEL = "Build"
 
@@ -88,3 +91,25 @@ def put_prepared(prepared: PreparedWork, *, as_json: bool) -> None:
         put(f"columns   {', '.join(prepared.columns)}")
     put(f"plan      {prepared.plan}")
     say(f"\nto do it, on each of 8 machines: internvid work {prepared.dataset} --share I/8")
+
+
+def refuse_budget(max_requests: int, max_tokens: int) -> None:
+    """Refuse a budget for columns that several processes write.
+
+    Raises:
+        MisuseError: there is one.
+    """
+    if max_requests or max_tokens:
+        raise MisuseError(
+            "a budget is kept by one process, and the work is planned for several",
+            hint="leave out --max-requests and --max-tokens; --plan says what it will cost",
+        )
+
+
+def put_prepared_columns(
+    dataset: Path, requests: Sequence[ColumnRequest], *, as_json: bool
+) -> None:
+    """Plan columns for `internvid work`, and print the plan."""
+    from internvid.api.cluster.working import prepare_columns
+
+    put_prepared(prepare_columns(dataset, requests), as_json=as_json)
