@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import internvid
 from internvid.core.system.temporary import is_temporary
 from internvid.dataset.layout import Layout
 from tests.media import write_video
@@ -59,6 +60,9 @@ def whole(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = prepared(tmp_path_factory.mktemp("whole") / "data")
     build = start("build", videos, "-o", data, "--set", TRAP, "--workers", 2, "--no-report")
     assert build.wait() == 0
+    rows = internvid.open(data).videos().to_pylist()
+    reasons = sorted(row["reason"] for row in rows if row["status"] != "ok")
+    assert reasons == ["crashed", "duplicate", "hung"]
     return data
 
 
@@ -69,7 +73,7 @@ def test_overlapping_shares_that_are_killed_end_in_the_same_bytes(
     draw = random.Random(seed)
     data = prepared(tmp_path / "data")
     assert start("build", videos, "-o", data, "--set", TRAP, "--prepare").wait() == 0
-    for _ in range(3):
+    for _ in range(2):
         pair = [start("work", data, "--share", each, "--workers", 1) for each in ("1/1", "2/2")]
         for process in draw.sample(pair, 2):
             time.sleep(draw.uniform(1.0, 5.0))
