@@ -133,7 +133,7 @@ class Layout:
 
     def staged_scans(self) -> list[Path]:
         """Folders of `staged` that belong to scans."""
-        others = ("columns", "pick_sets", "work", self.dropped.name)
+        others = ("columns", "pick_sets", "shares", self.dropped.name)
         return [path for path in (self.root / "staged").glob("*") if path.name not in others]
 
     def clips(self, cut: str, part: str) -> Path:
@@ -163,11 +163,11 @@ class Layout:
 
     def work_done(self, plan: str) -> Path:
         """What was planned and is done, by its digest; with times, among the runs."""
-        return self._path("runs", f"work-{plan}") / "work.json"
+        return self._path("runs", f"done-{plan}") / "plan.json"
 
     def work_marks(self, plan: str, column: str) -> Path:
         """Folder of notes on the parts of a column that are done."""
-        return self._path("staged", "work", plan, column)
+        return self._path("staged", "shares", plan, column)
 
     @property
     def dropped(self) -> Path:

@@ -121,7 +121,7 @@ class ColumnWork:
 
 def discard_marks(layout: Layout, plan: str | None) -> None:
     """Remove the notes of all plans but one. Only under the write lock."""
-    folder = layout.root / "staged" / "work"
+    folder = layout.root / "staged" / "shares"
     if not folder.is_dir():
         return
     for name in os.listdir(folder):

@@ -227,7 +227,7 @@ class _Work:
 
 def was_done(layout: Layout) -> bool:
     """Whether some planned work was done in this dataset before."""
-    return any(layout.root.glob("runs/work-*/work.json"))
+    return any(layout.root.glob("runs/done-*/plan.json"))
 
 
 def _waits(what: str, parts: Sequence[str], is_done: Callable[[str], bool]) -> Iterable[str]:
