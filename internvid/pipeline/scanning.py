@@ -80,10 +80,11 @@ def scan_source(task: ScanTask, report: Any) -> StagedVideo:
             files.discard()
         return files.commit(row, task.sealed)
     except InternvidError:
-        files.discard()
-        # The folder went while it was written into: others have sealed the part.
+        # Its folder may have gone while it was written into, when others sealed the part.
         if is_late(task.sealed):
+            files.leave()
             return row
+        files.discard()
         raise
 
 
@@ -141,12 +142,14 @@ def stage_failure(task: ScanTask, failure: Failure) -> StagedVideo:
     """The row of a source whose worker died or hung, staged by whoever led it."""
     row: StagedVideo = {"uri": task.uri, **failed_row(failure)}
     row["video_id"] = _hash_or_none(task.uri)
+    files = StageFiles(task.stage)
     try:
-        return StageFiles(task.stage).commit(row, task.sealed)
+        return files.commit(row, task.sealed)
     except InternvidError:
-        if is_late(task.sealed):
-            return row
-        raise
+        if not is_late(task.sealed):
+            raise
+        files.leave()
+        return row
 
 
 def _hash_or_none(uri: str) -> str | None:

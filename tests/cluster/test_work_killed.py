@@ -15,7 +15,7 @@ import pytest
 
 import internvid
 from internvid.core.system.temporary import is_temporary
-from internvid.dataset.layout import Layout
+from tests.cluster.datasets import prepared
 from tests.media import write_video
 from tests.trees import digest_tree
 
@@ -29,15 +29,6 @@ def start(*arguments: object) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "PYTHONPATH": os.getcwd()}
     command = [sys.executable, "-m", "tests.cluster.hasty", *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)
-
-
-def prepared(root: Path, sources: int = 2) -> Path:
-    """A new dataset of small parts."""
-    layout = Layout(root)
-    record = layout.create()
-    record.sources_per_part = sources
-    layout.write_record(record)
-    return root
 
 
 @pytest.fixture(scope="module")

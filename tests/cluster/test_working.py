@@ -24,7 +24,7 @@ from internvid.pipeline.annotate.jobs import ColumnRequest
 from internvid.pipeline.build import build
 from internvid.pipeline.recipe import Recipe
 from internvid.pipeline.shares.work_plan import read_plan
-from tests.cluster.test_work_killed import prepared
+from tests.cluster.datasets import prepared
 from tests.media import write_video
 from tests.pipeline.annotators import Narrator, TextLength
 from tests.trees import digest_tree

@@ -49,6 +49,11 @@ class StageFiles:
         for suffix in DATA:
             discard(self.data(suffix))
 
+    def leave(self) -> None:
+        """Remove the data of this try, and the folders that were made for them alone."""
+        self.discard()
+        _remove_empty(self.stage.parent)
+
     def commit(self, row: StagedVideo, sealed: Path | None) -> StagedVideo:
         """Stage the row, unless another one stands; the row that holds.
 
@@ -64,9 +69,7 @@ class StageFiles:
             # It came after the stages of its part had been cleared, or is cleared just now.
             if is_ours:
                 place.unlink(missing_ok=True)
-            self.discard()
-            with suppress(OSError):
-                self.stage.parent.rmdir()
+            self.leave()
             return row
         if is_ours:
             return row
@@ -173,9 +176,14 @@ class PartStage:
         """
         folder = self.layout.staged(self.scan, self.part)
         shutil.rmtree(folder, ignore_errors=True)
-        for parent in (folder.parent, folder.parent.parent):
-            with suppress(OSError):
-                parent.rmdir()
+        _remove_empty(folder)
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove the folder of a part's stages, of its scan and of all stages, where they are empty."""
+    for each in (folder, folder.parent, folder.parent.parent):
+        with suppress(OSError):
+            each.rmdir()
 
 
 def clear_sealed(layout: Layout, scan: str, parts: Sequence[str]) -> None:
