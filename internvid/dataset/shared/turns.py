@@ -11,7 +11,7 @@ from internvid.dataset.layout import Layout
 from internvid.dataset.removal.pending import PLAN, pending_files, pending_folder
 from internvid.dataset.removal.purging import writing
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 300.0
 _PAUSE_SECONDS = 0.2
 
 
@@ -27,33 +27,37 @@ def working_together(layout: Layout, clean: Callable[[], None]) -> Iterator[None
         clean: what else is to be done alone; done more than once, it changes nothing more.
 
     Raises:
-        DatasetBusyError: another process has been writing alone for a minute.
+        DatasetBusyError: another process has been writing alone for minutes.
         InternvidError: a removal cannot be finished.
     """
     deadline = time.monotonic() + PATIENCE_SECONDS
     with ExitStack() as held:
         _alone(layout, clean)
-        while not _join(layout, held, deadline):
-            _alone(layout, clean)
+        while (busy := _join(layout, held)) is not None:
+            # Another worker may be cleaning up; in a large folder that takes a while.
+            if time.monotonic() > deadline:
+                raise busy
+            time.sleep(_PAUSE_SECONDS)
+            if _is_half_purged(layout):
+                _alone(layout, clean)
         yield
     _alone(layout, clean)
 
 
-def _join(layout: Layout, held: ExitStack, deadline: float) -> bool:
-    """Take the lock together with others; whether it could be had."""
+def _join(layout: Layout, held: ExitStack) -> DatasetBusyError | None:
+    """Take the lock together with others; why it could not be had."""
     try:
         held.enter_context(layout.joined())
-    except DatasetBusyError:
-        # Another worker cleans up, which takes a moment.
-        if time.monotonic() > deadline:
-            raise
-        time.sleep(_PAUSE_SECONDS)
-        return False
+    except DatasetBusyError as error:
+        return error
+    if not _is_half_purged(layout):
+        return None
     # A purge that was killed since: nobody may write beside what it left.
-    if _is_half_purged(layout):
-        held.pop_all().close()
-        return False
-    return True
+    held.pop_all().close()
+    return DatasetBusyError(
+        f"a removal from {layout.root} was begun and is not done",
+        hint="run the same command again when no other worker is at it: it ends the removal",
+    )
 
 
 def _alone(layout: Layout, clean: Callable[[], None]) -> None:
