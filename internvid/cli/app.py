@@ -26,7 +26,7 @@ from internvid.cli.commands import (
     search,
     train,
 )
-from internvid.cli.commands.cluster import work
+from internvid.cli.commands.cluster import submit, work
 from internvid.cli.commands.collecting import discover, fetch, queries
 from internvid.cli.commands.conversing import dialogues, interleave
 from internvid.cli.commands.looking import browse, clip_map, reviews
@@ -66,7 +66,7 @@ def top(
 
 # The order is that of the help.
 for _group in (
-    queries, discover, fetch, build, work, remove, look, browse, reviews, search, clip_map,
+    queries, discover, fetch, build, work, submit, remove, look, browse, reviews, search, clip_map,
     annotate, classify, audit, drop, dedup, curate, publish, interleave, dialogues, evaluate,
     train, compare,
 ):  # fmt: skip

@@ -1,0 +1,1 @@
+"""Jobs for schedulers of clusters: what they are told, as text."""
