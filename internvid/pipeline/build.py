@@ -35,6 +35,7 @@ from internvid.pipeline.shares.scan_pass import ScanPass
 from internvid.pipeline.shares.stages import clear_sealed
 from internvid.pipeline.source_parts import plan_sources, set_part_size
 from internvid.pipeline.sources import find_sources
+from internvid.pipeline.watching.heartbeat import beating, clear_beats
 from internvid.run.executor import Executor, local_executor
 
 
@@ -130,10 +131,13 @@ def build(
         sources, passed = pass_over_removed(layout, sources)
         notes = moves + plan_sources(layout, record, sources, retry=retry)
         run = _Run(layout, record, recipe, executor, shown, given)
-        run.scan()
-        run.cut()
-        run.annotate()
-        run.point_at_current()
+        # Nobody else builds now: such words are those of a process that was killed.
+        clear_beats(layout, "")
+        with beating(layout, shown):
+            run.scan()
+            run.cut()
+            run.annotate()
+            run.point_at_current()
         summary = run.finish()
         aside = sum(table.rows for table in sources.tables)
         removed = summary.removed + passed

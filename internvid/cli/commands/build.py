@@ -165,13 +165,33 @@ def build(
     _put_summary(summary, page, as_json=as_json)
 
 
-def status(dataset: DatasetPath, as_json: Json = False) -> None:
-    """Show what is done, what is left to do, and what failed and why."""
+def status(
+    dataset: DatasetPath,
+    watch: Annotated[
+        Optional[float],
+        typer.Option(
+            metavar="SECONDS",
+            min=0.2,
+            help="Show it again after so many seconds, until no process works on it.",
+        ),
+    ] = None,
+    prometheus: Annotated[
+        bool, typer.Option("--prometheus", help="Print it as metrics for Prometheus.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what is done, what is left to do, who works on it, and what failed and why."""
     from internvid.api.datasets import status as read_status
     from internvid.api.fetching import is_fetch_folder
+    from internvid.cli.live_display import put_live, put_prometheus, watch_work
 
     if is_fetch_folder(dataset):
         put_fetch_status(dataset, as_json=as_json)
+        return
+    if watch is not None:
+        watch_work(dataset, watch)
+    if prometheus:
+        put_prometheus(dataset)
         return
     facts = read_status(dataset)
     if as_json:
@@ -193,6 +213,8 @@ def status(dataset: DatasetPath, as_json: Json = False) -> None:
     if facts["set_aside"]:
         put("\nset aside of tables")
         put(table(_aside_rows(facts["set_aside"])))
+    if facts["work"] is not None:
+        put_live(facts["work"])
     if facts["copies"]:
         put(f"copies    {', '.join(map(_copy_line, facts['copies']))}")
     if facts["failures"]:

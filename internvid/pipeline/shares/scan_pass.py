@@ -165,7 +165,7 @@ class ScanPass:
         # A row without a reason is that of a source which others have sealed meanwhile.
         failed = row["status"] == "failed" and "reason" in row
         seconds = row.get("duration_seconds") or 0.0
-        self.progress.finished(number, seconds, failed=failed)
+        self.progress.finished(number, seconds, failed=failed, reason=str(row.get("reason") or ""))
         self.scanned += 1
 
     def _is_sealed(self, part: str) -> bool:

@@ -25,6 +25,7 @@ from internvid.pipeline.shares.preparing import (
 from internvid.pipeline.shares.scan_pass import ScanPass, require_part
 from internvid.pipeline.shares.stages import clear_sealed
 from internvid.pipeline.shares.work_plan import MakeRecipe, WorkPlan, read_plan
+from internvid.pipeline.watching.heartbeat import beating, clear_beats
 from internvid.run.executor import Executor
 
 _SHOWN = 3
@@ -99,7 +100,10 @@ def do_share(
         if plan is None:
             return None
         work = _Work(layout, plan, number, shares, make, executor, progress)
-        summary = work.run()
+        with beating(layout, progress, plan=plan.digest, share=work.name):
+            summary = work.run()
+        if summary.done:
+            clear_beats(layout, plan.digest)
         summary = replace(summary, seconds=round(time.monotonic() - started, 3))
         write_run(layout, {"work": vars(summary), "plan": plan.digest, "failures": work.failures})
     return summary
