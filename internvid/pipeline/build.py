@@ -35,7 +35,7 @@ from internvid.pipeline.shares.scan_pass import ScanPass
 from internvid.pipeline.shares.stages import clear_sealed
 from internvid.pipeline.source_parts import plan_sources, set_part_size
 from internvid.pipeline.sources import find_sources
-from internvid.pipeline.watching.heartbeat import beating, clear_beats
+from internvid.pipeline.watching.worker_beats import beating, clear_beats
 from internvid.run.executor import Executor, local_executor
 
 

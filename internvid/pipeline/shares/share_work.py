@@ -25,7 +25,7 @@ from internvid.pipeline.shares.preparing import (
 from internvid.pipeline.shares.scan_pass import ScanPass, require_part
 from internvid.pipeline.shares.stages import clear_sealed
 from internvid.pipeline.shares.work_plan import MakeRecipe, WorkPlan, read_plan
-from internvid.pipeline.watching.heartbeat import beating, clear_beats
+from internvid.pipeline.watching.worker_beats import beating, clear_beats
 from internvid.run.executor import Executor
 
 _SHOWN = 3

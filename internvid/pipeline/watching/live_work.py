@@ -11,7 +11,7 @@ from typing import TypedDict
 
 from internvid.dataset.layout import Layout
 from internvid.dataset.parts import storage_errors
-from internvid.pipeline.watching.heartbeat import WorkerBeat, beats_folder, read_beats
+from internvid.pipeline.watching.worker_beats import WorkerBeat, beats_folder, read_beats
 
 SILENT_SECONDS = 60.0
 _LAGS_BEHIND = 1.5
@@ -22,8 +22,8 @@ class WorkerState(WorkerBeat):
     """A process, as it is seen from here.
 
     Attributes:
-        silent_seconds: since it said something, by the clock of the file system.
-        is_lost: it said nothing for a minute though it was at work: killed, or cut off.
+        silent_seconds: since it was heard of, by the clock of the file system.
+        is_lost: nothing was heard of it for a minute though it was at work: killed, or cut off.
         remaining_seconds: of its scan at its own speed; None where that cannot be determined.
         lags_behind: it will take half as long again as is usual, or longer.
     """

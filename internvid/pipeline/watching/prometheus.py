@@ -49,7 +49,7 @@ def _live(live: LiveWork) -> Iterator[str]:
          [(labels, state["sources"]) for labels, state in workers]),
         ("worker_video_seconds", "Seconds of video that a process has decoded.",
          [(labels, state["video_seconds"]) for labels, state in workers]),
-        ("worker_silent_seconds", "Seconds since a process said something.",
+        ("worker_silent_seconds", "Seconds since a process was heard of.",
          [(labels, state["silent_seconds"]) for labels, state in workers]),
         ("worker_lags_behind", "Whether a process is much slower than is usual.",
          [(labels, float(state["lags_behind"])) for labels, state in workers]),

@@ -1,1 +1,1 @@
-"""Jobs for schedulers of clusters: what they are told, as text."""
+"""Jobs for schedulers of clusters: arrays and manifests, as text."""

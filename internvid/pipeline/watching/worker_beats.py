@@ -1,7 +1,7 @@
-"""A process that works on a dataset says every few seconds how far it is, in a small file.
+"""A process that works on a dataset notes every few seconds how far it is, in a small file.
 
 The files lie in `runs/`, where nothing depends on them. Clocks of machines are not compared: each
-process counts by its own, and whether it still lives is told by the age of its file, by the clock
+process counts by its own, and whether it still lives is known by the age of its file, by the clock
 of the file system alone.
 """
 
@@ -79,7 +79,7 @@ class Heart:
 
     Args:
         layout: of the dataset.
-        progress: what is said.
+        progress: what is written.
         plan, share: see `WorkerBeat`.
     """
 
@@ -103,9 +103,9 @@ class Heart:
             StorageError: it cannot be written.
         """
         with self._lock:
-            commit_json(self.path, self._said(state))
+            commit_json(self.path, self._beat_now(state))
 
-    def _said(self, state: State) -> WorkerBeat:
+    def _beat_now(self, state: State) -> WorkerBeat:
         shown, now = self._progress, time.monotonic()
         # Between two beats a stage may begin and end unseen; that is little.
         self._stages[self._stage] += round(now - self._entered, 3)
@@ -172,7 +172,7 @@ def beating(
 
 
 def clear_beats(layout: Layout, plan: str) -> None:
-    """Forget what processes said of this planned work; with an empty digest, of builds."""
+    """Remove the files of processes of this planned work; with an empty digest, of builds."""
     for path, beat in read_beats(layout):
         if beat["plan"] == plan:
             with contextlib.suppress(StorageError):
@@ -180,7 +180,7 @@ def clear_beats(layout: Layout, plan: str) -> None:
 
 
 def read_beats(layout: Layout) -> list[tuple[Path, WorkerBeat]]:
-    """What all processes said last, by their shares; files that say something else are passed over.
+    """The last beat of each process, by their shares; files that hold something else are passed over.
 
     Returns:
         Each file with what stands in it.
@@ -189,14 +189,14 @@ def read_beats(layout: Layout) -> list[tuple[Path, WorkerBeat]]:
 
     found: list[tuple[Path, WorkerBeat]] = []
     for path in sorted(beats_folder(layout).glob("*.json")):
-        said: Any = read_json(path)
-        if _is_beat(said):
-            found.append((path, said))
+        value: Any = read_json(path)
+        if _is_beat(value):
+            found.append((path, value))
     return sorted(found, key=lambda each: (_number(each[1]["share"]), each[1]["worker"]))
 
 
-def _is_beat(said: Any) -> bool:
-    if not isinstance(said, dict):
+def _is_beat(value: Any) -> bool:
+    if not isinstance(value, dict):
         return False
     kinds: dict[str, type | tuple[type, ...]] = {
         **dict.fromkeys(("worker", "host", "version", "plan", "share", "state", "stage"), str),
@@ -204,7 +204,7 @@ def _is_beat(said: Any) -> bool:
         **dict.fromkeys(("bytes_done", "video_seconds", "elapsed_seconds"), (int, float)),
         **dict.fromkeys(("failures", "stage_seconds"), dict),
     }
-    return all(isinstance(said.get(name), kind) for name, kind in kinds.items())
+    return all(isinstance(value.get(name), kind) for name, kind in kinds.items())
 
 
 def _number(share: str) -> int:
