@@ -19,8 +19,8 @@ from internvid.api.datasets import live_work
 from internvid.cli.app import main
 from internvid.dataset.layout import Layout
 from internvid.pipeline.progress import BuildProgress
-from internvid.pipeline.watching.worker_beats import beating, beats_folder, clear_beats, read_beats
 from internvid.pipeline.watching.live_work import SILENT_SECONDS
+from internvid.pipeline.watching.worker_beats import beating, beats_folder, clear_beats, read_beats
 from tests.media import write_videos
 
 METRIC = re.compile(

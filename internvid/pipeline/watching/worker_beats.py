@@ -180,7 +180,7 @@ def clear_beats(layout: Layout, plan: str) -> None:
 
 
 def read_beats(layout: Layout) -> list[tuple[Path, WorkerBeat]]:
-    """The last beat of each process, by their shares; files that hold something else are passed over.
+    """The last beat of each process, by their shares; other files are passed over.
 
     Returns:
         Each file with what stands in it.
