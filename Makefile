@@ -33,6 +33,7 @@ test: $(VENV)/full
 slow: $(VENV)/full
 	$(BIN)/python -m pytest -n auto -m 'slow and not weights and not cluster'
 
+# One after another: each starts processes of its own, and kills some.
 test-cluster: $(VENV)/full
 	$(BIN)/python -m pytest -m 'cluster and not slow and not weights' -n 0
 

@@ -39,7 +39,8 @@ from internvid.dataset.tables import (
 )
 from internvid.pipeline import build as building
 from internvid.pipeline.recipe import Recipe
-from internvid.pipeline.scanning import ScanTask, scan_source
+from internvid.pipeline.scanning import ScanTask
+from internvid.pipeline.shares.sealing import SealTask
 from internvid.run.executor import Result
 
 _SCENES = ("first", "more")
@@ -63,7 +64,11 @@ class Here:
             if self.tasks % 1000 == 1:
                 self.most_bytes = max(self.most_bytes, len(pickle.dumps((function, item))))
             # A cut is the work of workers alone.
-            yield Result(index, value=_stage(item) if function is scan_source else 0)
+            if isinstance(item, ScanTask):
+                yield Result(index, value=_stage(item))
+            else:
+                sealing = isinstance(item, SealTask)
+                yield Result(index, value=function(item, lambda _: None) if sealing else 0)
 
 
 def _stage(task: ScanTask) -> dict[str, Any]:

@@ -24,20 +24,25 @@ from pathlib import Path
 import pyarrow as pa
 from internvid import recipes
 from internvid.dataset.layout import Layout
-from internvid.dataset.sources.known_videos import KnownVideos
+from internvid.dataset.parts import commit_table
 from internvid.dataset.sources.uris import path_to_uri
+from internvid.dataset.tables import SOURCE_SCHEMA
 from internvid.pipeline.cutting import CutTask, cut_part
-from internvid.pipeline.scanning import PartStage, ScanTask, scan_source
+from internvid.pipeline.scanning import ScanTask, scan_source
+from internvid.pipeline.shares.sealing import SealTask, seal_part
+from internvid.pipeline.shares.stages import PartStage
 video, folder, name = sys.argv[1:]
 recipe, layout = recipes.default(), Layout(Path(folder))
-sources = pa.table({"uri": [path_to_uri(video)]})
+sources = pa.Table.from_pylist([{"uri": path_to_uri(video)}], schema=SOURCE_SCHEMA)
 part = PartStage(layout, "scan", "part-00000", sources)
 if name == "scan":
     task = ScanTask(sources["uri"][0].as_py(), part.stage(0), recipe.complete_scan())
     part.stage(0).parent.mkdir(parents=True)
     scan_source(task, lambda value: None)
 elif name == "seal":
-    part.seal(recipe.complete_scan(), KnownVideos())
+    commit_table(layout.sources("part-00000"), sources)
+    task = SealTask(layout, "scan", "part-00000", recipe.complete_scan(), ())
+    seal_part(task, lambda value: None)
 else:
     cut_part(CutTask(layout, "scan", "cut", "part-00000", recipe.cut), lambda value: None)
 line = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))

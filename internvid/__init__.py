@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from internvid import recipes
     from internvid.api.annotations import audit, caption, classify, drop_column, embed, score
     from internvid.api.browsing import reviews, serve
+    from internvid.api.cluster.working import prepare, prepare_columns, work
     from internvid.api.collecting import compare_queries, discover, make_queries
     from internvid.api.components import list_components, make_component
     from internvid.api.curation import contamination, diff, split
@@ -131,6 +132,8 @@ _EXPORTS = {
     "plan_publication": "internvid.api.subsets",
     "plan_removal": "internvid.api.removal",
     "plan_training": "internvid.api.training",
+    "prepare": "internvid.api.cluster.working",
+    "prepare_columns": "internvid.api.cluster.working",
     "prove_dialogues": "internvid.api.uses.conversations",
     "publish": "internvid.api.subsets",
     "read_dialogues": "internvid.api.uses.conversations",
@@ -150,6 +153,7 @@ _EXPORTS = {
     "train": "internvid.api.training",
     "use_cut": "internvid.api.datasets",
     "verify": "internvid.api.releases",
+    "work": "internvid.api.cluster.working",
     "write_report": "internvid.api.datasets",
 }
 
@@ -212,6 +216,8 @@ __all__ = [
     "plan_publication",
     "plan_removal",
     "plan_training",
+    "prepare",
+    "prepare_columns",
     "prove_dialogues",
     "publish",
     "read_dialogues",
@@ -232,6 +238,7 @@ __all__ = [
     "train",
     "use_cut",
     "verify",
+    "work",
     "write_report",
 ]
 

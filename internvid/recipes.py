@@ -78,6 +78,7 @@ def build(
     moved: Sequence[str] = (),
     given: bool = False,
     video_folder: str | Path | None = None,
+    part_mb: int | None = None,
     progress: BuildProgress | None = None,
 ) -> BuildSummary:
     """Make or continue a dataset: what `internvid build` does, and `internvid.build` names.
@@ -115,6 +116,7 @@ def build(
         retry=retry,
         types=types,
         moved=several(moved),
+        part_mb=part_mb,
         progress=progress,
     )
 

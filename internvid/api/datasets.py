@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from internvid.pipeline.progress import BuildProgress
     from internvid.pipeline.repair import Repair
     from internvid.pipeline.status import DatasetStatus
+    from internvid.pipeline.watching.live_work import LiveWork
 
 DatasetLike = Dataset | str | os.PathLike[str]
 """A dataset, or the folder of one."""
@@ -76,8 +77,9 @@ def status(dataset: DatasetLike) -> DatasetStatus:
     """What is done, what is pending, what failed and why.
 
     Returns:
-        `videos` (counts by status), `clips`, `rejected`, `failures` (rows), `columns`, `subsets`
-        and the current `scan` and `cut`, as `internvid status --json` prints them.
+        `videos` (counts by status), `clips`, `rejected`, `failures` (rows), `columns`, `subsets`,
+        `work` (the processes that work on it) and the current `scan` and `cut`, as
+        `internvid status --json` prints them.
 
     Raises:
         DatasetFormatError: there is no dataset.
@@ -85,6 +87,18 @@ def status(dataset: DatasetLike) -> DatasetStatus:
     from internvid.pipeline.status import read_status
 
     return read_status(as_folder(dataset))
+
+
+def live_work(dataset: DatasetLike) -> LiveWork | None:
+    """The processes that work on a dataset, on any machine; None where there are none.
+
+    Raises:
+        StorageError: the dataset cannot be looked at.
+    """
+    from internvid.dataset.layout import Layout
+    from internvid.pipeline.watching.live_work import live_work as find_work
+
+    return find_work(Layout(as_folder(dataset)))
 
 
 def describe(

@@ -26,6 +26,7 @@ from internvid.cli.commands import (
     search,
     train,
 )
+from internvid.cli.commands.cluster import submit, work
 from internvid.cli.commands.collecting import discover, fetch, queries
 from internvid.cli.commands.conversing import dialogues, interleave
 from internvid.cli.commands.looking import browse, clip_map, reviews
@@ -65,14 +66,15 @@ def top(
 
 # The order is that of the help.
 for _group in (
-    queries, discover, fetch, build, remove, look, browse, reviews, search, clip_map, annotate,
-    classify, audit, drop, dedup, curate, publish, interleave, dialogues, evaluate, train, compare,
+    queries, discover, fetch, build, work, submit, remove, look, browse, reviews, search, clip_map,
+    annotate, classify, audit, drop, dedup, curate, publish, interleave, dialogues, evaluate,
+    train, compare,
 ):  # fmt: skip
     _group.register(app)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; the exit code: 0, 1 failed, 2 misuse, 130 interrupted."""
+    """Run one command; the exit code: 0, 1 failed, 2 misuse, 3 not all done, 130 interrupted."""
     _ready_streams()
     if not _has_folder():
         return 1

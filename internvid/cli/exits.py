@@ -3,6 +3,8 @@
 import sys
 
 INTERRUPTED = 130
+NOT_DONE = 3
+"""A share of work ended well, and others have not yet."""
 
 
 def say_interrupted() -> int:

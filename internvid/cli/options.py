@@ -64,3 +64,10 @@ Moved = Annotated[
     Optional[list[str]],
     typer.Option("--remap", metavar="OLD=NEW", help="Videos that were at OLD are now at NEW."),
 ]
+Prepare = Annotated[
+    bool,
+    typer.Option(
+        "--prepare",
+        help="Record the columns for `internvid work` on many machines; annotate nothing.",
+    ),
+]

@@ -12,6 +12,7 @@ InternvidError                 anything this package refuses or fails at
 │   └── ProtocolMismatchError  two numbers were not measured the same way
 ├── DatasetError               a dataset folder cannot be used as requested
 │   ├── DatasetBusyError       another process is writing to it
+│   ├── PlanMismatchError      its work was planned by another version, or is another by now
 │   └── DatasetFormatError     its format is newer, damaged or foreign
 ├── StorageError               the disk is full or refuses us
 ├── DependencyMissingError     an optional package is not installed
@@ -90,6 +91,10 @@ class DatasetError(InternvidError):
 
 class DatasetBusyError(DatasetError):
     """Another process holds the dataset's write lock."""
+
+
+class PlanMismatchError(DatasetError):
+    """The planned work of a dataset is not what this process would do: another version, or plan."""
 
 
 class DatasetFormatError(DatasetError):

@@ -27,6 +27,7 @@ FORMAT = "internvid-dataset"
 FORMAT_VERSION = 2
 RECORD = "dataset.json"
 SOURCES_PER_PART = 64
+_SIZES = ("sources_per_part", "megabytes_per_part")
 
 
 class PartEntry(TypedDict):
@@ -78,6 +79,8 @@ class Record:
 
     Attributes:
         sources_per_part: how many sources a part takes; fixed when the dataset is made.
+        megabytes_per_part: what a part shall take, as reckoned from its sources; then it may have
+            more sources, or fewer. Fixed when the dataset is made; None where sources are counted.
         parts: part names in the order they were planned, with the number of sources of each.
         scan: fingerprint of the current scan.
         cut: `name@fingerprint` of the current cut.
@@ -88,6 +91,7 @@ class Record:
     """
 
     sources_per_part: int = SOURCES_PER_PART
+    megabytes_per_part: int | None = None
     parts: list[PartEntry] = field(default_factory=list)
     scan: str | None = None
     cut: str | None = None
@@ -129,7 +133,7 @@ class Layout:
 
     def staged_scans(self) -> list[Path]:
         """Folders of `staged` that belong to scans."""
-        others = ("columns", "pick_sets", self.dropped.name)
+        others = ("columns", "pick_sets", "shares", self.dropped.name)
         return [path for path in (self.root / "staged").glob("*") if path.name not in others]
 
     def clips(self, cut: str, part: str) -> Path:
@@ -151,6 +155,19 @@ class Layout:
     def staged_column(self, cut: str, column: str, part: str) -> Path:
         """Folder of answers that are not sealed yet."""
         return self._path("staged", "columns", cut, column, part)
+
+    @property
+    def work_path(self) -> Path:
+        """What is planned for workers to do; there until it is done."""
+        return self.root / "work.json"
+
+    def work_done(self, plan: str) -> Path:
+        """What was planned and is done, by its digest; with times, among the runs."""
+        return self._path("runs", f"done-{plan}") / "plan.json"
+
+    def work_marks(self, plan: str, column: str) -> Path:
+        """Folder of notes on the parts of a column that are done."""
+        return self._path("staged", "shares", plan, column)
 
     @property
     def dropped(self) -> Path:
@@ -247,7 +264,7 @@ class Layout:
 
     @property
     def types_path(self) -> Path:
-        """What is recorded of the sources beside their parts: `metadata`, `sources_per_part`."""
+        """What is recorded of the sources beside their parts: `metadata`, size of parts."""
         return self.root / "sources" / "types.json"
 
     def recipe_path(self, key: str) -> Path:
@@ -260,7 +277,7 @@ class Layout:
 
     def _recipes(self, record: Record) -> Iterator[tuple[Path, Any]]:
         """What a lost record is made again from, with the parts: path -> JSON value."""
-        kept = {"metadata": record.metadata, "sources_per_part": record.sources_per_part}
+        kept = {"metadata": record.metadata, **_part_size(record)}
         yield self.types_path, kept
         for key, recipe in (*record.scans.items(), *record.cuts.items()):
             yield self.recipe_path(key), recipe
@@ -277,7 +294,8 @@ class Layout:
             if path.parent.is_dir() and read_json(path) != plain_json(value):
                 commit_json(path, value)
         head = {"format": FORMAT, "format_version": FORMAT_VERSION}
-        commit_json(self.record_path, {**head, **vars(record)})
+        entries = {name: value for name, value in vars(record).items() if name not in _SIZES}
+        commit_json(self.record_path, {**head, **entries, **_part_size(record)})
 
     def create(self) -> Record:
         """The record of a new or existing dataset.
@@ -318,6 +336,20 @@ class Layout:
             )
 
     @contextmanager
+    def joined(self) -> Iterator[None]:
+        """Hold the write lock together with others that do the same planned work.
+
+        Raises:
+            DatasetBusyError: another process holds it alone.
+        """
+        busy = DatasetBusyError(
+            f"another process is writing to {self.root}",
+            hint="wait until it ends, then run the same command again; nothing was changed",
+        )
+        with held(self.root / "lock", busy, shared=True):
+            yield
+
+    @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the write lock. The system frees it however the process ends.
 
@@ -334,6 +366,12 @@ class Layout:
             discard_temporaries(self.root)
             discard(self.dropped)
             yield
+
+
+def _part_size(record: Record) -> dict[str, int]:
+    """How large parts are, as it is written: without what is not set."""
+    sizes = {name: getattr(record, name) for name in _SIZES}
+    return {name: size for name, size in sizes.items() if size is not None}
 
 
 def read_json(path: Path) -> Any:

@@ -73,9 +73,10 @@ def foreign_entry(record: Mapping[str, Any]) -> str | None:
 
 
 def _foreign_entries(record: Mapping[str, Any]) -> Iterator[str]:
-    size = record.get("sources_per_part", 1)
-    if not _is_count(size) or size < 1:
-        yield f"sources_per_part is {size!r}"
+    for name in ("sources_per_part", "megabytes_per_part"):
+        size = record.get(name, 1)
+        if not _is_count(size) or size < 1:
+            yield f"{name} is {size!r}"
     yield from _foreign_parts(record.get("parts", []))
     for name, form in (("scan", NAME), ("cut", _KEY)):
         value = record.get(name)

@@ -52,6 +52,10 @@ _CHUNKS_AT_ONCE = 4096
 _SOUGHT = frozenset({"video_id", "clip_id", "source_id", "uri", "start_seconds"})
 
 
+class NameTakenError(StorageError):
+    """Others have written what was to be written once: theirs stands."""
+
+
 def is_storage_trouble(error: BaseException) -> bool:
     """Whether an error means the disk is full or refuses us, or that no such path can be."""
     known = _FULL | _REFUSED | _IMPOSSIBLE
@@ -182,8 +186,11 @@ def committed(path: Path, otherwise: Iterable[Path] | None = None) -> Iterator[P
 
     Args:
         path: what is there is replaced.
-        otherwise: names beside it that are taken in turn where `path` has been taken. With these
-            nothing is replaced, whoever else writes at the same time.
+        otherwise: names beside it that are taken in turn where `path` has been taken. With these,
+            be there none, nothing is replaced, whoever else writes at the same time.
+
+    Raises:
+        NameTakenError: all these names have been taken.
     """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -220,6 +227,7 @@ def _take_first_free(temporary: Path, names: Iterable[Path]) -> None:
             return
         temporary.unlink()
         return
+    raise NameTakenError(f"{temporary.parent} has files of these names")
 
 
 def refuse_foreign(output: Path, is_ours: Callable[[Path], bool], what: str, example: str) -> None:
@@ -377,11 +385,16 @@ def row_group_owners(file: pq.ParquetFile) -> list[str]:
 
 
 @contextmanager
-def held(path: Path, busy: InternvidError) -> Iterator[None]:
+def held(path: Path, busy: InternvidError, *, shared: bool = False) -> Iterator[None]:
     """Holds a lock file, made if it is not there. The system frees it however the process ends.
 
+    Args:
+        path: the file.
+        busy: what is raised where another process holds it.
+        shared: others may hold it at the same time, if they share it too.
+
     Raises:
-        InternvidError: `busy`, where another process holds it.
+        InternvidError: `busy`.
         StorageError: the file system has no locks, or refuses.
     """
     with storage_errors(path):
@@ -389,7 +402,8 @@ def held(path: Path, busy: InternvidError) -> Iterator[None]:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            mode = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+            fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise busy from error
         except OSError as error:

@@ -3,43 +3,39 @@
 from __future__ import annotations
 
 import os
-from array import array
-from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
-from internvid.core.annotators import set_up, traits_of
+from internvid.core.annotators import set_up
 from internvid.core.config import identity, plain
-from internvid.core.errors import ConfigInvalidError
 from internvid.core.types import GIVEN
 from internvid.dataset.current import count_clips, gone_videos, latest_videos
 from internvid.dataset.layout import Layout, Record
-from internvid.dataset.parts import read_part
 from internvid.dataset.removal.purging import writing
-from internvid.dataset.sources.known_videos import KnownVideos
 from internvid.dataset.sources.remap import remap
 from internvid.pipeline.annotate.annotate import require, survey, write_column
 from internvid.pipeline.annotate.column_progress import AnnotateProgress
-from internvid.pipeline.annotate.jobs import key_of, note_column
+from internvid.pipeline.annotate.jobs import note_column
 from internvid.pipeline.annotate.pick_sets import give_pick_sets
-from internvid.pipeline.annotate.stream import ColumnJob
 from internvid.pipeline.cutting import CutTask, cut_part
 from internvid.pipeline.given.given_cut import GivenCut, cut_given_part
 from internvid.pipeline.given.given_table import GivenInputs, open_given, scratch_beside
 from internvid.pipeline.given.rejected_rows import count_rejected
 from internvid.pipeline.progress import BuildProgress
 from internvid.pipeline.recipe import Recipe
-from internvid.pipeline.removal.passing_over import pass_over_removed, tombstones_for_workers
+from internvid.pipeline.removal.passing_over import pass_over_removed
 from internvid.pipeline.runs import write_run
-from internvid.pipeline.scanning import PartStage, ScanTask, scan_source, stage_failure
-from internvid.pipeline.source_parts import plan_sources
-from internvid.pipeline.sources import find_sources, size_of
+from internvid.pipeline.shares.preparing import recipe_job
+from internvid.pipeline.shares.scan_pass import ScanPass
+from internvid.pipeline.shares.stages import clear_sealed
+from internvid.pipeline.source_parts import plan_sources, set_part_size
+from internvid.pipeline.sources import find_sources
+from internvid.pipeline.watching.worker_beats import beating, clear_beats
 from internvid.run.executor import Executor
 from internvid.run.executors import find_executor
 
@@ -86,6 +82,7 @@ def build(
     retry: bool = False,
     types: Mapping[str, str] | None = None,
     moved: Sequence[str] = (),
+    part_mb: int | None = None,
     progress: BuildProgress | None = None,
 ) -> BuildSummary:
     """Make or continue a dataset.
@@ -105,6 +102,8 @@ def build(
         types: column of a table of sources -> SQL type of its values (bigint, double, boolean,
             date, timestamp, varchar); texts are read so.
         moved: `OLD=NEW` of files and folders that lie elsewhere than the dataset says.
+        part_mb: megabytes that a part of a new dataset shall take, as reckoned from its sources;
+            64 sources a part when None.
         progress: called with everything that happens.
 
     Raises:
@@ -130,43 +129,24 @@ def build(
             sources = find_sources(videos, types, known)
         held.enter_context(writing(layout))
         record = layout.create()
+        set_part_size(record, part_mb)
         moves = (remap(layout, moved),) if moved else ()
         sources, passed = pass_over_removed(layout, sources)
         notes = moves + plan_sources(layout, record, sources, retry=retry)
         run = _Run(layout, record, recipe, runs_on, shown, given)
-        run.scan()
-        run.cut()
-        run.annotate()
-        run.point_at_current()
+        # Nobody else builds now: such words are those of a process that was killed.
+        clear_beats(layout, "")
+        with beating(layout, shown):
+            run.scan()
+            run.cut()
+            run.annotate()
+            run.point_at_current()
         summary = run.finish()
         aside = sum(table.rows for table in sources.tables)
         removed = summary.removed + passed
         if removed:
             notes = (*notes, f"sources passed over because they were removed: {removed}")
         return replace(summary, notes=(*notes, *summary.notes), set_aside=aside, removed=removed)
-
-
-class _Whole:
-    """Parts that are not sealed, in order, with how many of their sources are not staged yet."""
-
-    def __init__(self, lacking: Mapping[str, int]) -> None:
-        self._lacking = dict(lacking)
-        self._order = deque(lacking)
-
-    def staged(self, part: str) -> bool:
-        """Note that a source of a part is staged; whether it was the last one."""
-        self._lacking[part] -= 1
-        return not self._lacking[part]
-
-    def first(self) -> str | None:
-        """The first part, if all its sources are staged."""
-        part = self._order[0] if self._order else None
-        return None if part is None or self._lacking[part] else part
-
-    def sealed(self, part: str) -> None:
-        """Pass over the first part from now on."""
-        self._order.popleft()
-        del self._lacking[part]
 
 
 class _Run:
@@ -192,97 +172,20 @@ class _Run:
         self.failures: list[dict[str, str]] = []
 
     def scan(self) -> None:
-        """Stage every pending source, seal every part that is whole, in order."""
-        self._clear_sealed()
-        pending = self._pending()
+        """Stage every pending source, seal every part."""
+        clear_sealed(self.layout, self.scan_key, self.parts)
         self.progress.enter("scanning")
-        if not pending:
-            return
-        seen = self._known_videos()
-        whole = _Whole({part: len(indexes) for part, indexes in pending.items()})
-        self._seal(whole, seen)
-        # Of millions of tasks only those exist that are under way.
-        under_way: dict[int, tuple[ScanTask, str]] = {}
-        with seen.as_file(self.layout.root) as known:
-            tasks = self._tasks(pending, known, under_way)
-            for result in self.executor.map(scan_source, tasks, self.progress.reached):
-                task, part = under_way.pop(result.index)
-                row = result.value
-                if result.failure is not None:
-                    row = stage_failure(task, result.failure)
-                    self.failures.append({"uri": row["uri"], **vars(result.failure)})
-                seconds, failed = row.get("duration_seconds") or 0.0, row["status"] == "failed"
-                self.progress.finished(result.index, seconds, failed=failed)
-                self.scanned += 1
-                if whole.staged(part):
-                    self._seal(whole, seen)
-
-    def _clear_sealed(self) -> None:
-        """Remove stages that a build left which was killed just after it had sealed their part."""
-        if (self.layout.root / "staged").is_dir():
-            for part in self.parts:
-                if self._is_sealed(part):
-                    PartStage(self.layout, self.scan_key, part, pa.table({})).clear()
-
-    def _is_sealed(self, part: str) -> bool:
-        return self.layout.scanned(self.scan_key, "videos", part).exists()
-
-    def _stage_of(self, part: str) -> PartStage:
-        return PartStage(self.layout, self.scan_key, part, read_part(self.layout.sources(part)))
-
-    def _pending(self) -> dict[str, Sequence[int]]:
-        """Part that is not sealed -> its sources that are to be scanned, by their places."""
-        pending: dict[str, Sequence[int]] = {}
-        sizes = array("q")
-        for part in self.parts:
-            if not self._is_sealed(part):
-                stage = self._stage_of(part)
-                pending[part] = array("l", stage.pending())
-                uris = stage.sources.column("uri").to_pylist()
-                sizes.extend(size_of(uris[index]) for index in pending[part])
-        self.progress.begin(sizes)
-        return pending
-
-    def _tasks(
-        self,
-        pending: Mapping[str, Sequence[int]],
-        known: Path | None,
-        under_way: dict[int, tuple[ScanTask, str]],
-    ) -> Iterator[ScanTask]:
-        """One task a pending source, made when there is room for it, and noted under its index."""
-        removed = tombstones_for_workers(self.layout)
-        number = 0
-        for part, indexes in pending.items():
-            if not indexes:
-                continue
-            stage = self._stage_of(part)
-            uris = stage.sources.column("uri").to_pylist()
-            for index in indexes:
-                where = stage.stage(index)
-                task = ScanTask(uris[index], where, self.scan_recipe, known, removed)
-                under_way[number] = task, part
-                yield task
-                number += 1
-
-    def _seal(self, whole: _Whole, seen: KnownVideos) -> None:
-        """Seal what is whole; in order, because it decides which of equal sources is the first."""
-        while (part := whole.first()) is not None:
-            stage = self._stage_of(part)
-            stage.seal(self.scan_recipe, seen)
-            stage.clear()
-            whole.sealed(part)
-
-    def _known_videos(self) -> KnownVideos:
-        """The videos of all parts that are sealed."""
-        seen = KnownVideos()
-        for part in self.parts:
-            if not self._is_sealed(part):
-                continue
-            path = self.layout.scanned(self.scan_key, "videos", part)
-            for row in read_part(path, columns=["video_id", "uri", "status"]).to_pylist():
-                if row["status"] == "ok" and row["video_id"]:
-                    seen.add(row["video_id"], row["uri"])
-        return seen
+        scanning = ScanPass(
+            self.layout,
+            self.scan_key,
+            self.scan_recipe,
+            self.parts,
+            self.parts,
+            self.executor,
+            self.progress,
+        )
+        scanning.run()
+        self.scanned, self.failures = scanning.scanned, scanning.failures
 
     def cut(self) -> None:
         """Cut every part that this recipe has not cut yet."""
@@ -310,31 +213,16 @@ class _Run:
         """Let each captioner and scorer of the recipe write its column."""
         for name, component in self.recipe.captioners.items():
             self.progress.enter(f"captioning ({name})")
-            self._refuse_text(name, component)
-            key = key_of(name, component, self.recipe.column_inputs())
-            job = ColumnJob(
-                self.layout,
-                self.scan_key,
-                self.cut_key,
-                key,
-                component,
-                tuple(self.parts),
-                gone=gone_videos(self.layout, self.scan_key, self.parts),
-            )
+            job = recipe_job(self.layout, self.record, self.recipe, name)
+            # That of a cut of stated spans has another cut.
+            job = replace(job, cut=self.cut_key)
             surveyed = survey(job)
             if surveyed.asked:
                 set_up(component)
                 (job,) = give_pick_sets([job], [True], self.executor, AnnotateProgress())
             write_column(job, surveyed, self.executor, AnnotateProgress())
             note_column(self.record, job)
-            self.columns[name] = key
-
-    def _refuse_text(self, name: str, component: Any) -> None:
-        if "text" in traits_of(component).reads:
-            raise ConfigInvalidError(
-                f"{name!r} reads a text column, which a build does not have yet",
-                hint="run it over the finished dataset: internvid score DATASET",
-            )
+            self.columns[name] = job.column
 
     def point_at_current(self) -> None:
         """Record this recipe's scan, cut and columns as the current ones."""

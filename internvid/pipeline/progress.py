@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -14,7 +15,7 @@ class BuildProgress:
     Attributes:
         stage: what is being done now.
         videos_total, videos_done: sources of this run.
-        failures: sources that turned out bad in this run.
+        failures: sources that turned out bad in this run. reasons: the same by reason.
         clips: clips in the current cut so far.
         video_seconds: seconds of video decoded by this run so far.
         share_done: part of this run's bytes that is decoded, 0 to 1.
@@ -25,6 +26,7 @@ class BuildProgress:
     videos_total: int = 0
     videos_done: int = 0
     failures: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
     clips: int = 0
     bytes_total: int = 0
     _bytes_done: float = 0.0
@@ -80,11 +82,13 @@ class BuildProgress:
         self._running[index] = (seconds, share * self._sizes[index])
         self.changed(self)
 
-    def finished(self, index: int, seconds: float, *, failed: bool) -> None:
-        """One source is done."""
+    def finished(self, index: int, seconds: float, *, failed: bool, reason: str = "") -> None:
+        """One source is done; where it failed, for a reason in a word."""
         self._running.pop(index, None)
         self._finished_seconds += seconds
         self._bytes_done += self._sizes[index]
         self.videos_done += 1
         self.failures += failed
+        if failed:
+            self.reasons[reason or "unknown"] += 1
         self.changed(self)

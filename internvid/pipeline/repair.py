@@ -159,6 +159,7 @@ class _Finder:
         if isinstance(kept, dict) and foreign_entry(kept) is None:
             record.metadata = kept.get("metadata", {})
             record.sources_per_part = kept.get("sources_per_part", SOURCES_PER_PART)
+            record.megabytes_per_part = kept.get("megabytes_per_part")
             return
         most = max((part["sources"] for part in record.parts), default=0)
         record.sources_per_part = max(SOURCES_PER_PART, most)

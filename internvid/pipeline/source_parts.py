@@ -10,16 +10,20 @@ from typing import NamedTuple, TypedDict
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from internvid.core.errors import DatasetFormatError, InternvidError
+from internvid.core.errors import ConfigInvalidError, DatasetFormatError, InternvidError
 from internvid.dataset.layout import Layout, Record
 from internvid.dataset.parts import commit_table, read_part, rows_to_table
 from internvid.dataset.sources.metadata import join_kinds
 from internvid.dataset.sources.uris import uri_to_path
 from internvid.dataset.tables import SOURCE_SCHEMA, SourceRow, VideoRow
 from internvid.pipeline.source_tables import remember_set_aside
-from internvid.pipeline.sources import Sources
+from internvid.pipeline.sources import Sources, size_of
 from internvid.video.probe import FileStamp, hash_file, stamp_file
 
+# Of videos as they are found on the web: pictures and timelines take a third of their bytes.
+SEALED_SHARE = 1 / 3
+MOST_SOURCES = 4096
+"""Sources of a part whose size is in bytes, however short they are."""
 SEEN_SCHEMA = pa.schema(
     [
         ("uri", pa.string()),
@@ -36,9 +40,11 @@ class StagedVideo(VideoRow, total=False):
 
     Attributes:
         stamp: the file's stamp when it was hashed; where it was read whole.
+        token: names the staged files of data.
     """
 
     stamp: Sequence[int]
+    token: str
 
 
 class _SeenRow(TypedDict):
@@ -87,8 +93,7 @@ def plan_sources(
             fresh.append(at)
             scanned.update([at] if again else [])
     seen.save()
-    for start in range(0, len(fresh), record.sources_per_part):
-        chosen = fresh[start : start + record.sources_per_part]
+    for chosen in _portions(record, sources.table, fresh):
         rows = sources.table.take(chosen).to_pylist()
         rows = _completed(layout, rows, recorded, [at in scanned for at in chosen])
         name = f"part-{len(record.parts):05d}"
@@ -100,6 +105,52 @@ def plan_sources(
         layout.write_record(record)
     remember_set_aside(layout, sources.tables)
     return (*sources.notes, *_notes(renewed, moved))
+
+
+def _portions(record: Record, table: pa.Table, places: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Rows of a table, as many for each part as it takes."""
+    if record.megabytes_per_part is None:
+        for start in range(0, len(places), record.sources_per_part):
+            yield places[start : start + record.sources_per_part]
+        return
+    room = record.megabytes_per_part * 1_000_000
+    portion: list[int] = []
+    taken = 0
+    for place in places:
+        expected = expected_bytes(table["uri"][place].as_py())
+        if portion and (taken + expected > room or len(portion) == MOST_SOURCES):
+            yield portion
+            portion, taken = [], 0
+        portion.append(place)
+        taken += expected
+    if portion:
+        yield portion
+
+
+def expected_bytes(uri: str) -> int:
+    """Bytes that a source is expected to take once it is scanned."""
+    return int(SEALED_SHARE * size_of(uri))
+
+
+def set_part_size(record: Record, megabytes: int | None) -> None:
+    """Fix how large the parts of a new dataset are; in memory.
+
+    Raises:
+        ConfigInvalidError: it is no size; or the dataset has parts of another.
+    """
+    if megabytes is None:
+        return
+    if megabytes < 1:
+        raise ConfigInvalidError(f"parts of {megabytes} MB cannot be", hint="128 to 512 do well")
+    if record.parts and record.megabytes_per_part != megabytes:
+        before = record.megabytes_per_part
+        raise ConfigInvalidError(
+            "the dataset has parts of "
+            + (f"{before} MB" if before else f"{record.sources_per_part} sources")
+            + f" already, so they cannot be of {megabytes} MB",
+            hint="leave the size out; it is fixed when a dataset is made",
+        )
+    record.megabytes_per_part = megabytes
 
 
 def _rows_of(table: pa.Table) -> Iterator[SourceRow]:

@@ -16,6 +16,7 @@ from internvid.dataset.subset_files import SubsetEntry, list_subsets
 from internvid.dataset.tables import VideoRow
 from internvid.pipeline.given.rejected_rows import count_rejected
 from internvid.pipeline.source_tables import AsideEntry, read_set_aside
+from internvid.pipeline.watching.live_work import LiveWork, live_work
 
 
 class SourceFailure(TypedDict):
@@ -44,6 +45,7 @@ class DatasetStatus(TypedDict):
         given_rejected: reason -> rows of tables that became no clips of the current cut.
         failures: sources that could not be used.
         copies: exports and the like that were made of it, and what removals did to them.
+        work: the processes that work on it; None where there are none.
     """
 
     dataset: str
@@ -61,6 +63,7 @@ class DatasetStatus(TypedDict):
     given_rejected: dict[str, int]
     failures: list[SourceFailure]
     copies: list[CopyState]
+    work: LiveWork | None
 
 
 def read_status(dataset: Path) -> DatasetStatus:
@@ -123,6 +126,7 @@ def read_status(dataset: Path) -> DatasetStatus:
             if row["status"] == "failed"
         ],
         "copies": copy_states(layout),
+        "work": live_work(layout),
     }
 
 

@@ -21,8 +21,8 @@ from internvid.run.executor import LocalExecutor
 from internvid.run.ray_executor import RayExecutor
 from internvid.scan.scan import ScanRecipe
 from internvid.shots.content import ContentDetector
+from tests.cluster.ray_traps import Traps
 from tests.cluster.tasks import double
-from tests.cluster.traps import Traps
 from tests.media import write_video, write_videos
 from tests.pipeline.answers import small_recipe
 from tests.trees import digest_tree

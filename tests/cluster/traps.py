@@ -1,10 +1,9 @@
-"""An observer that kills its process on white pictures, and hangs on grey ones."""
+"""An observer that kills its process on white pictures, and never returns from black ones."""
 
 from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,18 +15,17 @@ from internvid.core.types import ColumnSpec
 
 
 @dataclass
-class Traps:
-    """Harmless on dark pictures."""
+class Trapped:
+    """Harmless on all other pictures."""
 
     columns: ClassVar[Mapping[str, ColumnSpec]] = {"trap": ColumnSpec("uint8")}
     _frames: int = 0
 
     def observe(self, batch: Planes) -> None:
-        mean = batch.luma.mean()
-        if mean > 200:
+        if batch.luma.mean() > 240:
             os.kill(os.getpid(), signal.SIGSEGV)
-        if mean > 130:
-            time.sleep(600)
+        while 17 < batch.luma.mean() < 25 and batch.luma.std() < 3:
+            pass
         self._frames += len(batch.luma)
 
     def finish(self) -> dict[str, np.ndarray]:

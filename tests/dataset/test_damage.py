@@ -143,7 +143,7 @@ def test_a_dataset_can_be_read_while_videos_are_added(
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    steps = {"build._Run.scan": (1, 0, 0), "scanning.PartStage.seal": (1, 1, 0),
+    steps = {"build._Run.scan": (1, 0, 0), "shares.scan_pass.ScanPass._note": (1, 1, 0),
              "build._Run.cut": (0, 0, 1)}  # fmt: skip
     for step, counts in steps.items():
         monkeypatch.setattr(f"internvid.pipeline.{step}", stop)

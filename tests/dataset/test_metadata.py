@@ -147,7 +147,7 @@ def test_a_build_stopped_while_it_takes_metadata_ends_in_the_same_bytes(
         build([inputs["numbers"], inputs["words"]], tmp_path / name, recipe, workers=1)
     shutil.copy(tmp_path / "folder" / "c.mp4", tmp_path / "some" / "x.mp4")
     other(tmp_path / "whole", 1)
-    for step in ("build._Run.scan", "scanning.PartStage.seal", "build._Run.cut"):
+    for step in ("build._Run.scan", "shares.scan_pass.ScanPass._note", "build._Run.cut"):
         monkeypatch.setattr(f"internvid.pipeline.{step}", stop)
         with pytest.raises(KeyboardInterrupt):
             other(tmp_path / "stopped", 2)

@@ -49,6 +49,7 @@ FUNCTIONS = {
     "status": "status",
     "train": "train",
     "use": "use_cut",
+    "work": "work",
 }
 
 

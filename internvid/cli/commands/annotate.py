@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from internvid.cli.commands.cluster.work import put_prepared_columns, refuse_budget
 from internvid.cli.display import shown_counts, shown_progress
-from internvid.cli.options import DatasetPath, Json, RunsOn, Settings, Subset, Workers
+from internvid.cli.options import DatasetPath, Json, Prepare, RunsOn, Settings, Subset, Workers
 from internvid.cli.output import duration, instant_text, put, put_json, say
 from internvid.core.errors import ConfigInvalidError, MisuseError
 
@@ -85,6 +86,7 @@ class AnnotateOptions:
     redo: tuple[str, ...] = ()
     retry: bool = False
     plan: bool = False
+    prepare: bool = False
     max_requests: int = 0
     max_tokens: int = 0
     workers: int | None = None
@@ -117,6 +119,7 @@ def caption(
     assignments: Settings = None,
     retry: Retry = False,
     plan: Plan = False,
+    prepare: Prepare = False,
     max_requests: Requests = 0,
     max_tokens: Tokens = 0,
     workers: Workers = None,
@@ -138,6 +141,7 @@ def caption(
             server=server,
             retry=retry,
             plan=plan,
+            prepare=prepare,
             max_requests=max_requests,
             max_tokens=max_tokens,
             workers=workers,
@@ -167,6 +171,7 @@ def score(
     assignments: Settings = None,
     retry: Retry = False,
     plan: Plan = False,
+    prepare: Prepare = False,
     workers: Workers = None,
     executor: RunsOn = "local",
     as_json: Json = False,
@@ -186,6 +191,7 @@ def score(
             server=server,
             retry=retry,
             plan=plan,
+            prepare=prepare,
             workers=workers,
             executor=executor,
             as_json=as_json,
@@ -202,6 +208,7 @@ def embed(
     subset: Subset = None,
     assignments: Settings = None,
     plan: Plan = False,
+    prepare: Prepare = False,
     as_json: Json = False,
 ) -> None:
     """Embed each kept clip as a vector, for search, deduplication and training."""
@@ -214,6 +221,7 @@ def embed(
             subset=subset,
             assignments=(f"model={model}", *(assignments or ())),
             plan=plan,
+            prepare=prepare,
             as_json=as_json,
         )
     )
@@ -229,6 +237,10 @@ def _run(options: AnnotateOptions) -> None:
             f"a text ({options.words!r}) is for one video; a dataset has text columns",
             hint="name one with --text COLUMN",
         )
+    if options.prepare:
+        refuse_budget(options.max_requests, options.max_tokens)
+        put_prepared_columns(options.target, requests, as_json=options.as_json)
+        return
     with _budget(options):
         if options.plan:
             _run_plan(options, requests)
@@ -403,6 +415,7 @@ def _run_video(options: AnnotateOptions, requests: list[ColumnRequest]) -> None:
         "--text": options.text,
         "--redo": options.redo,
         "--retry": options.retry,
+        "--prepare": options.prepare,
     }
     for name, value in wrong.items():
         if value:

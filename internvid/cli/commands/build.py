@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional, TypedDict
 
 import typer
 
-from internvid.cli.display import PlainLines, live
+from internvid.cli.build_display import shown_build
 from internvid.cli.fetched import put_fetch_status
 from internvid.cli.options import DatasetPath, Json, Moved, RunsOn, Settings, Types, Workers
 from internvid.cli.output import TRY_AGAIN, duration, put, put_json, say, table
-from internvid.core.errors import ConfigInvalidError
+from internvid.core.errors import ConfigInvalidError, MisuseError
 from internvid.core.system.shell import command
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from internvid.dataset.answers.columns import ColumnProgress
     from internvid.dataset.removal.copies import CopyState
     from internvid.dataset.subset_files import SubsetEntry
     from internvid.pipeline.build import BuildSummary
     from internvid.pipeline.given.given_table import GivenInputs
-    from internvid.pipeline.progress import BuildProgress
     from internvid.pipeline.recipe import Recipe
     from internvid.pipeline.source_tables import AsideEntry
 
@@ -51,7 +47,7 @@ def demo(
     from internvid.api import datasets
 
     say(f"rendering the synthetic world (seed {seed}) into {folder / 'videos'}")
-    with _shown_progress() as progress:
+    with shown_build() as progress:
         summary = datasets.demo(folder, seed=seed, workers=workers, progress=progress)
     _put_summary(summary, datasets.write_report(summary.dataset, captions=0), as_json=as_json)
 
@@ -104,19 +100,54 @@ def build(
     plan: Annotated[
         bool, typer.Option("--plan", help="Estimate time and disk space; build nothing.")
     ] = False,
+    prepare: Annotated[
+        bool,
+        typer.Option(
+            "--prepare",
+            help="Record what is to be built, for `internvid work` on many machines; scan nothing.",
+        ),
+    ] = False,
+    part_mb: Annotated[
+        Optional[int],
+        typer.Option(
+            metavar="MB",
+            help="Size of the parts of a new dataset, for many machines 128 to 512; "
+            "default: 64 sources each.",
+        ),
+    ] = None,
     report: Annotated[bool, typer.Option(help="Write DATASET/report.html at the end.")] = True,
     as_json: Json = False,
 ) -> None:
     """Build a dataset from videos, or continue one: only what is new or changed is done."""
     from internvid import recipes
+    from internvid.api.cluster.working import prepare as plan_work
     from internvid.api.datasets import write_report
+    from internvid.cli.commands.cluster.work import put_prepared
 
     chosen = _recipe_of(recipe, detector, scan, assignments or ())
     if plan:
         inputs = recipes.inputs_of(videos, given=given, video_folder=video_folder)
         _put_plan(inputs, chosen, workers, as_json=as_json)
         return
-    with _shown_progress() as progress:
+    if prepare:
+        if given or video_folder is not None:
+            raise MisuseError(
+                "--prepare is for builds that scan; spans that tables state are cut by one process",
+                hint="prepare and work without --given, then build with --given: no video is "
+                "decoded again",
+            )
+        prepared = plan_work(
+            list(videos),
+            output,
+            chosen,
+            retry=retry,
+            types=_types(types or ()),
+            moved=moved or (),
+            part_mb=part_mb,
+        )
+        put_prepared(prepared, as_json=as_json)
+        return
+    with shown_build() as progress:
         summary = recipes.build(
             list(videos),
             output,
@@ -128,6 +159,7 @@ def build(
             moved=moved or (),
             given=given,
             video_folder=video_folder,
+            part_mb=part_mb,
             progress=progress,
         )
     # A tagger takes seconds to load, and a build should not wait for it.
@@ -135,13 +167,33 @@ def build(
     _put_summary(summary, page, as_json=as_json)
 
 
-def status(dataset: DatasetPath, as_json: Json = False) -> None:
-    """Show what is done, what is left to do, and what failed and why."""
+def status(
+    dataset: DatasetPath,
+    watch: Annotated[
+        Optional[float],
+        typer.Option(
+            metavar="SECONDS",
+            min=0.2,
+            help="Show it again after so many seconds, until no process works on it.",
+        ),
+    ] = None,
+    prometheus: Annotated[
+        bool, typer.Option("--prometheus", help="Print it as metrics for Prometheus.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what is done, what is left to do, who works on it, and what failed and why."""
     from internvid.api.datasets import status as read_status
     from internvid.api.fetching import is_fetch_folder
+    from internvid.cli.live_display import put_live, put_prometheus, watch_work
 
     if is_fetch_folder(dataset):
         put_fetch_status(dataset, as_json=as_json)
+        return
+    if watch is not None:
+        watch_work(dataset, watch)
+    if prometheus:
+        put_prometheus(dataset)
         return
     facts = read_status(dataset)
     if as_json:
@@ -163,6 +215,8 @@ def status(dataset: DatasetPath, as_json: Json = False) -> None:
     if facts["set_aside"]:
         put("\nset aside of tables")
         put(table(_aside_rows(facts["set_aside"])))
+    if facts["work"] is not None:
+        put_live(facts["work"])
     if facts["copies"]:
         put(f"copies    {', '.join(map(_copy_line, facts['copies']))}")
     if facts["failures"]:
@@ -335,39 +389,3 @@ def _row_reasons(rejected: Mapping[str, int]) -> str:
         return ""
     reasons = ", ".join(f"{count} {reason}" for reason, count in rejected.items())
     return f", {sum(rejected.values())} of them no clips ({reasons})"
-
-
-@contextlib.contextmanager
-def _shown_progress() -> Iterator[BuildProgress]:
-    """Shows a build live on a terminal, as plain lines elsewhere."""
-    from internvid.pipeline.progress import BuildProgress
-
-    lines = PlainLines()
-    progress = BuildProgress(changed=lambda state: lines.tell(state.stage, lambda: _numbers(state)))
-    with live(lambda: _render(progress)):
-        yield progress
-
-
-def _render(state: BuildProgress) -> RenderableType:
-    from rich.progress_bar import ProgressBar
-    from rich.table import Table
-
-    grid = Table.grid(padding=(0, 2))
-    bar = ProgressBar(total=1.0, completed=state.share_done, width=30)
-    grid.add_row(state.stage, bar, _numbers(state))
-    return grid
-
-
-def _numbers(state: BuildProgress) -> str:
-    if not state.videos_total:
-        return ""
-    parts = [f"videos {state.videos_done}/{state.videos_total}"]
-    if state.failures:
-        parts.append(f"failed {state.failures}")
-    if state.clips:
-        parts.append(f"clips {state.clips}")
-    if state.video_seconds:
-        parts.append(f"{state.hours_per_hour:.1f} video hours/hour")
-    if state.remaining_seconds is not None:
-        parts.append(f"about {duration(state.remaining_seconds)} left")
-    return ", ".join(parts)

@@ -327,10 +327,10 @@ class _Purge:
         with storage_errors(folder):
             fresh.mkdir(exist_ok=True)
             for new, old in enumerate(kept):
-                for suffix in (".timeline", ".picks", ".json"):
-                    source = folder / f"{old:05d}{suffix}"
-                    if old >= 0 and source.exists():
-                        os.replace(source, fresh / f"{new:05d}{suffix}")
+                # Data before their row; those that no row names may come along.
+                names = sorted(folder.glob(f"{old:05d}.*")) if old >= 0 else []
+                for source in sorted(names, key=lambda path: path.suffix == ".json"):
+                    os.replace(source, fresh / source.name.replace(f"{old:05d}", f"{new:05d}", 1))
             discard(folder)
             (fresh / _RENUMBERED).touch()
             sync_folder(fresh)

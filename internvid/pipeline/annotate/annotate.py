@@ -17,6 +17,7 @@ from internvid.dataset.removal.purging import writing
 from internvid.dataset.store import Dataset, layout_to_write
 from internvid.pipeline.annotate.column_progress import AnnotateProgress
 from internvid.pipeline.annotate.column_run import AnswerWriter, ColumnRun, PartTask, annotate_parts
+from internvid.pipeline.annotate.job_file import job_file
 from internvid.pipeline.annotate.jobs import ColumnRequest, column_job, describe, note_column
 from internvid.pipeline.annotate.pick_sets import give_pick_sets
 from internvid.pipeline.annotate.stream import ColumnJob, PartWork, load_part
@@ -161,7 +162,7 @@ def survey(job: ColumnJob) -> Survey:
     pending: dict[str, int] = {}
     settled = []
     carried = waiting = lasting = 0
-    for part in job.parts:
+    for part in job.todo:
         work: PartWork = load_part(job, part)
         carried += 0 if work.carried is None else work.carried.num_rows
         waiting += work.waiting
@@ -220,10 +221,11 @@ def _rounded(timings: Timings) -> dict[str, float]:
 def _in_workers(
     job: ColumnJob, surveyed: Survey, executor: Executor, progress: AnnotateProgress
 ) -> None:
-    tasks = (PartTask(job, (part,)) for part in surveyed.parts)
-    for result in executor.map(annotate_parts, tasks, progress.reached_in_part):
-        require(result.failure)
-        carry_over(result.value)
+    with job_file(job) as path:
+        tasks = (PartTask(path, (part,)) for part in surveyed.parts)
+        for result in executor.map(annotate_parts, tasks, progress.reached_in_part):
+            require(result.failure)
+            carry_over(result.value)
 
 
 def require(failure: Failure | None) -> None:

@@ -21,6 +21,7 @@ from internvid.dataset.answers.columns import staged_files
 from internvid.dataset.answers.generations import latest_rows
 from internvid.dataset.parts import commit_table, discard, read_part, rows_to_table
 from internvid.dataset.tables import AnswerRow
+from internvid.pipeline.annotate.job_file import read_job
 from internvid.pipeline.annotate.rows import answer_row
 from internvid.pipeline.annotate.stream import ClipStream, ColumnJob, PartWork
 
@@ -31,9 +32,13 @@ _MOST_STAGED_FILES = 64
 
 @dataclass(frozen=True)
 class PartTask:
-    """Parts of one column for one process."""
+    """Parts of one column for one process.
 
-    job: ColumnJob
+    Attributes:
+        job: file of the column's job.
+    """
+
+    job: Path
     parts: tuple[str, ...]
 
 
@@ -42,8 +47,9 @@ def annotate_parts(task: PartTask, report: Any) -> Timings:
 
     `report` is called with (answered, failed) so far.
     """
+    job = read_job(task.job)
     with collecting() as timings:
-        ColumnRun(task.job, task.parts, lambda answered, failed: report((answered, failed))).run()
+        ColumnRun(job, task.parts, lambda answered, failed: report((answered, failed))).run()
     return timings
 
 

@@ -182,9 +182,9 @@ def _complete_set(
     jobs: Sequence[ColumnJob], name: str, executor: Executor, progress: AnnotateProgress
 ) -> None:
     first = jobs[0]
-    sources = find_sources_of(first.layout, first.scan, first.parts)
+    sources = find_sources_of(first.layout, first.scan, first.todo)
     parts: dict[str, list[SpansTask]] = {}
-    for part in first.parts:
+    for part in first.todo:
         clips = _pending_clips(jobs, part)
         tasks = list(_tasks(first, name, part, clips, sources))
         if tasks:

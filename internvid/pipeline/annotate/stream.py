@@ -44,6 +44,7 @@ class ColumnJob:
             of these was made again, so that what was made of it is stale.
         retry: also ask about clips that failed for a reason that lasts.
         redo: clips that are requested although they have an answer.
+        share: the parts that are worked on in this process; all when None.
     """
 
     layout: Layout
@@ -59,6 +60,12 @@ class ColumnJob:
     read_texts: tuple[str, ...] = ()
     retry: bool = False
     redo: frozenset[str] = frozenset()
+    share: tuple[str, ...] | None = None
+
+    @property
+    def todo(self) -> tuple[str, ...]:
+        """The parts to work on, in order."""
+        return self.parts if self.share is None else self.share
 
     @property
     def traits(self) -> Traits:
@@ -311,7 +318,7 @@ def source_paths(job: ColumnJob) -> dict[str, Path]:
     """
     if "source" not in job.traits.reads:
         return {}
-    return find_sources_of(job.layout, job.scan, job.parts)
+    return find_sources_of(job.layout, job.scan, job.todo)
 
 
 def find_sources_of(layout: Layout, scan: str, parts: Sequence[str]) -> dict[str, Path]:

@@ -32,7 +32,7 @@ from internvid.pipeline.runs import write_run
 _SHOWN = 5
 _OURS = frozenset(
     "sources scans cuts subsets search staged runs removals exports "  # noqa: SIM905
-    "dataset.json dataset.json.damaged lock".split()
+    "dataset.json dataset.json.damaged lock work.json".split()
 )
 _MOST_SEARCHED, _CHUNK = 2000, 1 << 24
 

@@ -1,0 +1,1 @@
+"""Work of one dataset that is shared by many processes and machines."""

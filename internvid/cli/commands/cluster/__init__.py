@@ -1,0 +1,1 @@
+"""The commands by which many machines work on one dataset."""

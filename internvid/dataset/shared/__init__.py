@@ -1,0 +1,1 @@
+"""What many processes write to one dataset at the same time."""

@@ -1,0 +1,1 @@
+"""Work on one dataset by many processes: stages, sealing, and plans of what to do."""

@@ -1,0 +1,1 @@
+"""What processes that work on a dataset say of themselves, and what that comes to."""

@@ -1,0 +1,1 @@
+"""Jobs for schedulers of clusters: arrays and manifests, as text."""
