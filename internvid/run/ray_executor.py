@@ -29,6 +29,10 @@ _START_SECONDS = 20.0
 _SAME = "every node needs the same internvid, in the Python that Ray was started with there"
 
 
+class _NodeLostError(Exception):
+    """The node of an item is gone."""
+
+
 @dataclass
 class _Actor:
     """A worker somewhere in the cluster, and what it works on."""
@@ -91,19 +95,20 @@ class RayExecutor:
                 for actor in busy:
                     if not any(actor.answers is each for each in ready):
                         continue
-                    result = self._hear(ray, actor, progress)
-                    if result is None:
-                        continue
-                    index = result.index
-                    if result.failure is not None and result.failure.reason == _LOST.reason:
+                    assert actor.item is not None
+                    index = actor.item[0]
+                    try:
+                        result = self._hear(ray, actor, progress)
+                    except _NodeLostError:
                         lost[index] = lost.get(index, 0) + 1
                         if lost[index] < self.lost_tries:
                             waiting.again(index)
                             continue
                         result = Result(index, failure=self._gave_up())
-                    lost.pop(index, None)
-                    waiting.done(index)
-                    yield result
+                    if result is not None:
+                        lost.pop(index, None)
+                        waiting.done(index)
+                        yield result
         finally:
             self._end(ray, [actor for actor in self._pool if actor.item is not None])
 
@@ -172,11 +177,11 @@ class RayExecutor:
                 raise ConfigInvalidError(
                     f"a Ray worker cannot start: {_last_line(error)}", hint=_SAME
                 ) from error
-            return Result(index, failure=_LOST)
-        except (ray.exceptions.RayError, StopIteration):
+            raise _NodeLostError from error
+        except (ray.exceptions.RayError, StopIteration) as error:
             # What a node held when it went away.
             self._end(ray, [actor])
-            return Result(index, failure=_LOST)
+            raise _NodeLostError from error
         actor.is_placed = True
         if kind == "begun":
             return None
@@ -200,9 +205,6 @@ class RayExecutor:
     def _gave_up(self) -> Failure:
         message = f"the nodes that worked on it were lost, {self.lost_tries} times"
         return Failure("crashed", message)
-
-
-_LOST = Failure("lost", "its node is gone")
 
 
 class _Lane:
