@@ -7,7 +7,7 @@
 
 Clips are rendered once, before any clock starts, into --cache. Retrieval is text to video among 200
 held-out clips with captions that all differ (chance 0.5 %), direction is of 4; "still" repeats the
-middle frame. `learn` adds the swap accuracy of each attribute, of held-out and of seen combinations.
+middle frame. `learn` adds swap accuracy of each attribute, of held-out and seen combinations.
 Every run is `internvid.training.loop.train`, as `internvid train` calls it.
 """
 

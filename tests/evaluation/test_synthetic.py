@@ -134,8 +134,9 @@ class GuessingEmbedder(FakeEmbedder):
         for text in texts:
             seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
             drawn.append(np.random.default_rng(seed).standard_normal(32))
-        vectors = np.array(drawn, np.float32)
-        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        vectors: Vectors = np.array(drawn, np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        return vectors
 
 
 def test_attributes_are_measured_on_seen_combinations_too() -> None:

@@ -103,11 +103,8 @@ class SyntheticAttributes(SyntheticBenchmark):
         values = attribute.values
         own = [getattr(spec, attribute.field) for spec in specs]
         places = [at for at, value in enumerate(own) if value in values]
-        variants = [
-            dataclasses.replace(specs[at], **{attribute.field: value})
-            for at in places
-            for value in values
-        ]
+        changes: list[dict[str, Any]] = [{attribute.field: value} for value in values]
+        variants = [dataclasses.replace(specs[at], **each) for at in places for each in changes]
         labels = np.array([values.index(own[at]) for at in places], np.int64)
         texts = subject.text_vectors(self.texts(variants))
         return np.array(places), texts.reshape(len(places), len(values), -1), labels
