@@ -122,6 +122,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         ),
         "t2v": "internvid.evaluation.generation.text_to_video:TextToVideo",
         "direction-synthetic": "internvid.evaluation.benchmarks.rendered:SyntheticDirection",
+        "attributes-synthetic": "internvid.evaluation.benchmarks.attributes:SyntheticAttributes",
     },
 }
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import math
+import re
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
 from internvid.core.errors import ConfigInvalidError
+from internvid.evaluation.benchmarks.attributes import ATTRIBUTES, SyntheticAttributes
 from internvid.evaluation.benchmarks.rendered import (
     DIRECTIONS,
+    SyntheticBenchmark,
     SyntheticDirection,
     SyntheticRetrieval,
     draw_distinct,
@@ -19,12 +24,13 @@ from internvid.evaluation.benchmarks.rendered import (
 from internvid.evaluation.embedding.embed_clips import Run
 from internvid.evaluation.embedding.embedders import FakeEmbedder, Frames, Identity, Vectors
 from internvid.synthetic.clips import is_held_out, render_clip
+from internvid.synthetic.scripts.world_words import MOTIONS, SHAPES
 
 
 class KnowingEmbedder:
     """Knows the sentence of every clip of a benchmark by heart, and nothing else."""
 
-    def __init__(self, benchmark: SyntheticRetrieval | SyntheticDirection) -> None:
+    def __init__(self, benchmark: SyntheticBenchmark) -> None:
         self.texts = {}
         for seed in benchmark.seeds:
             for spec in benchmark.draw(seed):
@@ -76,6 +82,76 @@ def test_a_model_without_sense_of_time_scores_the_same_twice() -> None:
 
     numbers = SyntheticDirection(clips=40, seeds=(3,), size=16).evaluate(Still(), Run()).metrics
     assert numbers["top1"] == numbers["middle_frame_top1"]
+
+
+class ShapelessEmbedder(KnowingEmbedder):
+    """Knows all of each sentence but the shape: any shape is a thing."""
+
+    def text_vectors(self, texts: Sequence[str]) -> Vectors:
+        blind = [re.sub("|".join(SHAPES), "thing", text) for text in texts]
+        return super().text_vectors(blind)
+
+
+def test_swapping_tells_which_attribute_a_model_does_not_see() -> None:
+    benchmark = SyntheticAttributes(clips=32, seeds=(1, 2), size=16)
+    result = benchmark.evaluate(ShapelessEmbedder(benchmark), Run())
+    expected = {f"{name}_top1": 0.0 if name == "shape" else 100.0 for name in ATTRIBUTES}
+    assert {name: result.metrics[name] for name in expected} == expected  # ties are no answers
+    assert result.metrics["middle_frame_motion_top1"] < 60.0
+    assert set(result.runs) == {"1", "2"}
+    whole = benchmark.evaluate(KnowingEmbedder(benchmark), Run()).metrics
+    assert whole["shape_top1"] == 100.0
+    assert set(whole) == {f"{p}{n}_top1" for p in ("", "middle_frame_") for n in ATTRIBUTES}
+
+
+def test_guessing_reaches_the_chance_that_the_protocol_states() -> None:
+    benchmark = SyntheticAttributes(clips=400, seeds=(1,), size=16)
+    result = benchmark.evaluate(GuessingEmbedder(), Run())
+    chance = result.protocol.details["chance"]
+    assert chance == {
+        "colour": 12.5,
+        "shape": 12.5,
+        "size": 50.0,
+        "tone": 33.33,
+        "motion": 12.5,
+        "direction": 25.0,
+    }
+    for name, percent in chance.items():
+        # 400 clips, 200 of them with a direction: within four standard errors.
+        count = 200 if name == "direction" else 400
+        error = 100.0 * math.sqrt(percent / 100 * (1 - percent / 100) / count)
+        assert abs(result.metrics[f"{name}_top1"] - percent) < 4 * error, name
+
+
+class GuessingEmbedder(FakeEmbedder):
+    """Vectors of videos and of texts are drawn from their bytes, without any relation."""
+
+    def video_vectors(self, videos: Sequence[Frames]) -> Vectors:
+        return self.text_vectors([hashlib.sha256(video.tobytes()).hexdigest() for video in videos])
+
+    def text_vectors(self, texts: Sequence[str]) -> Vectors:
+        drawn = []
+        for text in texts:
+            seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+            drawn.append(np.random.default_rng(seed).standard_normal(32))
+        vectors: Vectors = np.array(drawn, np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        return vectors
+
+
+def test_attributes_are_measured_on_seen_combinations_too() -> None:
+    benchmark = SyntheticAttributes(clips=24, seeds=(1,), size=16)
+    seen = dataclasses.replace(benchmark, held_out=False)
+    assert all(is_held_out(*spec.triple) for spec in benchmark.draw(1))
+    assert not any(is_held_out(*spec.triple) for spec in seen.draw(1))
+    motions = [spec.motion for spec in seen.draw(1)]
+    assert all(motions.count(motion) == 3 for motion in MOTIONS)
+    one, two = (each.evaluate(FakeEmbedder(), Run()).protocol for each in (benchmark, seen))
+    assert one.details["combinations"] == "held out"
+    assert two.details["combinations"] == "seen"
+    assert one.fingerprint != two.fingerprint
+    with pytest.raises(ConfigInvalidError, match="different seen sentences"):
+        dataclasses.replace(seen, clips=20000, cameras=("static",)).draw(1)
 
 
 def test_the_middle_frame_stands_still() -> None:

@@ -39,8 +39,9 @@ def draw_distinct(
     cameras: tuple[str, ...],
     paths: Literal["loop", "inside"] = "inside",
     motions: Sequence[str] | None = None,
+    held_out: bool = True,
 ) -> list[ClipSpec]:
-    """Held-out clips whose sentences all differ, so that each has one right answer.
+    """Clips whose sentences all differ, so that each has one right answer.
 
     Args:
         seed: another seed gives other clips.
@@ -48,6 +49,7 @@ def draw_distinct(
         cameras: kinds of camera moves, see `internvid.synthetic.clips.sample_specs`.
         paths: whether shapes run round or stay inside, likewise.
         motions: only these, each equally often (within one); None for all, as they come.
+        held_out: combinations that training never shows; False for those it does.
 
     Raises:
         ConfigInvalidError: the world has not so many different sentences.
@@ -60,7 +62,7 @@ def draw_distinct(
     for draw in range(_DRAWS):
         before = len(chosen)
         drawn = sample_specs(
-            seed + _NEXT_SEED * draw, 2 * count, held_out=True, cameras=cameras, paths=paths
+            seed + _NEXT_SEED * draw, 2 * count, held_out=held_out, cameras=cameras, paths=paths
         )
         for spec in drawn:
             if room.get(spec.motion, 0) > 0 and spec.text() not in chosen:
@@ -70,8 +72,9 @@ def draw_distinct(
                 return list(chosen.values())
         if len(chosen) == before:
             break
+    kind = "held-out" if held_out else "seen"
     raise ConfigInvalidError(
-        f"the world has only about {len(chosen)} different held-out sentences, not {count}",
+        f"the world has only about {len(chosen)} different {kind} sentences, not {count}",
         hint="take fewer clips, or more kinds of cameras",
     )
 
@@ -83,7 +86,7 @@ def repeat_middle(frames: Frames) -> Frames:
 
 
 @dataclass(frozen=True)
-class _SyntheticBenchmark:
+class SyntheticBenchmark:
     """Fields of the benchmarks on rendered clips.
 
     Attributes:
@@ -199,7 +202,7 @@ def _digest_specs(specs: Sequence[ClipSpec]) -> str:
 
 
 @dataclass(frozen=True)
-class SyntheticRetrieval(_SyntheticBenchmark):
+class SyntheticRetrieval(SyntheticBenchmark):
     """Retrieval on rendered clips of unseen combinations, all with different sentences."""
 
     name: ClassVar[str] = "retrieval-synthetic"
@@ -215,7 +218,7 @@ class SyntheticRetrieval(_SyntheticBenchmark):
 
 
 @dataclass(frozen=True)
-class SyntheticDirection(_SyntheticBenchmark):
+class SyntheticDirection(SyntheticBenchmark):
     """Which way a rendered thing moves: four sentences that differ in the direction alone.
 
     Each clip is compared with its own colour, shape, size and background, and only the direction
