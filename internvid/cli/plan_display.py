@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from internvid.cli.output import duration, put, put_json
+from internvid.core.annotators import traits_of
 from internvid.core.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def put_plan(
     cost = forecast(videos, recipe, workers or os.cpu_count() or 1)
     many = None
     if machines is not None:
-        many = forecast_machines(cost, machines, tuple(recipe.captioners))
+        many = forecast_machines(cost, machines, _with_models(recipe))
     settings = recipe.settings()
     if as_json:
         put_json(
@@ -89,6 +90,13 @@ def put_plan(
         _put_machines(many)
     put("\nrecipe")
     put("\n".join(f"--set {one['setting']}={one['value']}" for one in settings))
+
+
+def _with_models(recipe: Recipe) -> tuple[str, ...]:
+    """The columns of a recipe whose components load something first."""
+    return tuple(
+        name for name, component in recipe.captioners.items() if traits_of(component).has_setup
+    )
 
 
 def _put_machines(many: MachinesForecast) -> None:

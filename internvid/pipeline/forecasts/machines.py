@@ -15,7 +15,7 @@ from internvid.pipeline.forecast import Forecast
 
 CUT_AND_SEAL = 0.06
 """CPU time of sealing and cutting, as a share of that of scanning."""
-READ_SECONDS = 40e-6
+READ_SECONDS = 15e-6
 """Seconds in which a process reads the row of one source: its part, whether it is a copy."""
 TIMES_WRITTEN = 2
 """Pictures are staged, and copied once into their part."""
@@ -66,7 +66,8 @@ class MachinesForecast:
         price: of them; None where no price was stated.
         disk_bytes: the dataset at its end.
         peak_disk_bytes: the most at a time, with parts that are staged and not sealed yet.
-        gpu_columns: captioners of the recipe; their models want GPUs, and their time is not here.
+        gpu_columns: captioners of the recipe that load models: these want GPUs, one process for each,
+            and their time is not here.
     """
 
     machines: int
@@ -91,7 +92,7 @@ def forecast_machines(
     Args:
         cost: measured on this machine; cores there are taken to be as fast.
         machines: what there is.
-        gpu_columns: captioners of the recipe.
+        gpu_columns: captioners of the recipe that load models.
 
     Raises:
         ConfigInvalidError: machines that cannot be.
