@@ -220,7 +220,7 @@ def shares(lengths: Any, nodes: int, cores: int, costs: Costs) -> Outcome:
     sealed = np.maximum.accumulate(scanned)
     last = np.array([part.sum() for part in parts[-nodes:]]).max() / 3600 * costs.cut
     spare = float(lengths.sum()) / 3600 * costs.cut / (nodes * cores)
-    seconds = float(sealed[-1]) + max(last, spare) * SLOWNESS
+    seconds = float(sealed[-1]) + max(last, spare) * float(slow.max())
     # Nobody takes over what a slow node has.
     led = len(lengths) * costs.row
     bounds = _bounds(lengths, nodes, cores, costs, led, float(slow.max()))

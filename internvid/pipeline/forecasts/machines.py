@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from internvid.core.errors import ConfigInvalidError
 from internvid.pipeline.forecast import Forecast
 
-CUT_AND_SEAL = 0.06
+CUT_AND_SEAL = 0.065
 """CPU time of sealing and cutting, as a share of that of scanning."""
 READ_SECONDS = 15e-6
 """Seconds in which a process reads the row of one source: its part, whether it is a copy."""
