@@ -66,7 +66,7 @@ class MachinesForecast:
         price: of them; None where no price was stated.
         disk_bytes: the dataset at its end.
         peak_disk_bytes: the most at a time, with parts that are staged and not sealed yet.
-        gpu_columns: captioners of the recipe that load models: these want GPUs, one process for each,
+        gpu_columns: captioners of the recipe that load models: these want GPUs, a process for each,
             and their time is not here.
     """
 
