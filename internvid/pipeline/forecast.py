@@ -15,7 +15,7 @@ from internvid.core.errors import InternvidError
 from internvid.dataset.sources.uris import uri_to_path
 from internvid.pipeline.given.given_table import GivenInputs, open_given
 from internvid.pipeline.recipe import Recipe
-from internvid.pipeline.sources import Sources, find_sources
+from internvid.pipeline.sources import Sources, find_sources, size_of
 from internvid.scan.picks import StoredPick
 from internvid.scan.scan import ScanRecipe, scan_video
 from internvid.video.probe import main_video_stream, open_container, read_facts
@@ -37,6 +37,8 @@ class Forecast:
         video_hours: estimated from the probed sources' durations and sizes.
         cpu_seconds_per_hour: scan cost of one hour of this footage on this machine.
         bytes_per_hour: picks and timelines of one hour.
+        longest_hours: the longest of the probed sources.
+        source_bytes: of all files, estimated from the probed ones.
         given_rows: rows of tables that state clips of the sources.
         set_aside: rows of tables that name no file that is there.
     """
@@ -54,6 +56,8 @@ class Forecast:
     expected_bytes: float
     given_rows: int = 0
     set_aside: int = 0
+    longest_hours: float = 0.0
+    source_bytes: float = 0.0
 
 
 def forecast(videos: Sequence[str] | GivenInputs, recipe: Recipe, workers: int) -> Forecast:
@@ -93,6 +97,8 @@ def _forecast(sources: Sources, given_rows: int, recipe: Recipe, workers: int) -
         expected_bytes=size / footage * total if footage else 0.0,
         given_rows=given_rows,
         set_aside=sum(table.rows for table in sources.tables),
+        longest_hours=max(usable.values(), default=0.0) / 3600,
+        source_bytes=sum(map(size_of, usable)) * len(uris) / max(1, len(probed)),
     )
 
 

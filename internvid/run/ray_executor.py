@@ -25,6 +25,8 @@ from internvid.run.executor import Failure, LocalExecutor, Result, Waiting, pick
 
 _WAIT_SECONDS = 1.0
 _REPORT_SECONDS = 0.5
+# Each report is half a millisecond of the process that leads, which hears of all workers.
+_REPORTS_A_SECOND = 100.0
 _START_SECONDS = 20.0
 _SAME = "every node needs the same internvid, in the Python that Ray was started with there"
 
@@ -90,10 +92,9 @@ class RayExecutor:
                 busy = [actor for actor in self._pool if actor.item is not None]
                 if not busy:
                     return
-                answers = [actor.answers for actor in busy]
-                ready, _ = ray.wait(answers, num_returns=1, timeout=_WAIT_SECONDS)
+                ready = _ready(ray, [actor.answers for actor in busy])
                 for actor in busy:
-                    if not any(actor.answers is each for each in ready):
+                    if id(actor.answers) not in ready:
                         continue
                     assert actor.item is not None
                     index = actor.item[0]
@@ -126,7 +127,7 @@ class RayExecutor:
                 taken = self._from_unplaced(ray)
             if taken is None:
                 return
-            actor = idle.pop() if idle else self._start(ray)
+            actor = idle.pop() if idle else self._start(ray, room)
             actor.item, actor.given_at = taken, time.monotonic()
             actor.answers = actor.handle.work.remote(pickled(function, taken[1]))
 
@@ -155,12 +156,13 @@ class RayExecutor:
                 return taken
         return None
 
-    def _start(self, ray: Any) -> _Actor:
+    def _start(self, ray: Any, room: int) -> _Actor:
         path, folders = path_for_workers()
+        pause = max(_REPORT_SECONDS, room / _REPORTS_A_SECOND)
         remote = ray.remote(_Lane).options(
             num_cpus=self.cpus, num_gpus=self.gpus, max_restarts=0, max_task_retries=0
         )
-        actor = _Actor(remote.remote(__version__, path, folders, dict(self.limits)))
+        actor = _Actor(remote.remote(__version__, path, folders, dict(self.limits), pause))
         self._pool.append(actor)
         return actor
 
@@ -207,13 +209,30 @@ class RayExecutor:
         return Failure("crashed", message)
 
 
+def _ready(ray: Any, answers: list[Any]) -> set[int]:
+    """The ids of the answers that have something to hear; all of them that have it by now.
+
+    A look at thousands of workers takes milliseconds, so it is not done for each answer.
+    """
+    ready, _ = ray.wait(answers, num_returns=1, timeout=_WAIT_SECONDS)
+    if ready and len(answers) > 1:
+        ready, _ = ray.wait(answers, num_returns=len(answers), timeout=0)
+    return {id(each) for each in ready}
+
+
 class _Lane:
     """The actor: hands items to a worker process of its own, and passes on what comes of them."""
 
     def __init__(
-        self, version: str, path: list[str], folders: dict[str, str], limits: dict[str, Any]
+        self,
+        version: str,
+        path: list[str],
+        folders: dict[str, str],
+        limits: dict[str, Any],
+        pause: float,
     ) -> None:
         self._version = version
+        self._pause = pause
         # What the driver finds, the worker process shall find; it hands on this process's path.
         sys.path[:] = [*path, *(each for each in sys.path if each and each not in path)]
         find_in(folders)
@@ -252,7 +271,7 @@ class _Lane:
             nonlocal sent_at
             now = time.monotonic()
             # Each sign of life is a message through the cluster.
-            if now - sent_at >= _REPORT_SECONDS:
+            if now - sent_at >= self._pause:
                 sent_at = now
                 heard.put(("progress", value))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional, TypedDict
@@ -13,6 +12,7 @@ from internvid.cli.build_display import shown_build
 from internvid.cli.fetched import put_fetch_status
 from internvid.cli.options import DatasetPath, Json, Moved, RunsOn, Settings, Types, Workers
 from internvid.cli.output import TRY_AGAIN, duration, put, put_json, say, table
+from internvid.cli.plan_display import machines_of, put_plan
 from internvid.core.errors import ConfigInvalidError, MisuseError
 from internvid.core.system.shell import command
 
@@ -21,11 +21,25 @@ if TYPE_CHECKING:
     from internvid.dataset.removal.copies import CopyState
     from internvid.dataset.subset_files import SubsetEntry
     from internvid.pipeline.build import BuildSummary
-    from internvid.pipeline.given.given_table import GivenInputs
     from internvid.pipeline.recipe import Recipe
     from internvid.pipeline.source_tables import AsideEntry
 
 PANEL = "Build"
+PlannedMachines = Annotated[
+    Optional[int], typer.Option("--machines", help="With --plan: estimate for so many machines.")
+]
+PlannedCores = Annotated[
+    Optional[int], typer.Option("--cores", help="Cores of each machine; default: as many as here.")
+]
+PlannedPrice = Annotated[
+    Optional[float], typer.Option("--price", help="What an hour of one machine costs.")
+]
+PlannedStorage = Annotated[
+    Optional[float],
+    typer.Option(
+        "--storage", metavar="MB", help="Megabytes a second of the storage that they share."
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -100,6 +114,10 @@ def build(
     plan: Annotated[
         bool, typer.Option("--plan", help="Estimate time and disk space; build nothing.")
     ] = False,
+    machines: PlannedMachines = None,
+    cores: PlannedCores = None,
+    price: PlannedPrice = None,
+    storage: PlannedStorage = None,
     prepare: Annotated[
         bool,
         typer.Option(
@@ -125,9 +143,10 @@ def build(
     from internvid.cli.commands.cluster.work import put_prepared
 
     chosen = _recipe_of(recipe, detector, scan, assignments or ())
+    fleet = machines_of(machines, cores, price, storage, plan=plan)
     if plan:
         inputs = recipes.inputs_of(videos, given=given, video_folder=video_folder)
-        _put_plan(inputs, chosen, workers, as_json=as_json)
+        put_plan(inputs, chosen, workers, fleet, as_json=as_json)
         return
     if prepare:
         if given or video_folder is not None:
@@ -306,31 +325,6 @@ def _types(pairs: Sequence[str]) -> dict[str, str]:
             )
         found[column] = kind
     return found
-
-
-def _put_plan(
-    videos: Sequence[str] | GivenInputs, recipe: Recipe, workers: int | None, *, as_json: bool
-) -> None:
-    """Print expected time and bytes; nothing is written."""
-    from internvid.pipeline.forecast import forecast
-
-    cost = forecast(videos, recipe, workers or os.cpu_count() or 1)
-    settings = recipe.settings()
-    if as_json:
-        put_json({**vars(cost), "recipe": settings})
-        return
-    put(f"sources               {cost.sources} ({cost.unreadable} of {cost.probed} probed "
-        "cannot be opened)")  # fmt: skip
-    if cost.given_rows:
-        put(f"rows that state clips {cost.given_rows}")
-    put(f"video                 {cost.video_hours:.2f} hours (estimated)")
-    put(f"measured on           {cost.measured_seconds:.0f} s of {cost.measured_sources} sources")
-    put(f"CPU per video hour    {duration(cost.cpu_seconds_per_hour)}")
-    put(f"disk per video hour   {cost.bytes_per_hour / 1e6:.1f} MB")
-    put(f"expected time         {duration(cost.expected_seconds)} with {cost.workers} workers")
-    put(f"expected size         {cost.expected_bytes / 1e6:.1f} MB")
-    put("\nrecipe")
-    put("\n".join(f"--set {one['setting']}={one['value']}" for one in settings))
 
 
 class _AsideRow(TypedDict):

@@ -1,0 +1,1 @@
+"""What a build costs on more than one machine, before anything is built."""
