@@ -75,7 +75,8 @@ def foreign_entry(record: Mapping[str, Any]) -> str | None:
 def _foreign_entries(record: Mapping[str, Any]) -> Iterator[str]:
     for name in ("sources_per_part", "megabytes_per_part"):
         size = record.get(name, 1)
-        if not _is_count(size) or size < 1:
+        is_unset = name == "megabytes_per_part" and size is None
+        if not is_unset and (not _is_count(size) or size < 1):
             yield f"{name} is {size!r}"
     yield from _foreign_parts(record.get("parts", []))
     for name, form in (("scan", NAME), ("cut", _KEY)):

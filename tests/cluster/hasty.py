@@ -13,7 +13,7 @@ made = executor.local_executor
 
 
 def hasty(workers: int | None = None, **limits: Any) -> executor.LocalExecutor:
-    return made(workers, hang_cpu_seconds=2.0, **limits)
+    return made(workers, hang_cpu_seconds=5.0, **limits)
 
 
 if __name__ == "__main__":

@@ -55,6 +55,7 @@ def spoil(folder: Path, **entries: Any) -> None:
         {"metadata": {"views": "bigint), (select content from read_text('/etc/passwd')"}},
         {"metadata": {"views": ["BIGINT"]}},
         {"sources_per_part": 0},
+        {"megabytes_per_part": 0},
         {"sources_per_part": True},
     ],
 )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from internvid.cli.commands.cluster.work import put_prepared_columns, refuse_budget
+from internvid.cli.commands.cluster.work import put_prepared_columns
 from internvid.cli.display import shown_counts, shown_progress
 from internvid.cli.options import DatasetPath, Json, Prepare, RunsOn, Settings, Subset, Workers
 from internvid.cli.output import duration, instant_text, put, put_json, say
@@ -238,8 +238,7 @@ def _run(options: AnnotateOptions) -> None:
             hint="name one with --text COLUMN",
         )
     if options.prepare:
-        refuse_budget(options.max_requests, options.max_tokens)
-        put_prepared_columns(options.target, requests, as_json=options.as_json)
+        put_prepared_columns(options, requests)
         return
     with _budget(options):
         if options.plan:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional, Protocol
 
 import typer
 
@@ -93,23 +93,41 @@ def put_prepared(prepared: PreparedWork, *, as_json: bool) -> None:
     say(f"\nto do it, on each of 8 machines: internvid work {prepared.dataset} --share I/8")
 
 
-def refuse_budget(max_requests: int, max_tokens: int) -> None:
-    """Refuse a budget for columns that several processes write.
+class PlannedOptions(Protocol):
+    """What the arguments of `caption`, `score` and `embed` say of a plan."""
+
+    @property
+    def target(self) -> Path:
+        """The dataset."""
+        ...
+
+    @property
+    def max_requests(self) -> int:
+        """Budget of requests; 0 for none."""
+        ...
+
+    @property
+    def max_tokens(self) -> int:
+        """Budget of tokens; 0 for none."""
+        ...
+
+    @property
+    def as_json(self) -> bool:
+        """Whether the plan is printed as JSON."""
+        ...
+
+
+def put_prepared_columns(options: PlannedOptions, requests: Sequence[ColumnRequest]) -> None:
+    """Plan columns for `internvid work`, and print the plan.
 
     Raises:
-        MisuseError: there is one.
+        MisuseError: there is a budget, which several processes cannot keep.
     """
-    if max_requests or max_tokens:
+    from internvid.api.cluster.working import prepare_columns
+
+    if options.max_requests or options.max_tokens:
         raise MisuseError(
             "a budget is kept by one process, and the work is planned for several",
             hint="leave out --max-requests and --max-tokens; --plan says what it will cost",
         )
-
-
-def put_prepared_columns(
-    dataset: Path, requests: Sequence[ColumnRequest], *, as_json: bool
-) -> None:
-    """Plan columns for `internvid work`, and print the plan."""
-    from internvid.api.cluster.working import prepare_columns
-
-    put_prepared(prepare_columns(dataset, requests), as_json=as_json)
+    put_prepared(prepare_columns(options.target, requests), as_json=options.as_json)
