@@ -22,7 +22,7 @@ class Trapped:
     _frames: int = 0
 
     def observe(self, batch: Planes) -> None:
-        if batch.luma.mean() > 240:
+        if batch.luma.mean() > 230:
             os.kill(os.getpid(), signal.SIGSEGV)
         while 17 < batch.luma.mean() < 25 and batch.luma.std() < 3:
             pass
