@@ -14,12 +14,12 @@ from internvid.core.config import Identity
 from internvid.core.errors import DatasetBusyError, DatasetFormatError, OutputExistsError
 from internvid.core.system.shell import command
 from internvid.core.system.temporary import is_temporary
+from internvid.dataset.left_temporaries import discard_temporaries
 from internvid.dataset.names import foreign_entry, is_file_name
 from internvid.dataset.parts import (
     commit_bytes,
     commit_json,
     discard,
-    discard_temporaries,
     held,
     json_pieces,
     storage_errors,
@@ -110,7 +110,7 @@ class Record:
 
     def recorded(self) -> dict[str, Any]:
         """What is recorded: field -> value."""
-        return {key: value for key, value in vars(self).items() if key != "number"}
+        return {key: value for key, value in vars(self).items() if key not in ("number", *_SIZES)}
 
     def scan_setting(self, scan: str, name: str) -> Any:
         """A field of the recipe that made a scan; None where it is not known."""

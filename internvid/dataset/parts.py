@@ -28,10 +28,10 @@ from internvid.core.errors import (
     OutputExistsError,
     StorageError,
 )
-from internvid.core.system.temporary import is_left_over, is_temporary, new_temporary
+from internvid.core.system.temporary import new_temporary
 from internvid.dataset.names import foreign_value
 from internvid.dataset.stores.remote_tables import parquet_source
-from internvid.dataset.stores.store_cache import spool_errors
+from internvid.dataset.stores.store_commit import NameTakenError, committed_to_store
 from internvid.dataset.stores.store_lock import store_held
 from internvid.dataset.stores.store_path import StorePath
 
@@ -54,10 +54,6 @@ _GROWING = frozenset({"ticks", "frame"})
 # Of JSON: as one list, those of a manifest of 100,000 clips take half a gigabyte.
 _CHUNKS_AT_ONCE = 4096
 _SOUGHT = frozenset({"video_id", "clip_id", "source_id", "uri", "start_seconds"})
-
-
-class NameTakenError(StorageError):
-    """Others have written what was to be written once: theirs stands."""
 
 
 def is_storage_trouble(error: BaseException) -> bool:
@@ -197,7 +193,7 @@ def committed(path: Path, otherwise: Iterable[Path] | None = None) -> Iterator[P
         NameTakenError: all these names have been taken.
     """
     if isinstance(path, StorePath):
-        with _committed_to_store(path, otherwise) as temporary:
+        with committed_to_store(path, otherwise) as temporary:
             yield temporary
         return
     with storage_errors(path):
@@ -215,24 +211,6 @@ def committed(path: Path, otherwise: Iterable[Path] | None = None) -> Iterator[P
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-
-
-@contextmanager
-def _committed_to_store(path: StorePath, otherwise: Iterable[Path] | None) -> Iterator[Path]:
-    """A file on this machine that becomes one whole object; see `committed`."""
-    temporary = path.temporary()
-    try:
-        with spool_errors(temporary.parent):
-            yield temporary
-        if otherwise is None:
-            path.put_file(temporary)
-            return
-        for name in itertools.chain([path], otherwise):
-            if isinstance(name, StorePath) and name.put_file_if_absent(temporary):
-                return
-        raise NameTakenError(f"{path} and the names beside it are taken")
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _take_first_free(temporary: Path, names: Iterable[Path]) -> None:
@@ -450,30 +428,6 @@ def held(path: Path, busy: InternvidError, *, shared: bool = False) -> Iterator[
         os.close(descriptor)
 
 
-def discard_temporaries(root: Path) -> None:
-    """Remove what killed writers left.
-
-    Only under the write lock. Where a network folder has no common locks, a writer on another host
-    may be at work all the same: its files stay, until they are a day old.
-    """
-    if isinstance(root, StorePath):
-        return  # objects are whole; what is on its way lies in the cache of each writer
-    with storage_errors(root):
-        leftovers = [
-            Path(folder, name)
-            for folder, _, names in os.walk(root)
-            for name in filter(is_temporary, names)
-        ]
-        if not leftovers:
-            return
-        # The clock of the folder's server need not be ours.
-        with tempfile.TemporaryFile(dir=root) as file:
-            now = os.fstat(file.fileno()).st_mtime
-        for path in leftovers:
-            if is_left_over(path, now):
-                path.unlink(missing_ok=True)
-
-
 def discard(path: Path) -> None:
     """Remove a file or a folder with all in it; absent ones are fine."""
     if isinstance(path, StorePath):
@@ -484,11 +438,3 @@ def discard(path: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-
-
-def remove_what_is_there(folder: Path) -> None:
-    """Remove a folder, as far as it can be: what others write into it meanwhile may stay."""
-    if isinstance(folder, StorePath):
-        folder.remove_all()
-    else:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -16,8 +16,9 @@ from internvid.core.annotators import set_up
 from internvid.core.config import plain
 from internvid.core.errors import DatasetBusyError
 from internvid.dataset.layout import Layout, Record, read_json
-from internvid.dataset.parts import held, remove_what_is_there
+from internvid.dataset.parts import held
 from internvid.dataset.shared.once import put_json
+from internvid.dataset.stores.store_commit import remove_what_is_there
 from internvid.pipeline.annotate.annotate import Survey, survey, write_column
 from internvid.pipeline.annotate.column_progress import AnnotateProgress
 from internvid.pipeline.annotate.pick_sets import give_pick_sets

@@ -17,8 +17,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from internvid.dataset.layout import Layout
-from internvid.dataset.parts import discard, read_part, remove_what_is_there
+from internvid.dataset.parts import discard, read_part
 from internvid.dataset.shared.once import put_json
+from internvid.dataset.stores.store_commit import remove_what_is_there
 from internvid.dataset.tables import VideoRow
 from internvid.pipeline.source_parts import StagedVideo
 
