@@ -332,11 +332,7 @@ class Layout:
         record.number += 1
 
     def set_aside_record(self, name: str) -> int:
-        """Keep a record that cannot be read beside it, so that another is written.
-
-        Returns:
-            Its number, which the next record goes on from; see `Record.number`.
-        """
+        """Keep a record that cannot be read beside it; its number, which the next goes on from."""
         path = self.record_path
         if isinstance(path, StorePath):
             if not path.exists():
