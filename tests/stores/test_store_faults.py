@@ -24,7 +24,8 @@ import json, sys
 from pathlib import Path
 from internvid.dataset.stores import remote
 remote._TIMEOUT = "5s"
-from internvid.dataset.parts import NameTakenError, commit_json, committed
+from internvid.dataset.parts import commit_json, committed
+from internvid.dataset.stores.store_commit import NameTakenError
 from internvid.dataset.stores.store_path import located
 root, number, count = located(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 won = []

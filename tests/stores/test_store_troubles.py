@@ -23,8 +23,9 @@ from internvid.core.errors import (
     StorageError,
 )
 from internvid.dataset.layout import Layout
-from internvid.dataset.parts import NameTakenError, commit_bytes, committed
+from internvid.dataset.parts import commit_bytes, committed
 from internvid.dataset.stores import remote, store_cache, store_lock
+from internvid.dataset.stores.store_commit import NameTakenError
 from internvid.dataset.stores.store_path import StorePath, located
 
 pytestmark = pytest.mark.cluster
