@@ -12,8 +12,8 @@ from internvid.core.errors import MisuseError
 from internvid.core.several import several
 from internvid.core.types import instant
 from internvid.dataset.given import given_path
-from internvid.dataset.layout import RECORD
 from internvid.dataset.store import Dataset, open_dataset
+from internvid.dataset.stores.store_path import located
 
 if TYPE_CHECKING:
     from internvid.curate.statistics import DatasetDescription
@@ -39,12 +39,14 @@ def as_dataset(dataset: DatasetLike) -> Dataset:
 
 def is_dataset(dataset: str | os.PathLike[str]) -> bool:
     """Whether a path is the folder of a dataset."""
-    return (Path(given_path(dataset, "dataset")) / RECORD).is_file()
+    from internvid.dataset.layout import Layout
+
+    return Layout(located(given_path(dataset, "dataset"))).has_record()
 
 
 def as_folder(dataset: DatasetLike) -> Path:
     """The folder of a dataset."""
-    return dataset.root if isinstance(dataset, Dataset) else Path(given_path(dataset, "dataset"))
+    return dataset.root if isinstance(dataset, Dataset) else located(given_path(dataset, "dataset"))
 
 
 def demo(
@@ -163,7 +165,7 @@ def describe(
 
 def is_table(path: str | os.PathLike[str]) -> bool:
     """Whether a path names files, one or a glob of them, and not the folder of a dataset."""
-    place = Path(given_path(path, "dataset"))
+    place = located(given_path(path, "dataset"))
     return place.is_file() or (not place.exists() and any(c in str(path) for c in "*?["))
 
 
@@ -243,9 +245,9 @@ def repair(dataset: str | os.PathLike[str], *, moved: Sequence[str] = ()) -> Rep
     from internvid.dataset.sources.remap import remap
     from internvid.pipeline.repair import repair as repair_record
 
-    done = repair_record(Path(dataset), [make() for make in recipes.RECIPES.values()])
+    done = repair_record(located(dataset), [make() for make in recipes.RECIPES.values()])
     if not moved:
         return done
-    layout = Layout(Path(dataset).absolute())
+    layout = Layout(located(dataset))
     with writing(layout):
         return replace(done, notes=(*done.notes, remap(layout, several(moved))))

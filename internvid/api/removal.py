@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from internvid.core.errors import MisuseError
 from internvid.core.several import several
 from internvid.dataset.store import Dataset
+from internvid.dataset.stores.store_path import located
 
 if TYPE_CHECKING:
     from internvid.pipeline.removal.id_tables import RemovalRequest
@@ -59,7 +60,7 @@ def remove(
             "ids are to be removed and others forgotten in one call",
             hint="remove first, then forget, in two calls",
         )
-    folder = dataset.root if isinstance(dataset, Dataset) else Path(dataset)
+    folder = dataset.root if isinstance(dataset, Dataset) else located(dataset)
     try:
         return remove_videos(folder, request, forgets=forgets, progress=progress)
     finally:
@@ -86,7 +87,7 @@ def plan_removal(
     """
     from internvid.pipeline.removal.removing import plan_removal as plan
 
-    folder = dataset.root if isinstance(dataset, Dataset) else Path(dataset)
+    folder = dataset.root if isinstance(dataset, Dataset) else located(dataset)
     return plan(folder, _request(videos, sources, uris, tables, ignore_missing=ignore_missing))
 
 

@@ -8,7 +8,9 @@ from typing import Annotated, Optional
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-DatasetPath = Annotated[Path, typer.Argument(metavar="DATASET", help="The dataset folder.")]
+DatasetPath = Annotated[
+    Path, typer.Argument(metavar="DATASET", help="The dataset: a folder, or s3://bucket/data.")
+]
 VideoPath = Annotated[Path, typer.Argument(metavar="VIDEO", help="A video file.")]
 Subset = Annotated[Optional[str], typer.Option(help="Use only the clips of this subset.")]
 Captions = Annotated[

@@ -14,7 +14,7 @@ from internvid.curate.tables.keys import name_key_sql, row_key_query
 from internvid.curate.tables.opening import open_rows
 from internvid.curate.tables.scratch import scratch_folder
 from internvid.dataset.answers.column_views import quoted_name
-from internvid.dataset.duckdb_connection import interruptible, open_locked
+from internvid.dataset.duckdb_connection import interruptible, open_locked, quoted
 from internvid.dataset.store import Dataset
 
 if TYPE_CHECKING:
@@ -108,8 +108,8 @@ def _rows(side: Side) -> Iterator[duckdb.DuckDBPyRelation]:
         clips = dataset.sql("select * from all_clips")
         taken, reason = "kept", "if(kept, null, reason)"
         if side.subset is not None:
-            path = str(dataset.subset_path(side.subset)).replace("'", "''")
-            taken = f"clip_id in (select clip_id from read_parquet('{path}'))"
+            path = quoted([dataset.subset_path(side.subset)])
+            taken = f"clip_id in (select clip_id from read_parquet({path}))"
             reason = f"coalesce({_not_in(dataset, side.subset)}, if(kept, 'not_chosen', reason))"
         yield _marked(clips, name_key_sql("clip_id"), taken, reason, tuple(clips.columns))
 
@@ -119,8 +119,7 @@ def _not_in(dataset: Dataset, subset: str) -> str:
     path = dataset.layout.rejected_by(subset)
     if not path.exists():
         return "null"
-    text = str(path).replace("'", "''")
-    found = f"select any_value(r.reason) from read_parquet('{text}') r"
+    found = f"select any_value(r.reason) from read_parquet({quoted([path])}) r"
     return f"({found} where r.clip_id = input.clip_id)"
 
 

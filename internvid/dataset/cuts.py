@@ -9,6 +9,7 @@ from internvid.core.errors import MisuseError
 from internvid.core.system.shell import command
 from internvid.dataset.layout import Layout, Record, read_json
 from internvid.dataset.removal.purging import writing
+from internvid.dataset.stores.store_path import located
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def use_cut(root: Path, name: str) -> CutChoice:
         MisuseError: there is no such cut, or nothing says which of several was built last.
         DatasetBusyError: another process is writing to the dataset.
     """
-    layout = Layout(root.absolute())
+    layout = Layout(located(root))
     layout.read_record()  # a folder that is no dataset stays as it is
     with writing(layout):
         record = layout.read_record()

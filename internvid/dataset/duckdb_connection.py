@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from internvid.core.errors import MisuseError
+from internvid.dataset.stores.remote_tables import register_stores, sql_names
+from internvid.dataset.stores.store_path import StorePath
 
 if TYPE_CHECKING:
     import duckdb
@@ -37,11 +39,13 @@ INTERRUPTED = "Query interrupted"
 """Text of the RuntimeError that DuckDB raises after Ctrl-C."""
 
 
-def open_connection() -> duckdb.DuckDBPyConnection:
-    """A DuckDB in memory that may do all that DuckDB can."""
+def open_connection(files: Iterable[Path] = ()) -> duckdb.DuckDBPyConnection:
+    """A DuckDB in memory that may do all that DuckDB can. `files`: tables that may be in stores."""
     import duckdb
 
-    return _without_bar(duckdb.connect(":memory:", config={"threads": os.cpu_count() or 1}))
+    connection = duckdb.connect(":memory:", config={"threads": os.cpu_count() or 1})
+    register_stores(connection, files)
+    return _without_bar(connection)
 
 
 def open_locked(
@@ -74,8 +78,11 @@ def open_locked(
     connection = _without_bar(duckdb.connect(":memory:", config=config))
     # Variables of Python programs are no tables of the dataset.
     connection.execute("set python_enable_replacements = false")
+    files, folders = list(files), list(folders)
+    register_stores(connection, files)
     connection.execute(f"set allowed_paths = {quoted(files)}")
-    connection.execute(f"set allowed_directories = {quoted(folders)}")
+    inside = [Path(each.plain) if isinstance(each, StorePath) else each for each in folders]
+    connection.execute(f"set allowed_directories = {quoted(inside)}")
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")
     return connection
@@ -199,8 +206,8 @@ def refuse_all_but_expression(condition: str) -> str:
 
 
 def quoted(paths: Iterable[Path]) -> str:
-    """Paths as an SQL list of texts."""
-    texts = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
+    """Paths as an SQL list of texts; of tables in stores, the names to open them by."""
+    texts = ", ".join("'" + name.replace("'", "''") + "'" for name in sql_names(paths))
     return f"[{texts}]"
 
 

@@ -11,6 +11,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from internvid.core.errors import ConfigInvalidError, MisuseError
+from internvid.dataset.stores.store_path import StorePath
 
 
 def given_path(value: Any, what: str) -> str:
@@ -24,7 +25,8 @@ def given_path(value: Any, what: str) -> str:
         MisuseError: it is no path.
     """
     if isinstance(value, (str, os.PathLike)):
-        return os.fsdecode(value)
+        # Of an address in a store the address, not the name of a kept copy.
+        return str(value) if isinstance(value, StorePath) else os.fsdecode(value)
     hint = "give them one at a time" if isinstance(value, (list, tuple, set)) else None
     raise MisuseError(
         f"{what} is a path, not {_shown(value)}", hint=hint or "name a file or folder"

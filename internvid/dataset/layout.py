@@ -14,18 +14,23 @@ from internvid.core.config import Identity
 from internvid.core.errors import DatasetBusyError, DatasetFormatError, OutputExistsError
 from internvid.core.system.shell import command
 from internvid.core.system.temporary import is_temporary
+from internvid.dataset.left_temporaries import discard_temporaries
 from internvid.dataset.names import foreign_entry, is_file_name
 from internvid.dataset.parts import (
+    commit_bytes,
     commit_json,
     discard,
-    discard_temporaries,
     held,
+    json_pieces,
     storage_errors,
 )
+from internvid.dataset.stores.numbered import newest, numbered, put_next
+from internvid.dataset.stores.store_path import StorePath
 
 FORMAT = "internvid-dataset"
 FORMAT_VERSION = 2
 RECORD = "dataset.json"
+MANIFESTS = "manifests"
 SOURCES_PER_PART = 64
 _SIZES = ("sources_per_part", "megabytes_per_part")
 
@@ -88,6 +93,7 @@ class Record:
         columns: cut -> column name -> `name@fingerprint` now current.
         column_recipes: `name@fingerprint` -> the component, its value's type, what it read.
         metadata: key of the sources' metadata -> SQL type that holds all its values.
+        number: in a store, of the manifest that this was read from; no part of what is recorded.
     """
 
     sources_per_part: int = SOURCES_PER_PART
@@ -100,6 +106,11 @@ class Record:
     columns: dict[str, dict[str, str]] = field(default_factory=dict)
     column_recipes: dict[str, ColumnEntry] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
+    number: int = field(default=0, compare=False, repr=False)
+
+    def recorded(self) -> dict[str, Any]:
+        """What is recorded: field -> value."""
+        return {key: value for key, value in vars(self).items() if key not in ("number", *_SIZES)}
 
     def scan_setting(self, scan: str, name: str) -> Any:
         """A field of the recipe that made a scan; None where it is not known."""
@@ -116,8 +127,16 @@ class Layout:
 
     @property
     def record_path(self) -> Path:
-        """`dataset.json`."""
+        """`dataset.json`; in a store the newest of `manifests`, which are written once each."""
+        if isinstance(self.root, StorePath):
+            folder = self.root / MANIFESTS
+            return numbered(folder, max(newest(folder), 1))
         return self.root / RECORD
+
+    def has_record(self) -> bool:
+        """Whether there is a record; no error for names that no file can have."""
+        path = self.record_path
+        return path.is_file() if isinstance(path, StorePath) else os.path.isfile(path)
 
     def sources(self, part: str) -> Path:
         """The recorded list of a part's sources, made before any of them is read."""
@@ -218,8 +237,9 @@ class Layout:
         Raises:
             DatasetFormatError: no dataset there, or one this program cannot read.
         """
+        path = self.record_path
         try:
-            data = json.loads(self.record_path.read_text("utf-8"))
+            data = json.loads(path.read_text("utf-8"))
         except FileNotFoundError as error:
             raise DatasetFormatError(
                 f"{self.root} is not a dataset (no {RECORD} in it)",
@@ -234,15 +254,15 @@ class Layout:
             ) from error
         except OSError as error:
             reason = os.strerror(error.errno or 0).lower()
-            raise DatasetFormatError(f"{self.record_path} cannot be read: {reason}") from error
+            raise DatasetFormatError(f"{path} cannot be read: {reason}") from error
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise DatasetFormatError(
-                f"{self.record_path} is damaged: {error}",
+                f"{path} is damaged: {error}",
                 hint=f"its parts need not be: {command('repair', self.root)} makes it anew",
             ) from error
         if not isinstance(data, dict) or data.pop("format", None) != FORMAT:
             raise DatasetFormatError(
-                f"{self.record_path} was not written by internvid",
+                f"{path} was not written by internvid",
                 hint=f"if the parts are your own: {command('repair', self.root)} makes it anew",
             )
         version = data.pop("format_version", None)
@@ -256,11 +276,13 @@ class Layout:
         wrong = foreign_entry(data)
         if wrong is not None:
             raise DatasetFormatError(
-                f"{self.record_path} says what no dataset of internvid can: {wrong}",
+                f"{path} says what no dataset of internvid can: {wrong}",
                 hint=f"if the parts are your own: {command('repair', self.root)} makes it anew",
             )
-        known = Record.__dataclass_fields__
-        return Record(**{key: value for key, value in data.items() if key in known})
+        known = Record.__dataclass_fields__.keys() - {"number"}
+        record = Record(**{key: value for key, value in data.items() if key in known})
+        record.number = int(path.stem) if isinstance(path, StorePath) else 0
+        return record
 
     @property
     def types_path(self) -> Path:
@@ -294,8 +316,32 @@ class Layout:
             if path.parent.is_dir() and read_json(path) != plain_json(value):
                 commit_json(path, value)
         head = {"format": FORMAT, "format_version": FORMAT_VERSION}
-        entries = {name: value for name, value in vars(record).items() if name not in _SIZES}
-        commit_json(self.record_path, {**head, **entries, **_part_size(record)})
+        entries = {name: entry for name, entry in record.recorded().items() if name not in _SIZES}
+        value = {**head, **entries, **_part_size(record)}
+        if isinstance(self.root, StorePath):
+            self._put_manifest(self.root / MANIFESTS, record, b"".join(json_pieces(value)))
+        else:
+            commit_json(self.record_path, value)
+
+    def _put_manifest(self, folder: StorePath, record: Record, data: bytes) -> None:
+        if not put_next(folder, record.number + 1, data):
+            raise DatasetBusyError(
+                f"another process has changed what is recorded of {self.root} meanwhile",
+                hint="run the same command again: it goes on from what both have written",
+            )
+        record.number += 1
+
+    def set_aside_record(self, name: str) -> int:
+        """Keep a record that cannot be read beside it; its number, which the next goes on from."""
+        path = self.record_path
+        if isinstance(path, StorePath):
+            if not path.exists():
+                return 0
+            commit_bytes(self.root / name, path.read_bytes())
+            return int(path.stem)
+        if path.exists():
+            os.replace(path, self.root / name)
+        return 0
 
     def create(self) -> Record:
         """The record of a new or existing dataset.

@@ -28,8 +28,12 @@ from internvid.core.errors import (
     OutputExistsError,
     StorageError,
 )
-from internvid.core.system.temporary import is_left_over, is_temporary, new_temporary
+from internvid.core.system.temporary import new_temporary
 from internvid.dataset.names import foreign_value
+from internvid.dataset.stores.remote_tables import parquet_source
+from internvid.dataset.stores.store_commit import NameTakenError, committed_to_store
+from internvid.dataset.stores.store_lock import store_held
+from internvid.dataset.stores.store_path import StorePath
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO})
@@ -50,10 +54,6 @@ _GROWING = frozenset({"ticks", "frame"})
 # Of JSON: as one list, those of a manifest of 100,000 clips take half a gigabyte.
 _CHUNKS_AT_ONCE = 4096
 _SOUGHT = frozenset({"video_id", "clip_id", "source_id", "uri", "start_seconds"})
-
-
-class NameTakenError(StorageError):
-    """Others have written what was to be written once: theirs stands."""
 
 
 def is_storage_trouble(error: BaseException) -> bool:
@@ -100,7 +100,7 @@ def read_part_schema(path: Path) -> pa.Schema:
         DatasetFormatError: it is missing or damaged; the message names it.
     """
     with reading_part(path):
-        return pq.read_schema(path)
+        return pq.read_schema(parquet_source(path))
 
 
 def written_schema(path: Path) -> pa.Schema:
@@ -112,10 +112,10 @@ def written_schema(path: Path) -> pa.Schema:
         DatasetFormatError: it is missing or damaged; the message names it.
     """
     with reading_part(path):
-        metadata = pq.read_metadata(path).metadata or {}
+        metadata = pq.read_metadata(parquet_source(path)).metadata or {}
         stored = metadata.get(b"ARROW:schema")
         if stored is None:
-            return pq.read_schema(path)
+            return pq.read_schema(parquet_source(path))
         return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(stored)))
 
 
@@ -192,6 +192,10 @@ def committed(path: Path, otherwise: Iterable[Path] | None = None) -> Iterator[P
     Raises:
         NameTakenError: all these names have been taken.
     """
+    if isinstance(path, StorePath):
+        with committed_to_store(path, otherwise) as temporary:
+            yield temporary
+        return
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = new_temporary(path)
@@ -263,6 +267,8 @@ def refuse_unwritable(output: Path) -> None:
     Raises:
         StorageError: it cannot.
     """
+    if isinstance(output, StorePath):
+        return  # found out by the first object
     with storage_errors(output):
         output.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=output.parent):
@@ -271,6 +277,8 @@ def refuse_unwritable(output: Path) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Flush which names a folder holds."""
+    if isinstance(folder, StorePath):
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -351,7 +359,7 @@ def rows_to_table(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Ta
 
 def read_rows_of(path: Path, video_id: str, columns: list[str] | None = None) -> pa.Table:
     """The rows of one video in a part whose row groups each belong to one video."""
-    with reading_part(path), pq.ParquetFile(path) as file:
+    with reading_part(path), pq.ParquetFile(parquet_source(path)) as file:
         wanted = [group for group, owner in enumerate(row_group_owners(file)) if owner == video_id]
         return file.read_row_groups(wanted, columns=columns)
 
@@ -363,7 +371,7 @@ def read_groups(path: Path) -> Iterator[pa.Table]:
         DatasetFormatError: it is missing or damaged; the message names it.
     """
     with reading_part(path):
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(parquet_source(path))
     # What is done with a group is not this part's trouble.
     with file:
         for group in range(file.metadata.num_row_groups):
@@ -397,6 +405,10 @@ def held(path: Path, busy: InternvidError, *, shared: bool = False) -> Iterator[
         InternvidError: `busy`.
         StorageError: the file system has no locks, or refuses.
     """
+    if isinstance(path, StorePath):
+        with store_held(path, busy, shared=shared):
+            yield
+        return
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -416,30 +428,11 @@ def held(path: Path, busy: InternvidError, *, shared: bool = False) -> Iterator[
         os.close(descriptor)
 
 
-def discard_temporaries(root: Path) -> None:
-    """Remove what killed writers left.
-
-    Only under the write lock. Where a network folder has no common locks, a writer on another host
-    may be at work all the same: its files stay, until they are a day old.
-    """
-    with storage_errors(root):
-        leftovers = [
-            Path(folder, name)
-            for folder, _, names in os.walk(root)
-            for name in filter(is_temporary, names)
-        ]
-        if not leftovers:
-            return
-        # The clock of the folder's server need not be ours.
-        with tempfile.TemporaryFile(dir=root) as file:
-            now = os.fstat(file.fileno()).st_mtime
-        for path in leftovers:
-            if is_left_over(path, now):
-                path.unlink(missing_ok=True)
-
-
 def discard(path: Path) -> None:
     """Remove a file or a folder with all in it; absent ones are fine."""
+    if isinstance(path, StorePath):
+        path.remove_all()
+        return
     with storage_errors(path):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)

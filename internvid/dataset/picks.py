@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from internvid.core.contracts import Pick
 from internvid.core.system.streams import cached_for_threads
 from internvid.dataset.parts import reading_part, row_group_owners
+from internvid.dataset.stores.remote_tables import parquet_source
 from internvid.dataset.tables import SpanPicture
 
 SCAN_PICKS = "scan"
@@ -117,7 +118,7 @@ def span_picks_index(files: Sequence[Path]) -> dict[str, tuple[tuple[Path, int],
     """clip_id -> where its picks lie, over the generations of one part of a pick set."""
     index: dict[str, tuple[tuple[Path, int], ...]] = {}
     for path in files:
-        with reading_part(path), pq.ParquetFile(path) as file:
+        with reading_part(path), pq.ParquetFile(parquet_source(path)) as file:
             for group in range(file.metadata.num_row_groups):
                 ids = file.read_row_group(group, columns=["clip_id"])["clip_id"].to_pylist()
                 for clip_id in dict.fromkeys(ids):
@@ -163,7 +164,10 @@ def _span_group(path: Path, group: int) -> list[SpanPicture]:
 
 @cached_for_threads(_INDEXES_KEPT)
 def _cached_groups(path: Path, video_id: str, stamp: _Stamp) -> tuple[_Group, ...]:
-    with reading_part(path), pq.ParquetFile(path, metadata=_footer(path, stamp)) as file:
+    with (
+        reading_part(path),
+        pq.ParquetFile(parquet_source(path), metadata=_footer(path, stamp)) as file,
+    ):
         return tuple(
             _Group(group, file.read_row_group(group, columns=["frame"])["frame"].to_numpy())
             for group, owner in enumerate(row_group_owners(file))
@@ -173,14 +177,20 @@ def _cached_groups(path: Path, video_id: str, stamp: _Stamp) -> tuple[_Group, ..
 
 @cached_for_threads(_GROUPS_KEPT)
 def _cached_pictures(path: Path, group: int, stamp: _Stamp) -> tuple[list[int], list[float], Any]:
-    with reading_part(path), pq.ParquetFile(path, metadata=_footer(path, stamp)) as file:
+    with (
+        reading_part(path),
+        pq.ParquetFile(parquet_source(path), metadata=_footer(path, stamp)) as file,
+    ):
         table = file.read_row_group(group, columns=["frame", "pts_seconds", "jpeg"])
     return table["frame"].to_pylist(), table["pts_seconds"].to_pylist(), table["jpeg"]
 
 
 @cached_for_threads(_GROUPS_KEPT)
 def _cached_span_group(path: Path, group: int, stamp: _Stamp) -> list[SpanPicture]:
-    with reading_part(path), pq.ParquetFile(path, metadata=_footer(path, stamp)) as file:
+    with (
+        reading_part(path),
+        pq.ParquetFile(parquet_source(path), metadata=_footer(path, stamp)) as file,
+    ):
         columns = ["clip_id", "frame", "pts_seconds", "jpeg"]
         rows: list[SpanPicture] = file.read_row_group(group, columns=columns).to_pylist()
     return rows
@@ -189,4 +199,4 @@ def _cached_span_group(path: Path, group: int, stamp: _Stamp) -> list[SpanPictur
 @functools.lru_cache(maxsize=8)
 def _footer(path: Path, stamp: _Stamp) -> Any:
     del stamp  # part of the key alone
-    return pq.read_metadata(path)
+    return pq.read_metadata(parquet_source(path))

@@ -35,6 +35,7 @@ from internvid.dataset.names import NAME
 from internvid.dataset.parts import checked_ids, refuse_damaged
 from internvid.dataset.removal.copies import HUB, note_copy
 from internvid.dataset.removal.pending import hide_removed, pending_removal
+from internvid.dataset.stores.store_path import located
 from internvid.dataset.subset_files import subset_facts, subset_names
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ class Dataset:
         It may do all that DuckDB can: read and write any file, load extensions, fetch over the
         network. Give it nothing that others wrote.
         """
-        connection = open_connection()
+        connection = open_connection([self.root])
         with self.reading():
             views, removed = self._view_statements(), pending_removal(self.layout)
             create_views(connection, hide_removed(connection, views, removed))
@@ -419,7 +420,7 @@ def open_dataset(path: str | os.PathLike[str]) -> Dataset:
     Raises:
         DatasetFormatError: there is none, or one this program cannot read.
     """
-    layout = Layout(Path(given_path(path, "dataset")).absolute())
+    layout = Layout(located(given_path(path, "dataset")))
     return Dataset(layout, layout.read_record())
 
 
@@ -433,7 +434,7 @@ def layout_to_write(dataset: Dataset | str | os.PathLike[str]) -> Iterator[Layou
     if isinstance(dataset, Dataset):
         layout = dataset.layout
     else:
-        layout = Layout(Path(given_path(dataset, "dataset")).absolute())
+        layout = Layout(located(given_path(dataset, "dataset")))
     layout.read_record()  # a folder that is no dataset stays as it is
     try:
         yield layout

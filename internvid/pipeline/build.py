@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -18,6 +17,7 @@ from internvid.dataset.current import count_clips, gone_videos, latest_videos
 from internvid.dataset.layout import Layout, Record
 from internvid.dataset.removal.purging import writing
 from internvid.dataset.sources.remap import remap
+from internvid.dataset.stores.store_path import located
 from internvid.pipeline.annotate.annotate import require, survey, write_column
 from internvid.pipeline.annotate.column_progress import AnnotateProgress
 from internvid.pipeline.annotate.jobs import note_column
@@ -111,9 +111,9 @@ def build(
             becomes a failed row.
     """
     shown = progress or BuildProgress()
-    layout = Layout(Path(dataset).absolute())
+    layout = Layout(located(dataset))
     # os.path answers False for names that no file can have; they are refused below.
-    has_record = os.path.isfile(layout.record_path)
+    has_record = layout.has_record()
     known = layout.read_record().metadata if has_record else {}
     # Before the lock file is made, so that a refused folder stays as it was.
     layout.refuse_foreign()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from internvid.dataset.names import foreign_entry, is_file_name
 from internvid.dataset.parts import read_part, read_part_schema
 from internvid.dataset.removal.purging import finish_removals
 from internvid.dataset.sources.metadata import join_kinds
+from internvid.dataset.stores.store_path import located
 from internvid.pipeline.annotate.jobs import column_record
 from internvid.pipeline.recipe import Recipe
 from internvid.pipeline.source_tables import kind_of
@@ -70,7 +70,7 @@ def repair(dataset: Path, known: Sequence[Recipe] = ()) -> Repair:
         DatasetFormatError: there are no parts, or the record is of another version.
         DatasetBusyError: another process writes to it.
     """
-    layout = Layout(dataset.absolute())
+    layout = Layout(located(dataset))
     if not any(layout.root.glob("sources/part-*.parquet")) and not layout.record_path.exists():
         raise DatasetFormatError(
             f"{layout.root} holds no part of a dataset", hint="name the folder of a dataset"
@@ -85,8 +85,7 @@ def repair(dataset: Path, known: Sequence[Recipe] = ()) -> Repair:
                 raise
             finder = _Finder(layout, known)
             record = finder.record()
-        if layout.record_path.exists():
-            os.replace(layout.record_path, layout.root / DAMAGED)
+        record.number = layout.set_aside_record(DAMAGED)
         layout.write_record(record)
         finish_removals(layout)
     return _repaired(record, tuple(finder.notes), intact=False)
@@ -140,7 +139,7 @@ class _Finder:
             if lost:
                 self.notes.append(f"the configuration of {', '.join(lost)} is not known")
             setattr(record, name, {key: value for key, value in recipes.items() if value})
-        wrong = foreign_entry(vars(record))
+        wrong = foreign_entry(record.recorded())
         if wrong is not None:
             raise DatasetFormatError(
                 f"{self.layout.root} has a folder that no dataset of internvid has: {wrong}",

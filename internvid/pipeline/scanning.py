@@ -18,7 +18,7 @@ from internvid.core.errors import (
 from internvid.dataset.parts import part_writer, rows_to_table, storage_errors
 from internvid.dataset.removal.tombstones import read_tombstones
 from internvid.dataset.sources.known_videos import holds_video
-from internvid.dataset.sources.uris import uri_to_path
+from internvid.dataset.sources.uris import release, uri_to_path
 from internvid.dataset.tables import (
     PICK_SCHEMA,
     PickRow,
@@ -86,6 +86,8 @@ def scan_source(task: ScanTask, report: Any) -> StagedVideo:
             return row
         files.discard()
         raise
+    finally:
+        release(task.uri)
 
 
 def _find_out(row: StagedVideo, task: ScanTask, files: StageFiles, report: Any) -> None:

@@ -236,7 +236,7 @@ class _Recorded:
     @property
     def may_come_back(self) -> bool:
         """Whether it failed for what lies outside the file, which may have been put right."""
-        return self.reason in ("missing", "permission")
+        return self.reason in ("missing", "permission", "unreachable")
 
 
 _NOTHING = _Recorded(None, None, None)

@@ -16,6 +16,9 @@ from internvid.core.errors import ConfigInvalidError, SourceMissingError
 from internvid.dataset.layout import RECORD
 from internvid.dataset.sources.metadata import KINDS, UNKNOWN, join_kinds
 from internvid.dataset.sources.uris import path_to_uri, uri_to_path
+from internvid.dataset.stores.remote_inputs import remote_inputs
+from internvid.dataset.stores.source_path import is_remote
+from internvid.dataset.stores.store_path import StorePath
 from internvid.dataset.tables import SOURCE_SCHEMA
 from internvid.pipeline.source_tables import (
     TABLE_SUFFIXES,
@@ -56,7 +59,8 @@ class Sources:
 def size_of(uri: str) -> int:
     """Bytes of a source, 0 where it cannot be determined."""
     try:
-        return uri_to_path(uri).stat().st_size
+        # Not a request for each of millions.
+        return 0 if is_remote(uri) else uri_to_path(uri).stat().st_size
     except (OSError, ConfigInvalidError):
         return 0
 
@@ -70,7 +74,8 @@ def find_sources(
 
     Args:
         inputs: files, folders (searched for media files), glob patterns, and tables
-            (csv, tsv, jsonl, parquet) with a `uri` column; their other columns are metadata.
+            (csv, tsv, jsonl, parquet) with a `uri` column; their other columns are metadata. Also
+            by address: files and tables on the web, and all of these in object stores.
         types: key of the metadata -> SQL type that it shall have.
         known: the types that a dataset knows already; texts are read by them.
 
@@ -81,7 +86,15 @@ def find_sources(
     fixed = _checked_types(types or {})
     tables: list[Path] = []
     paths: list[str] = []
+    addresses: list[str] = []
     for text in inputs:
+        if is_remote(text):
+            for found in remote_inputs(text, MEDIA_SUFFIXES, TABLE_SUFFIXES):
+                if found.suffix.lower() in TABLE_SUFFIXES:
+                    tables.append(found)
+                else:
+                    addresses.append(str(found))
+            continue
         if os.path.isdir(text):
             paths.extend(_files_below(text))
             continue
@@ -99,7 +112,7 @@ def find_sources(
         aside.append(table.aside)
     _refuse_unknown(fixed, kinds)
     # What tables say of a file goes before its mere name.
-    listed.append(_named([path_to_uri(path) for path in paths]))
+    listed.append(_named([*map(path_to_uri, paths), *addresses]))
     merged = pa.concat_tables(listed)
     if not merged.num_rows:
         raise SourceMissingError(
@@ -233,7 +246,7 @@ def _matches(pattern: str) -> list[str]:
     if paths:
         return paths
     if "://" in pattern:
-        uri_to_path(pattern)
+        uri_to_path(pattern)  # which says what addresses there can be
     if os.path.exists(pattern):
         raise SourceMissingError(
             f"{pattern} is neither a file nor a folder",
@@ -248,14 +261,20 @@ def _matches(pattern: str) -> list[str]:
 def _as_sources(table: SourceTable, path: Path) -> pa.Table:
     """The rows of a table as sources."""
     folder = str(path.parent)
+    resolved = _resolved_there if isinstance(path, StorePath) else _resolved
     columns = [
-        [_resolved(uri, folder) for uri in table.uris],
+        [resolved(uri, folder) for uri in table.uris],
         table.source_ids,
         table.metadata,
     ]
     return pa.Table.from_arrays(
         [pa.array(each, pa.string()) for each in columns], schema=SOURCES_OF_TABLES
     )
+
+
+def _resolved_there(uri: str, folder: str) -> str:
+    """A uri of a table behind an address: names without a folder lie beside the table."""
+    return uri if "://" in uri or uri.startswith("/") else f"{folder}/{uri}"
 
 
 def _resolved(uri: str, folder: str) -> str:

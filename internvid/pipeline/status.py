@@ -12,6 +12,7 @@ from internvid.dataset.layout import Layout
 from internvid.dataset.parts import read_part
 from internvid.dataset.removal.copies import CopyState, copy_states
 from internvid.dataset.removal.pending import Removed, pending_removal
+from internvid.dataset.stores.store_path import located
 from internvid.dataset.subset_files import SubsetEntry, list_subsets
 from internvid.dataset.tables import VideoRow
 from internvid.pipeline.given.rejected_rows import count_rejected
@@ -72,7 +73,7 @@ def read_status(dataset: Path) -> DatasetStatus:
     Raises:
         DatasetFormatError: there is no dataset.
     """
-    layout = Layout(dataset.absolute())
+    layout = Layout(located(dataset))
     record = layout.read_record()
     scan = record.scan or _only_scan(layout)
     staged = 0

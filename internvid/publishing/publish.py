@@ -14,11 +14,11 @@ from internvid.core.contracts import Exporter
 from internvid.core.errors import DatasetBusyError, OutputExistsError
 from internvid.core.system.shell import command
 from internvid.dataset.layout import read_json
+from internvid.dataset.left_temporaries import discard_temporaries
 from internvid.dataset.parts import (
     commit_bytes,
     commit_json,
     discard,
-    discard_temporaries,
     held,
     read_part,
     storage_errors,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +38,7 @@ class SoundReader:
         """
         with stage("sound"):
             try:
-                with av.open(str(self.path)) as container:
+                with av.open(os.fspath(self.path)) as container:
                     if not container.streams.audio:
                         return None
                     return self._decode(container, span)

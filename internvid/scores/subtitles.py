@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -142,7 +143,7 @@ def subtitles_inside(video: Path, language: str = "") -> Subtitles | None:
     """
     wanted = language_code(language) or language.lower()
     try:
-        with av.open(str(video)) as container:
+        with av.open(os.fspath(video)) as container:
             streams = [
                 stream
                 for stream in container.streams.subtitles

@@ -143,6 +143,8 @@ def _file_troubles() -> Iterator[None]:
         raise VideoUnreadableError("the file is gone", reason="missing") from error
     except PermissionError as error:
         raise VideoUnreadableError("permission denied", reason="permission") from error
+    except TimeoutError as error:
+        raise VideoUnreadableError("it cannot be reached", reason="unreachable") from error
     except OSError as error:
         # Loops of links, names too long, failing disks. The number's own words hold no path.
         text = os.strerror(error.errno or 0).lower()

@@ -103,7 +103,7 @@ def test_a_build_says_its_counts_on_stdout_and_its_progress_on_stderr(
         (["build", "nothing.mp4", "-o", "new"], "matches nothing"),
         (["build", "empty", "-o", "new"], "no media files"),
         (["build", "fifo", "-o", "new"], "neither a file nor a folder"),
-        (["build", "http://127.0.0.1:9/a.mp4", "-o", "new"], "cannot be read directly"),
+        (["build", "ftp://127.0.0.1:9/a.mp4", "-o", "new"], "cannot be read"),
         (["build", "none.csv", "-o", "new"], "is empty"),
         (["build", "headed.csv", "-o", "new"], "names no source"),
         (["build", "ragged.csv", "-o", "new"], "it has 3 cells, the header 2"),

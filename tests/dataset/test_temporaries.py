@@ -18,7 +18,8 @@ import pytest
 
 from internvid.core.errors import DatasetBusyError, StorageError
 from internvid.core.system.temporary import is_temporary, new_temporary
-from internvid.dataset.parts import commit_bytes, committed, discard_temporaries, held
+from internvid.dataset.left_temporaries import discard_temporaries
+from internvid.dataset.parts import commit_bytes, committed, held
 from tests.leftovers import leftover
 
 

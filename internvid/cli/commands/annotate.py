@@ -353,8 +353,9 @@ def _put_reasons(target: Path, summary: ColumnSummary) -> None:
     """Why clips have no answer, over all runs of that column."""
     from internvid.dataset.answers.columns import reasons_of
     from internvid.dataset.layout import Layout
+    from internvid.dataset.stores.store_path import located
 
-    layout = Layout(target.absolute())
+    layout = Layout(located(target))
     record = layout.read_record()
     reasons = reasons_of(layout, record, record.cut or "", summary.key)
     parts = [f"{row['reason']} {row['clips']}" for row in reasons if row["status"] == "failed"]

@@ -71,7 +71,7 @@ def build(
         list[str],
         typer.Argument(
             metavar="VIDEOS",
-            help="Video files, folders, glob patterns, or tables with a uri column.",
+            help="Video files, folders, glob patterns, tables with a uri column; also by address.",
         ),
     ],
     output: Annotated[

@@ -161,17 +161,17 @@ def list_(
 ) -> None:
     """List the clips of a dataset, or the components of a kind with their settings."""
     from internvid.api.components import known_kinds, list_components
+    from internvid.api.datasets import as_folder, is_dataset
 
     kind = what.removesuffix("s")
     # A folder may bear the name of a kind without being a dataset.
-    is_dataset = (Path(what) / "dataset.json").exists()
-    if kind in known_kinds() and not is_dataset:
+    if kind in known_kinds() and not is_dataset(what):
         _put_components(list_components(kind), as_json=as_json)
         return
-    if not Path(what).exists():
+    if not as_folder(what).exists():
         kinds = ", ".join([*(f"{kind}s" for kind in registry.KINDS), "recipes"])
         raise MisuseError(f"{what!r} is no dataset and no kind of component; kinds: {kinds}")
-    _list_clips(Path(what), subset, limit, rejected=rejected, as_json=as_json)
+    _list_clips(as_folder(what), subset, limit, rejected=rejected, as_json=as_json)
 
 
 def _list_clips(

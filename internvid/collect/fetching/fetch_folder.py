@@ -28,7 +28,8 @@ from internvid.core.errors import (
 )
 from internvid.curate.tables.files import find_files
 from internvid.dataset.layout import RECORD
-from internvid.dataset.parts import commit_json, discard_temporaries, held, storage_errors
+from internvid.dataset.left_temporaries import discard_temporaries
+from internvid.dataset.parts import commit_json, held, storage_errors
 
 FETCH_RECORD = "fetch.json"
 _FORMAT = 1

@@ -22,9 +22,15 @@ DAY_SECONDS = 86_400.0
 def new_temporary(path: Path) -> Path:
     """Make an empty file beside `path`, under a name that nobody else has.
 
+    Of the path of an object in a store it is one on this machine.
+
     Raises:
         OSError: it cannot be made.
     """
+    elsewhere = getattr(path, "temporary", None)
+    if elsewhere is not None:  # of what is no file here
+        made: Path = elsewhere()
+        return made
     stem = os.fsdecode(os.fsencode(path.name)[:_MOST_BYTES])
     while True:
         name = f"{stem}.{_place()}.{os.getpid()}.{secrets.token_hex(6)}{SUFFIX}"

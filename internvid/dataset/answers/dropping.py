@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from internvid.dataset.answers.column_inputs import text_chain
 from internvid.dataset.layout import Layout, Record
 from internvid.dataset.parts import discard, reading_part, storage_errors
 from internvid.dataset.removal.purging import writing
+from internvid.dataset.stores.store_path import located
 from internvid.dataset.subset_files import subset_facts, subset_names
 
 
@@ -54,7 +54,7 @@ def drop_column(root: Path, column: str, *, force: bool = False) -> Dropped:
     Raises:
         MisuseError: no such column, or others were made from it.
     """
-    layout = Layout(root.absolute())
+    layout = Layout(located(root))
     layout.read_record()  # a folder that is no dataset stays as it is
     with writing(layout):
         record = layout.read_record()
@@ -74,7 +74,7 @@ def drop_column(root: Path, column: str, *, force: bool = False) -> Dropped:
         with storage_errors(layout.dropped):
             for number, folder in enumerate(folders):
                 layout.dropped.mkdir(parents=True, exist_ok=True)
-                os.rename(folder, layout.dropped / str(number))
+                folder.rename(layout.dropped / str(number))
         _forget(layout, record, key)
         discard(layout.dropped)
         others = tuple(other for other in _stored(layout) if other.partition("@")[0] == name)

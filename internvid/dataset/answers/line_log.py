@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from internvid.dataset.parts import storage_errors, sync_folder
+from internvid.dataset.parts import commit_bytes, storage_errors, sync_folder
+from internvid.dataset.stores.store_path import StorePath
 
 _LOCK = "lock"
 
@@ -36,6 +37,11 @@ def append_lines(path: Path, lines: Sequence[bytes]) -> None:
     Raises:
         StorageError: they cannot be written.
     """
+    if isinstance(path, StorePath):
+        new = b"".join(line + b"\n" for line in lines)
+        path.remote.update(path.key, lambda old: old + new)
+        os.fspath(path)  # queries that are open read the copy
+        return
     with storage_errors(path), locked_folder(path.parent):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         try:
@@ -52,3 +58,20 @@ def append_lines(path: Path, lines: Sequence[bytes]) -> None:
             os.close(descriptor)
         if not size:
             sync_folder(path.parent)
+
+
+def rewrite(path: Path, change: Callable[[bytes], bytes]) -> None:
+    """Write a log anew from what it holds, losing nothing that others append meanwhile.
+
+    Args:
+        path: of the log; one that is not there holds nothing.
+        change: makes its new bytes.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    if isinstance(path, StorePath):
+        path.remote.update(path.key, change)
+        return
+    with storage_errors(path), locked_folder(path.parent):
+        commit_bytes(path, change(path.read_bytes() if path.exists() else b""))

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from internvid.core.errors import MisuseError
-from internvid.dataset.answers.line_log import append_lines, locked_folder
+from internvid.dataset.answers.line_log import append_lines, rewrite
 from internvid.dataset.layout import Layout
-from internvid.dataset.parts import commit_bytes, storage_errors
+from internvid.dataset.parts import storage_errors
 
 Kind = Literal["audit", "comparison"]
 ANSWERS: Mapping[str, tuple[str, ...]] = {
@@ -260,13 +260,15 @@ def without_reviewed_clips(layout: Layout, clip_ids: Collection[str]) -> None:
     def hidden(found: re.Match[bytes]) -> bytes:
         return b"removed" if found[0].decode() in clip_ids else found[0]
 
-    with storage_errors(path), locked_folder(path.parent):
+    def without(data: bytes) -> bytes:
         lines = [
             _CLIP_ID.sub(hidden, _line(entry))
-            for entry in entries_in(path.read_bytes())
+            for entry in entries_in(data)
             if entry.get("clip_id") not in clip_ids
         ]
-        commit_bytes(path, b"".join(line + b"\n" for line in lines))
+        return b"".join(line + b"\n" for line in lines)
+
+    rewrite(path, without)
 
 
 def _line(entry: Mapping[str, Any]) -> bytes:

@@ -9,7 +9,6 @@ stays.
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -20,10 +19,11 @@ from typing import Any, Literal
 import pyarrow.parquet as pq
 
 from internvid.core.errors import MisuseError
-from internvid.dataset.answers.line_log import append_lines, locked_folder
+from internvid.dataset.answers.line_log import append_lines, rewrite
+from internvid.dataset.duckdb_connection import quoted as listed
 from internvid.dataset.layout import Layout
 from internvid.dataset.names import NAME
-from internvid.dataset.parts import commit_bytes, reading_part, storage_errors
+from internvid.dataset.parts import reading_part
 
 Verdict = Literal["keep", "reject", "unsure"]
 VERDICTS = ("keep", "reject", "unsure")
@@ -147,11 +147,6 @@ def _after(before: Review, entry: Mapping[str, Any]) -> Review:
     return Review(verdict, labels, corrections, str(entry.get("author", "")))
 
 
-def locked_log(layout: Layout) -> contextlib.AbstractContextManager[None]:
-    """Nobody else writes the log meanwhile; waits for whoever does."""
-    return locked_folder(layout.root / FOLDER)
-
-
 def read_entries(path: Path) -> Iterator[dict[str, Any]]:
     """Lines of a log, in order; one that a kill cut off is passed over."""
     try:
@@ -178,14 +173,16 @@ def without_clips(layout: Layout, clip_ids: Collection[str]) -> None:
     Raises:
         StorageError: it cannot be written.
     """
-    path = log_path(layout)
-    with storage_errors(path), locked_log(layout):
+
+    def without(data: bytes) -> bytes:
         lines = [
             json.dumps(entry, ensure_ascii=False, sort_keys=True)
-            for entry in read_entries(path)
+            for entry in parse_entries(data)
             if entry["clip_id"] not in clip_ids
         ]
-        commit_bytes(path, "".join(f"{line}\n" for line in lines).encode("utf-8", "replace"))
+        return "".join(f"{line}\n" for line in lines).encode("utf-8", "replace")
+
+    rewrite(log_path(layout), without)
 
 
 def corrected_columns(layout: Layout) -> list[str]:
@@ -207,9 +204,8 @@ def verdict_statements(
     path = log_path(layout)
     if not path.is_file() or not path.stat().st_size:
         return "", "", {}
-    text = str(path).replace("'", "''")
     lines = (
-        f"select *, row_number() over () as line from read_json('{text}', "
+        f"select *, row_number() over () as line from read_json({listed([path])}, "
         f"format = 'newline_delimited', ignore_errors = true, columns = {_COLUMNS})"
     )
     with reading_part(clips):

@@ -13,11 +13,11 @@ from typing import Any, TypedDict
 
 from internvid.core.errors import DatasetFormatError
 from internvid.dataset.layout import Layout, read_json
+from internvid.dataset.left_temporaries import discard_temporaries
 from internvid.dataset.parts import (
     commit_bytes,
     commit_json,
     discard,
-    discard_temporaries,
     storage_errors,
 )
 from internvid.dataset.releases.checksums import (

@@ -9,7 +9,8 @@ from typing import Any
 
 from internvid.core.errors import DatasetBusyError
 from internvid.dataset.layout import read_json
-from internvid.dataset.parts import discard, discard_temporaries, held
+from internvid.dataset.left_temporaries import discard_temporaries
+from internvid.dataset.parts import discard, held
 from internvid.dataset.releases.clip_samples import is_of_a_clip, sample_of
 from internvid.dataset.releases.tar_members import clips_of_tar
 from internvid.dataset.removal.copies import NOTES, REQUEST

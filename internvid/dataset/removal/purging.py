@@ -8,7 +8,6 @@ empty, because its name is recorded.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -330,12 +329,12 @@ class _Purge:
                 # Data before their row; those that no row names may come along.
                 names = sorted(folder.glob(f"{old:05d}.*")) if old >= 0 else []
                 for source in sorted(names, key=lambda path: path.suffix == ".json"):
-                    os.replace(source, fresh / source.name.replace(f"{old:05d}", f"{new:05d}", 1))
+                    source.replace(fresh / source.name.replace(f"{old:05d}", f"{new:05d}", 1))
             discard(folder)
             (fresh / _RENUMBERED).touch()
             sync_folder(fresh)
             folder.parent.mkdir(parents=True, exist_ok=True)
-            os.rename(fresh, folder)
+            fresh.rename(folder)
             sync_folder(folder.parent)
 
     def _recount(self) -> None:

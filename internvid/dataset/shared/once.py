@@ -7,7 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from internvid.dataset.parts import NameTakenError, commit_table, committed, json_pieces
+from internvid.dataset.parts import commit_table, committed, json_pieces
+from internvid.dataset.stores.store_commit import NameTakenError
 
 
 def put_json(path: Path, value: Any) -> bool:

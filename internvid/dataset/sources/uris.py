@@ -1,12 +1,15 @@
-"""How sources are named in a dataset: local paths, and file:// for names that are no Unicode."""
+"""How sources are named in a dataset.
+
+Local paths, file:// for names that are no Unicode, and addresses: http(s)://, s3://, gs://, az://.
+"""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from urllib.parse import quote_from_bytes, unquote_to_bytes, urlsplit
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-from internvid.core.errors import ConfigInvalidError
+from internvid.dataset.stores.source_path import is_remote, source_path
 
 
 def path_to_uri(path: str) -> str:
@@ -20,17 +23,18 @@ def path_to_uri(path: str) -> str:
 
 
 def uri_to_path(uri: str) -> Path:
-    """The local file of a uri.
+    """The file of a uri: on this machine, or behind an address, fetched when it is read.
 
     Raises:
-        ConfigInvalidError: a remote scheme; remote sources are fetched before a build.
+        ConfigInvalidError: no source can have such a uri.
+        DependencyMissingError: it is in an object store, and obstore is not installed.
     """
     if uri.startswith("file://"):
         return Path(os.fsdecode(unquote_to_bytes(uri.removeprefix("file://"))))
-    scheme = urlsplit(uri).scheme if "://" in uri else ""
-    if scheme:
-        raise ConfigInvalidError(
-            f"{scheme}:// sources cannot be read directly: {uri}",
-            hint="download them first and build from the local files",
-        )
-    return Path(uri)
+    return source_path(uri) if "://" in uri else Path(uri)
+
+
+def release(uri: str) -> None:
+    """Remove the copy that was fetched of a source behind an address."""
+    if is_remote(uri):
+        source_path(uri).release()

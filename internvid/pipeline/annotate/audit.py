@@ -30,6 +30,7 @@ from internvid.dataset.layout import Layout, Record
 from internvid.dataset.parts import read_part
 from internvid.dataset.picks import SCAN_PICKS, SpanPicks, StoredPicks, span_picks_index
 from internvid.dataset.removal.pending import pending_removal
+from internvid.dataset.stores.store_path import located
 from internvid.dataset.tables import CLIP_FIELDS, AnswerRow, ClipFrames, ClipRow, extras_in
 from internvid.pipeline.annotate.rows import bind, make_view
 
@@ -101,7 +102,7 @@ def audit(
         MisuseError: no such column or language, or a scorer that reads no text.
         InternvidError: the scorer cannot be set up, or the package that tells languages is missing.
     """
-    layout = Layout(Path(dataset).absolute())
+    layout = Layout(located(dataset))
     record = layout.read_record()
     if record.scan is None or record.cut is None:
         raise DatasetFormatError(f"{layout.root} has no finished build yet")

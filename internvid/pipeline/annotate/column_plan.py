@@ -18,6 +18,7 @@ from internvid.core.contracts import Annotation, ClipView
 from internvid.core.sequences import middles
 from internvid.core.timings import collecting, stage
 from internvid.dataset.layout import Layout
+from internvid.dataset.stores.store_path import located
 from internvid.pipeline.annotate.annotate import Survey, survey
 from internvid.pipeline.annotate.jobs import ColumnRequest, column_job
 from internvid.pipeline.annotate.pick_sets import name_pick_sets, tried_pick_set
@@ -73,7 +74,7 @@ def plan_columns(dataset: Path, requests: Sequence[ColumnRequest]) -> list[Colum
     Raises:
         InternvidError: as the run itself would.
     """
-    layout = Layout(dataset.absolute())
+    layout = Layout(located(dataset))
     record = layout.read_record()
     jobs = [column_job(layout, record, request) for request in requests]
     surveys = [survey(job) for job in jobs]

@@ -28,6 +28,7 @@ from internvid.dataset.answers.column_views import quoted_name
 from internvid.dataset.duckdb_connection import interruptible, open_locked, quoted
 from internvid.dataset.parts import reading_part
 from internvid.dataset.sources.metadata import join_kinds, row_to_json
+from internvid.dataset.stores.store_path import StorePath
 from internvid.pipeline.given.file_names import (
     NamePlaces,
     write_file_index,
@@ -126,6 +127,8 @@ def open_given(
 
 def scratch_beside(dataset: Path) -> Path | None:
     """Where to convert: beside the dataset, where there is room; else the system's folder."""
+    if isinstance(dataset, StorePath):
+        return None
     place = dataset.absolute().parent
     return place if place.is_dir() and os.access(place, os.W_OK) else None
 

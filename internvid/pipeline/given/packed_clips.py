@@ -22,7 +22,8 @@ from internvid.core.errors import MisuseError, SourceMissingError
 from internvid.core.system.temporary import new_temporary
 from internvid.curate.tables.files import form_of
 from internvid.dataset.layout import FORMAT, RECORD, read_json
-from internvid.dataset.parts import discard_temporaries, storage_errors
+from internvid.dataset.left_temporaries import discard_temporaries
+from internvid.dataset.parts import storage_errors
 from internvid.dataset.sources.uris import path_to_uri
 from internvid.pipeline.given.stated_columns import FILE_COLUMNS
 from internvid.pipeline.sources import MEDIA_SUFFIXES

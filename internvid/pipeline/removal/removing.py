@@ -26,6 +26,7 @@ from internvid.dataset.removal.purge_plan import make_plan
 from internvid.dataset.removal.purging import Progress, Receipt, finish_removals, writing
 from internvid.dataset.removal.resolving import KeptVideo, Resolution, Wanted, resolve
 from internvid.dataset.removal.tombstones import SOURCE, URI, VIDEO, forget
+from internvid.dataset.stores.store_path import located
 from internvid.pipeline.removal.id_tables import RemovalRequest
 from internvid.pipeline.runs import write_run
 
@@ -115,7 +116,7 @@ def remove(
         StorageError: the disk is full or refuses; once the request is written, readers obey.
         DatasetFormatError: there is no dataset, or a part of it is damaged.
     """
-    layout = Layout(dataset.absolute())
+    layout = Layout(located(dataset))
     layout.read_record()  # a folder that is no dataset stays as it is
     wanted = request.wanted()
     started = time.monotonic()
@@ -144,7 +145,7 @@ def plan_removal(dataset: Path, request: RemovalRequest) -> RemovalPlan:
     Raises:
         MisuseError, DatasetFormatError: see `remove`.
     """
-    layout = Layout(dataset.absolute())
+    layout = Layout(located(dataset))
     record = layout.read_record()
     plan = make_plan(layout, record, _resolved(layout, request.wanted()).rows, 0)
     return {

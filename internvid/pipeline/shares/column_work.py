@@ -6,8 +6,6 @@ an answer that failed is no sign of a part that is not.
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
@@ -20,6 +18,7 @@ from internvid.core.errors import DatasetBusyError
 from internvid.dataset.layout import Layout, Record, read_json
 from internvid.dataset.parts import held
 from internvid.dataset.shared.once import put_json
+from internvid.dataset.stores.store_commit import remove_what_is_there
 from internvid.pipeline.annotate.annotate import Survey, survey, write_column
 from internvid.pipeline.annotate.column_progress import AnnotateProgress
 from internvid.pipeline.annotate.pick_sets import give_pick_sets
@@ -124,9 +123,9 @@ def discard_marks(layout: Layout, plan: str | None) -> None:
     folder = layout.root / "staged" / "shares"
     if not folder.is_dir():
         return
-    for name in os.listdir(folder):
-        if name != plan:
-            shutil.rmtree(folder / name, ignore_errors=True)
+    for each in list(folder.iterdir()):
+        if each.name != plan:
+            remove_what_is_there(each)
     for empty in (folder, folder.parent):
         with suppress(OSError):
             empty.rmdir()

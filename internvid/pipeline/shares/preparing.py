@@ -15,6 +15,7 @@ from internvid.dataset.layout import Layout, Record
 from internvid.dataset.parts import read_part
 from internvid.dataset.removal.purging import writing
 from internvid.dataset.sources.remap import remap
+from internvid.dataset.stores.store_path import located
 from internvid.pipeline.annotate.jobs import ColumnRequest, column_job, key_of, note_column
 from internvid.pipeline.annotate.stream import ColumnJob
 from internvid.pipeline.recipe import Recipe
@@ -77,7 +78,7 @@ def prepare_build(
     Raises:
         InternvidError: misuse, a busy dataset, a full disk; a recipe that settings do not say.
     """
-    layout = Layout(Path(dataset).absolute())
+    layout = Layout(located(dataset))
     layout.refuse_foreign()
     planned = plan_build(recipe, make)
     known = layout.read_record().metadata if layout.record_path.is_file() else {}
@@ -109,7 +110,7 @@ def prepare_columns(
     Raises:
         InternvidError: as for the columns themselves; a component that settings do not say.
     """
-    layout = Layout(Path(dataset).absolute())
+    layout = Layout(located(dataset))
     layout.read_record()
     with writing(layout):
         record = layout.read_record()

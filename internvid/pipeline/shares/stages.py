@@ -8,9 +8,7 @@ touches what another has staged: files that no row names go when their part is s
 from __future__ import annotations
 
 import json
-import os
 import secrets
-import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,6 +19,7 @@ import pyarrow as pa
 from internvid.dataset.layout import Layout
 from internvid.dataset.parts import discard, read_part
 from internvid.dataset.shared.once import put_json
+from internvid.dataset.stores.store_commit import remove_what_is_there
 from internvid.dataset.tables import VideoRow
 from internvid.pipeline.source_parts import StagedVideo
 
@@ -136,7 +135,7 @@ class PartStage:
         folder = self.layout.staged(self.scan, self.part)
         try:
             # One listing in place of a look for each: network folders answer slowly.
-            there = {name for name in os.listdir(folder) if name.endswith(".json")}
+            there = {each.name for each in folder.iterdir() if each.suffix == ".json"}
         except FileNotFoundError:
             there = set()
         return [
@@ -175,7 +174,7 @@ class PartStage:
         What somebody writes there meanwhile stays, for whoever writes alone next.
         """
         folder = self.layout.staged(self.scan, self.part)
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_what_is_there(folder)
         _remove_empty(folder)
 
 
@@ -192,7 +191,7 @@ def clear_sealed(layout: Layout, scan: str, parts: Sequence[str]) -> None:
     Only under the write lock.
     """
     folder = layout.staged(scan, "part").parent
-    there = set(os.listdir(folder)) if folder.is_dir() else set()
+    there = {each.name for each in folder.iterdir()} if folder.is_dir() else set()
     for part in parts if there else ():
         if part in there and layout.scanned(scan, "videos", part).exists():
             PartStage(layout, scan, part, pa.table({})).clear()
