@@ -67,6 +67,7 @@ if TYPE_CHECKING:
         inception_score,
         kernel_distance,
     )
+    from internvid.models.chat.video_chat import VideoChat
     from internvid.models.viclip import ViCLIP
     from internvid.pipeline.annotate.annotate import annotate
     from internvid.recipes import build
@@ -95,6 +96,7 @@ _EXPORTS = {
     "TimeSpan": "internvid.core.types",
     "Timeline": "internvid.core.types",
     "ViCLIP": "internvid.models.viclip",
+    "VideoChat": "internvid.models.chat.video_chat",
     "Where": "internvid.curate.selectors",
     "annotate": "internvid.pipeline.annotate.annotate",
     "audit": "internvid.api.annotations",
@@ -178,6 +180,7 @@ __all__ = [
     "TimeSpan",
     "Timeline",
     "ViCLIP",
+    "VideoChat",
     "Where",
     "__version__",
     "annotate",

@@ -6,11 +6,12 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from internvid.dataset.parts import storage_errors
-from internvid.training.data.samples import ClipSource, Samples
+from internvid.training.data.samples import Samples
 from internvid.training.kinds.contract import Planned, RunRecipe, Subject, Validation
 from internvid.training.kinds.find_kind import find_kind
 from internvid.training.optimiser import make_optimiser, set_learning_rate
@@ -81,7 +82,7 @@ class TrainSummary:
 
 def train(
     recipe: RunRecipe,
-    source: ClipSource,
+    source: Any,
     folder: Path,
     *,
     validate: Validation | None = None,
@@ -95,7 +96,7 @@ def train(
 
     Args:
         recipe: the whole configuration.
-        source: the clips.
+        source: the clips, a `ClipSource`; of a video chat, a `DialogueSource`.
         folder: of the run; new, empty, or of a run with the same recipe and clips.
         validate: measures a model at the end of each stage and every `loop.validate_steps`.
         progress: is called with each reading of the loss.

@@ -56,6 +56,7 @@ class SyntheticChat:
 
     version: ClassVar[int] = 1
     name: ClassVar[str] = "videochat-synthetic"
+    runs_title: ClassVar[str] = "scenes of"
     _source: list[str] = field(default_factory=list, repr=False, compare=False)
 
     def __post_init__(self) -> None:

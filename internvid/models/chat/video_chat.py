@@ -23,6 +23,7 @@ from internvid.models.chat.connectors import MlpConnector, QFormerConnector, mak
 from internvid.models.chat.decoding import answer_scores, greedy
 from internvid.models.chat.language import Language, trained_state, tuned
 from internvid.models.chat.prompt_forms import (
+    Piece,
     Turn,
     chosen_form,
     frames_sentence,
@@ -246,13 +247,16 @@ class VideoChat(nn.Module):
         window = self.vision.config.frames
         return frames if frames <= window else -(-frames // window) * window
 
-    def prompt(self, seen: SeenVideo, turns: Sequence[Turn], most: int = 0) -> PromptTokens:
+    def prompt(
+        self, seen: SeenVideo, turns: Sequence[Turn], most: int = 0, begins: str = ""
+    ) -> PromptTokens:
         """The tokens of a dialogue about a video.
 
         Args:
             seen: the video.
             turns: see `pieces_of`.
             most: tokens of the answer that there must be room for.
+            begins: words that the answer is to go on from.
 
         Raises:
             ConfigInvalidError: it is longer than the language model takes.
@@ -260,6 +264,9 @@ class VideoChat(nn.Module):
         with_video = seen.inputs is not None
         tokenizer = self.language.tokenizer
         pieces = pieces_of(turns, seen.sentence, self.form, tokenizer, with_video=with_video)
+        if begins:
+            space = "" if self.form == "template" else " "
+            pieces.append(Piece(f"{space}{begins}"))
         tokens = tokenised(pieces, tokenizer, begins=self.form != "template")
         count = len(tokens.ids) + (0 if seen.inputs is None else len(seen.inputs)) + most
         limit = self.language.context
@@ -337,6 +344,7 @@ class VideoChat(nn.Module):
         dialogues: Sequence[Sequence[Turn]],
         *,
         max_tokens: int = 128,
+        begins: str = "",
     ) -> list[str]:
         """Answers to the last questions of several dialogues, together.
 
@@ -344,10 +352,12 @@ class VideoChat(nn.Module):
             seen: the video of each; all with, or all without one.
             dialogues: turns of each.
             max_tokens: most tokens of an answer.
+            begins: words that each answer is to go on from; they are no part of what is returned.
         """
         if not dialogues:
             return []
-        steps = list(greedy(self.language, *self._batch(seen, dialogues, max_tokens), max_tokens))
+        batch = self._batch(seen, dialogues, max_tokens, begins)
+        steps = list(greedy(self.language, *batch, max_tokens))
         rows = torch.stack(steps, dim=1).tolist() if steps else [[] for _ in dialogues]
         stop = stop_text(self.form)
         texts = [self._text([token for token in row if token >= 0]) for row in rows]
@@ -377,10 +387,15 @@ class VideoChat(nn.Module):
         return [float(each) for each in (sums / counts.clamp(min=1)).tolist()]
 
     def _batch(
-        self, seen: Sequence[SeenVideo], dialogues: Sequence[Sequence[Turn]], most: int
+        self,
+        seen: Sequence[SeenVideo],
+        dialogues: Sequence[Sequence[Turn]],
+        most: int,
+        begins: str = "",
     ) -> tuple[Tensor, Tensor]:
         prompts = [
-            self.prompt(one, turns, most) for one, turns in zip(seen, dialogues, strict=True)
+            self.prompt(one, turns, most, begins)
+            for one, turns in zip(seen, dialogues, strict=True)
         ]
         embeds, mask, _ = assembled(prompts, _stacked(seen), self.language.table, left=True)
         return embeds, mask

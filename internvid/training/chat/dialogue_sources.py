@@ -14,10 +14,12 @@ import numpy as np
 from internvid.conversations.dialogues.dialogue_reader import DialogueReading
 from internvid.core.errors import MisuseError
 from internvid.core.types import TimeSpan
+from internvid.dataset.parts import storage_errors
 from internvid.models.chat.prompt_forms import Turn
 from internvid.models.viclip.inputs import IMAGE_SUFFIXES
 from internvid.publishing.texts.chat_turns import QUESTIONS
 from internvid.synthetic.world_questions import WorldScene, dialogue_of, draw_scenes
+from internvid.training.data.clip_sources import mapped_bytes
 from internvid.training.data.order import key_of
 from internvid.training.data.samples import ClipSource, ClipTable, FrameChoice, FramesArray
 from internvid.video.span import read_span
@@ -206,6 +208,7 @@ class WorldDialogues:
         frames, size: of a clip.
         cameras, paths: see `sample_specs`.
         held_out: whether these are the combinations kept from training.
+        cache: a folder for the rendered frames; None renders anew each time.
     """
 
     seed: int = 0
@@ -215,6 +218,7 @@ class WorldDialogues:
     cameras: tuple[str, ...] = ("static",)
     paths: Literal["loop", "inside"] = "inside"
     held_out: bool = False
+    cache: Path | None = None
     dropped: dict[str, int] = field(default_factory=dict)
 
     @functools.cached_property
@@ -239,13 +243,38 @@ class WorldDialogues:
     def read_shown(self, clip: int, choose: FrameChoice) -> ShownFrames:
         """Frames of one scene; it is four frames a second."""
         chosen = list(choose(self.frames))
-        frames = self.scenes[clip].render(self.frames, self.size)
-        return ShownFrames(frames[chosen], [at / 4 for at in chosen])
+        return ShownFrames(self._frames(clip)[chosen], [at / 4 for at in chosen])
+
+    def _frames(self, clip: int) -> FramesArray:
+        if self._files is None:
+            return self.scenes[clip].render(self.frames, self.size)
+        pixels, done = self._files
+        if not done[clip]:
+            # Workers may both render it: the bytes are the same.
+            pixels[clip] = self.scenes[clip].render(self.frames, self.size)
+            done[clip] = 1
+        kept: FramesArray = pixels[clip]
+        return kept
+
+    @functools.cached_property
+    def _files(self) -> tuple[FramesArray, FramesArray] | None:
+        if self.cache is None:
+            return None
+        with storage_errors(self.cache):
+            self.cache.mkdir(parents=True, exist_ok=True)
+        what = f"{self.seed}-{self.count}-{self.frames}x{self.size}-{int(self.held_out)}"
+        name = f"scenes-{what}-{'-'.join(self.cameras)}-{self.paths}"
+        shape = (self.count, self.frames, self.size, self.size, 3)
+        return (
+            mapped_bytes(self.cache / f"{name}.frames", shape),
+            mapped_bytes(self.cache / f"{name}.done", (self.count,)),
+        )
 
     def __getstate__(self) -> dict[str, object]:
-        # Scenes are drawn again in each worker.
+        # Scenes are drawn again in each worker, and files mapped.
         state = dict(self.__dict__)
         state.pop("scenes", None)
+        state.pop("_files", None)
         return state
 
     def __setstate__(self, state: dict[str, object]) -> None:
