@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from internvid.api.searching import map_clips, search
     from internvid.api.subsets import plan_publication, publish, select
     from internvid.api.training import compare, plan_training, train
+    from internvid.api.uses.chatting import chat
     from internvid.api.uses.conversations import (
         interleave,
         make_dialogues,
@@ -102,6 +103,7 @@ _EXPORTS = {
     "audit": "internvid.api.annotations",
     "build": "internvid.recipes",
     "caption": "internvid.api.annotations",
+    "chat": "internvid.api.uses.chatting",
     "classify": "internvid.api.annotations",
     "compare": "internvid.api.training",
     "compare_queries": "internvid.api.collecting",
@@ -187,6 +189,7 @@ __all__ = [
     "audit",
     "build",
     "caption",
+    "chat",
     "classify",
     "compare",
     "compare_queries",

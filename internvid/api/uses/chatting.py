@@ -55,6 +55,35 @@ def open_conversation(
     return Conversation(chat, seen, max_tokens)
 
 
+def chat(
+    model: str,
+    video: PathLike,
+    question: str,
+    *,
+    frames: int | None = None,
+    start: float | None = None,
+    end: float | None = None,
+    max_tokens: int = 128,
+    device: str = "auto",
+) -> str:
+    """Ask a video chat one question about a video.
+
+    Args:
+        model: see `open_conversation`; so are the other arguments.
+        question: what to answer.
+
+    Returns:
+        The answer.
+
+    Raises:
+        InternvidError: the model or the video cannot be read, or the dialogue is too long.
+    """
+    talk = open_conversation(
+        model, video, frames=frames, start=start, end=end, max_tokens=max_tokens, device=device
+    )
+    return "".join(talk.ask(question)).strip()
+
+
 def serve_chat(
     model: str,
     *,
