@@ -66,6 +66,13 @@ class WorldScene:
             shown = np.concatenate([shown[: frames // 2], after[frames // 2 :]])
         return shown
 
+    def text(self) -> str:
+        """A description that answers every question about the scene."""
+        spec = self.spec
+        colour = f"{spec.colour} and later {self.later}" if self.later else spec.colour
+        things = f"{NUMBERS[len(self.others)]} {spec.size} {colour} {spec.shape}"
+        return f"{things} {MOTION_PHRASES[spec.motion]}, {spec.tone} background."
+
     def truth(self, aspect: str) -> str | None:
         """The right option of an aspect; None where the scene has no answer to it."""
         spec = self.spec

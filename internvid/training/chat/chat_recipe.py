@@ -71,7 +71,8 @@ class ChatStage:
         name: what it is called in logs and in `stages.NAME.field`.
         connector: whether the connector is trained.
         language: whether the language model is: its additions with `lora`, all of it with `full`.
-        video: whether the videos are shown; without, a language model learns the words alone.
+        video: whether the videos are shown; without, a language model learns the words alone,
+            with a description in the place of the video where the data has one.
         peak_lr: largest learning rate.
         language_rate: learning rate of the language model, as a multiple of it.
         epochs: how long, in passes over the dialogues.

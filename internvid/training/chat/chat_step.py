@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from internvid.models.chat.prompt_forms import frames_sentence, pieces_of
+from internvid.models.chat.prompt_forms import Piece, frames_sentence, pieces_of
 from internvid.models.chat.prompt_tokens import IGNORED, PromptTokens, assembled, tokenised
 from internvid.models.chat.video_chat import VideoChat
 from internvid.models.chat.video_inputs import places_of
 from internvid.training.chat.chat_batches import ChatBatch, known_seconds
-from internvid.training.chat.dialogue_sources import turns_of
+from internvid.training.chat.dialogue_sources import SCENE, turns_of
 from internvid.training.data.order import key_of
 from internvid.training.data.samples import Samples
 from internvid.training.loss import EMPTY
@@ -163,9 +163,16 @@ def dialogue_tokens(
         chat: whose tokenizer and prompt form are used.
         text: see `as_text`.
         seconds: times of its frames; None where they are not known.
-        with_video: whether a video stands in it.
+        with_video: whether a video stands in it; else its description does, if there is one.
     """
     tokenizer = chat.language.tokenizer
     sentence = frames_sentence(seconds, chat.config.frames)
-    pieces = pieces_of(turns_of(text), sentence, chat.form, tokenizer, with_video=with_video)
+    turns = turns_of(text)
+    shown = [turn for turn in turns if turn.role != SCENE]
+    described = turns[0].text if turns[0].role == SCENE else ""
+    pieces = pieces_of(
+        shown, sentence, chat.form, tokenizer, with_video=with_video or bool(described)
+    )
+    if not with_video:
+        pieces = [Piece(described) if each.text is None else each for each in pieces]
     return tokenised(pieces, tokenizer, begins=chat.form != "template")

@@ -25,6 +25,8 @@ from internvid.training.data.samples import ClipSource, ClipTable, FrameChoice, 
 from internvid.video.span import read_span
 
 _PAIRS = 3
+SCENE = "scene"
+"""Role of a description that stands in the video's place where words alone are learned."""
 
 
 class ShownFrames(NamedTuple):
@@ -235,7 +237,7 @@ class WorldDialogues:
 
     def _dialogue(self, at: int) -> str:
         rng = np.random.default_rng((self.seed, at, 37))
-        turns: list[Turn] = []
+        turns = [Turn(SCENE, self.scenes[at].text())]
         for question in dialogue_of(self.scenes[at], rng, _PAIRS):
             turns += [Turn("user", question.text), Turn("assistant", question.answer)]
         return as_text(turns)
