@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -65,7 +66,7 @@ def test_every_aspect_has_questions_and_yes_is_half() -> None:
 
 
 def test_the_synthetic_benchmark_has_controls_and_a_protocol(run: Path, tmp_path: Path) -> None:
-    result = evaluate(str(run), "videochat-synthetic", settings=["scenes=3", "seeds=[5,6]"])
+    result = evaluate(str(run), "videochat-synthetic", settings=["scenes=3", "seeds=5,6"])
     result.write(tmp_path / "result.json")
     assert read_result(tmp_path / "result.json").metrics == result.metrics
     parts = ("held_out_", "seen_", "held_out_blind_", "held_out_wrong_video_", "majority_")
@@ -111,8 +112,11 @@ def test_multiple_choice_by_letter_and_likelihood(run: Path, video: Path, tmp_pa
     other = evaluate(str(run), "video-mme", annotations=mme, videos=video.parent)
     assert (other.protocol.listed, other.protocol.found) == (1, 1)
     assert read_options(mme)[0].options == ("one.", "two.")
+    others = tmp_path / "others"
+    others.mkdir()
+    shutil.copyfile(video, others / "another.mp4")
     with pytest.raises(MisuseError, match="not one of the 1 questions"):
-        evaluate(str(run), "video-mme", annotations=mme, videos=video.parents[1] / "none")
+        evaluate(str(run), "video-mme", annotations=mme, videos=others)
 
 
 def test_a_question_whose_answer_is_no_option_is_refused(tmp_path: Path) -> None:

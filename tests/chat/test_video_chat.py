@@ -151,7 +151,7 @@ def test_folders_that_are_none_are_refused(run: Path, tmp_path: Path) -> None:
 def test_bad_inputs_have_typed_reasons(chat: VideoChat, frames: Any, tmp_path: Path) -> None:
     image = tmp_path / "still.png"
     Image.fromarray(frames[0]).save(image)
-    for still in (image, Image.open(image), frames[0]):
+    for still in (image, Image.fromarray(frames[0]), frames[0]):
         with pytest.raises(VideoUnreadableError, match="is an image") as raised:
             chat.see(still)
         assert raised.value.reason == "image"

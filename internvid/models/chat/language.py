@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,10 @@ def tuned(language: Language, config: ChatConfig) -> Language:
         task_type="CAUSAL_LM",
     )
     try:
-        language.model = peft.get_peft_model(model, wanted)
+        # peft reads what transformers has given another name.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            language.model = peft.get_peft_model(model, wanted)
     except ValueError as error:
         raise ConfigInvalidError(
             f"peft cannot add to {type(model).__name__}: {error}",
