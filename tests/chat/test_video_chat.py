@@ -21,9 +21,9 @@ from internvid.core.errors import (
     SourceMissingError,
     VideoUnreadableError,
 )
+from internvid.models.chat.causal_language import load_language
 from internvid.models.chat.chat_config import ChatConfig, ConnectorConfig
 from internvid.models.chat.conversation import Conversation
-from internvid.models.chat.language import load_language
 from internvid.models.chat.prompt_forms import Turn, chosen_form, pieces_of
 from internvid.models.chat.video_chat import SeenVideo, VideoChat
 from internvid.models.viclip.model import ViCLIP

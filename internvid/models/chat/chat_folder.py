@@ -18,8 +18,8 @@ from internvid.core.errors import (
     StorageError,
 )
 from internvid.core.weights import find_weights, weights_identity
+from internvid.models.chat.causal_language import Language, load_language
 from internvid.models.chat.chat_config import ChatConfig
-from internvid.models.chat.language import Language, load_language
 from internvid.models.pretrained import fetch
 from internvid.models.viclip.model import ViCLIP
 from internvid.models.viclip.weights.checkpoint import safetensors, save_tensors

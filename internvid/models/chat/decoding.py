@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from internvid.models.chat.language import Language
+from internvid.models.chat.causal_language import Language
 from internvid.models.chat.prompt_tokens import IGNORED
 
 

@@ -36,7 +36,7 @@ class PromptTokens:
 
 
 def tokenised(pieces: Sequence[Piece], tokenizer: Any, *, begins: bool) -> PromptTokens:
-    """The tokens of pieces, each piece by itself so that answers begin where they are said to.
+    """The tokens of pieces, each piece by itself so that answers begin at tokens of their own.
 
     Args:
         pieces: of one prompt.

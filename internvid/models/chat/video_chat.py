@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from internvid.core.errors import CheckpointMismatchError, ConfigInvalidError
 from internvid.core.hub_upload import HubTarget, upload_folder
 from internvid.core.types import TimeSpan
+from internvid.models.chat.causal_language import Language, trained_state, tuned
 from internvid.models.chat.chat_config import ChatConfig
 from internvid.models.chat.chat_folder import ChatParts, read_chat, write_chat
 from internvid.models.chat.connectors import MlpConnector, QFormerConnector, make_connector
 from internvid.models.chat.decoding import answer_scores, greedy
-from internvid.models.chat.language import Language, trained_state, tuned
 from internvid.models.chat.prompt_forms import (
     Piece,
     Turn,

@@ -31,7 +31,7 @@ class SampledVideo:
 
     @property
     def places(self) -> tuple[float, ...]:
-        """Of each frame in the video, from 0 to 1."""
+        """Place of each frame in the video, from 0 to 1."""
         return places_of(len(self.frames))
 
 

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from internvid.core.errors import ConfigInvalidError, MisuseError
+from internvid.models.chat.causal_language import load_language
 from internvid.models.chat.chat_config import ChatConfig
-from internvid.models.chat.language import load_language
 from internvid.models.chat.small_language import make_small_language
 from internvid.models.chat.video_chat import VideoChat
 from internvid.models.devices import choose_dtype
