@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from internvid.api.searching import map_clips, search
     from internvid.api.subsets import plan_publication, publish, select
     from internvid.api.training import compare, plan_training, train
+    from internvid.api.uses.chatting import chat
     from internvid.api.uses.conversations import (
         interleave,
         make_dialogues,
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
         inception_score,
         kernel_distance,
     )
+    from internvid.models.chat.video_chat import VideoChat
     from internvid.models.viclip import ViCLIP
     from internvid.pipeline.annotate.annotate import annotate
     from internvid.recipes import build
@@ -95,11 +97,13 @@ _EXPORTS = {
     "TimeSpan": "internvid.core.types",
     "Timeline": "internvid.core.types",
     "ViCLIP": "internvid.models.viclip",
+    "VideoChat": "internvid.models.chat.video_chat",
     "Where": "internvid.curate.selectors",
     "annotate": "internvid.pipeline.annotate.annotate",
     "audit": "internvid.api.annotations",
     "build": "internvid.recipes",
     "caption": "internvid.api.annotations",
+    "chat": "internvid.api.uses.chatting",
     "classify": "internvid.api.annotations",
     "compare": "internvid.api.training",
     "compare_queries": "internvid.api.collecting",
@@ -178,12 +182,14 @@ __all__ = [
     "TimeSpan",
     "Timeline",
     "ViCLIP",
+    "VideoChat",
     "Where",
     "__version__",
     "annotate",
     "audit",
     "build",
     "caption",
+    "chat",
     "classify",
     "compare",
     "compare_queries",

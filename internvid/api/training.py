@@ -1,4 +1,4 @@
-"""Train a ViCLIP, plan a training run, and compare what was trained on different data."""
+"""Train a ViCLIP or a video chat, plan a run, and compare what was trained on different data."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from internvid.core.several import several
 from internvid.core.system.launched import is_first_process
 
 if TYPE_CHECKING:
+    from internvid.training.chat.chat_recipe import ChatRecipe
+    from internvid.training.chat.dialogue_sources import DialogueSource
     from internvid.training.compare.compare import Comparison
     from internvid.training.compare.outcome import Outcome
     from internvid.training.data.samples import ClipSource
@@ -30,7 +32,7 @@ _PLANNED_VIDEOS = 16
 
 
 def train(
-    recipe: str | TrainRecipe,
+    recipe: str | TrainRecipe | ChatRecipe,
     data: PathLike | Sequence[PathLike],
     output: PathLike,
     *,
@@ -44,14 +46,15 @@ def train(
     progress: Callable[[LogLine], None] | None = None,
     notice: Callable[[str], None] | None = None,
 ) -> TrainSummary:
-    """Train a ViCLIP, or go on where the folder's newest checkpoint stands.
+    """Train a ViCLIP or a video chat, or go on where the folder's newest checkpoint stands.
 
     The same call works alone and under `torchrun`.
 
     Args:
-        recipe: a name (`viclip_tiny`, `viclip_b16`, `viclip_l14`, ...) or a recipe.
+        recipe: a name (`viclip_tiny`, `viclip_b16`, `videochat_align`, ...) or a recipe.
         data: a dataset, frame shards, a list of files, or `world`, `world:SEED`; with `videos`,
-            one or more annotation files (Kinetics, MSR-VTT, ...).
+            one or more annotation files (Kinetics, MSR-VTT, ...); for `videochat_instruct`,
+            dialogues (see `read_dialogues`).
         output: the run's folder; new, empty, or of a run with the same recipe and clips.
         videos: folders of the videos of labelled lists.
         held_out: test lists whose videos are not trained on.
@@ -74,7 +77,7 @@ def train(
     from internvid.training.run.distributed import process_group
     from internvid.training.run.run_folder import CACHE, RUN, check_folder, check_free
 
-    made, folder, names = make_recipe(recipe, settings), Path(output), _names(data)
+    made, folder, names = any_recipe(recipe, settings), Path(output), _names(data)
     check_folder(folder)
     if not resume and (folder / RUN).exists():
         raise OutputExistsError(
@@ -84,6 +87,11 @@ def train(
     with process_group(find_device(made)):
         check_free(folder)
         options: dict[str, Any] = {"videos": videos, "text": text, "notice": notice}
+        notices: dict[str, Any] = {} if notice is None else {"notice": notice}
+        if not _is_dual(made):
+            _refuse_for_chats(held_out, validation)
+            opened = _open_dialogues(made, names, folder / CACHE, subset=subset, **options)
+            return loop.train(made, opened, folder, progress=progress, **notices)
         source = open_clips(
             made, names, folder / CACHE, held_out=held_out, subset=subset, **options
         )
@@ -93,12 +101,12 @@ def train(
             folder,
             validate=_validation(made, source, names[0], folder, validation, options),
             progress=progress,
-            **({} if notice is None else {"notice": notice}),
+            **notices,
         )
 
 
 def plan_training(
-    recipe: str | TrainRecipe,
+    recipe: str | TrainRecipe | ChatRecipe,
     data: PathLike | Sequence[PathLike],
     *,
     videos: PathLike | Sequence[PathLike] = (),
@@ -123,14 +131,26 @@ def plan_training(
     Raises:
         MisuseError: nothing to train on, a recipe that cannot be, an unknown device.
     """
+    from internvid.training.kinds.find_kind import find_kind
     from internvid.training.plan.training_plan import find_target, forecast
     from internvid.training.plan.trial import choose_threads, cpu_threads
     from internvid.training.prepare import choose_samples, plan_stages
 
-    made, names = make_recipe(recipe, settings), _names(data)
+    made, names = any_recipe(recipe, settings), _names(data)
     processes = devices or int(os.environ.get("WORLD_SIZE", "1"))
     target = find_target(made, processes, device=device, memory_gigabytes=device_memory)
     with tempfile.TemporaryDirectory() as cache:
+        if not _is_dual(made):
+            from internvid.training.chat.chat_plan import forecast_chat
+
+            _refuse_for_chats(held_out, None)
+            kind = find_kind(made)
+            options: dict[str, Any] = {"videos": videos, "text": text, "notice": notice}
+            opened = _open_dialogues(made, names, Path(cache), subset=subset, **options)
+            chosen = kind.choose_samples(made, opened)
+            stages = kind.plan_stages(made, chosen, target.hardware, keeps_short_warmup=False)
+            subject: Any = kind.prepare(made, opened, chosen, Path(cache))
+            return forecast_chat(subject, stages, target)
         source = open_clips(
             made, names, Path(cache),
             videos=videos, held_out=held_out, subset=subset, text=text, notice=notice,
@@ -184,6 +204,56 @@ def make_recipe(recipe: str | TrainRecipe, settings: Sequence[str] = ()) -> Trai
     chosen = pretraining.get(recipe) if isinstance(recipe, str) else recipe
     changed: TrainRecipe = with_values(chosen, several(settings))
     return changed
+
+
+def any_recipe(recipe: Any, settings: Sequence[str] = ()) -> Any:
+    """A recipe of any kind of model by its name, or one that is given, with its fields set.
+
+    Raises:
+        ComponentUnknownError: there is no recipe of that name.
+        ConfigInvalidError: a field that it lacks, or a value that it cannot take.
+    """
+    from internvid.training.chat.chat_recipes import CHAT_RECIPES
+
+    if not isinstance(recipe, str) or recipe not in CHAT_RECIPES:
+        if isinstance(recipe, str) or _is_dual(recipe):
+            return make_recipe(recipe, settings)
+        return with_values(recipe, several(settings))
+    return with_values(CHAT_RECIPES[recipe](), several(settings))
+
+
+def _is_dual(recipe: Any) -> bool:
+    """Whether a recipe trains two towers; others read dialogues."""
+    from internvid.training.recipes.recipe import TrainRecipe
+
+    return isinstance(recipe, TrainRecipe)
+
+
+def _refuse_for_chats(held_out: Any, validation: Any) -> None:
+    for name, given in (("held-out", held_out), ("validate", validation)):
+        if given:
+            raise MisuseError(
+                f"a video chat has no use for --{name}",
+                hint="internvid evaluate MODEL --benchmark videochat-synthetic measures it",
+            )
+
+
+def _open_dialogues(
+    recipe: ChatRecipe,
+    names: Sequence[str],
+    cache: Path,
+    *,
+    videos: PathLike | Sequence[PathLike],
+    subset: str | None,
+    text: str,
+    notice: Callable[[str], None] | None,
+) -> DialogueSource:
+    from internvid.training.chat.chat_opening import open_dialogues
+
+    folders = [Path(each) for each in several(videos)]
+    return open_dialogues(
+        recipe, names, cache, videos=folders, text=text, subset=subset, notice=notice
+    )
 
 
 def open_clips(

@@ -65,6 +65,15 @@ def with_values(config: T, assignments: Sequence[str]) -> T:
 
 def _assigned(config: Any, assignments: Sequence[_Assignment]) -> Any:
     """The dataclass with assignments to its fields, and to what they hold."""
+    values = _values(config, assignments)
+    try:
+        return dataclasses.replace(config, **values)
+    except (TypeError, ValueError, ArithmeticError, MisuseError) as error:
+        raise _refusal(config, assignments, error) from error
+
+
+def _values(config: Any, assignments: Sequence[_Assignment]) -> dict[str, Any]:
+    """What the assigned fields shall hold."""
     if not dataclasses.is_dataclass(config) or isinstance(config, type):
         first = assignments[0]
         raise ConfigInvalidError(f"{first.given!r}: {first.path!r} lies inside a plain value")
@@ -78,11 +87,7 @@ def _assigned(config: Any, assignments: Sequence[_Assignment]) -> Any:
                 f"it has: {', '.join(known) or 'none'}"
             )
         by_field.setdefault(name, []).append(one.under(name))
-    values = {name: _value(config, known[name], given) for name, given in by_field.items()}
-    try:
-        return dataclasses.replace(config, **values)
-    except (TypeError, ValueError, ArithmeticError, MisuseError) as error:
-        raise _refusal(config, assignments, error) from error
+    return {name: _value(config, known[name], given) for name, given in by_field.items()}
 
 
 def _in_full(config: Any, assignments: Sequence[_Assignment]) -> list[_Assignment]:
@@ -155,9 +160,14 @@ def _matters(
 ) -> bool:
     """Whether the assignments meet another fate than this error if one is left out."""
     try:
-        _assigned(config, [other for other in assignments if other is not one])
+        values = _values(config, [other for other in assignments if other is not one])
     except MisuseError as another:
         return str(another.__cause__) != str(error)
+    try:
+        # Not `_assigned`, which looks for what matters once more: factorial in the assignments.
+        dataclasses.replace(config, **values)
+    except (TypeError, ValueError, ArithmeticError, MisuseError) as another:
+        return str(another) != str(error)
     return True
 
 

@@ -52,6 +52,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "summarise": "internvid.captions.summarise:SummariseCaptioner",
         "multiscale": "internvid.captions.multiscale:MultiscaleCaptioner",
         "vlm": "internvid.captions.vlm:VlmCaptioner",
+        "chat": "internvid.captions.chat_captioner:ChatCaptioner",
         "echo": "internvid.synthetic.fakes:EchoCaptioner",
     },
     "scorer": {
@@ -123,6 +124,10 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "t2v": "internvid.evaluation.generation.text_to_video:TextToVideo",
         "direction-synthetic": "internvid.evaluation.benchmarks.rendered:SyntheticDirection",
         "attributes-synthetic": "internvid.evaluation.benchmarks.attributes:SyntheticAttributes",
+        "videochat-synthetic": "internvid.evaluation.chat.world_chat:SyntheticChat",
+        "mvbench": "internvid.evaluation.chat.option_benchmarks:MVBench",
+        "video-mme": "internvid.evaluation.chat.option_benchmarks:VideoMME",
+        "video-chatgpt": "internvid.evaluation.chat.five_aspects:FiveAspects",
     },
 }
 

@@ -350,7 +350,7 @@ def _files_of(path: Path, kind: Kind) -> tuple[Path, dict[str, Any]]:
             f"{single} is a file, and no GGUF",
             hint="give the folder that holds the model, or a .gguf file",
         )
-    if kind != TEXT_TO_TEXT:
+    if kind.parts != "tokenizer":
         raise ConfigInvalidError(f"{single} holds a language model alone; wanted is {kind.wanted}")
     missing = [name for name in ("gguf", "accelerate") if importlib.util.find_spec(name) is None]
     if missing:

@@ -8,6 +8,7 @@ held out as a whole. Each (colour, shape) misses exactly one of the four directi
 four other motions in training, so a held-out direction is always a new combination.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -170,7 +171,12 @@ def _draw_camera(rng: np.random.Generator, kind: str) -> CameraMove:
 
 
 def render_clip(
-    spec: ClipSpec, frames: int = 8, size: int = 64, fps: float = 4.0
+    spec: ClipSpec,
+    frames: int = 8,
+    size: int = 64,
+    fps: float = 4.0,
+    *,
+    others: Sequence[ClipSpec] = (),
 ) -> npt.NDArray[np.uint8]:
     """Render one clip.
 
@@ -179,6 +185,7 @@ def render_clip(
         frames: T, at least 2.
         size: height and width in pixels, at least 16.
         fps: only sets how far the camera moves between frames; the shape's way spans the clip.
+        others: further things, painted over the first; their backgrounds and cameras are not used.
 
     Returns:
         RGB frames (T, H, W, 3), uint8.
@@ -199,11 +206,12 @@ def render_clip(
     else:
         views = [look_through(path, canvas, index, size, size) for index in range(frames)]
         video = np.stack(views).astype(np.float32)
-    x, y, radius = _ways(spec, frames)
     zoom = path.scale / np.sqrt(path.scale.max())
-    x = (x - 0.5) * zoom * size + 0.5 * size + path.shift_x
-    y = (y - 0.5) * zoom * size + 0.5 * size + path.shift_y
-    _paint(video, spec, x, y, radius * zoom * size)
+    for each in (spec, *others):
+        x, y, radius = _ways(each, frames)
+        x = (x - 0.5) * zoom * size + 0.5 * size + path.shift_x
+        y = (y - 0.5) * zoom * size + 0.5 * size + path.shift_y
+        _paint(video, each, x, y, radius * zoom * size)
     return (video + np.float32(0.5)).astype(np.uint8)
 
 

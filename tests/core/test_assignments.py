@@ -265,3 +265,26 @@ def test_a_member_cannot_be_taken_out_and_changed() -> None:
     for order in (assignments, assignments[::-1]):
         with pytest.raises(ConfigInvalidError, match=r"'cut\.filters\.still=none' takes out what"):
             with_values(RECIPES["default"](), order)
+
+
+def test_a_refusal_tries_each_assignment_once() -> None:
+    made: list[int] = []
+
+    @dataclass(frozen=True)
+    class Many:
+        a: int = 0
+        b: int = 0
+        c: int = 0
+        d: int = 0
+        e: int = 0
+        f: int = 0
+        g: int = 0
+
+        def __post_init__(self) -> None:
+            made.append(1)
+            if self.a == 1:
+                raise ValueError("a cannot be 1")
+
+    with pytest.raises(ConfigInvalidError, match="a cannot be 1"):
+        with_values(Many(), [f"{name}=1" for name in "abcdefg"])
+    assert len(made) <= 9

@@ -172,7 +172,8 @@ def _put_result(result: Result, seconds: float, output: Path | None, kind: Any) 
     rows = [{"metric": key, "value": round(value, 3)} for key, value in result.metrics.items()]
     put(table(rows))
     if hasattr(kind, "open_subject") and result.runs:
-        put(table([{"videos a side": n.removeprefix("n="), **_rounded(numbers)}
+        title = getattr(kind, "runs_title", "videos a side")
+        put(table([{title: n.removeprefix("n="), **_rounded(numbers)}
                    for n, numbers in result.runs.items()]))  # fmt: skip
     if output is not None:
         put(f"result     {output}")

@@ -91,6 +91,24 @@ class VideoTower(nn.Module):
         x_BLW = self.ln_post(x_BLW)
         return x_BLW[:, 0] @ self.proj, x_BLW
 
+    def encode_penultimate(
+        self, patches_BKP: Tensor, positions_LW: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Embeddings, and the patch tokens that the last block is given.
+
+        In training the last block computes the class token alone, so that its patch tokens mean
+        nothing; those before it are what systems on top of the tower read.
+
+        Returns:
+            [B, E], and [B, L, W] in the order (n t), the class token left out.
+        """
+        x_BLW = self._embedded(patches_BKP, positions_LW, None)
+        *blocks, last = self.transformer.resblocks
+        for block in blocks:
+            x_BLW = block(x_BLW)
+        first_BW = last(x_BLW, only_first=True)[:, 0]
+        return self.ln_post(first_BW) @ self.proj, x_BLW[:, 1:]
+
     def _embedded(
         self, patches_BKP: Tensor, positions_LW: Tensor, kept_BK: Tensor | None
     ) -> Tensor:

@@ -203,8 +203,8 @@ class WorldSource:
             what = f"{self.seed}-{self.count}-{self.frames}x{self.size}-{int(self.held_out)}"
             name = f"world-{what}-{'-'.join(self.cameras)}-{self.paths}"
             shape = (self.count, self.frames, self.size, self.size, 3)
-            files = (_mapped(cache / f"{name}.frames", shape),
-                     _mapped(cache / f"{name}.done", (self.count,)))  # fmt: skip
+            files = (mapped_bytes(cache / f"{name}.frames", shape),
+                     mapped_bytes(cache / f"{name}.done", (self.count,)))  # fmt: skip
             self._state["files"] = files
         return files  # type: ignore[return-value]
 
@@ -219,7 +219,7 @@ class WorldSource:
         self.__dict__.update(state)
 
 
-def _mapped(path: Path, shape: tuple[int, ...]) -> FramesArray:
+def mapped_bytes(path: Path, shape: tuple[int, ...]) -> FramesArray:
     """A file of bytes, mapped; made if it is not there.
 
     Its room is taken at once where the system can do that: a write into mapped pages that find no

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import torch
 from av.error import FFmpegError
@@ -77,6 +77,10 @@ class Batch:
     samples: Tensor
     unreadable: tuple[tuple[int, str], ...] = ()
 
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Those that there are."""
+        return tuple(x for x in (self.patches, self.kept, self.samples) if x is not None)
+
     def pin_memory(self) -> Batch:
         """In pages that a GPU can read by itself; called by the loader."""
         return replace(
@@ -84,6 +88,17 @@ class Batch:
             patches=self.patches.pin_memory(),
             kept=None if self.kept is None else self.kept.pin_memory(),
         )
+
+
+class ReadBatch(Protocol):
+    """A batch of any kind of model, as loaders pass it on."""
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """What goes through shared memory."""
+        ...
+
+
+ReadType = TypeVar("ReadType", bound=ReadBatch)
 
 
 @dataclass(frozen=True)
@@ -256,9 +271,8 @@ def _more_shared_memory(need_bytes: float) -> str:
     )
 
 
-def _bytes_of(batch: Batch) -> int:
-    tensors = (batch.patches, batch.kept, batch.samples)
-    return sum(each.nbytes for each in tensors if each is not None)
+def _bytes_of(batch: ReadBatch) -> int:
+    return sum(each.nbytes for each in batch.tensors())
 
 
 def _shared_memory_hint(batch_bytes: int, how: LoaderRecipe) -> str:
@@ -268,8 +282,8 @@ def _shared_memory_hint(batch_bytes: int, how: LoaderRecipe) -> str:
 
 
 def batches(
-    reader: BatchReader, orders: Orders, how: LoaderRecipe, *, pin: bool = False
-) -> Iterator[Batch]:
+    reader: Dataset[ReadType], orders: Orders, how: LoaderRecipe, *, pin: bool = False
+) -> Iterator[ReadType]:
     """The batches of the orders, in order.
 
     Args:
@@ -295,25 +309,24 @@ def batches(
 
 
 @dataclass(frozen=True)
-class _InWorker(Dataset["Batch | InternvidError"]):
+class _InWorker(Dataset["ReadType | InternvidError"], Generic[ReadType]):
     """The reader as a worker has it: what goes wrong is sent in place of the batch."""
 
-    reader: BatchReader
+    reader: Dataset[ReadType]
     how: LoaderRecipe
 
-    def __getitem__(self, order: Order) -> Batch | InternvidError:
+    def __getitem__(self, order: Any) -> ReadType | InternvidError:
         try:
             return _shared(self.reader[order], self.how)
         except InternvidError as error:
             return error
 
 
-def _shared(batch: Batch, how: LoaderRecipe) -> Batch:
+def _shared(batch: ReadType, how: LoaderRecipe) -> ReadType:
     """The batch in shared memory: left to the loader, a failure there loses it without a word."""
     try:
-        for each in (batch.patches, batch.kept, batch.samples):
-            if each is not None:
-                each.share_memory_()  # type: ignore[no-untyped-call]
+        for each in batch.tensors():
+            each.share_memory_()  # type: ignore[no-untyped-call]
     except (RuntimeError, OSError) as error:
         raise TrainingStoppedError(
             f"a loader process cannot hand its batch over: {error}",
@@ -323,8 +336,8 @@ def _shared(batch: Batch, how: LoaderRecipe) -> Batch:
 
 
 def _by_processes(
-    reader: BatchReader, orders: Orders, how: LoaderRecipe, *, pin: bool
-) -> Iterator[Batch]:
+    reader: Dataset[ReadType], orders: Orders, how: LoaderRecipe, *, pin: bool
+) -> Iterator[ReadType]:
     with SafeStart():
         loader = iter(
             DataLoader(
@@ -357,9 +370,9 @@ def _by_processes(
         yield batch
 
 
-def _by_threads(reader: BatchReader, orders: Orders, how: LoaderRecipe) -> Iterator[Batch]:
+def _by_threads(reader: Dataset[ReadType], orders: Orders, how: LoaderRecipe) -> Iterator[ReadType]:
     with ThreadPoolExecutor(how.workers) as pool:
-        pending: deque[Future[Batch]] = deque()
+        pending: deque[Future[ReadType]] = deque()
         for order in orders:
             pending.append(pool.submit(reader.__getitem__, order))
             if len(pending) > how.workers * how.ahead:

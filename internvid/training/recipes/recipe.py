@@ -291,24 +291,28 @@ class FinishRecipe:
             raise ConfigInvalidError(f"wise_ft must lie in [0, 1], got {self.wise_ft}")
 
 
-class _ByName:
+class ByName:
     """How stages are named in assignments: `stages.masked.batch=512`, `stages.masked=none`."""
 
     hint = "a further stage takes a recipe written in Python"
 
-    def name_of(self, member: Stage) -> str:
-        return member.name
+    def name_of(self, member: Any) -> str:
+        """The stage's own."""
+        return str(member.name)
 
-    def make(self, name: str) -> Stage:
+    def make(self, name: str) -> Any:
+        """None: a recipe's stages are all there are."""
         raise ConfigInvalidError(f"the recipe has no stage {name!r}", hint=self.hint)
 
     def begin(self, name: str, path: str) -> None:
         """None: a recipe's stages are all there are."""
 
-    def opened(self, member: Stage) -> Stage:
+    def opened(self, member: Any) -> Any:
+        """The stage itself."""
         return member
 
-    def closed(self, member: Stage) -> Stage:
+    def closed(self, member: Any) -> Any:
+        """The stage itself."""
         return member
 
 
@@ -327,7 +331,7 @@ class TrainRecipe:
     data: DataRecipe = field(default_factory=DataRecipe)
     loss: ContrastiveLoss = field(default_factory=ContrastiveLoss)
     optimiser: OptimiserRecipe = field(default_factory=OptimiserRecipe)
-    stages: tuple[Stage, ...] = field(default=(), metadata=named_by(_ByName()))
+    stages: tuple[Stage, ...] = field(default=(), metadata=named_by(ByName()))
     finish: FinishRecipe = field(default_factory=FinishRecipe)
     loop: LoopRecipe = field(default_factory=LoopRecipe)
 

@@ -1,0 +1,1 @@
+"""Measures of video chats: known truth, multiple choice, answers scored by a model."""

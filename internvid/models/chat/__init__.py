@@ -1,0 +1,1 @@
+"""Video chat: ViCLIP's tokens, a connector, a causal language model."""
