@@ -10,31 +10,15 @@ from pathlib import Path
 import torch
 
 from internvid.dataset.parts import storage_errors
-from internvid.models.viclip.heads.saved_heads import has_head, load_head, save_head
-from internvid.models.viclip.model import ViCLIP
-from internvid.training.clip_validation import ClipValidation
-from internvid.training.data.loader import BatchReader, Orders, batches, check_shared_memory
 from internvid.training.data.samples import ClipSource, Samples
-from internvid.training.heads.open_heads import learning_rate_scales
-from internvid.training.heads.steps import find_stepper
+from internvid.training.kinds.contract import Planned, RunRecipe, Subject, Validation
+from internvid.training.kinds.find_kind import find_kind
 from internvid.training.optimiser import make_optimiser, set_learning_rate
 from internvid.training.plan.flops import measure_peak
-from internvid.training.plan.trial import choose_threads, cpu_threads
-from internvid.training.prepare import (
-    PlannedStage,
-    Towers,
-    Validate,
-    choose_samples,
-    find_device,
-    find_hardware,
-    make_model,
-    make_towers,
-    plan_stages,
-)
-from internvid.training.recipes.recipe import TrainRecipe
+from internvid.training.plan.trial import cpu_threads
+from internvid.training.prepare import find_device, find_hardware
 from internvid.training.run.distributed import (
     all_max,
-    local_world_size,
     process_group,
     rank,
     wait_for_all,
@@ -47,14 +31,10 @@ from internvid.training.run.run_checkpoint import (
     Checkpoints,
     Position,
     load_moments,
-    load_weights,
     read_position,
     save_checkpoint,
-    save_model,
-    whole_state,
 )
 from internvid.training.run.run_folder import (
-    BLENDED,
     CACHE,
     MODEL,
     check_folder,
@@ -66,7 +46,6 @@ from internvid.training.run.run_folder import (
 )
 from internvid.training.run.settled import Notice, Settled
 from internvid.training.run.skipped_log import SkippedLog
-from internvid.training.wiseft import blend_models
 
 
 @dataclass(frozen=True)
@@ -101,11 +80,11 @@ class TrainSummary:
 
 
 def train(
-    recipe: TrainRecipe,
+    recipe: RunRecipe,
     source: ClipSource,
     folder: Path,
     *,
-    validate: Validate | None = None,
+    validate: Validation | None = None,
     progress: Progress | None = None,
     notice: Notice | None = None,
 ) -> TrainSummary:
@@ -128,28 +107,25 @@ def train(
         TrainingStoppedError: the loss is no number, or too many clips cannot be read.
         StorageError: a checkpoint cannot be written; those before it are whole.
     """
-    device = find_device(recipe)
+    device, kind = find_device(recipe), find_kind(recipe)
     with process_group(device):
-        samples = choose_samples(recipe, source)
+        samples = kind.choose_samples(recipe, source)
         check_folder(folder)
         known = read_chosen(folder, recipe)
         hardware = find_hardware(recipe, device, known.micro_batch)
-        planned = plan_stages(
+        planned = kind.plan_stages(
             recipe, samples, hardware, keeps_short_warmup=keeps_short_warmup(folder)
         )
-        for each in planned:
-            check_shared_memory(each.shape, each.share, recipe.data.loader, local_world_size())
         with locked(folder):
             claim_folder(folder, recipe, samples)
-            threads = known.threads or choose_threads(recipe, planned, device)
+            threads = known.threads or kind.choose_threads(recipe, planned, device)
             threads = int(all_max(torch.tensor(threads, device=device)))
             with cpu_threads(threads):
-                settled = Settled(folder, recipe, planned, threads, notice or _say_nothing)
+                settled = Settled(folder, kind, recipe, planned, threads, notice or _say_nothing)
                 settled.keep()
-                model = make_model(recipe, samples)
-                towers = make_towers(recipe, model, samples, folder / CACHE)
-                watch = make_watch(recipe, planned, towers, progress)
-                run = _Run(recipe, source, samples, settled, towers, folder, watch, validate)
+                subject = kind.prepare(recipe, source, samples, folder / CACHE)
+                watch = make_watch(recipe, planned, subject, progress)
+                run = _Run(recipe, samples, settled, subject, folder, watch, validate)
                 return _run_through(run, folder)
 
 
@@ -175,18 +151,17 @@ def _say_nothing(_: str) -> None:
 
 
 def make_watch(
-    recipe: TrainRecipe, planned: list[PlannedStage], towers: Towers, progress: Progress | None
+    recipe: RunRecipe, planned: list[Planned], subject: Subject, progress: Progress | None
 ) -> Watch:
     """What reads the loss now and then; measures the device's peak first."""
     total = sum(each.steps for each in planned)
-    dtype = torch.bfloat16 if towers.bf16 else torch.float32
+    dtype = torch.bfloat16 if subject.bf16 else torch.float32
     return Watch(
         planned=planned,
         # The run may be told to end before its last step.
         end=min(total, recipe.loop.steps or total),
-        config=towers.model.config,
-        frozen_text=towers.text is None,
-        peak=measure_peak(towers.device, dtype) * world_size(),
+        train_flops=subject.train_flops,
+        peak=measure_peak(subject.device, dtype) * world_size(),
         skip_share=recipe.data.skip_share,
         progress=progress,
     )
@@ -194,14 +169,13 @@ def make_watch(
 
 @dataclass
 class _Run:
-    recipe: TrainRecipe
-    source: ClipSource
+    recipe: RunRecipe
     samples: Samples
     settled: Settled
-    towers: Towers
+    subject: Subject
     folder: Path
     watch: Watch
-    validate: Validate | None
+    validate: Validation | None
     position: Position = field(default_factory=Position)
     newest: Path | None = None
     loss: float | None = None
@@ -220,7 +194,7 @@ class _Run:
         self.newest = self.checkpoints.newest()
         if self.newest is not None:
             self.position, _ = read_position(self.newest)
-            load_weights(self.newest, self.towers.model, self.towers.head)
+            self.subject.load(self.newest)
         self.skipped_log.cut_back(self.position.step)
         if rank() == 0:
             names = self.recipe.loop.writers
@@ -228,19 +202,19 @@ class _Run:
 
     def train_stage(self, at: int) -> None:
         """The rest of a stage; nothing, if it is done."""
-        planned, model = self.settled.planned[at], self.towers.model
+        planned, subject = self.settled.planned[at], self.subject
         before = sum(each.steps for each in self.settled.planned[:at])
         start, end = self.position.step - before, min(planned.steps, self.watch.end - before)
         if start >= end:
             return
-        named = list(self.towers.named_parameters())
-        scales = learning_rate_scales(self.recipe, model, [name for name, _ in named])
+        subject.begin(at)
+        named = list(subject.named_parameters())
+        scales = subject.rate_scales([name for name, _ in named])
         optimiser = make_optimiser(named, self.recipe.optimiser, scales)
         if start and self.newest is not None:
-            load_moments(self.newest, model, optimiser, self.towers.head)
-        kind = find_stepper(self.recipe)
-        stepper = kind(self.recipe, self.samples, self.towers, optimiser, at, planned.parts)
-        loader, window = self._loader(planned, start, end), Window()
+            load_moments(self.newest, dict(named), optimiser)
+        stepper = subject.stepper(optimiser, at, planned)
+        loader, window = TimedBatches(subject.batches(planned, start, end)), Window()
         for batch in loader:
             set_learning_rate(optimiser, stage_learning_rate(planned, batch.step))
             reads = batch.step + 1 == end or not (self.position.step + 1) % self._log_steps
@@ -259,14 +233,7 @@ class _Run:
     def _log_steps(self) -> int:
         return self.recipe.loop.log_steps
 
-    def _loader(self, planned: PlannedStage, start: int, end: int) -> TimedBatches:
-        data = self.recipe.data
-        reader = BatchReader(self.source, planned.shape, data.view, self.recipe.loop.seed)
-        orders = Orders(planned.plan, self.samples, start, end, data.view.flip)
-        pin = self.towers.device.type == "cuda"
-        return TimedBatches(batches(reader, orders, data.loader, pin=pin))
-
-    def _advance(self, planned: PlannedStage, stage_step: int) -> None:
+    def _advance(self, planned: Planned, stage_step: int) -> None:
         self.position = replace(
             self.position,
             step=self.position.step + 1,
@@ -275,11 +242,11 @@ class _Run:
             shown=self.position.shown + planned.stage.batch,
         )
 
-    def _read(self, planned: PlannedStage, window: Window, waited_seconds: float) -> None:
-        reading = window.read(self.towers.device, waited_seconds)
+    def _read(self, planned: Planned, window: Window, waited_seconds: float) -> None:
+        reading = window.read(self.subject.device, waited_seconds)
         self.position = replace(self.position, skipped=self.position.skipped + reading.skipped)
         self.watch.check(window, reading, self.position, self.samples, self.skipped_log)
-        temperature = float(self.towers.model.temp.detach())
+        temperature = self.subject.temperature()
         self.loss = self.watch.tell(planned, self.position, reading, temperature).loss
 
     def _is_due(self, *, stage_done: bool) -> bool:
@@ -294,34 +261,28 @@ class _Run:
             return False
         late = time.monotonic() - self.saved_at > 60 * loop.checkpoint_minutes
         # One clock late is enough: all must write together.
-        return bool(all_max(torch.tensor(float(late), device=self.towers.device)))
+        return bool(all_max(torch.tensor(float(late), device=self.subject.device)))
 
-    def _save(self, optimiser: torch.optim.Optimizer, planned: PlannedStage) -> None:
+    def _save(self, optimiser: torch.optim.Optimizer, planned: Planned) -> None:
         facts = {**run_facts(self.samples), "loss": self.loss}
         self.newest = save_checkpoint(
-            self.checkpoints, self.towers.model, optimiser, self.position, self.recipe, facts,
-            self.towers.head,
-        )  # fmt: skip
+            self.checkpoints, self.subject, optimiser, self.position, self.recipe, facts
+        )
         if self.validate is not None and self._validates(planned):
             self._measure(self.validate, self.newest)
         if rank() == 0:
             self.checkpoints.prune(self.recipe.loop.keep)
         self.saved_at = time.monotonic()
 
-    def _validates(self, planned: PlannedStage) -> bool:
+    def _validates(self, planned: Planned) -> bool:
         every, step = self.recipe.loop.validate_steps, self.position.step
         done = self.position.stage_step == planned.steps or step == self.watch.end
         return done or bool(every and step // every != (step - self._log_steps) // every)
 
-    def _measure(self, validate: Validate, path: Path) -> None:
+    def _measure(self, validate: Validation, path: Path) -> None:
         """Validates the checkpoint just written; the first process does, the others wait."""
         if rank() == 0:
-            model = ViCLIP.from_pretrained(path, device=self.towers.device)
-            if isinstance(validate, ClipValidation) and has_head(path):
-                head = load_head(path, model.config).to(self.towers.device).eval()
-                self.validation = validate(model, head)
-            else:
-                self.validation = dict(validate(model))
+            self.validation = self.subject.measure(validate, path)
             for writer in self.watch.writers:
                 writer.write(self.position.step, self.validation)
             numbers = ", ".join(f"{name} {value:.4g}" for name, value in self.validation.items())
@@ -331,17 +292,14 @@ class _Run:
         wait_for_all()
 
     def finish(self) -> TrainSummary:
-        """Writes the model, and its blend where the recipe asks for one."""
+        """Writes the model, and what its kind makes of it."""
         total = sum(each.steps for each in self.settled.planned)
         done = self.position.step >= total
         if done:
-            state, head = whole_state(self.towers.model), self.towers.head
-            head_state = {} if head is None else whole_state(head)
+            states = self.subject.states()
             if rank() == 0:
-                save_model(self.towers.model, state, self.folder / MODEL)
-                if head is not None:
-                    save_head(head, head_state, self.folder / MODEL)
-                self._blend(self.recipe.finish.wise_ft)
+                self.subject.write(states, self.folder / MODEL)
+                self.subject.finish(self.folder)
         wait_for_all()
         return TrainSummary(
             folder=self.folder,
@@ -356,9 +314,3 @@ class _Run:
             threads=self.settled.threads,
             micro_batch={each.stage.name: each.micro_batch for each in self.settled.planned},
         )
-
-    def _blend(self, share: float) -> None:
-        if share:
-            trained = ViCLIP.from_pretrained(self.folder / MODEL)
-            start = make_model(self.recipe, self.samples)
-            blend_models(trained, start, share, self.folder / BLENDED)

@@ -30,6 +30,7 @@ from internvid.training.heads.open_heads import (
     least_words,
     make_head,
 )
+from internvid.training.kinds.contract import Planned, RunRecipe, RunStage
 from internvid.training.plan.device_memory import (
     Hardware,
     StepMemory,
@@ -40,9 +41,8 @@ from internvid.training.plan.device_memory import (
 from internvid.training.plan.flops import StepCost, step_cost
 from internvid.training.recipes.recipe import Stage, TrainRecipe
 from internvid.training.run.distributed import all_max, local_rank, local_world_size, world_size
-from internvid.training.run.run_checkpoint import named_parameters
 from internvid.training.run.sharding import wrap_distributed
-from internvid.training.towers import PatchTokens, PatchTower, TextTokens
+from internvid.training.towers import PatchTokens, PatchTower, TextTokens, named_parameters
 from internvid.training.views.views import ViewShape
 
 Validate = Callable[[ViCLIP], Mapping[str, float]]
@@ -50,35 +50,19 @@ Validate = Callable[[ViCLIP], Mapping[str, float]]
 
 
 @dataclass(frozen=True)
-class PlannedStage:
-    """A stage over given samples.
+class PlannedStage(Planned):
+    """A stage of two towers over given samples.
 
     Attributes:
-        stage: its recipe.
-        plan: its batches.
-        steps: how many there are.
-        warmup: of them, in the warm-up.
         shape: of a view.
-        share: clips of a batch that one process takes.
-        micro_batch: of them, at once.
         cost: of training on a clip.
         memory: what a step takes on a device.
     """
 
     stage: Stage
-    plan: SamplePlan
-    steps: int
-    warmup: int
     shape: ViewShape
-    share: int
-    micro_batch: int
     cost: StepCost
     memory: StepMemory
-
-    @property
-    def parts(self) -> int:
-        """In how many one process takes its share of a batch."""
-        return -(-self.share // self.micro_batch)
 
 
 @dataclass(frozen=True)
@@ -140,7 +124,7 @@ def plan_stages(
     """
     hardware = hardware or Hardware(world_size())
     _check_fits(recipe.stages, samples)
-    _check_shares(recipe.stages, hardware.processes)
+    check_shares(recipe.stages, hardware.processes)
     planned = []
     for at, stage in enumerate(recipe.stages):
         # Stages have orders of their own.
@@ -194,7 +178,12 @@ def view_shape(recipe: TrainRecipe, stage: Stage) -> ViewShape:
     )
 
 
-def _check_shares(stages: Sequence[Stage], processes: int) -> None:
+def check_shares(stages: Sequence[RunStage], processes: int) -> None:
+    """Refuses batches that the processes cannot share equally.
+
+    Raises:
+        ConfigInvalidError: with the setting that would do.
+    """
     for stage in stages:
         if stage.batch % processes:
             raise ConfigInvalidError(
@@ -248,7 +237,7 @@ def choose_samples(recipe: TrainRecipe, source: ClipSource) -> Samples:
     )
 
 
-def find_device(recipe: TrainRecipe) -> torch.device:
+def find_device(recipe: RunRecipe) -> torch.device:
     """Where this process computes."""
     device = choose_device(recipe.loop.device)
     if str(device) == "cuda":
@@ -257,7 +246,7 @@ def find_device(recipe: TrainRecipe) -> torch.device:
     return device
 
 
-def find_hardware(recipe: TrainRecipe, device: torch.device, chosen: Mapping[str, int]) -> Hardware:
+def find_hardware(recipe: RunRecipe, device: torch.device, chosen: Mapping[str, int]) -> Hardware:
     """What this run has to share its batches over; the same in every process.
 
     Args:

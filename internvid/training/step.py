@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -110,6 +111,10 @@ class Stepper:
         """One step: the loss, and the gradient's norm where it is wanted or limited."""
         loss = self.add_gradients(batch)
         return loss, self.update(wants_norm=wants_norm)
+
+    def in_parts(self, parts: int) -> Self:
+        """A copy of the step that takes a batch in so many parts."""
+        return replace(self, parts=parts)
 
     def update(self, *, wants_norm: bool) -> Tensor | None:
         """Changes the parameters by their gradients, and forgets those; see `step`."""

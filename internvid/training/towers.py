@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
@@ -89,3 +91,12 @@ class TextTokens(nn.Module):
     def forward(self, tokens_BL: Tensor) -> tuple[Tensor, Tensor]:
         """Embeddings [B, E] and tokens [B, L, W] of texts."""
         return self.tower.encode_all(tokens_BL)
+
+
+def named_parameters(
+    model: nn.Module, head: nn.Module | None
+) -> Iterator[tuple[str, nn.Parameter]]:
+    """Those of a model, then those of its head as `head.NAME`."""
+    yield from model.named_parameters()
+    if head is not None:
+        yield from head.named_parameters(prefix="head")

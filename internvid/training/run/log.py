@@ -43,7 +43,7 @@ class LogLine:
         loss: mean.
         learning_rate: of the last step.
         gradient_norm: of the last step.
-        temperature: after it.
+        temperature: after it; None where the loss has none.
         clips_per_second: shown by all processes together.
         mfu: share of the measured peak that the model's own FLOPs make.
         data_wait_share: share of the time spent waiting for batches.
@@ -57,7 +57,7 @@ class LogLine:
     loss: float
     learning_rate: float
     gradient_norm: float
-    temperature: float
+    temperature: float | None
     clips_per_second: float
     mfu: float
     data_wait_share: float

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from internvid.training.data.loader import Batch
+from internvid.training.kinds.contract import RunBatch
 from internvid.training.run.distributed import all_sum
 
 
@@ -20,11 +20,11 @@ class TimedBatches:
         loader: where they come from.
     """
 
-    def __init__(self, loader: Iterator[Batch]) -> None:
+    def __init__(self, loader: Iterator[RunBatch]) -> None:
         self._loader = loader
         self._waited_seconds = 0.0
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[RunBatch]:
         while True:
             started = time.perf_counter()
             batch = next(self._loader, None)

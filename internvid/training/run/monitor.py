@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,11 +11,9 @@ import torch
 
 from internvid.core.errors import TrainingStoppedError
 from internvid.dataset.parts import commit_json
-from internvid.models.viclip.config import ViCLIPConfig
 from internvid.training.data.samples import Samples
+from internvid.training.kinds.contract import Planned
 from internvid.training.loss import EMPTY
-from internvid.training.plan.flops import step_cost
-from internvid.training.prepare import PlannedStage
 from internvid.training.run.distributed import rank
 from internvid.training.run.log import LogLine, MetricWriter, Progress, values_of
 from internvid.training.run.meter import Reading, Window
@@ -32,25 +31,23 @@ class Watch:
     Attributes:
         planned: the stages.
         end: the step at which the run ends.
-        config: shapes of the model.
-        frozen_text: whether text embeddings come from a cache.
+        train_flops: of one sample of a stage.
         peak: FLOP per second of all processes, measured.
         skip_share: of the clips shown, that may be unreadable.
         progress: is called with each line.
         writers: get the numbers of each line.
     """
 
-    planned: list[PlannedStage]
+    planned: list[Planned]
     end: int
-    config: ViCLIPConfig
-    frozen_text: bool
+    train_flops: Callable[[Planned], float]
     peak: float
     skip_share: float
     progress: Progress | None = None
     writers: list[MetricWriter] = field(default_factory=list)
 
     def tell(
-        self, stage: PlannedStage, position: Position, reading: Reading, temperature: float
+        self, stage: Planned, position: Position, reading: Reading, temperature: float | None
     ) -> LogLine:
         """One line, to everyone."""
         batch, steps = stage.stage.batch, len(reading.losses)
@@ -64,10 +61,10 @@ class Watch:
             gradient_norm=reading.norm,
             temperature=temperature,
             clips_per_second=clips_per_second,
-            mfu=self._cost(stage) * clips_per_second / self.peak,
+            mfu=self.train_flops(stage) * clips_per_second / self.peak,
             data_wait_share=reading.wait_share,
             skipped=position.skipped,
-            eta_seconds=self._flops_left(position) / self._cost(stage) / clips_per_second,
+            eta_seconds=self._flops_left(position) / self.train_flops(stage) / clips_per_second,
         )
         for writer in self.writers:
             writer.write(line.step, values_of(line))
@@ -75,16 +72,11 @@ class Watch:
             self.progress(line)
         return line
 
-    def _cost(self, stage: PlannedStage) -> float:
-        """Training FLOPs of one clip."""
-        ratio = stage.stage.mask_ratio
-        return step_cost(self.config, ratio, freeze_text=self.frozen_text, bf16=False).train
-
     def _flops_left(self, position: Position) -> float:
         left, first = 0.0, 0
         for each in self.planned:
             steps = min(self.end, first + each.steps) - max(first, position.step)
-            left += max(0, steps) * each.stage.batch * self._cost(each)
+            left += max(0, steps) * each.stage.batch * self.train_flops(each)
             first += each.steps
         return left
 
@@ -144,7 +136,7 @@ class Watch:
         )
 
 
-def stage_learning_rate(stage: PlannedStage, step: int) -> float:
+def stage_learning_rate(stage: Planned, step: int) -> float:
     """The learning rate of a step of a stage."""
     return learning_rate(
         step,

@@ -21,15 +21,11 @@ from torch import Tensor, nn
 
 from internvid.core.errors import CheckpointFormatError, StorageError
 from internvid.dataset.parts import commit_json, discard, storage_errors, sync_folder
-from internvid.models.viclip.heads.base import Head
-from internvid.models.viclip.heads.saved_heads import WEIGHTS as HEAD
-from internvid.models.viclip.heads.saved_heads import save_head
-from internvid.models.viclip.model import ViCLIP
 from internvid.models.viclip.weights.checkpoint import safetensors, save_tensors
+from internvid.training.kinds.contract import RunRecipe, Subject
 from internvid.training.optimiser import load_optimiser_state, optimiser_state
-from internvid.training.recipes.recipe import TrainRecipe
 from internvid.training.run.distributed import rank, wait_for_all
-from internvid.training.run.sharding import local_like, whole
+from internvid.training.run.sharding import whole
 
 FOLDER = "checkpoints"
 WEIGHTS, OPTIMISER, STATE, RECIPE = (
@@ -129,40 +125,35 @@ class Checkpoints:
 
 def save_checkpoint(
     checkpoints: Checkpoints,
-    model: ViCLIP,
+    subject: Subject,
     optimiser: torch.optim.Optimizer,
     position: Position,
-    recipe: TrainRecipe,
+    recipe: RunRecipe,
     facts: Mapping[str, Any],
-    head: Head | None = None,
 ) -> Path:
     """Write one, whole or not at all. Every process must call it; the first one writes.
 
     Args:
         checkpoints: where to.
-        model: the weights.
+        subject: what is trained.
         optimiser: its moments, if it has any yet.
         position: where the run stands.
         recipe: of the run.
         facts: anything else in plain JSON that a later start compares.
-        head: what is trained on top of the model, if anything.
 
     Raises:
         StorageError: the disk is full or refuses; the checkpoints before it are untouched.
     """
     path = checkpoints.path(position.step)
-    weights = whole_state(model)
-    head_weights = {} if head is None else whole_state(head)
-    moments = optimiser_state(optimiser, dict(named_parameters(model, head)))
+    states = subject.states()
+    moments = optimiser_state(optimiser, dict(subject.named_parameters()))
     if rank() == 0:
         temporary = path.with_name(path.name + _WRITING)
         state = {"format": "internvid-training", "version": 1, **asdict(position), **facts}
         with storage_errors(path):
             try:
                 discard(temporary)
-                save_model(model, weights, temporary)
-                if head is not None:
-                    save_head(head, head_weights, temporary)
+                subject.write(states, temporary)
                 save_tensors(moments, temporary / OPTIMISER)
                 commit_json(temporary / RECIPE, recipe.plain())
                 commit_json(temporary / STATE, state)
@@ -188,16 +179,6 @@ def whole_state(model: nn.Module) -> dict[str, Tensor]:
     }
 
 
-def save_model(model: ViCLIP, state: Mapping[str, Tensor], folder: Path) -> None:
-    """Write a model folder of given weights with the model's config and tokenizer."""
-    with torch.device("meta"):
-        copy = ViCLIP(model.config, model.preprocessing)
-    copy.load_state_dict(dict(state), assign=True)
-    copy.loaded_tokenizer = model.loaded_tokenizer
-    copy.merges_fingerprint = model.merges_fingerprint
-    copy.save_pretrained(folder)
-
-
 def read_position(path: Path) -> tuple[Position, dict[str, Any]]:
     """Where a checkpoint stands, and everything its state says.
 
@@ -217,48 +198,21 @@ def read_position(path: Path) -> tuple[Position, dict[str, Any]]:
     return position, state
 
 
-def named_parameters(
-    model: nn.Module, head: nn.Module | None
-) -> Iterator[tuple[str, nn.Parameter]]:
-    """Those of a model, then those of its head as `head.NAME`."""
-    yield from model.named_parameters()
-    if head is not None:
-        yield from head.named_parameters(prefix="head")
-
-
-def load_weights(path: Path, model: ViCLIP, head: nn.Module | None = None) -> None:
-    """A checkpoint's weights into a model, whatever number of processes shares it.
-
-    Raises:
-        CheckpointFormatError: the file is damaged, or of another model.
-    """
-    state = _read(path / WEIGHTS)
-    if head is not None:
-        state |= {f"head.{name}": value for name, value in _read(path / HEAD).items()}
-    with torch.no_grad(), _fitting(path / WEIGHTS):
-        for name, parameter in named_parameters(model, head):
-            parameter.copy_(local_like(state[name], parameter))
-
-
 def load_moments(
-    path: Path,
-    model: ViCLIP,
-    optimiser: torch.optim.Optimizer,
-    head: nn.Module | None = None,
+    path: Path, named: Mapping[str, nn.Parameter], optimiser: torch.optim.Optimizer
 ) -> None:
-    """A checkpoint's optimiser state, likewise.
+    """A checkpoint's optimiser state, whatever number of processes shares it.
 
     Raises:
         CheckpointFormatError: the file is damaged, or of another model.
     """
-    named = dict(named_parameters(model, head))
-    state = _read(path / OPTIMISER)
-    with _fitting(path / OPTIMISER):
+    state = read_tensors(path / OPTIMISER)
+    with fitting(path / OPTIMISER):
         load_optimiser_state(optimiser, named, state)
 
 
 @contextmanager
-def _fitting(path: Path) -> Iterator[None]:
+def fitting(path: Path) -> Iterator[None]:
     """A tensor that is not there, or of another shape, is damage too."""
     try:
         yield
@@ -269,7 +223,12 @@ def _fitting(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file of a checkpoint.
+
+    Raises:
+        CheckpointFormatError: it is damaged.
+    """
     try:
         tensors: dict[str, Tensor] = safetensors().load_file(path)
     except Exception as error:

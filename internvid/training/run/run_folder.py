@@ -20,7 +20,7 @@ from internvid.core.errors import (
 )
 from internvid.dataset.parts import commit_json, held
 from internvid.training.data.samples import Samples
-from internvid.training.recipes.recipe import TrainRecipe
+from internvid.training.kinds.contract import RunRecipe
 from internvid.training.run.distributed import rank, wait_for_all, world_size
 from internvid.training.run.run_checkpoint import Checkpoints
 
@@ -115,7 +115,7 @@ class Chosen:
     micro_batch: Mapping[str, int] = field(default_factory=dict)
 
 
-def read_chosen(folder: Path, recipe: TrainRecipe) -> Chosen:
+def read_chosen(folder: Path, recipe: RunRecipe) -> Chosen:
     """What earlier starts of the same run chose; nothing where there are none."""
     try:
         known = json.loads((folder / CHOSEN).read_text("utf-8"))
@@ -132,7 +132,7 @@ def read_chosen(folder: Path, recipe: TrainRecipe) -> Chosen:
         return Chosen()
 
 
-def write_chosen(folder: Path, recipe: TrainRecipe, chosen: Chosen) -> None:
+def write_chosen(folder: Path, recipe: RunRecipe, chosen: Chosen) -> None:
     """Keeps the choices for the next start of the run."""
     commit_json(
         folder / CHOSEN,
@@ -145,7 +145,7 @@ def write_chosen(folder: Path, recipe: TrainRecipe, chosen: Chosen) -> None:
     )
 
 
-def claim_folder(folder: Path, recipe: TrainRecipe, samples: Samples) -> None:
+def claim_folder(folder: Path, recipe: RunRecipe, samples: Samples) -> None:
     """Makes the folder this run's, or finds that it is. Under `locked`, in every process.
 
     A run that ended before its first checkpoint has nothing to go on from, so it gives way to
@@ -186,7 +186,7 @@ def _read(path: Path) -> dict[str, Any]:
     return known
 
 
-def _check_same(folder: Path, known: dict[str, Any], recipe: TrainRecipe, facts: RunFacts) -> None:
+def _check_same(folder: Path, known: dict[str, Any], recipe: RunRecipe, facts: RunFacts) -> None:
     if known.get("fingerprint") != recipe.fingerprint:
         differing = _differences(known.get("recipe"), recipe)
         raise ConfigInvalidError(

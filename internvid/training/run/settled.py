@@ -6,24 +6,17 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from internvid.core.errors import TrainingStoppedError
-from internvid.training.data.loader import Batch
-from internvid.training.heads.open_heads import least_part
-from internvid.training.prepare import PlannedStage
-from internvid.training.recipes.recipe import TrainRecipe
+from internvid.training.kinds.contract import Kind, Planned, RunBatch, RunRecipe, RunStep
 from internvid.training.run.distributed import rank, world_size
 from internvid.training.run.run_folder import Chosen, write_chosen
-from internvid.training.step import Stepper
 
 Notice = Callable[[str], None]
 """Receives a message for people."""
-
-Step = TypeVar("Step", bound=Stepper)
 
 
 @dataclass
@@ -36,6 +29,7 @@ class Settled:
 
     Attributes:
         folder: of the run.
+        kind: of the model.
         recipe: of the run.
         planned: its stages.
         threads: of a CPU; 0 where none were chosen.
@@ -43,8 +37,9 @@ class Settled:
     """
 
     folder: Path
-    recipe: TrainRecipe
-    planned: list[PlannedStage]
+    kind: Kind
+    recipe: RunRecipe
+    planned: list[Planned]
     threads: int
     notice: Notice
     halved: set[str] = field(default_factory=set)
@@ -73,7 +68,7 @@ class Settled:
         }
         write_chosen(self.folder, self.recipe, Chosen(self.threads, sizes))
 
-    def gradients(self, stepper: Step, batch: Batch, at: int) -> tuple[Tensor, Step]:
+    def gradients(self, stepper: RunStep, batch: RunBatch, at: int) -> tuple[Tensor, RunStep]:
         """The gradients of a batch, in smaller parts where the device runs out of memory.
 
         Args:
@@ -101,7 +96,7 @@ class Settled:
             f"out of memory: {self.planned[at].stage.name} goes on with {size} clips at once "
             f"(stages.{self.planned[at].stage.name}.micro_batch={size}); the loss is the same"
         )
-        stepper = dataclasses.replace(stepper, parts=self.planned[at].parts)
+        stepper = stepper.in_parts(self.planned[at].parts)
         try:
             return stepper.add_gradients(batch), stepper
         except torch.OutOfMemoryError as error:
@@ -111,7 +106,7 @@ class Settled:
         """Smaller parts for a stage, written down; how many clips they have."""
         planned = self.planned[at]
         name, size = planned.stage.name, planned.micro_batch // 2
-        if size < least_part(self.recipe) or name in self.halved:
+        if size < self.kind.least_part(self.recipe) or name in self.halved:
             raise self._stopped(planned, error) from None
         self.planned[at] = dataclasses.replace(planned, micro_batch=size)
         self.halved.add(name)
@@ -120,16 +115,13 @@ class Settled:
             raise self._stopped(planned, error) from None
         return size
 
-    def _stopped(self, planned: PlannedStage, error: str) -> TrainingStoppedError:
+    def _stopped(self, planned: Planned, error: str) -> TrainingStoppedError:
         name, size = planned.stage.name, planned.micro_batch // 2
         hint = f"--set stages.{name}.micro_batch={size}"
         if world_size() > 1 and not planned.stage.micro_batch:
             hint = f"the same command goes on with {hint}"
-        if size < least_part(self.recipe):
-            hint = (
-                "recompute activations (--set model.config.checkpointed_blocks=N), or share the "
-                "weights over more devices (--set loop.sharding=fsdp)"
-            )
+        if size < self.kind.least_part(self.recipe):
+            hint = self.kind.less_memory()
         return TrainingStoppedError(
             f"stage {name!r} runs out of memory with {planned.micro_batch} clips at once: "
             f"{error.splitlines()[0] if error else 'no reason given'}",

@@ -1,0 +1,1 @@
+"""Kinds of models that one loop trains: the contract, and what each kind gives."""
