@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         read_dialogues,
         read_interleaved,
     )
+    from internvid.api.uses.generation import generate
     from internvid.collect.fetching.fetch_settings import FetchSettings
     from internvid.core.errors import InternvidError
     from internvid.core.types import Clip, FrameBatch, Shot, Timeline, TimeSpan
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
         inception_score,
         kernel_distance,
     )
+    from internvid.models.generation.text_to_video import TextToVideo
     from internvid.models.viclip import ViCLIP
     from internvid.pipeline.annotate.annotate import annotate
     from internvid.recipes import build
@@ -92,6 +94,7 @@ _EXPORTS = {
     "Random": "internvid.curate.selectors",
     "Shot": "internvid.core.types",
     "Split": "internvid.curate.selectors",
+    "TextToVideo": "internvid.models.generation.text_to_video",
     "TimeSpan": "internvid.core.types",
     "Timeline": "internvid.core.types",
     "ViCLIP": "internvid.models.viclip",
@@ -116,6 +119,7 @@ _EXPORTS = {
     "fetch": "internvid.api.fetching",
     "fetch_status": "internvid.api.fetching",
     "frechet_distance": "internvid.evaluation.generation.distances",
+    "generate": "internvid.api.uses.generation",
     "inception_score": "internvid.evaluation.generation.distances",
     "interleave": "internvid.api.uses.conversations",
     "kernel_distance": "internvid.evaluation.generation.distances",
@@ -175,6 +179,7 @@ __all__ = [
     "Random",
     "Shot",
     "Split",
+    "TextToVideo",
     "TimeSpan",
     "Timeline",
     "ViCLIP",
@@ -200,6 +205,7 @@ __all__ = [
     "fetch",
     "fetch_status",
     "frechet_distance",
+    "generate",
     "inception_score",
     "interleave",
     "kernel_distance",
