@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,11 +29,18 @@ class PipelineFolder:
         folder: it.
         pipeline: the class that its index names.
         parts: name -> (library, class).
+        values: what the index says besides.
     """
 
     folder: Path
     pipeline: str
     parts: dict[str, tuple[str, str]]
+    values: dict[str, Any]
+
+    def options(self, pipeline: Any) -> dict[str, Any]:
+        """What the index says of the pipeline as a whole, as far as its class takes it."""
+        taken = inspect.signature(pipeline.__init__).parameters
+        return {name: value for name, value in self.values.items() if name in taken}
 
     def open(self, name: str, dtype: Any = None) -> Any:
         """A part: a network in `dtype`, or a tokenizer or scheduler. No code of the folder runs.
@@ -67,9 +75,9 @@ class PipelineFolder:
             raise
         # Whatever the libraries raise for files that are damaged or not there.
         except Exception as error:
-            first = str(error).strip().splitlines()[:1]
+            first = (str(error).strip() or repr(error)).splitlines()[0]
             raise CheckpointFormatError(
-                f"{self.folder / name} cannot be read as {wanted}: {first[0] if first else error!r}",
+                f"{self.folder / name} cannot be read as {wanted}: {first}",
                 hint="weights must be safetensors; fetch the folder again",
             ) from error
 
@@ -86,10 +94,15 @@ def require(library: str) -> Any:
         raise DependencyMissingError(
             f"{error.name} is not installed", hint='pip install "internvid[generate]"'
         ) from error
+    if library in _LIBRARIES:
+        _silence(library)
+    return module
+
+
+def _silence(library: str) -> None:
     logging = importlib.import_module(f"{library}.utils.logging")
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    return module
 
 
 def read_index(folder: Path) -> PipelineFolder:
@@ -113,6 +126,11 @@ def read_index(folder: Path) -> PipelineFolder:
             for name, value in content.items()
             if isinstance(value, list) and len(value) == 2 and value[0]
         }
-        return PipelineFolder(folder, str(content["_class_name"]), named)
+        values = {
+            name: value
+            for name, value in content.items()
+            if not isinstance(value, list) and not name.startswith("_")
+        }
+        return PipelineFolder(folder, str(content["_class_name"]), named, values)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointFormatError(f"{path} is damaged: {error}") from error
