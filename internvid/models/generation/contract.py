@@ -172,16 +172,19 @@ class VideoModel(Protocol):
 
 
 def measure_loss(
-    model: VideoModel,
-    clean: Tensor,
-    text: TextInputs,
-    generator: torch.Generator,
+    model: VideoModel, clean: Tensor, noise: Tensor, times: Tensor, text: TextInputs
 ) -> Tensor:
-    """The loss of a batch of latents [B, C, T, H, W] and its texts, one number per sample."""
-    times = model.draw_times(len(clean), clean.shape[2], generator).to(clean.device)
-    noise = torch.randn(clean.shape, generator=generator).to(clean)
-    said = model.predict(model.mix(clean, noise, times), times, text)
-    error = (said.float() - model.target(clean, noise, times).float()).square()
+    """The loss [B] of samples.
+
+    Args:
+        model: that predicts.
+        clean: latents [B, C, T, H, W].
+        noise: that is mixed into them.
+        times: how much of it, see `VideoModel.draw_times`.
+        text: of the samples.
+    """
+    predicted = model.predict(model.mix(clean, noise, times), times, text)
+    error = (predicted.float() - model.target(clean, noise, times).float()).square()
     return (error * model.weights(times)).flatten(1).mean(dim=1)
 
 

@@ -16,9 +16,12 @@ from internvid.core.weights import require_weights
 from internvid.models.devices import DTYPES, choose_device
 from internvid.models.generation.contract import Frames, Limits, VideoModel, Wish
 from internvid.models.generation.pipeline_folder import read_index
-from internvid.models.generation.saved_model import Described, read_described
+from internvid.models.generation.saved_model import MODEL_FILE, Described, read_described
 
 _IMAGE_PIPELINES = ("StableDiffusionPipeline",)
+_EXPECTED = {"tiny": "tiny", "inflated": "inflated", "lora": "transformer"}
+RUN_MODEL = "model"
+"""Where a training run keeps its model."""
 
 
 class TextToVideo:
@@ -33,16 +36,24 @@ class TextToVideo:
 
     @classmethod
     def from_pretrained(
-        cls, source: str | Path, *, device: str = "auto", dtype: str = "auto", **options: Any
+        cls,
+        source: str | Path,
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        expects: str = "",
+        **options: Any,
     ) -> TextToVideo:
         """Open a model.
 
         Args:
-            source: a folder that training or `save_pretrained` wrote; a diffusers folder, or its
+            source: a training run; a folder that `save_pretrained` wrote; a diffusers folder, or its
                 hub name if it is on this machine: of Stable Diffusion's type (each frame is then
                 a picture, until it is trained), Wan, LTX-Video or CogVideoX.
             device: `auto` takes a GPU if there is one.
             dtype: of the weights: `auto` as they are stored, `float32`, `bfloat16` or `float16`.
+            expects: the kind that it must be: `tiny`, `inflated`, or `lora` for a video
+                transformer; empty for any.
             options: of the kind of model, such as `keys="first"`.
 
         Raises:
@@ -52,8 +63,15 @@ class TextToVideo:
             DependencyMissingError: diffusers is not installed.
         """
         folder = require_weights(str(source))
+        if (folder / RUN_MODEL / MODEL_FILE).is_file():
+            folder /= RUN_MODEL
         place, numbers = choose_device(device), _dtype(dtype)
         described = read_described(folder) or Described(_kind_of(folder))
+        if expects and described.kind != _EXPECTED.get(expects):
+            raise ConfigInvalidError(
+                f"{source} holds a model of kind {described.kind!r}; wanted is {expects!r}",
+                hint="choose the recipe for it: t2v_tiny, t2v_inflated or t2v_lora",
+            )
         return cls(_open(described, folder, place, numbers, options))
 
     def save_pretrained(self, folder: str | Path) -> None:

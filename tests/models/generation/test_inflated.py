@@ -63,7 +63,9 @@ def test_training_moves_temporal_weights_alone_and_saves_the_others_byte_by_byte
     before = {name: each.clone() for name, each in model.named_parameters()}
     for step in range(3):
         generator = torch.Generator().manual_seed(step)
-        measure_loss(model, clean, text, generator).mean().backward()
+        times = model.draw_times(2, clean.shape[2], generator)
+        noise = torch.randn(clean.shape, generator=generator)
+        measure_loss(model, clean, noise, times, text).mean().backward()
         optimiser.step()
         optimiser.zero_grad()
     assert all(name.startswith("temporal.") for name in before)

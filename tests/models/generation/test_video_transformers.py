@@ -25,7 +25,9 @@ def _trained(folder: Path) -> tuple[TextToVideo, dict[str, Any]]:
     optimiser = torch.optim.AdamW([each for _, each in model.named_parameters()], lr=2e-2)
     for step in range(3):
         generator = torch.Generator().manual_seed(step)
-        measure_loss(model, clean, text, generator).mean().backward()
+        times = model.draw_times(2, clean.shape[2], generator)
+        noise = torch.randn(clean.shape, generator=generator)
+        measure_loss(model, clean, noise, times, text).mean().backward()
         optimiser.step()
         optimiser.zero_grad()
     return opened, {"frames": frames, "height": side, "width": side, "steps": 2}
