@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from internvid.training.compare.compare import Comparison
     from internvid.training.compare.outcome import Outcome
     from internvid.training.data.samples import ClipSource
+    from internvid.training.generation.recipe import GenerationRecipe
     from internvid.training.loop import TrainSummary
     from internvid.training.plan.training_plan import Forecast
     from internvid.training.prepare import Validate
@@ -30,7 +31,7 @@ _PLANNED_VIDEOS = 16
 
 
 def train(
-    recipe: str | TrainRecipe,
+    recipe: str | TrainRecipe | GenerationRecipe,
     data: PathLike | Sequence[PathLike],
     output: PathLike,
     *,
@@ -44,12 +45,12 @@ def train(
     progress: Callable[[LogLine], None] | None = None,
     notice: Callable[[str], None] | None = None,
 ) -> TrainSummary:
-    """Train a ViCLIP, or go on where the folder's newest checkpoint stands.
+    """Train a ViCLIP or a text-to-video model, or go on where the folder's run stands.
 
     The same call works alone and under `torchrun`.
 
     Args:
-        recipe: a name (`viclip_tiny`, `viclip_b16`, `viclip_l14`, ...) or a recipe.
+        recipe: a name (`viclip_tiny`, `viclip_b16`, `t2v_tiny`, ...) or a recipe.
         data: a dataset, frame shards, a list of files, or `world`, `world:SEED`; with `videos`,
             one or more annotation files (Kinetics, MSR-VTT, ...).
         output: the run's folder; new, empty, or of a run with the same recipe and clips.
@@ -69,12 +70,14 @@ def train(
         TrainingStoppedError: the loss is no number, or too many clips cannot be read.
         StorageError: a checkpoint cannot be written; those before it are whole.
     """
+    from internvid.api.uses.generation_training import refuse_lists, train_generation
     from internvid.training import loop
     from internvid.training.prepare import find_device
+    from internvid.training.recipes.recipe import TrainRecipe
     from internvid.training.run.distributed import process_group
     from internvid.training.run.run_folder import CACHE, RUN, check_folder, check_free
 
-    made, folder, names = make_recipe(recipe, settings), Path(output), _names(data)
+    made, folder, names = _recipe(recipe, settings), Path(output), _names(data)
     check_folder(folder)
     if not resume and (folder / RUN).exists():
         raise OutputExistsError(
@@ -83,6 +86,11 @@ def train(
         )
     with process_group(find_device(made)):
         check_free(folder)
+        if not isinstance(made, TrainRecipe):
+            refuse_lists(names, videos, held_out, validation)
+            return train_generation(
+                made, names[0], folder, text=text, subset=subset, progress=progress, notice=notice
+            )
         options: dict[str, Any] = {"videos": videos, "text": text, "notice": notice}
         source = open_clips(
             made, names, folder / CACHE, held_out=held_out, subset=subset, **options
@@ -98,7 +106,7 @@ def train(
 
 
 def plan_training(
-    recipe: str | TrainRecipe,
+    recipe: str | TrainRecipe | GenerationRecipe,
     data: PathLike | Sequence[PathLike],
     *,
     videos: PathLike | Sequence[PathLike] = (),
@@ -123,13 +131,18 @@ def plan_training(
     Raises:
         MisuseError: nothing to train on, a recipe that cannot be, an unknown device.
     """
+    from internvid.api.uses.generation_training import plan_generation, refuse_lists
     from internvid.training.plan.training_plan import find_target, forecast
     from internvid.training.plan.trial import choose_threads, cpu_threads
     from internvid.training.prepare import choose_samples, plan_stages
+    from internvid.training.recipes.recipe import TrainRecipe
 
-    made, names = make_recipe(recipe, settings), _names(data)
+    made, names = _recipe(recipe, settings), _names(data)
     processes = devices or int(os.environ.get("WORLD_SIZE", "1"))
     target = find_target(made, processes, device=device, memory_gigabytes=device_memory)
+    if not isinstance(made, TrainRecipe):
+        refuse_lists(names, videos, held_out, None)
+        return plan_generation(made, names[0], target, text=text, subset=subset)
     with tempfile.TemporaryDirectory() as cache:
         source = open_clips(
             made, names, Path(cache),
@@ -184,6 +197,20 @@ def make_recipe(recipe: str | TrainRecipe, settings: Sequence[str] = ()) -> Trai
     chosen = pretraining.get(recipe) if isinstance(recipe, str) else recipe
     changed: TrainRecipe = with_values(chosen, several(settings))
     return changed
+
+
+def _recipe(
+    recipe: str | TrainRecipe | GenerationRecipe, settings: Sequence[str]
+) -> TrainRecipe | GenerationRecipe:
+    """A recipe of any kind of model, by its name or as given, with its fields set."""
+    from internvid.training.generation import recipe as generation
+
+    if isinstance(recipe, str) and recipe in generation.RECIPES:
+        recipe = generation.RECIPES[recipe]()
+    if isinstance(recipe, generation.GenerationRecipe):
+        changed: GenerationRecipe = with_values(recipe, several(settings))
+        return changed
+    return make_recipe(recipe, settings)
 
 
 def open_clips(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -42,7 +43,7 @@ class WorldClassifier(nn.Module):
         super().__init__()
         widths = (3, 32, 64, 96, 96)
         layers: list[nn.Module] = []
-        for at, (before, after) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+        for at, (before, after) in enumerate(pairwise(widths)):
             stride = 2 if at in (1, 2) else 1
             layers += [
                 nn.Conv2d(before, after, 3, stride=stride, padding=1, bias=False),
@@ -64,10 +65,10 @@ class WorldClassifier(nn.Module):
             {name: nn.Linear(FEATURES, len(words)) for name, words in LABELS.items()}
         )
 
-    def forward(self, clips_BTCHW: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(self, clips: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Features [B, `FEATURES`], and logits by label."""
-        count, frames = clips_BTCHW.shape[:2]
-        maps = self.frames(clips_BTCHW.flatten(0, 1))
+        count, frames = clips.shape[:2]
+        maps = self.frames(clips.flatten(0, 1))
         seen = _pooled(maps).reshape(count, frames, -1).mean(dim=1)
         clip = maps.reshape(count, frames, *maps.shape[1:])
         pairs = torch.cat([clip[:, :-1], clip[:, 1:]], dim=2).flatten(0, 1)
@@ -77,8 +78,8 @@ class WorldClassifier(nn.Module):
         return features, {name: head(active) for name, head in self.heads.items()}
 
 
-def _pooled(maps_NCHW: Tensor) -> Tensor:
-    return torch.cat([maps_NCHW.mean(dim=(2, 3)), maps_NCHW.amax(dim=(2, 3))], dim=1)
+def _pooled(maps: Tensor) -> Tensor:
+    return torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -98,16 +99,21 @@ class WorldSamples:
 
     def evaluate(self, subject: Drawing, run: Run) -> Result:
         """See `Benchmark`; the subject is a `Drawing`."""
-        from pathlib import Path
-
         from internvid.evaluation.generation.world_classifier import open_classifier
 
         specs = draw_distinct(_SEED + self.seed, self.count, cameras=("static",), paths="loop")
         limits = subject.model.limits
         drawn = self._draw(subject.model, specs, run)
         kept = Path(self.classifier) if self.classifier else None
+
+        def tell(done: int, total: int) -> None:
+            run.progress("classifier", done, total)
+
         network = open_classifier(
-            kept, limits.frames, limits.height, lambda at, all_: run.progress("classifier", at, all_)
+            kept,
+            limits.frames,
+            limits.height,
+            tell,
         )
         metrics = measure_world(drawn, specs, network)
         if self.viclip:
@@ -154,7 +160,11 @@ class WorldSamples:
         return Result(
             metrics=dict(metrics),
             protocol=protocol,
-            model={"name": subject.name, "weights": subject.weights, "kind": subject.model.model.kind},
+            model={
+                "name": subject.name,
+                "weights": subject.weights,
+                "kind": subject.model.model.kind,
+            },
         )
 
 
@@ -209,9 +219,7 @@ def measure_similarity(drawn: Clips, specs: Sequence[ClipSpec], viclip: str) -> 
 
     model = ViCLIP.from_pretrained(viclip)
     texts = model.encode_text([spec.text() for spec in specs]).cpu().numpy()
-    real = np.stack(
-        [render_clip(spec, drawn.shape[1], model.config.resolution) for spec in specs]
-    )
+    real = np.stack([render_clip(spec, drawn.shape[1], model.config.resolution) for spec in specs])
     metrics = {}
     for name, clips in (("", drawn), ("_real", real)):
         videos = model.encode_video(clips, batch_size=_BATCH).cpu().numpy()

@@ -47,9 +47,9 @@ class TextToVideo:
         """Open a model.
 
         Args:
-            source: a training run; a folder that `save_pretrained` wrote; a diffusers folder, or its
-                hub name if it is on this machine: of Stable Diffusion's type (each frame is then
-                a picture, until it is trained), Wan, LTX-Video or CogVideoX.
+            source: a training run; a folder that `save_pretrained` wrote; a diffusers folder, or
+                its hub name if it is on this machine: of Stable Diffusion's type (each frame is
+                then a picture, until it is trained), Wan, LTX-Video or CogVideoX.
             device: `auto` takes a GPU if there is one.
             dtype: of the weights: `auto` as they are stored, `float32`, `bfloat16` or `float16`.
             expects: the kind that it must be: `tiny`, `inflated`, or `lora` for a video

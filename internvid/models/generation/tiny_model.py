@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +153,7 @@ class TinyModel:
         texts = self.encode_text(wish.prompts), self.encode_text([wish.negative] * len(clips))
         progress = torch.linspace(0, 1, wish.steps + 1, device=self.device)
         levels = leading_levels(progress, wish.frames, self.lead)
-        for now, then in zip(levels[:-1], levels[1:], strict=True):
+        for now, then in pairwise(levels):
             times = now.expand(len(clips), -1)
             clean = guided(self.predict, clips, times, texts, wish.guidance)
             part = (then - now) / (1 - now).clamp(min=1e-4)

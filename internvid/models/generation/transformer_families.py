@@ -100,7 +100,8 @@ class Ltx(Family):
         """See `Family`."""
         vae = pipeline.vae
         mean, std = (
-            numbers.to(latents).view(1, -1, 1, 1, 1) for numbers in (vae.latents_mean, vae.latents_std)
+            numbers.to(latents).view(1, -1, 1, 1, 1)
+            for numbers in (vae.latents_mean, vae.latents_std)
         )
         return (latents - mean) * vae.config.scaling_factor / std
 

@@ -1,4 +1,4 @@
-"""`t2v_lora`: an open video transformer in diffusers' own pipeline, with low-rank adapters (peft)."""
+"""`t2v_lora`: an open video transformer in diffusers' own pipeline, with low-rank adapters."""
 
 from __future__ import annotations
 

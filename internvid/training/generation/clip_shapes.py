@@ -70,8 +70,8 @@ class ClipShapes:
             VideoError: it cannot be read, or is too short.
         """
         if isinstance(source, WorldSource):
-            frames: FramesArray = source.read(clip, lambda count: range(min(count, self.counts[-1])))
-            return frames
+            frames = source.read(clip, lambda count: range(min(count, self.counts[-1])))
+            return fitted(frames, self.sides(*frames.shape[1:3]))
         if not isinstance(source, FileSource):
             raise ConfigInvalidError(
                 "text-to-video models need videos: stored pictures are too few frames",

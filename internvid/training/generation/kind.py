@@ -15,7 +15,7 @@ from internvid.training.generation.subject import GenerationSubject, prepare_sub
 from internvid.training.kinds.contract import Kind, Planned
 
 if TYPE_CHECKING:
-    from internvid.training.plan.hardware import Hardware
+    from internvid.training.plan.device_memory import Hardware
 
 
 class GenerationKind(Kind):

@@ -129,9 +129,7 @@ class LatentCache:
         return self._place(sample).with_suffix(".json")
 
 
-def open_cache(
-    cache: Path, model: VideoModel, samples: Samples, shapes: ClipShapes
-) -> LatentCache:
+def open_cache(cache: Path, model: VideoModel, samples: Samples, shapes: ClipShapes) -> LatentCache:
     """The cache of these clips, in these sizes, by this encoder.
 
     Args:

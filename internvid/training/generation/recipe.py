@@ -13,8 +13,8 @@ from internvid.training.recipes.recipe import (
     LoopRecipe,
     OptimiserRecipe,
     Stage,
-    WorldRecipe,
     StagesByName,
+    WorldRecipe,
 )
 
 

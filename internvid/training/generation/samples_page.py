@@ -6,22 +6,27 @@ import html
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from internvid.core.errors import MisuseError
 from internvid.core.system.temporary import new_temporary
 from internvid.dataset.parts import storage_errors
+from internvid.evaluation.benchmarks.rendered import DIRECTIONS, draw_distinct
 from internvid.evaluation.generation.shape_tracker import mean_speed
 from internvid.evaluation.generation.world_samples import measure_direction
 from internvid.models.generation.text_to_video import TextToVideo
 from internvid.synthetic.clips import ClipSpec
 from internvid.training.generation.recipe import DrawnSamples
+from internvid.training.recipes.recipe import WorldRecipe
 from internvid.video.encoding import write_frames
 
 SAMPLES, PAGE = "samples", "index.html"
 _PART = 16
+_SEED = 4_000_037
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class SampleDrawing:
             `direction` in percent and `speed` of the world's held-out sentences, or how many
             samples were drawn.
         """
-        prompts = self._prompts(captions)
+        prompts = self._prompts(model, captions)
         options = {"steps": self.recipe.steps} if self.recipe.steps else {}
         clips = [
             model.generate(prompt, seed=self.recipe.seed + at, **options)
@@ -57,6 +62,7 @@ class SampleDrawing:
         ]
         folder = self.run / SAMPLES / checkpoint.name
         with storage_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
             for at, clip in enumerate(clips):
                 write_frames(folder / f"{at:03d}.mp4", clip, model.limits.fps)
             (folder / "prompts.jsonl").write_text(
@@ -67,15 +73,18 @@ class SampleDrawing:
                 "utf-8",
             )
             write_samples_page(self.run / SAMPLES)
-        return self._measured(model, options) if self.specs else {"samples": float(len(clips))}
+        if self.specs and all(_fits(model, spec.text()) for spec in self.specs):
+            return self._measured(model, options)
+        return {"samples": float(len(clips))}
 
-    def _prompts(self, captions: Sequence[str]) -> list[str]:
+    def _prompts(self, model: TextToVideo, captions: Sequence[str]) -> list[str]:
         if self.recipe.prompts:
             return list(self.recipe.prompts)
         if self.specs:
-            return [spec.text() for spec in self.specs[: self.recipe.count]]
-        step = max(1, len(captions) // max(1, self.recipe.count))
-        return list(captions[::step])[: self.recipe.count]
+            captions = [spec.text() for spec in self.specs]
+        step = max(1, len(captions) // self.recipe.count)
+        chosen = (text for text in captions[::step] if _fits(model, text))
+        return list(islice(chosen, self.recipe.count))
 
     def _measured(self, model: TextToVideo, options: dict[str, int]) -> dict[str, float]:
         made = []
@@ -87,6 +96,15 @@ class SampleDrawing:
             "direction": measure_direction(clips, self.specs),
             "speed": 100 * mean_speed(clips),
         }
+
+
+def _fits(model: TextToVideo, text: str) -> bool:
+    """Whether the text encoder reads all of a text."""
+    try:
+        model.model.encode_text([text])
+    except MisuseError:
+        return False
+    return True
 
 
 def write_samples_page(folder: Path) -> Path:
@@ -142,3 +160,13 @@ video {{ width: 160px; image-rendering: pixelated; background: #8884; }}
 {rows}
 </tbody></table></body></html>
 """
+
+
+def world_specs(world: WorldRecipe) -> tuple[ClipSpec, ...]:
+    """Held-out clips of the world, a quarter of them in each direction."""
+    if not world.validation:
+        return ()
+    drawn = draw_distinct(
+        _SEED, world.validation, cameras=world.cameras, paths=world.paths, motions=DIRECTIONS
+    )
+    return tuple(drawn)

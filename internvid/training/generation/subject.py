@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from internvid.core.errors import CheckpointFormatError, ConfigInvalidError
+from internvid.models.devices import choose_dtype
 from internvid.models.generation.contract import TextInputs, VideoModel
 from internvid.models.generation.saved_model import MODEL_FILE, VERSION
 from internvid.models.generation.text_to_video import TextToVideo
 from internvid.models.generation.tiny_model import TinyModel, make_tiny
 from internvid.models.generation.video_transformer import LoraShape
-from internvid.models.devices import choose_dtype
 from internvid.models.viclip.weights.checkpoint import read_weights, save_tensors
 from internvid.training.data.samples import ClipSource, Samples
 from internvid.training.generation.batches import GenerationBatch, GenerationReader
@@ -71,6 +71,9 @@ class GenerationSubject(Subject):
                 name: each.to(self.device) for name, each in self.cache.no_text().items()
             }
 
+    def begin(self, stage: int) -> None:
+        """See `Subject`; all stages train the same."""
+
     def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
         """See `Subject`."""
         return self.model.named_parameters()
@@ -80,7 +83,7 @@ class GenerationSubject(Subject):
         """Averaged weights take a step towards those that are trained."""
         if self.averaged:
             named = dict(self.model.named_parameters())
-            torch._foreach_lerp_(  # noqa: SLF001
+            torch._foreach_lerp_(
                 list(self.averaged.values()),
                 [named[name].detach() for name in self.averaged],
                 1 - self.recipe.ema,
@@ -195,7 +198,10 @@ def count_forward(model: VideoModel, shapes: ClipShapes, *, pictures: bool) -> f
 
 
 def open_model(
-    wanted: GenerationModel, captions: Mapping[int, str] | list[str], device: torch.device, dtype: Any
+    wanted: GenerationModel,
+    captions: Sequence[str],
+    device: torch.device,
+    dtype: str,
 ) -> VideoModel:
     """The model that training starts from.
 
@@ -243,6 +249,9 @@ def prepare_subject(
     dtype = "bfloat16" if bf16 and recipe.model.kind == "lora" else "float32"
     model = open_model(recipe.model, list(samples.captions), device, dtype)
     shapes = find_shapes(recipe.data, model.limits)
+    if recipe.samples.prompts:
+        # A prompt that is too long is refused now, not at the first sample.
+        model.encode_text(recipe.samples.prompts)
     latents = None
     if recipe.model.kind != "tiny":
         latents = open_cache(cache, model, samples, shapes)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from internvid.core.errors import ConfigInvalidError
+from internvid.training.generation.kind import GenerationKind
+from internvid.training.generation.recipe import GenerationRecipe
 from internvid.training.kinds.contract import Kind, RunRecipe
 from internvid.training.kinds.two_towers import DualEncoderKind
 from internvid.training.recipes.recipe import TrainRecipe
 
-_KINDS: tuple[tuple[type, Kind], ...] = ((TrainRecipe, DualEncoderKind()),)
+_KINDS: tuple[tuple[type, Kind], ...] = (
+    (TrainRecipe, DualEncoderKind()),
+    (GenerationRecipe, GenerationKind()),
+)
 """Class of recipes -> kind. A further kind of model is one more line."""
 
 

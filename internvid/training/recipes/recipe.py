@@ -297,18 +297,22 @@ class StagesByName:
     hint = "a further stage takes a recipe written in Python"
 
     def name_of(self, member: Stage) -> str:
+        """Its own."""
         return member.name
 
     def make(self, name: str) -> Stage:
+        """Refuses: a recipe's stages are all there are."""
         raise ConfigInvalidError(f"the recipe has no stage {name!r}", hint=self.hint)
 
     def begin(self, name: str, path: str) -> None:
         """None: a recipe's stages are all there are."""
 
     def opened(self, member: Stage) -> Stage:
+        """The stage itself."""
         return member
 
     def closed(self, member: Stage) -> Stage:
+        """The stage itself."""
         return member
 
 

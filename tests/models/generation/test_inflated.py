@@ -163,9 +163,7 @@ def test_bad_wishes_are_refused(
         model.generate(**arguments)  # type: ignore[arg-type]
 
 
-def test_nan_and_memory_are_typed(
-    stable_diffusion: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nan_and_memory_are_typed(stable_diffusion: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = TextToVideo.from_pretrained(stable_diffusion)
     with torch.no_grad():
         next(iter(model.model.network.parameters())).fill_(float("nan"))

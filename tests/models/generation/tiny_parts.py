@@ -9,8 +9,9 @@ from typing import Any
 import torch
 
 WORDS = (
-    "a an the cat dog red blue small large circle moves left right on background runs to in"
-).split()
+    *("a", "an", "the", "cat", "dog", "red", "blue", "small", "large", "circle", "moves"),
+    *("left", "right", "on", "background", "runs", "to", "in"),
+)
 
 
 def save_stable_diffusion(folder: Path, **changed: Any) -> Path:
