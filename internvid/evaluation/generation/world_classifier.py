@@ -161,7 +161,7 @@ def train_classifier(
                 for name, numbers in wanted.items()
             ]
             optimiser.zero_grad()
-            torch.stack(losses).sum().backward()
+            torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             if progress is not None:
                 progress(step + 1, steps)

@@ -56,7 +56,8 @@ class TemporalAttention(nn.Module):
         frames = self.folded.frames
         if frames == 1:
             return rows_NLC
-        places = rows_NLC.unflatten(0, (-1, frames)).transpose(1, 2)
+        clips = rows_NLC.reshape(-1, frames, *rows_NLC.shape[1:])
+        places = clips.transpose(1, 2)
         normed = self.norm(places.flatten(0, 1))
         query, key, value = (
             part(normed).unflatten(-1, (self.heads, -1)).transpose(1, 2)
@@ -65,7 +66,8 @@ class TemporalAttention(nn.Module):
         seen = functional.scaled_dot_product_attention(query, key, value)
         seen = self.to_out(seen.transpose(1, 2).flatten(2))
         seen = seen.reshape(places.shape).transpose(1, 2).flatten(0, 1)
-        return rows_NLC + seen
+        mixed: Tensor = rows_NLC + seen
+        return mixed
 
 
 class FramePairAttention:
@@ -91,7 +93,7 @@ class FramePairAttention:
     ) -> Tensor:
         """As diffusers calls an attention processor, inside a transformer block."""
         del encoder_hidden_states, attention_mask, temb, options
-        own = hidden_states.unflatten(0, (-1, self.folded.frames))
+        own = hidden_states.reshape(-1, self.folded.frames, *hidden_states.shape[1:])
         if self.keys == "previous":
             # The first frame has none before it and sees itself twice.
             other = torch.cat([own[:, :1], own[:, :-1]], dim=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -97,16 +98,16 @@ class InflatedModel:
         """See `VideoModel`."""
         pixels = to_pixels(clips, self.device).to(self.vae.dtype)
         pictures = pixels.transpose(1, 2).flatten(0, 1)
-        means = [self.vae.encode(part).latent_dist.mode() for part in pictures.split(8)]
+        means = [self.vae.encode(part).latent_dist.mode() for part in torch.split(pictures, 8)]
         latents = torch.cat(means) * self.vae.config.scaling_factor
-        return latents.unflatten(0, (len(clips), -1)).transpose(1, 2)
+        return _unfolded(latents, len(clips))
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """Pixels [B, C, T, H, W] from -1 to 1."""
         pictures = latents.transpose(1, 2).flatten(0, 1) / self.vae.config.scaling_factor
-        shown = torch.cat([self.vae.decode(part).sample for part in pictures.split(8)])
-        return shown.unflatten(0, (len(latents), -1)).transpose(1, 2)
+        shown = torch.cat([self.vae.decode(part).sample for part in torch.split(pictures, 8)])
+        return _unfolded(shown, len(latents))
 
     @torch.no_grad()
     def encode_text(self, texts: Sequence[str], *, cuts: bool = False) -> TextInputs:
@@ -227,7 +228,9 @@ def open_inflated(
         state = read_weights(saved)
         check_fit(state, network.temporal.state_dict())
         network.temporal.load_state_dict(state)
-    chosen = {name: about[name] for name in ("trained", "frames", "fps") if name in about}
+    chosen: dict[str, Any] = {
+        name: about[name] for name in ("trained", "frames", "fps") if name in about
+    }
     chosen |= {name: value for name, value in options.items() if value is not None}
     return InflatedModel(
         index, network.eval(), vae, text_encoder, index.open("tokenizer"), scheduler,
@@ -251,7 +254,10 @@ def _check_together(unet: Any, vae: Any, text_encoder: Any, folder: Path) -> Non
         )
 
 
-def _draws(scheduler: Any) -> bool:
-    import inspect
+def _unfolded(pictures: Tensor, count: int) -> Tensor:
+    """Pictures [B * T, C, H, W] as clips [B, C, T, H, W]."""
+    return pictures.reshape(count, -1, *pictures.shape[1:]).transpose(1, 2)
 
+
+def _draws(scheduler: Any) -> bool:
     return "generator" in inspect.signature(scheduler.step).parameters

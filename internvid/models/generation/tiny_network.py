@@ -71,7 +71,7 @@ class TinyVideoNetwork(nn.Module):
         self.up = nn.ModuleList(SpaceTimeBlock(width, size) for _ in range(shape.blocks))
         self.leave = nn.Conv2d(width, 12, 3, padding=1)
         nn.init.zeros_(self.leave.weight)
-        nn.init.zeros_(self.leave.bias)
+        nn.init.zeros_(self.leave.bias)  # type: ignore[arg-type]
 
     def forward(self, noisy_BTCHW: Tensor, levels_BT: Tensor, words_BL: Tensor) -> Tensor:
         """Predicts clean clips.
@@ -92,7 +92,7 @@ class TinyVideoNetwork(nn.Module):
             state = block(state, condition, frames)
         kept, state = state, self.shrink(state) + self.inner_place
         if frames > 1:
-            state = (state.unflatten(0, (count, frames)) + self.frame_place).flatten(0, 1)
+            state = state + self.frame_place.repeat(count, 1, 1, 1)
         for block in self.middle:
             state = block(state, condition, frames)
         state = self._attend_over_time(state, count)
@@ -101,7 +101,8 @@ class TinyVideoNetwork(nn.Module):
         for block in self.up:
             state = block(state, condition, frames)
         clean = self.leave(functional.silu(state)) + noisy * levels_BT.reshape(-1, 1, 1, 1)
-        return functional.pixel_shuffle(clean, 2).unflatten(0, (count, frames))
+        shuffled = functional.pixel_shuffle(clean, 2)
+        return shuffled.reshape(noisy_BTCHW.shape)
 
     def _read(self, words_BL: Tensor) -> Tensor:
         known = (words_BL >= 0)[..., None].float()
@@ -112,7 +113,8 @@ class TinyVideoNetwork(nn.Module):
 
     def _attend_over_time(self, state_NCHW: Tensor, count: int) -> Tensor:
         channels, height, width = state_NCHW.shape[1:]
-        rows = state_NCHW.unflatten(0, (count, -1)).permute(0, 3, 4, 1, 2)
+        clips = state_NCHW.reshape(count, -1, channels, height, width)
+        rows = clips.permute(0, 3, 4, 1, 2)
         seen = self.over_time.attend(rows.flatten(0, 2))
         back = seen.reshape(count, height, width, -1, channels).permute(0, 3, 4, 1, 2)
         return back.flatten(0, 1)
@@ -153,8 +155,11 @@ class SpaceTimeBlock(nn.Module):
         if frames == 1:
             # A single picture has no neighbours; what the middle of the filter does stays.
             weight = self.over_time.weight[..., 1:2, None]
-            return state + functional.conv2d(inner * (1 + gate) + lift, weight, self.over_time.bias)
-        return state + self._along_time(inner * (1 + gate) + lift, frames)
+            gated = inner * (1 + gate) + lift
+            alone: Tensor = state + functional.conv2d(gated, weight, self.over_time.bias)
+            return alone
+        moved: Tensor = state + self._along_time(inner * (1 + gate) + lift, frames)
+        return moved
 
     def _along_time(self, inner_NCHW: Tensor, frames: int) -> Tensor:
         # As a convolution over [T, H*W] with a filter of [3, 1].

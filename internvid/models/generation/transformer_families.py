@@ -103,7 +103,8 @@ class Ltx(Family):
             numbers.to(latents).view(1, -1, 1, 1, 1)
             for numbers in (vae.latents_mean, vae.latents_std)
         )
-        return (latents - mean) * vae.config.scaling_factor / std
+        scaled: Tensor = (latents - mean) * vae.config.scaling_factor / std
+        return scaled
 
     def encode_text(self, pipeline: Any, texts: Sequence[str]) -> TextInputs:
         """See `Family`; with the mask, which the transformer reads."""

@@ -99,7 +99,7 @@ class TransformerModel:
                 if ".lora_" in name:
                     # Small steps would be lost in half precision.
                     each.data = each.data.float()
-                    each.requires_grad_(requires_grad=True)
+                    each.requires_grad_()
 
     @property
     def network(self) -> nn.Module:

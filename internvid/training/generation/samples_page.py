@@ -55,7 +55,7 @@ class SampleDrawing:
             samples were drawn.
         """
         prompts = self._prompts(model, captions)
-        options = {"steps": self.recipe.steps} if self.recipe.steps else {}
+        options: dict[str, Any] = {"steps": self.recipe.steps} if self.recipe.steps else {}
         clips = [
             model.generate(prompt, seed=self.recipe.seed + at, **options)
             for at, prompt in enumerate(prompts)
@@ -86,7 +86,7 @@ class SampleDrawing:
         chosen = (text for text in captions[::step] if _fits(model, text))
         return list(islice(chosen, self.recipe.count))
 
-    def _measured(self, model: TextToVideo, options: dict[str, int]) -> dict[str, float]:
+    def _measured(self, model: TextToVideo, options: dict[str, Any]) -> dict[str, float]:
         made = []
         for start in range(0, len(self.specs), _PART):
             some = [spec.text() for spec in self.specs[start : start + _PART]]
