@@ -106,8 +106,8 @@ def _stage(
 
 def _try_step(model: VideoModel, shapes: ClipShapes, *, pictures: bool) -> tuple[float, int]:
     """Seconds of a step with one sample, and bytes that its forward pass keeps."""
-    limits, generator = model.limits, torch.Generator().manual_seed(0)
-    size = shapes.size or (limits.height, limits.width)
+    generator = torch.Generator().manual_seed(0)
+    size = shapes.sides(model.limits.height, model.limits.width)
     frames = 1 if pictures else shapes.counts[-1]
     clip = torch.zeros((1, frames, *size, 3), dtype=torch.uint8)
     clean, text = model.encode(clip.numpy()), model.encode_text([""])

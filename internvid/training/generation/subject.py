@@ -184,8 +184,7 @@ class GenerationSubject(Subject):
 @torch.no_grad()
 def count_forward(model: VideoModel, shapes: ClipShapes, *, pictures: bool) -> float:
     """FLOPs of one prediction for the largest clip."""
-    limits = model.limits
-    size = shapes.size or (limits.height, limits.width)
+    size = shapes.sides(model.limits.height, model.limits.width)
     frames = 1 if pictures else shapes.counts[-1]
     clip = torch.zeros((1, frames, *size, 3), dtype=torch.uint8)
     latents = model.encode(clip.numpy())
