@@ -77,8 +77,10 @@ class Limits:
 
     def frame_rule(self) -> str:
         """Which frame counts are allowed, in words."""
-        rule = "any number of" if self.step == 1 else f"{self.step}k+{self.offset}"
-        return rule + (f", at most {self.most_frames}," if self.most_frames else "")
+        if self.step == 1:
+            return f"1 to {self.most_frames}" if self.most_frames else "any number of"
+        most = f" (at most {self.most_frames})" if self.most_frames else ""
+        return f"{self.step}k+{self.offset}{most}"
 
     def _nearest(self, frames: int) -> int:
         least = self.offset or self.step
