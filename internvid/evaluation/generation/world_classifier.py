@@ -30,10 +30,11 @@ LABELS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 """What is named, and by which words."""
-FEATURES = 64
+FEATURES = 96
 _SEED = 2_000_003
-_CLIPS, _BATCH, _RATE = 4096, 16, 2e-3
+_CLIPS, _BATCH, _RATE = 4096, 64, 2e-3
 STEPS = 1200
+_MOVING = 32
 
 
 class WorldClassifier(nn.Module):
@@ -59,8 +60,8 @@ class WorldClassifier(nn.Module):
             nn.BatchNorm2d(64),
             nn.ReLU(),
         )
-        self.still = nn.Linear(2 * widths[-1], FEATURES // 2)
-        self.moving = nn.Linear(2 * 64, FEATURES // 2)
+        self.still = nn.Linear(2 * widths[-1], FEATURES - _MOVING)
+        self.moving = nn.Linear(2 * 64, _MOVING)
         self.heads = nn.ModuleDict(
             {name: nn.Linear(FEATURES, len(words)) for name, words in LABELS.items()}
         )
@@ -74,8 +75,7 @@ class WorldClassifier(nn.Module):
         pairs = torch.cat([clip[:, :-1], clip[:, 1:]], dim=2).flatten(0, 1)
         moved = _pooled(self.pairs(pairs)).reshape(count, frames - 1, -1).mean(dim=1)
         features = torch.cat([self.still(seen), self.moving(moved)], dim=1)
-        active = functional.relu(features)
-        return features, {name: head(active) for name, head in self.heads.items()}
+        return features, {name: head(features) for name, head in self.heads.items()}
 
 
 def _pooled(maps: Tensor) -> Tensor:
@@ -134,7 +134,7 @@ def train_classifier(
     Args:
         frames: of a clip.
         side: of a frame, in pixels.
-        steps: of 16 clips each.
+        steps: of 64 clips each, two frames of each.
         progress: called with the steps done, and of how many.
     """
     specs = sample_specs(_SEED, _CLIPS, held_out=None, cameras=("static",))
@@ -142,6 +142,7 @@ def train_classifier(
         name: torch.tensor([words.index(getattr(spec, name)) for spec in specs])
         for name, words in LABELS.items()
     }
+    clips = np.stack([render_clip(spec, frames, side) for spec in specs])
     rng = np.random.default_rng(_SEED)
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(_SEED)
@@ -151,8 +152,13 @@ def train_classifier(
             for group in optimiser.param_groups:
                 group["lr"] = _RATE * (1 - step / steps)
             chosen = rng.integers(len(specs), size=_BATCH)
-            clips = np.stack([render_clip(specs[at], frames, side) for at in chosen])
-            pixels = _pixels(clips)
+            # Two neighbouring frames of many clips teach more than all frames of a few.
+            first = rng.integers(frames - 1, size=_BATCH)
+            pixels = _pixels(
+                np.stack(
+                    [clips[at, begin : begin + 2] for at, begin in zip(chosen, first, strict=True)]
+                )
+            )
             # Samples of a model are never quite clean: a little noise, of many strengths.
             strength = 0.08 * torch.rand(_BATCH, 1, 1, 1, 1)
             _, logits = network(pixels + strength * torch.randn_like(pixels))

@@ -59,6 +59,7 @@ class GenerationSubject(Subject):
     bf16: bool
     averaged: dict[str, Tensor] = field(default_factory=dict)
     no_text: TextInputs = field(default_factory=dict)
+    counted: dict[bool, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.model.network.train()
@@ -178,7 +179,10 @@ class GenerationSubject(Subject):
     def train_flops(self, planned: Planned) -> float:
         """See `Subject`: three times what a forward pass of one sample takes, as it is counted."""
         assert isinstance(planned.stage, GenerationStage)
-        return 3 * count_forward(self.model, self.shapes, pictures=planned.stage.pictures)
+        pictures = planned.stage.pictures
+        if pictures not in self.counted:
+            self.counted[pictures] = 3 * count_forward(self.model, self.shapes, pictures=pictures)
+        return self.counted[pictures]
 
 
 @torch.no_grad()
