@@ -68,7 +68,7 @@ if TYPE_CHECKING:
         inception_score,
         kernel_distance,
     )
-    from internvid.models.generation.text_to_video import TextToVideo
+    from internvid.models.generation.text_to_video_model import TextToVideo
     from internvid.models.viclip import ViCLIP
     from internvid.pipeline.annotate.annotate import annotate
     from internvid.recipes import build
@@ -94,7 +94,7 @@ _EXPORTS = {
     "Random": "internvid.curate.selectors",
     "Shot": "internvid.core.types",
     "Split": "internvid.curate.selectors",
-    "TextToVideo": "internvid.models.generation.text_to_video",
+    "TextToVideo": "internvid.models.generation.text_to_video_model",
     "TimeSpan": "internvid.core.types",
     "Timeline": "internvid.core.types",
     "ViCLIP": "internvid.models.viclip",

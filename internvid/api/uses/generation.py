@@ -26,7 +26,7 @@ from internvid.evaluation.generation.video_sets import (
 )
 
 if TYPE_CHECKING:
-    from internvid.models.generation.text_to_video import TextToVideo
+    from internvid.models.generation.text_to_video_model import TextToVideo
 
 PROMPTS_FILE = "prompts.jsonl"
 MANIFEST = "generation.json"
@@ -176,7 +176,7 @@ def _by_protocol(protocol: str, prompts: int, samples: int, how: Sampling) -> tu
 
 
 def _open(model: str | os.PathLike[str] | TextToVideo, device: str, dtype: str) -> TextToVideo:
-    from internvid.models.generation.text_to_video import TextToVideo
+    from internvid.models.generation.text_to_video_model import TextToVideo
 
     if isinstance(model, TextToVideo):
         return model

@@ -28,7 +28,7 @@ from internvid.synthetic.clips import ClipSpec, render_clip
 
 if TYPE_CHECKING:
     from internvid.evaluation.generation.world_classifier import WorldClassifier
-    from internvid.models.generation.text_to_video import TextToVideo
+    from internvid.models.generation.text_to_video_model import TextToVideo
 
 Clips = npt.NDArray[np.uint8]
 _SEED = 3_000_017
@@ -86,7 +86,7 @@ class WorldSamples:
             MisuseError: it makes no squares, or single pictures.
         """
         from internvid.core.weights import weights_identity
-        from internvid.models.generation.text_to_video import TextToVideo
+        from internvid.models.generation.text_to_video_model import TextToVideo
 
         model = TextToVideo.from_pretrained(source, device=device)
         limits = model.limits

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from internvid.models.generation.contract import TextInputs
+from internvid.models.generation.video_model import TextInputs
 
 Predict = Callable[[Tensor, Tensor, TextInputs], Tensor]
 
@@ -32,6 +32,6 @@ def guided(
     if strength == 1:
         return predict(latents, times, wanted)
     both = {name: torch.cat([wanted[name], other[name]]) for name in wanted}
-    said = predict(torch.cat([latents, latents]), torch.cat([times, times]), both)
-    towards, away = said.chunk(2)
+    predicted = predict(torch.cat([latents, latents]), torch.cat([times, times]), both)
+    towards, away = predicted.chunk(2)
     return away + strength * (towards - away)

@@ -91,7 +91,7 @@ class FramePairAttention:
         temb: Tensor | None = None,
         **options: Any,
     ) -> Tensor:
-        """As diffusers calls an attention processor, inside a transformer block."""
+        """The call of an attention processor of diffusers, inside a transformer block."""
         del encoder_hidden_states, attention_mask, temb, options
         own = hidden_states.reshape(-1, self.folded.frames, *hidden_states.shape[1:])
         if self.keys == "previous":
@@ -195,10 +195,10 @@ class InflatedUNet(nn.Module):
         count, _, frames = latents_BCTHW.shape[:3]
         self.folded.frames = frames
         pictures = latents_BCTHW.transpose(1, 2).flatten(0, 1)
-        said = self.unet(
+        predicted = self.unet(
             pictures,
             times_B.repeat_interleave(frames),
             encoder_hidden_states=text_BLE.repeat_interleave(frames, dim=0),
         ).sample
-        back: Tensor = said.unflatten(0, (count, frames)).transpose(1, 2)
+        back: Tensor = predicted.unflatten(0, (count, frames)).transpose(1, 2)
         return back

@@ -13,7 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from internvid.core.errors import CheckpointMismatchError, ConfigInvalidError
-from internvid.models.generation.contract import (
+from internvid.models.generation.guidance import guided
+from internvid.models.generation.inflate import InflatedUNet, KeyFrames
+from internvid.models.generation.noise_rules import DiffusionRule, FlowRule, find_rule
+from internvid.models.generation.pipeline_folder import PipelineFolder, read_index
+from internvid.models.generation.prompt_tokens import tokenise
+from internvid.models.generation.saved_model import TEMPORAL, Described, write_model
+from internvid.models.generation.video_model import (
     Frames,
     Limits,
     TextInputs,
@@ -22,12 +28,6 @@ from internvid.models.generation.contract import (
     to_frames,
     to_pixels,
 )
-from internvid.models.generation.guidance import guided
-from internvid.models.generation.inflate import InflatedUNet, KeyFrames
-from internvid.models.generation.noise_rules import DiffusionRule, FlowRule, find_rule
-from internvid.models.generation.pipeline_folder import PipelineFolder, read_index
-from internvid.models.generation.prompt_tokens import tokenise
-from internvid.models.generation.saved_model import TEMPORAL, Described, write_model
 from internvid.models.viclip.weights.checkpoint import check_fit, read_weights, save_tensors
 
 Trained = Literal["temporal", "queries", "all"]
@@ -37,7 +37,7 @@ _FRAMES = 16
 
 @dataclass
 class InflatedModel:
-    """See the module; `contract.VideoModel` says what each part does.
+    """See the module; `VideoModel` says what each part does.
 
     Attributes:
         source: the diffusers folder that the image weights come from.
@@ -134,8 +134,8 @@ class InflatedModel:
 
     def predict(self, latents: Tensor, times: Tensor, text: TextInputs) -> Tensor:
         """See `VideoModel`."""
-        said: Tensor = self.network(latents, times, text["text"])
-        return said
+        predicted: Tensor = self.network(latents, times, text["text"])
+        return predicted
 
     @torch.no_grad()
     def sample(self, wish: Wish) -> Frames:
@@ -157,8 +157,8 @@ class InflatedModel:
             if hasattr(scheduler, "scale_model_input"):
                 shown = scheduler.scale_model_input(latents, time)
             times = time.expand(len(latents)).to(self.device)
-            said = guided(self.predict, shown, times, (text, other), wish.guidance)
-            latents = scheduler.step(said, time, latents, **options, return_dict=False)[0]
+            predicted = guided(self.predict, shown, times, (text, other), wish.guidance)
+            latents = scheduler.step(predicted, time, latents, **options, return_dict=False)[0]
         return to_frames(self.decode(latents))
 
     def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:

@@ -13,7 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from internvid.core.errors import CheckpointFormatError, ConfigInvalidError, MisuseError
-from internvid.models.generation.contract import (
+from internvid.models.generation.guidance import guided
+from internvid.models.generation.saved_model import Described, write_model
+from internvid.models.generation.tiny_network import TinyShape, TinyVideoNetwork
+from internvid.models.generation.video_model import (
     Frames,
     Limits,
     TextInputs,
@@ -22,9 +25,6 @@ from internvid.models.generation.contract import (
     to_frames,
     to_pixels,
 )
-from internvid.models.generation.guidance import guided
-from internvid.models.generation.saved_model import Described, write_model
-from internvid.models.generation.tiny_network import TinyShape, TinyVideoNetwork
 from internvid.models.viclip.weights.checkpoint import check_fit, read_weights, save_tensors
 
 WEIGHTS = "model.safetensors"
@@ -58,7 +58,7 @@ def leading_levels(progress: Tensor, frames: int, lead: float = LEAD) -> Tensor:
 
 @dataclass
 class TinyModel:
-    """See the module; `contract.VideoModel` says what each part does.
+    """See the module; `VideoModel` says what each part does.
 
     Attributes:
         network: it.

@@ -1,7 +1,7 @@
 """A small U-Net that denoises short clips; every frame may have a noise level of its own.
 
 Space and time are convolved in turn. Between the two stands a gate that time and text drive: what
-is shifted from frame to frame is thereby chosen by the words, which is how a direction is told.
+is shifted from frame to frame is thereby chosen by the words, which is how a direction is obeyed.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from internvid.models.generation.contract import TextInputs
+from internvid.models.generation.video_model import TextInputs
 
 
 class Family:
@@ -33,13 +33,13 @@ class Family:
         return int(getattr(pipeline, self.ratios[0]))
 
     def multiple(self, pipeline: Any) -> int:
-        """Of height and width."""
+        """Height and width are multiples of it."""
         patch = pipeline.transformer.config.patch_size
         side = int(patch if isinstance(patch, int) else patch[1])
         return math.lcm(int(getattr(pipeline, self.ratios[1])) * side, self.least_multiple)
 
     def latent_channels(self, pipeline: Any) -> int:
-        """Of the VAE."""
+        """Channels of the latents of the VAE."""
         return int(pipeline.vae.config.latent_channels)
 
     def normalise(self, pipeline: Any, latents: Tensor) -> Tensor:
@@ -82,11 +82,11 @@ class Wan(Family):
             # A time for every token: 2.2-5B was trained so, to take still pictures too.
             height, width = latents.shape[3] // 2, latents.shape[4] // 2
             times = times[:, None].expand(-1, latents.shape[2] * height * width)
-        said: Tensor = pipeline.transformer(
+        predicted: Tensor = pipeline.transformer(
             hidden_states=latents, timestep=times, encoder_hidden_states=text["text"],
             return_dict=False,
         )[0]  # fmt: skip
-        return said
+        return predicted
 
 
 class Ltx(Family):
@@ -118,7 +118,7 @@ class Ltx(Family):
         frames, height, width = latents.shape[2:]
         patch = pipeline.transformer_spatial_patch_size, pipeline.transformer_temporal_patch_size
         temporal, spatial = (getattr(pipeline, name) for name in self.ratios)
-        said = pipeline.transformer(
+        predicted = pipeline.transformer(
             hidden_states=pipeline._pack_latents(latents, *patch),  # noqa: SLF001
             encoder_hidden_states=text["text"],
             timestep=times,
@@ -129,7 +129,7 @@ class Ltx(Family):
             rope_interpolation_scale=(temporal / self.fps, spatial, spatial),
             return_dict=False,
         )[0]
-        unpacked: Tensor = pipeline._unpack_latents(said, frames, height, width, *patch)  # noqa: SLF001
+        unpacked: Tensor = pipeline._unpack_latents(predicted, frames, height, width, *patch)  # noqa: SLF001
         return unpacked
 
 
@@ -167,11 +167,11 @@ class CogVideoX(Family):
             rotary = pipeline._prepare_rotary_positional_embeddings(  # noqa: SLF001
                 given.shape[3] * factor, given.shape[4] * factor, given.shape[1], given.device
             )
-        said = transformer(
+        predicted = transformer(
             hidden_states=given, encoder_hidden_states=text["text"], timestep=times,
             image_rotary_emb=rotary, return_dict=False,
         )[0]  # fmt: skip
-        back: Tensor = said[:, over:].transpose(1, 2)
+        back: Tensor = predicted[:, over:].transpose(1, 2)
         return back
 
 

@@ -16,18 +16,18 @@ from internvid.core.errors import (
     ConfigInvalidError,
 )
 from internvid.core.weights import require_weights, weights_identity
-from internvid.models.generation.contract import (
+from internvid.models.generation.noise_rules import DiffusionRule, FlowRule, find_rule
+from internvid.models.generation.pipeline_folder import read_index, require
+from internvid.models.generation.prompt_tokens import tokenise
+from internvid.models.generation.saved_model import Described, write_model
+from internvid.models.generation.transformer_families import FAMILIES, Family
+from internvid.models.generation.video_model import (
     Frames,
     Limits,
     TextInputs,
     Wish,
     to_pixels,
 )
-from internvid.models.generation.noise_rules import DiffusionRule, FlowRule, find_rule
-from internvid.models.generation.pipeline_folder import read_index, require
-from internvid.models.generation.prompt_tokens import tokenise
-from internvid.models.generation.saved_model import Described, write_model
-from internvid.models.generation.transformer_families import FAMILIES, Family
 
 ADAPTER = "pytorch_lora_weights.safetensors"
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
@@ -59,7 +59,7 @@ class LoraShape:
 
 @dataclass
 class TransformerModel:
-    """See the module; `contract.VideoModel` says what each part does.
+    """See the module; `VideoModel` says what each part does.
 
     Attributes:
         pipeline: of diffusers, with all its parts.

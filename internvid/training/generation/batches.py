@@ -13,7 +13,7 @@ from av.error import FFmpegError
 from torch import Tensor
 
 from internvid.core.errors import VideoError
-from internvid.models.generation.contract import TextInputs
+from internvid.models.generation.video_model import TextInputs
 from internvid.training.data.loader import LoaderRecipe
 from internvid.training.data.order import SamplePlan, generator, process_share
 from internvid.training.data.samples import ClipSource, Samples

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from internvid.core.errors import ConfigInvalidError, VideoUnreadableError
 from internvid.core.types import FloatArray
-from internvid.models.generation.contract import Frames, Limits
+from internvid.models.generation.video_model import Frames, Limits
 from internvid.models.viclip.video_frames import read_chosen
 from internvid.publishing.trainer_presets import PRESETS
 from internvid.training.data.clip_sources import FileSource, WorldSource

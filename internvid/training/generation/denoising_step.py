@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from internvid.models.generation.contract import TextInputs, VideoModel, measure_loss
+from internvid.models.generation.video_model import TextInputs, VideoModel, measure_loss
 from internvid.training.data.order import key_of
+from internvid.training.data.samples import Samples
 from internvid.training.generation.batches import GenerationBatch, Group
+from internvid.training.generation.recipe import GenerationRecipe
 from internvid.training.loss import EMPTY
 from internvid.training.optimiser import gradient_norm
 from internvid.training.run.distributed import all_sum, world_size
 
-if TYPE_CHECKING:
-    from internvid.training.generation.subject import GenerationSubject
-
 _NOISE = 3
+
+
+class Trained(Protocol):
+    """What a step needs of what is trained; `GenerationSubject` documents the fields."""
+
+    recipe: GenerationRecipe
+    samples: Samples
+    model: VideoModel
+    device: torch.device
+    bf16: bool
+    no_text: TextInputs
+
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Those that are trained."""
+        ...
+
+    def average(self) -> None:
+        """Averaged weights take a step towards those that are trained."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -36,7 +54,7 @@ class DenoisingStep:
         parts: in how many a batch is taken.
     """
 
-    subject: GenerationSubject
+    subject: Trained
     optimiser: torch.optim.Optimizer
     stage: int
     parts: int

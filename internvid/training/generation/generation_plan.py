@@ -9,7 +9,7 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from internvid.models.generation.contract import VideoModel, measure_loss
+from internvid.models.generation.video_model import VideoModel, measure_loss
 from internvid.training.data.samples import ClipSource, Samples
 from internvid.training.generation.clip_shapes import ClipShapes, find_shapes
 from internvid.training.generation.recipe import GenerationRecipe, GenerationStage

@@ -16,7 +16,7 @@ from torch import Tensor
 from internvid.core.errors import CheckpointError, VideoError
 from internvid.core.system.temporary import new_temporary
 from internvid.dataset.parts import storage_errors
-from internvid.models.generation.contract import TextInputs, VideoModel
+from internvid.models.generation.video_model import TextInputs, VideoModel
 from internvid.models.viclip.weights.checkpoint import read_weights, save_tensors
 from internvid.training.data.samples import ClipSource, Samples
 from internvid.training.generation.clip_shapes import ClipShapes, stacked

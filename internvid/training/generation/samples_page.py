@@ -18,7 +18,7 @@ from internvid.dataset.parts import storage_errors
 from internvid.evaluation.benchmarks.rendered import DIRECTIONS, draw_distinct
 from internvid.evaluation.generation.shape_tracker import mean_speed
 from internvid.evaluation.generation.world_samples import measure_direction
-from internvid.models.generation.text_to_video import TextToVideo
+from internvid.models.generation.text_to_video_model import TextToVideo
 from internvid.synthetic.clips import ClipSpec
 from internvid.training.generation.recipe import DrawnSamples
 from internvid.training.recipes.recipe import WorldRecipe

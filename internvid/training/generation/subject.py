@@ -16,10 +16,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from internvid.core.errors import CheckpointFormatError, ConfigInvalidError
 from internvid.models.devices import choose_dtype
-from internvid.models.generation.contract import TextInputs, VideoModel
 from internvid.models.generation.saved_model import MODEL_FILE, VERSION
-from internvid.models.generation.text_to_video import TextToVideo
+from internvid.models.generation.text_to_video_model import TextToVideo
 from internvid.models.generation.tiny_model import TinyModel, make_tiny
+from internvid.models.generation.video_model import TextInputs, VideoModel
 from internvid.models.generation.video_transformer import LoraShape
 from internvid.models.viclip.weights.checkpoint import read_weights, save_tensors
 from internvid.training.data.samples import ClipSource, Samples

@@ -12,8 +12,8 @@ import torch
 
 from internvid import TextToVideo
 from internvid.core.errors import CheckpointError, ConfigInvalidError, MisuseError
-from internvid.models.generation.contract import measure_loss
 from internvid.models.generation.noise_rules import DiffusionRule
+from internvid.models.generation.video_model import measure_loss
 from tests.models.generation.tiny_parts import save_stable_diffusion
 
 

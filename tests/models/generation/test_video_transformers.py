@@ -11,7 +11,7 @@ import torch
 
 from internvid import TextToVideo
 from internvid.core.errors import CheckpointError, ConfigInvalidError, MisuseError
-from internvid.models.generation.contract import measure_loss
+from internvid.models.generation.video_model import measure_loss
 from internvid.models.generation.video_transformer import ADAPTER, LoraShape
 
 

@@ -12,7 +12,7 @@ import torch
 import internvid
 from internvid import TextToVideo
 from internvid.core.errors import MisuseError
-from internvid.models.generation.contract import Frames
+from internvid.models.generation.video_model import Frames
 from internvid.models.generation.video_transformer import TransformerModel
 from internvid.models.viclip.weights.checkpoint import read_weights
 from internvid.training.generation.clip_shapes import ClipShapes

@@ -14,9 +14,9 @@ import torch
 from internvid.core.errors import ConfigInvalidError, MisuseError
 from internvid.core.weights import require_weights
 from internvid.models.devices import DTYPES, choose_device
-from internvid.models.generation.contract import Frames, Limits, VideoModel, Wish
 from internvid.models.generation.pipeline_folder import read_index
 from internvid.models.generation.saved_model import MODEL_FILE, Described, read_described
+from internvid.models.generation.video_model import Frames, Limits, VideoModel, Wish
 
 _IMAGE_PIPELINES = ("StableDiffusionPipeline",)
 _EXPECTED = {"tiny": "tiny", "inflated": "inflated", "lora": "transformer"}
