@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from internvid import recipes
     from internvid.api.annotations import audit, caption, classify, drop_column, embed, score
     from internvid.api.browsing import reviews, serve
+    from internvid.api.cluster.submitting import submit
     from internvid.api.cluster.working import prepare, prepare_columns, work
     from internvid.api.collecting import compare_queries, discover, make_queries
     from internvid.api.components import list_components, make_component
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         read_dialogues,
         read_interleaved,
     )
+    from internvid.api.uses.generation import generate
     from internvid.collect.fetching.fetch_settings import FetchSettings
     from internvid.core.errors import InternvidError
     from internvid.core.types import Clip, FrameBatch, Shot, Timeline, TimeSpan
@@ -69,6 +71,7 @@ if TYPE_CHECKING:
         kernel_distance,
     )
     from internvid.models.chat.video_chat import VideoChat
+    from internvid.models.generation.text_to_video_model import TextToVideo
     from internvid.models.viclip import ViCLIP
     from internvid.pipeline.annotate.annotate import annotate
     from internvid.recipes import build
@@ -94,6 +97,7 @@ _EXPORTS = {
     "Random": "internvid.curate.selectors",
     "Shot": "internvid.core.types",
     "Split": "internvid.curate.selectors",
+    "TextToVideo": "internvid.models.generation.text_to_video_model",
     "TimeSpan": "internvid.core.types",
     "Timeline": "internvid.core.types",
     "ViCLIP": "internvid.models.viclip",
@@ -120,6 +124,7 @@ _EXPORTS = {
     "fetch": "internvid.api.fetching",
     "fetch_status": "internvid.api.fetching",
     "frechet_distance": "internvid.evaluation.generation.distances",
+    "generate": "internvid.api.uses.generation",
     "inception_score": "internvid.evaluation.generation.distances",
     "interleave": "internvid.api.uses.conversations",
     "kernel_distance": "internvid.evaluation.generation.distances",
@@ -157,6 +162,7 @@ _EXPORTS = {
     "train": "internvid.api.training",
     "use_cut": "internvid.api.datasets",
     "verify": "internvid.api.releases",
+    "submit": "internvid.api.cluster.submitting",
     "work": "internvid.api.cluster.working",
     "write_report": "internvid.api.datasets",
 }
@@ -179,6 +185,7 @@ __all__ = [
     "Random",
     "Shot",
     "Split",
+    "TextToVideo",
     "TimeSpan",
     "Timeline",
     "ViCLIP",
@@ -206,6 +213,7 @@ __all__ = [
     "fetch",
     "fetch_status",
     "frechet_distance",
+    "generate",
     "inception_score",
     "interleave",
     "kernel_distance",
@@ -241,6 +249,7 @@ __all__ = [
     "source_groups",
     "split",
     "status",
+    "submit",
     "train",
     "use_cut",
     "verify",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from internvid.training.compare.compare import Comparison
     from internvid.training.compare.outcome import Outcome
     from internvid.training.data.samples import ClipSource
+    from internvid.training.generation.recipe import GenerationRecipe
     from internvid.training.loop import TrainSummary
     from internvid.training.plan.training_plan import Forecast
     from internvid.training.prepare import Validate
@@ -32,7 +33,7 @@ _PLANNED_VIDEOS = 16
 
 
 def train(
-    recipe: str | TrainRecipe | ChatRecipe,
+    recipe: str | TrainRecipe | ChatRecipe | GenerationRecipe,
     data: PathLike | Sequence[PathLike],
     output: PathLike,
     *,
@@ -46,12 +47,12 @@ def train(
     progress: Callable[[LogLine], None] | None = None,
     notice: Callable[[str], None] | None = None,
 ) -> TrainSummary:
-    """Train a ViCLIP or a video chat, or go on where the folder's newest checkpoint stands.
+    """Train a ViCLIP, a video chat or a text-to-video model, or go on with the folder's run.
 
     The same call works alone and under `torchrun`.
 
     Args:
-        recipe: a name (`viclip_tiny`, `viclip_b16`, `videochat_align`, ...) or a recipe.
+        recipe: a name (`viclip_b16`, `videochat_align`, `t2v_tiny`, ...) or a recipe.
         data: a dataset, frame shards, a list of files, or `world`, `world:SEED`; with `videos`,
             one or more annotation files (Kinetics, MSR-VTT, ...); for `videochat_instruct`,
             dialogues (see `read_dialogues`).
@@ -72,7 +73,9 @@ def train(
         TrainingStoppedError: the loss is no number, or too many clips cannot be read.
         StorageError: a checkpoint cannot be written; those before it are whole.
     """
+    from internvid.api.uses.generation_training import refuse_lists, train_generation
     from internvid.training import loop
+    from internvid.training.generation.recipe import GenerationRecipe
     from internvid.training.prepare import find_device
     from internvid.training.run.distributed import process_group
     from internvid.training.run.run_folder import CACHE, RUN, check_folder, check_free
@@ -86,6 +89,11 @@ def train(
         )
     with process_group(find_device(made)):
         check_free(folder)
+        if isinstance(made, GenerationRecipe):
+            refuse_lists(names, videos, held_out, validation)
+            return train_generation(
+                made, names[0], folder, text=text, subset=subset, progress=progress, notice=notice
+            )
         options: dict[str, Any] = {"videos": videos, "text": text, "notice": notice}
         notices: dict[str, Any] = {} if notice is None else {"notice": notice}
         if not _is_dual(made):
@@ -106,7 +114,7 @@ def train(
 
 
 def plan_training(
-    recipe: str | TrainRecipe | ChatRecipe,
+    recipe: str | TrainRecipe | ChatRecipe | GenerationRecipe,
     data: PathLike | Sequence[PathLike],
     *,
     videos: PathLike | Sequence[PathLike] = (),
@@ -131,6 +139,8 @@ def plan_training(
     Raises:
         MisuseError: nothing to train on, a recipe that cannot be, an unknown device.
     """
+    from internvid.api.uses.generation_training import plan_generation, refuse_lists
+    from internvid.training.generation.recipe import GenerationRecipe
     from internvid.training.kinds.find_kind import find_kind
     from internvid.training.plan.training_plan import find_target, forecast
     from internvid.training.plan.trial import choose_threads, cpu_threads
@@ -139,6 +149,9 @@ def plan_training(
     made, names = any_recipe(recipe, settings), _names(data)
     processes = devices or int(os.environ.get("WORLD_SIZE", "1"))
     target = find_target(made, processes, device=device, memory_gigabytes=device_memory)
+    if isinstance(made, GenerationRecipe):
+        refuse_lists(names, videos, held_out, None)
+        return plan_generation(made, names[0], target, text=text, subset=subset)
     with tempfile.TemporaryDirectory() as cache:
         if not _is_dual(made):
             from internvid.training.chat.chat_plan import forecast_chat
@@ -214,7 +227,12 @@ def any_recipe(recipe: Any, settings: Sequence[str] = ()) -> Any:
         ConfigInvalidError: a field that it lacks, or a value that it cannot take.
     """
     from internvid.training.chat.chat_recipes import CHAT_RECIPES
+    from internvid.training.generation.recipe import RECIPES, GenerationRecipe
 
+    if isinstance(recipe, str) and recipe in RECIPES:
+        recipe = RECIPES[recipe]()
+    if isinstance(recipe, GenerationRecipe):
+        return with_values(recipe, several(settings))
     if not isinstance(recipe, str) or recipe not in CHAT_RECIPES:
         if isinstance(recipe, str) or _is_dual(recipe):
             return make_recipe(recipe, settings)

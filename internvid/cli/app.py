@@ -29,6 +29,7 @@ from internvid.cli.commands import (
 from internvid.cli.commands.cluster import submit, work
 from internvid.cli.commands.collecting import discover, fetch, queries
 from internvid.cli.commands.conversing import ask, dialogues, interleave
+from internvid.cli.commands.generating import generate
 from internvid.cli.commands.looking import browse, clip_map, reviews
 from internvid.cli.exits import INTERRUPTED, say_interrupted
 from internvid.core.errors import InternvidError, MisuseError
@@ -68,7 +69,7 @@ def top(
 for _group in (
     queries, discover, fetch, build, work, submit, remove, look, browse, reviews, search, clip_map,
     annotate, classify, audit, drop, dedup, curate, publish, interleave, dialogues, evaluate,
-    train, ask, compare,
+    train, ask, compare, generate,
 ):  # fmt: skip
     _group.register(app)
 

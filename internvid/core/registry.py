@@ -122,6 +122,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
             "internvid.evaluation.benchmarks.reranking:RerankedSyntheticRetrieval"
         ),
         "t2v": "internvid.evaluation.generation.text_to_video:TextToVideo",
+        "t2v-world": "internvid.evaluation.generation.world_samples:WorldSamples",
         "direction-synthetic": "internvid.evaluation.benchmarks.rendered:SyntheticDirection",
         "attributes-synthetic": "internvid.evaluation.benchmarks.attributes:SyntheticAttributes",
         "videochat-synthetic": "internvid.evaluation.chat.world_chat:SyntheticChat",

@@ -9,7 +9,6 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 import internvid
-from internvid.api.cluster.submitting import submit
 from internvid.api.cluster.working import prepare
 from internvid.cli.app import main
 from internvid.core.errors import ConfigInvalidError, ServiceError
@@ -35,8 +34,7 @@ def test_jobs_of_submitit_end_in_the_bytes_of_one_build(videos: Path, tmp_path: 
     whole, data = prepared(tmp_path / "whole"), prepared(tmp_path / "data")
     internvid.build(videos, whole, workers=1)
     prepare(videos, data)
-    jobs = ShareJobs(str(data), shares=2, needs=JobNeeds(cpus=1))
-    submitted = submit(jobs, "local")
+    submitted = internvid.submit(data, 2, "local", cpus=1)
     assert submitted.done
     assert submitted.failed == {}
     assert [len(ids) for ids in submitted.jobs] == [2] * len(submitted.jobs)
@@ -57,7 +55,7 @@ def test_without_slurm_the_way_out_is_said(tmp_path: Path, monkeypatch: pytest.M
     pytest.importorskip("submitit", reason="submitit is not installed")
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ServiceError, match="no Slurm on this machine") as refused:
-        submit(ShareJobs(str(tmp_path / "data"), 2))
+        internvid.submit(tmp_path / "data", 2)
     assert "--dry-run" in str(refused.value.hint)
 
 

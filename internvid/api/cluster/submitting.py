@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from internvid.core.errors import (
     InternvidError,
     ServiceError,
 )
-from internvid.run.schedulers.share_jobs import ShareJobs
+from internvid.run.schedulers.share_jobs import JobNeeds, ShareJobs
 from internvid.run.schedulers.slurm import checked_options
 
 _RAISED = re.compile(r"[A-Za-z_.]+Error: ")
@@ -41,6 +42,42 @@ class Submitted:
 
 
 def submit(
+    dataset: str | os.PathLike[str],
+    shares: int,
+    scheduler: str = "slurm",
+    *,
+    at_once: int | None = None,
+    passes: int = 2,
+    cpus: int = 8,
+    memory_gb: int = 0,
+    gpus: int = 0,
+    hours: float = 24.0,
+    options: Mapping[str, str] | None = None,
+) -> Submitted:
+    """Start the shares of a dataset's planned work as jobs of a scheduler.
+
+    Args:
+        dataset: as all machines know it; work was planned for it with `prepare`.
+        shares: how many jobs share it.
+        scheduler: `slurm`; or `local`: processes of this machine, all at once, which are waited
+            for.
+        at_once: jobs at the same time, at most.
+        passes: how often each share is started: a first pass scans, a second one does the rest.
+        cpus, memory_gb, gpus, hours: of each job; 0 GB leaves memory to the scheduler.
+        options: further ones of `sbatch`: `{"partition": "cpu"}`.
+
+    Raises:
+        DependencyMissingError: submitit is not installed.
+        ServiceError: there is no Slurm on this machine, or it refuses.
+        ConfigInvalidError: no such scheduler or option, or a number that cannot be.
+    """
+    named = os.fspath(dataset)
+    place = named if "://" in named else str(Path(named).absolute())
+    needs = JobNeeds(cpus, memory_gb, gpus, hours)
+    return submit_jobs(ShareJobs(place, shares, at_once, passes, needs), scheduler, options=options)
+
+
+def submit_jobs(
     jobs: ShareJobs, scheduler: str = "slurm", *, options: Mapping[str, str] | None = None
 ) -> Submitted:
     """Start the shares of a dataset's planned work by submitit.

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from internvid.core.errors import ConfigInvalidError
-from internvid.run.schedulers.share_jobs import NOT_DONE_EXIT, ShareJobs
+from internvid.run.schedulers.share_jobs import NOT_DONE_EXIT, JobNeeds, ShareJobs
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _TRIES = 6
@@ -58,12 +58,6 @@ def kubernetes_manifest(jobs: ShareJobs, place: PodPlace, count_variable: str) -
         raise ConfigInvalidError(
             f"{jobs.name!r} cannot name a Job: lower-case letters, digits and dashes can"
         )
-    needs = jobs.needs
-    amounts = {"cpu": str(needs.cpus)}
-    if needs.memory_gb:
-        amounts["memory"] = f"{needs.memory_gb}Gi"
-    if needs.gpus:
-        amounts["nvidia.com/gpu"] = str(needs.gpus)
     text = _quoted
     lines = [
         "apiVersion: batch/v1",
@@ -88,7 +82,7 @@ def kubernetes_manifest(jobs: ShareJobs, place: PodPlace, count_variable: str) -
         "  template:",
         "    spec:",
         "      restartPolicy: Never",
-        f"      activeDeadlineSeconds: {60 * needs.minutes}",
+        f"      activeDeadlineSeconds: {60 * jobs.needs.minutes}",
         "      containers:",
         "        - name: internvid",
         f"          image: {text(place.image)}",
@@ -101,20 +95,37 @@ def kubernetes_manifest(jobs: ShareJobs, place: PodPlace, count_variable: str) -
         lines.append("          envFrom:")
         for secret in place.secrets:
             lines += ["            - secretRef:", f"                name: {text(secret)}"]
-    lines += ["          resources:", "            limits:"]
-    lines += [f"              {text(name)}: {text(amount)}" for name, amount in amounts.items()]
-    if place.claims:
-        lines.append("          volumeMounts:")
-        for claim, folder in place.claims.items():
-            lines += [f"            - name: {claim}", f"              mountPath: {text(folder)}"]
-        lines.append("      volumes:")
-        for claim in place.claims:
-            lines += [
-                f"        - name: {claim}",
-                "          persistentVolumeClaim:",
-                f"            claimName: {claim}",
-            ]
+    lines += [*_limits(jobs.needs), *_volumes(place.claims)]
     return "\n".join(lines) + "\n"
+
+
+def _limits(needs: JobNeeds) -> list[str]:
+    amounts = {"cpu": str(needs.cpus)}
+    if needs.memory_gb:
+        amounts["memory"] = f"{needs.memory_gb}Gi"
+    if needs.gpus:
+        amounts["nvidia.com/gpu"] = str(needs.gpus)
+    return [
+        "          resources:",
+        "            limits:",
+        *(f"              {_quoted(name)}: {_quoted(amount)}" for name, amount in amounts.items()),
+    ]
+
+
+def _volumes(claims: Mapping[str, str]) -> list[str]:
+    if not claims:
+        return []
+    lines = ["          volumeMounts:"]
+    for claim, folder in claims.items():
+        lines += [f"            - name: {claim}", f"              mountPath: {_quoted(folder)}"]
+    lines.append("      volumes:")
+    for claim in claims:
+        lines += [
+            f"        - name: {claim}",
+            "          persistentVolumeClaim:",
+            f"            claimName: {claim}",
+        ]
+    return lines
 
 
 def _quoted(value: str) -> str:

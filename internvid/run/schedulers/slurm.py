@@ -35,15 +35,15 @@ def slurm_script(jobs: ShareJobs, program: Sequence[str], options: Mapping[str, 
     }
     text = "".join(f"#SBATCH --{name}={value}\n" for name, value in lines.items())
     again = "".join(
-        '\n#   last=$(sbatch --parsable --dependency="afterany:$last" internvid.sbatch)'
+        '\n#   last=$(sbatch --parsable --dependency="afterany:$last" work.sbatch)'
         for _ in range(jobs.passes - 1)
     )
     return (
         f"#!/bin/bash\n{text}\n"
         "# 3: this share is done, others are not.\n"
         f"{shlex.join(jobs.command(program))} || [ $? = 3 ]\n\n"
-        "# Save this as internvid.sbatch; then:\n"
-        f"#   last=$(sbatch --parsable internvid.sbatch){again}\n"
+        "# Save this as work.sbatch; then:\n"
+        f"#   last=$(sbatch --parsable work.sbatch){again}\n"
     )
 
 

@@ -10,7 +10,7 @@ from internvid.core.errors import ConfigInvalidError
 from internvid.models.chat.chat_config import ChatConfig
 from internvid.models.chat.small_language import SmallLanguage
 from internvid.training.data.loader import LoaderRecipe
-from internvid.training.recipes.recipe import ByName, LoopRecipe, OptimiserRecipe, WorldRecipe
+from internvid.training.recipes.recipe import LoopRecipe, OptimiserRecipe, StagesByName, WorldRecipe
 
 LEARN = "learn"
 
@@ -133,7 +133,7 @@ class ChatRecipe:
     model: ChatModelRecipe = field(default_factory=ChatModelRecipe)
     data: ChatDataRecipe = field(default_factory=ChatDataRecipe)
     optimiser: OptimiserRecipe = field(default_factory=OptimiserRecipe)
-    stages: tuple[ChatStage, ...] = field(default=(), metadata=named_by(ByName()))
+    stages: tuple[ChatStage, ...] = field(default=(), metadata=named_by(StagesByName()))
     loop: LoopRecipe = field(default_factory=LoopRecipe)
 
     def __post_init__(self) -> None:

@@ -66,12 +66,26 @@ def open_source(
         )
     if path.is_file():
         _no_subset(subset, "a list of files")
-        return FileSource(_listed(path, cache))
+        return open_list(path, cache)
     if (path / INDEX).is_file():
         _no_subset(subset, "frame shards")
         return ShardSource(_shards(path.absolute(), cache), text)
     place = (cache / "picks").absolute()
     return pack_picks(open_dataset(path), text, subset, place, most_videos=most_videos)
+
+
+def open_list(path: Path, cache: Path) -> FileSource:
+    """The clips of a `.jsonl` or `.csv` with `path` and `caption`.
+
+    Raises:
+        MisuseError: it is no such list, or a row of it is at fault.
+        SourceMissingError: it is not there.
+    """
+    if not path.is_file():
+        raise SourceMissingError(
+            f"there is no {str(path)!r}", hint="--data takes a dataset, a list of files, or world"
+        )
+    return FileSource(_listed(path, cache))
 
 
 def open_labelled(

@@ -14,6 +14,7 @@ from internvid.models.devices import choose_dtype
 from internvid.training.data.loader import BatchReader, make_order, shared_memory_bytes
 from internvid.training.data.samples import ClipSource, Samples
 from internvid.training.data.stored_picks import PickSource
+from internvid.training.kinds.contract import RunRecipe
 from internvid.training.plan.device_memory import (
     GIGA,
     Hardware,
@@ -57,7 +58,7 @@ class Target:
 
 
 def find_target(
-    recipe: TrainRecipe,
+    recipe: RunRecipe,
     processes: int,
     *,
     device: str | None = None,

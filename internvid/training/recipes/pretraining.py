@@ -7,6 +7,7 @@ from dataclasses import replace
 from internvid.core.errors import ComponentUnknownError
 from internvid.models.viclip.config import CONFIGS, ViCLIPConfig
 from internvid.training.data.loader import LoaderRecipe
+from internvid.training.generation.recipe import RECIPES as GENERATION
 from internvid.training.loss import ContrastiveLoss
 from internvid.training.recipes.action_finetuning import (
     viclip_action,
@@ -190,6 +191,6 @@ def get(name: str) -> TrainRecipe:
     """
     if name not in RECIPES:
         raise ComponentUnknownError(
-            f"no training recipe {name!r}; known: {', '.join(sorted(RECIPES))}"
+            f"no training recipe {name!r}; known: {', '.join(sorted({*RECIPES, *GENERATION}))}"
         )
     return RECIPES[name]()

@@ -291,7 +291,7 @@ class FinishRecipe:
             raise ConfigInvalidError(f"wise_ft must lie in [0, 1], got {self.wise_ft}")
 
 
-class ByName:
+class StagesByName:
     """How stages are named in assignments: `stages.masked.batch=512`, `stages.masked=none`."""
 
     hint = "a further stage takes a recipe written in Python"
@@ -331,7 +331,7 @@ class TrainRecipe:
     data: DataRecipe = field(default_factory=DataRecipe)
     loss: ContrastiveLoss = field(default_factory=ContrastiveLoss)
     optimiser: OptimiserRecipe = field(default_factory=OptimiserRecipe)
-    stages: tuple[Stage, ...] = field(default=(), metadata=named_by(ByName()))
+    stages: tuple[Stage, ...] = field(default=(), metadata=named_by(StagesByName()))
     finish: FinishRecipe = field(default_factory=FinishRecipe)
     loop: LoopRecipe = field(default_factory=LoopRecipe)
 

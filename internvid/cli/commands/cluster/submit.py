@@ -87,7 +87,7 @@ def submit(
 
         put(slurm_script(jobs, [sys.executable, "-m", "internvid"], chosen).rstrip("\n"))
         return
-    from internvid.api.cluster.submitting import submit as submit_jobs
+    from internvid.api.cluster.submitting import submit_jobs
 
     submitted = submit_jobs(jobs, scheduler, options=chosen)
     if as_json:
