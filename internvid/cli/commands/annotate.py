@@ -437,11 +437,10 @@ def _run_video(options: AnnotateOptions, requests: list[ColumnRequest]) -> None:
 
 def _plain(row: dict[str, Any], components: dict[str, Any]) -> dict[str, Any]:
     hidden = ("clip_id", "pick_set", "seal")
-    answers = {
-        name: {key: value for key, value in row[name].items() if key not in hidden}
-        for name in components
+    shown = {
+        name: [each for each in row[name].items() if each[0] not in hidden] for name in components
     }
-    return {**row, **answers}
+    return {**row, **{name: dict(answer) for name, answer in shown.items()}}
 
 
 def _spelled(answer: AnswerRow) -> str:

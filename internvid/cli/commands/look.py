@@ -161,13 +161,15 @@ def list_(
 ) -> None:
     """List the clips of a dataset, or the components of a kind with their settings."""
     from internvid.api.components import known_kinds, list_components
-    from internvid.api.datasets import as_folder, is_dataset
 
     kind = what.removesuffix("s")
     # A folder may bear the name of a kind without being a dataset.
-    if kind in known_kinds() and not is_dataset(what):
+    if kind in known_kinds() and not (Path(what) / "dataset.json").exists():
         _put_components(list_components(kind), as_json=as_json)
         return
+    # What reads a dataset is not loaded to list components.
+    from internvid.api.datasets import as_folder
+
     if not as_folder(what).exists():
         kinds = ", ".join([*(f"{kind}s" for kind in registry.KINDS), "recipes"])
         raise MisuseError(f"{what!r} is no dataset and no kind of component; kinds: {kinds}")
