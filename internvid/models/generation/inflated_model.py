@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from internvid.core.errors import CheckpointMismatchError, ConfigInvalidError
+from internvid.models.generation.encoder_tokens import tokenise
 from internvid.models.generation.guidance import guided
 from internvid.models.generation.inflate import InflatedUNet, KeyFrames
 from internvid.models.generation.noise_rules import DiffusionRule, FlowRule, find_rule
 from internvid.models.generation.pipeline_folder import PipelineFolder, read_index
-from internvid.models.generation.encoder_tokens import tokenise
 from internvid.models.generation.saved_model import TEMPORAL, Described, write_model
 from internvid.models.generation.video_model import (
     Frames,

@@ -16,9 +16,9 @@ from internvid.core.errors import (
     ConfigInvalidError,
 )
 from internvid.core.weights import require_weights, weights_identity
+from internvid.models.generation.encoder_tokens import tokenise
 from internvid.models.generation.noise_rules import DiffusionRule, FlowRule, find_rule
 from internvid.models.generation.pipeline_folder import read_index, require
-from internvid.models.generation.encoder_tokens import tokenise
 from internvid.models.generation.saved_model import Described, write_model
 from internvid.models.generation.transformer_families import FAMILIES, Family
 from internvid.models.generation.video_model import (
