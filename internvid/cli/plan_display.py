@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from internvid.cli.output import duration, put, put_json
-from internvid.core.annotators import traits_of
 from internvid.core.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -94,6 +93,8 @@ def put_plan(
 
 def _with_models(recipe: Recipe) -> tuple[str, ...]:
     """The columns of a recipe whose components load something first."""
+    from internvid.core.annotators import traits_of
+
     return tuple(
         name for name, component in recipe.captioners.items() if traits_of(component).has_setup
     )

@@ -176,7 +176,7 @@ def test_a_device_is_written_alike_for_captioners_and_scorers() -> None:
             written = with_values(plain, in_full)
             assert identity_fields(short) == identity_fields(written), "a device is no result's"
     assert seen == {
-        *("frame", "multiscale", "summarise", "tags", "vlm"),
+        *("chat", "frame", "multiscale", "summarise", "tags", "vlm"),
         *("aesthetic", "clipscore", "embedding", "safety", "similarity", "transcript"),
     }
 

@@ -60,7 +60,9 @@ def test_published_values_are_whole() -> None:
     for table in TABLES:
         assert table.source
         for row in table.rows:
-            assert all(value is None or 0 < value < 100 for value in row.values)
+            # Frechet distances of videos are in the hundreds; all else is a share or a score.
+            most = 1000 if table.key == "text-to-video" else 100
+            assert all(value is None or 0 < value < most for value in row.values)
     best = ZERO_SHOT_RECOGNITION.rows[9]
     assert (best.data, best.values[0], best.values[1]) == ("InternVid-10M-FLT", 64.80, 75.70)
     assert ZERO_SHOT_RETRIEVAL.rows[-1].values == (

@@ -16,6 +16,7 @@ MODELS: Mapping[str, Mapping[str, str]] = {
         "fine.local.weights": "git",
         "fuser.local.weights": "t5",
     },
+    "chat": {"local.weights": "video_chat"},
     "vlm": {"local.weights": "qwen_vl"},
 }
 

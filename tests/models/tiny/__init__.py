@@ -17,6 +17,7 @@ from tests.models.tiny.encoders import (
     make_videomae,
 )
 from tests.models.tiny.language import make_chat_model, make_qwen_vl, make_t5, make_whisper
+from tests.models.tiny.video_chats import make_video_chat
 from tests.models.tiny.vision_chat import (
     make_gemma3,
     make_internvl,
@@ -45,6 +46,7 @@ MAKERS: dict[str, Callable[[Path], Path]] = {
     "classifier": make_image_classifier,
     "videomae": make_videomae,
     "whisper": make_whisper,
+    "video_chat": make_video_chat,
 }
 
 
