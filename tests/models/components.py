@@ -20,7 +20,11 @@ MODELS: Mapping[str, Mapping[str, str]] = {
     "vlm": {"local.weights": "qwen_vl"},
 }
 
+# After a few steps it goes on with one word for ever, which is a failed answer.
+FURTHER: Mapping[str, tuple[str, ...]] = {"chat": ("maximum_tokens=2",)}
+
 
 def tiny_settings(name: str, tiny: TinyModels) -> list[str]:
     """Assignments that give a component tiny models; none for those that need none."""
-    return [f"{path}={tiny[model]}" for path, model in MODELS.get(name, {}).items()]
+    named = [f"{path}={tiny[model]}" for path, model in MODELS.get(name, {}).items()]
+    return [*named, *FURTHER.get(name, ())]

@@ -28,7 +28,7 @@ def make_video_chat(folder: Path) -> Path:
             "model.chat.frames=4",
             "model.learned.width=32",
             "model.learned.layers=1",
-            "stages.*.steps=1",
+            "stages.*.steps=60",
             "stages.*.batch=4",
             "loop.threads=1",
             "loop.writers=csv",
