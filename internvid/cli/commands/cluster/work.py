@@ -86,7 +86,8 @@ def put_prepared(prepared: PreparedWork, *, as_json: bool) -> None:
         put_json(prepared)
         return
     put(f"dataset   {prepared.dataset}")
-    put(f"sources   {prepared.sources} in {prepared.parts} parts, {prepared.pending} to be scanned")
+    parts = f"{prepared.parts} parts, {prepared.pending} of them to be scanned"
+    put(f"sources   {prepared.sources} in {parts}")
     if prepared.columns:
         put(f"columns   {', '.join(prepared.columns)}")
     put(f"plan      {prepared.plan}")
