@@ -130,6 +130,7 @@ def test_no_cluster_and_no_gpu_are_said(nodes: Nodes) -> None:
         internvid.build("x.mp4", "data", executor="rya")
 
 
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("kills", [1, pytest.param(20, marks=pytest.mark.slow)])
 def test_killed_nodes_change_no_byte(
     nodes: Nodes, videos: Path, recipe: Recipe, local: Path, tmp_path: Path, kills: int
