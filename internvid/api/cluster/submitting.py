@@ -104,7 +104,9 @@ def submit_jobs(
         raise DependencyMissingError(
             "submitit is not installed", hint="pip install 'internvid[cluster]'; or --dry-run"
         ) from error
-    folder = Path(jobs.dataset).absolute() / "runs" / "submitted"
+    # Scripts and logs are files, also of a dataset in an object store.
+    is_address = "://" in jobs.dataset
+    folder = Path("submitted" if is_address else f"{jobs.dataset}/runs/submitted").absolute()
     try:
         executor = submitit.AutoExecutor(folder=folder, cluster=scheduler)
     except RuntimeError as error:
