@@ -95,12 +95,15 @@ def live_work(dataset: DatasetLike) -> LiveWork | None:
     """The processes that work on a dataset, on any machine; None where there are none.
 
     Raises:
-        StorageError: the dataset cannot be looked at.
+        DatasetFormatError: there is no dataset.
+        StorageError: it cannot be looked at.
     """
     from internvid.dataset.layout import Layout
     from internvid.pipeline.watching.live_work import live_work as find_work
 
-    return find_work(Layout(as_folder(dataset)))
+    layout = Layout(as_folder(dataset))
+    layout.read_record()
+    return find_work(layout)
 
 
 def describe(

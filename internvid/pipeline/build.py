@@ -33,7 +33,7 @@ from internvid.pipeline.runs import write_run
 from internvid.pipeline.shares.preparing import recipe_job
 from internvid.pipeline.shares.scan_pass import ScanPass
 from internvid.pipeline.shares.stages import clear_sealed
-from internvid.pipeline.source_parts import plan_sources, set_part_size
+from internvid.pipeline.source_parts import check_part_size, plan_sources, set_part_size
 from internvid.pipeline.sources import find_sources
 from internvid.pipeline.watching.worker_beats import beating, clear_beats
 from internvid.run.executor import Executor
@@ -117,6 +117,7 @@ def build(
     known = layout.read_record().metadata if has_record else {}
     # Before the lock file is made, so that a refused folder stays as it was.
     layout.refuse_foreign()
+    check_part_size(part_mb)
     recipe.check()  # what cannot run is refused before anything is written
     runs_on = find_executor(executor, workers)
     with ExitStack() as held:

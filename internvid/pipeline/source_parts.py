@@ -132,16 +132,25 @@ def expected_bytes(uri: str) -> int:
     return int(SEALED_SHARE * size_of(uri))
 
 
+def check_part_size(megabytes: int | None) -> None:
+    """Refuse what is no size of parts.
+
+    Raises:
+        ConfigInvalidError: it is none.
+    """
+    if megabytes is not None and megabytes < 1:
+        raise ConfigInvalidError(f"parts of {megabytes} MB cannot be", hint="128 to 512 do well")
+
+
 def set_part_size(record: Record, megabytes: int | None) -> None:
     """Fix how large the parts of a new dataset are; in memory.
 
     Raises:
         ConfigInvalidError: it is no size; or the dataset has parts of another.
     """
+    check_part_size(megabytes)
     if megabytes is None:
         return
-    if megabytes < 1:
-        raise ConfigInvalidError(f"parts of {megabytes} MB cannot be", hint="128 to 512 do well")
     if record.parts and record.megabytes_per_part != megabytes:
         before = record.megabytes_per_part
         raise ConfigInvalidError(

@@ -240,3 +240,14 @@ def test_low_rank_additions_are_saved_beside_the_model(
         again = VideoChat.from_pretrained(tmp_path / kept)
         found = again.likelihoods(again.see(frames), QUESTION, ["It is red."])
         assert found == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_chat_in_half_precision_answers(run: Path, frames: np.ndarray) -> None:
+    half = VideoChat.from_pretrained(run, dtype="bfloat16")
+    assert {each.dtype for each in half.connector.parameters()} == {torch.bfloat16}
+    seen = half.see(frames)
+    assert seen.inputs is not None
+    whole = VideoChat.from_pretrained(run).see(frames).inputs
+    assert whole is not None
+    assert torch.allclose(seen.inputs.float(), whole, atol=0.1 * float(whole.abs().max()))
+    assert isinstance(half.chat(frames, "What colour is it?", max_tokens=2), str)

@@ -146,6 +146,11 @@ def test_parts_by_megabytes(recipe: Recipe, tmp_path: Path) -> None:
     assert record.megabytes_per_part == 1
     with pytest.raises(ConfigInvalidError, match="parts of 1 MB already"):
         set_part_size(record, 2)
+    with pytest.raises(ConfigInvalidError, match="parts of 0 MB"):
+        prepare(tmp_path / "in", tmp_path / "none", recipe, part_mb=0)
+    with pytest.raises(ConfigInvalidError, match="parts of 0 MB"):
+        build([str(videos[0])], tmp_path / "none", recipe, workers=1, part_mb=0)
+    assert not (tmp_path / "none").exists()
     build([str(videos[0])], tmp_path / "old", recipe, workers=1)
     with pytest.raises(ConfigInvalidError, match="64 sources already"):
         build([str(videos[0])], tmp_path / "old", recipe, workers=1, part_mb=3)

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from internvid.collect.fetching.engines.addresses import is_public, resolved
+from internvid.collect.fetching.engines.addresses import resolved
 from internvid.collect.fetching.engines.pacing import HostPace, retry_after_seconds
 from internvid.collect.fetching.engines.robots import refuses_training
 from internvid.collect.fetching.reasons import NotFetchedError
+from internvid.core.system.public_addresses import is_public
 from tests.collect.conftest import QUICK, Fetch, needs_protego
 from tests.collect.web_servers import Site, http_date
 from tests.listening import Listener

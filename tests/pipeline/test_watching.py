@@ -136,6 +136,10 @@ def test_status_shows_the_work_and_metrics_have_their_form(
     # Of each metric the kind is stated once, before its values.
     kinds = [line.split()[2] for line in lines if line.startswith("# TYPE")]
     assert len(kinds) == len(set(kinds))
+    assert main(["status", str(data.parent / "nothing"), "--watch", "0.2"]) == 1
+    shown_errors = capsys.readouterr().err
+    assert "is not a dataset" in shown_errors
+    assert "no process" not in shown_errors
     # Nobody works: the watch ends.
     assert main(["status", str(data), "--watch", "0.2"]) == 0
     assert "no process works on it" in capsys.readouterr().err

@@ -24,6 +24,8 @@ pytestmark = pytest.mark.cluster
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "cache"
     monkeypatch.setenv("INTERNVID_CACHE", str(folder))
+    # The servers of these tests are on this machine.
+    monkeypatch.setenv("INTERNVID_ALLOW_PRIVATE", "1")
     return folder
 
 
@@ -72,6 +74,28 @@ def test_a_table_of_web_addresses_makes_the_same_clips(
     assert again.scanned == 0
     grown = {name: server.sent[name] - before[name] for name in before}
     assert max(grown.values()) < 100
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"])
+def test_what_is_not_on_the_internet_is_not_read_for_a_table(
+    host: str,
+    server: FileServer,
+    cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    world_videos: list[Path],
+) -> None:
+    monkeypatch.delenv("INTERNVID_ALLOW_PRIVATE")
+    port = server.address.rpartition(":")[2]
+    table = tmp_path / "videos.csv"
+    table.write_text(f"uri\nhttp://{host}:{port}/{world_videos[0].name}\n")
+    internvid.build(str(table), tmp_path / "data", workers=1)
+    ((status, reason, error),) = (
+        internvid.open(tmp_path / "data").sql("select status, reason, error from videos").fetchall()
+    )
+    assert (status, reason) == ("failed", "permission")
+    assert error
+    assert not any(server.sent.values())
 
 
 def test_a_host_that_does_not_answer_is_a_row(

@@ -37,6 +37,22 @@ def at(url: str) -> StorePath:
     return path
 
 
+@pytest.mark.parametrize(
+    "address", ["s3:", "s3:/", "s3://", "gs://", "s3:///", "s3://b", "s3://b/.."]
+)
+def test_an_address_without_a_folder_is_no_folder_here(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    # As the command line hands it on, and as it is written.
+    for given in (address, Path(address)):
+        with pytest.raises(MisuseError, match="names no folder in a bucket"):
+            located(given)
+    with pytest.raises(MisuseError):
+        internvid.build("videos", address)
+    assert list(tmp_path.iterdir()) == []
+
+
 class _Forbidding(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass

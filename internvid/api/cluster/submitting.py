@@ -95,7 +95,8 @@ def submit_jobs(
     """
     if scheduler not in ("slurm", "local"):
         raise ConfigInvalidError(
-            f"jobs cannot be submitted to {scheduler!r}", hint="slurm, or local to try it out"
+            f"jobs cannot be submitted to {scheduler!r}",
+            hint="slurm, or local to try it out; --scheduler kubernetes prints a manifest",
         )
     further = checked_options(options or {})
     try:

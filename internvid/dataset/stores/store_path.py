@@ -45,7 +45,7 @@ SCHEME_NAMES = {
     "azure": "az",
 }
 """Scheme that users write -> the one that is meant."""
-_ADDRESS = re.compile(r"(?P<scheme>[a-z0-9]+):(//(?P<rest>.*)|/(?P<cut>[^/].*))", re.DOTALL)
+_ADDRESS = re.compile(r"(?P<scheme>[a-z0-9]+):(//(?P<rest>.*)|/(?P<cut>[^/].*)|/?)", re.DOTALL)
 
 
 class _Place(NamedTuple):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import email.utils
 import errno
 import http.client
+import os
+import socket
 import time
 import urllib.error
 import urllib.request
@@ -14,6 +16,7 @@ from typing import Any, NoReturn
 from urllib.parse import quote, unquote
 
 from internvid.core.errors import StorageError
+from internvid.core.system.public_addresses import is_public
 from internvid.dataset.stores.remote import ObjectFacts
 from internvid.dataset.stores.store_errors import (
     StoreMissingError,
@@ -29,6 +32,8 @@ _FRESH_SECONDS = 2.0
 _STEP = 180  # characters of a name in a folder: file systems take 255 bytes
 _FILE = "file"
 _AGENT = "internvid"
+ALLOW_PRIVATE = "INTERNVID_ALLOW_PRIVATE"
+"""Environment variable: 1 lets sources lie on this machine and in its own network."""
 _GONE = frozenset({404, 410})
 _REFUSED = frozenset({401, 403, 407, 451})
 _PASSING = frozenset({408, 409, 425, 429})
@@ -183,6 +188,56 @@ def _seconds_of(when: str | None) -> float:
         return 0.0
 
 
+def _connected(address: tuple[str, int], *further: Any) -> socket.socket:
+    """A connection to an address on the internet: names are resolved once, and checked here.
+
+    Raises:
+        StoreRefusedError: the name stands for an address that is not public.
+        OSError: there is none, or nobody answers.
+    """
+    host, port = address
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    places = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    if os.environ.get(ALLOW_PRIVATE, "") in ("", "0"):
+        for place in places:
+            if not is_public(place):
+                raise StoreRefusedError(
+                    f"{host} is {place}, which is not public",
+                    hint=f"if you trust the table of sources: {ALLOW_PRIVATE}=1",
+                )
+    trouble = OSError(f"{host} has no address")
+    for place in places:
+        try:
+            return socket.create_connection((place, port), *further)
+        except OSError as error:
+            trouble = error
+    raise trouble
+
+
+class _Http(http.client.HTTPConnection):
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._create_connection = _connected
+
+
+class _Https(http.client.HTTPSConnection):
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._create_connection = _connected
+
+
+class _HttpHandler(urllib.request.HTTPHandler):
+    def http_open(self, req: Any) -> Any:
+        return self.do_open(http.client.HTTPConnection if req.has_proxy() else _Http, req)
+
+
+class _HttpsHandler(urllib.request.HTTPSHandler):
+    def https_open(self, req: Any) -> Any:
+        # What a proxy may reach, the proxy decides.
+        is_proxied = getattr(req, "_tunnel_host", None)
+        return self.do_open(http.client.HTTPSConnection if is_proxied else _Https, req)
+
+
 class _WebOnly(urllib.request.HTTPRedirectHandler):
     def redirect_request(
         self, req: Any, fp: Any, code: Any, msg: Any, headers: Any, newurl: Any
@@ -196,8 +251,8 @@ class _WebOnly(urllib.request.HTTPRedirectHandler):
 _OPENER = urllib.request.OpenerDirector()
 for _handler in (
     urllib.request.ProxyHandler(),
-    urllib.request.HTTPHandler(),
-    urllib.request.HTTPSHandler(),
+    _HttpHandler(),
+    _HttpsHandler(),
     urllib.request.HTTPDefaultErrorHandler(),
     urllib.request.HTTPErrorProcessor(),
     _WebOnly(),

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from internvid.core.system.temporary import new_temporary
+from internvid.core.errors import CheckpointMismatchError
+from internvid.dataset.parts import committed
 from internvid.models.viclip.weights.checkpoint import check_fit, read_weights, save_tensors
 from internvid.synthetic.clips import CLIP_SIZES, ClipSpec, render_clip, sample_specs
 from internvid.synthetic.scripts.world_words import COLOURS, MOTIONS, SHAPES, TONES
@@ -33,8 +34,8 @@ LABELS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 FEATURES = 96
 _SEED = 2_000_003
 _CLIPS, _BATCH, _RATE = 4096, 64, 2e-3
-STEPS = 1200
 _MOVING = 32
+_MADE_FOR = "made_for"
 
 
 class WorldClassifier(nn.Module):
@@ -126,7 +127,7 @@ def train_classifier(
     frames: int,
     side: int,
     *,
-    steps: int = STEPS,
+    steps: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> WorldClassifier:
     """A classifier of clips of this size, trained on all combinations of the world.
@@ -178,27 +179,35 @@ def open_classifier(
     path: Path | None,
     frames: int,
     side: int,
+    *,
+    steps: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> WorldClassifier:
     """The classifier that is kept at a path; it is trained where there is none.
 
     Raises:
-        CheckpointError: the file is damaged, or of another network.
-        OSError: it cannot be written.
+        CheckpointError: the file is damaged, or of another network, size or training.
+        StorageError: it cannot be written.
     """
     if path is None:
-        return train_classifier(frames, side, progress=progress)
+        return train_classifier(frames, side, steps=steps, progress=progress)
+    made_for = torch.tensor([frames, side, steps])
     network = WorldClassifier()
     if path.is_file():
         state = read_weights(path)
+        known = state.pop(_MADE_FOR, None)
+        if known is None or not torch.equal(known, made_for):
+            raise CheckpointMismatchError(
+                f"{path} is no classifier of {frames} frames of {side} pixels after {steps} steps",
+                hint="name another file, which is then made",
+            )
         check_fit(state, network.state_dict())
         network.load_state_dict(state)
         return network.eval()
-    network = train_classifier(frames, side, progress=progress)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = new_temporary(path)
-    save_tensors({name: each.contiguous() for name, each in network.state_dict().items()}, beside)
-    beside.replace(path)
+    network = train_classifier(frames, side, steps=steps, progress=progress)
+    tensors = {name: each.contiguous() for name, each in network.state_dict().items()}
+    with committed(path) as temporary:
+        save_tensors({**tensors, _MADE_FOR: made_for}, temporary)
     return network
 
 

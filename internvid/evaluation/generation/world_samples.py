@@ -63,6 +63,7 @@ class WorldSamples:
         guidance: how strongly the sentence pulls; below 0 for the model's own number.
         viclip: a ViCLIP, for its similarity; empty for none.
         classifier: a file that keeps the classifier; trained anew where empty.
+        classifier_steps: that it is trained for; of the numbers, so part of their protocol.
     """
 
     count: int = 192
@@ -71,13 +72,17 @@ class WorldSamples:
     guidance: float = -1.0
     viclip: str = setting("")
     classifier: str = setting("")
+    classifier_steps: int = 1200
 
     version: ClassVar[int] = 1
     name: ClassVar[str] = "t2v-world"
 
     def __post_init__(self) -> None:
-        if self.count < 2:
-            raise ConfigInvalidError(f"count must be at least 2, not {self.count}")
+        if self.count < 2 or self.classifier_steps < 1:
+            raise ConfigInvalidError(
+                f"count must be at least 2, not {self.count}, and classifier_steps at least 1, "
+                f"not {self.classifier_steps}"
+            )
 
     def open_subject(self, source: str, device: str) -> Drawing:
         """The model that draws.
@@ -110,10 +115,7 @@ class WorldSamples:
             run.progress("classifier", done, total)
 
         network = open_classifier(
-            kept,
-            limits.frames,
-            limits.height,
-            tell,
+            kept, limits.frames, limits.height, steps=self.classifier_steps, progress=tell
         )
         metrics = measure_world(drawn, specs, network)
         if self.viclip:
@@ -154,6 +156,7 @@ class WorldSamples:
                 "seed": self.seed,
                 "steps": self.steps or limits.steps,
                 "guidance": limits.guidance if self.guidance < 0 else self.guidance,
+                "classifier_steps": self.classifier_steps,
                 "viclip": _digest(self.viclip) if self.viclip else "",
             },
         )

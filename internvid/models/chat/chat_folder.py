@@ -175,8 +175,9 @@ def _described(folder: Path) -> dict[str, Any]:
         if not known or not kinds <= {"reference", "whole"}:
             raise ValueError("another format or version")
     except (OSError, ValueError, KeyError, TypeError) as error:
+        what = f"it has no {CHAT}" if isinstance(error, FileNotFoundError) else str(error)
         raise CheckpointFormatError(
-            f"{folder} is no video chat: {error}",
+            f"{folder} is no video chat: {what}",
             hint="give a folder of VideoChat.save_pretrained, or a run of a videochat recipe",
         ) from error
     return dict(described)

@@ -64,9 +64,7 @@ class MlpConnector(nn.Module):
         """
         cells_BTCW = self._cells(self.norm(tokens_BTNW))
         x = self.enter(cells_BTCW) + self.place(waves(places_BT))[:, :, None] + self.cell
-        clip_BH = self.clip(
-            functional.normalize(clip_BE.float(), dim=-1) * clip_BE.shape[-1] ** 0.5
-        )
+        clip_BH = self.clip(_unit(clip_BE))
         x_BMH = torch.cat([x.flatten(1, 2), clip_BH[:, None].to(x.dtype)], dim=1)
         return self.scaled(self.leave(functional.gelu(x_BMH)))  # type: ignore[no-any-return]
 

@@ -16,7 +16,7 @@ from internvid.core.errors import CheckpointMismatchError, ConfigInvalidError
 from internvid.models.generation.encoder_tokens import tokenise
 from internvid.models.generation.guidance import guided
 from internvid.models.generation.inflate import InflatedUNet, KeyFrames
-from internvid.models.generation.noise_rules import DiffusionRule, FlowRule, find_rule
+from internvid.models.generation.noise_rules import DiffusionRule, FlowRule, NoisedByRule, find_rule
 from internvid.models.generation.pipeline_folder import PipelineFolder, read_index
 from internvid.models.generation.saved_model import TEMPORAL, Described, write_model
 from internvid.models.generation.video_model import (
@@ -36,7 +36,7 @@ _FRAMES = 16
 
 
 @dataclass
-class InflatedModel:
+class InflatedModel(NoisedByRule):
     """See the module; `VideoModel` says what each part does.
 
     Attributes:
@@ -114,23 +114,6 @@ class InflatedModel:
         """See `VideoModel`."""
         ids = tokenise(self.tokenizer, texts, self.limits.tokens, cuts=cuts)["input_ids"]
         return {"text": self.text_encoder(ids.to(self.device))[0]}
-
-    def draw_times(self, count: int, frames: int, generator: torch.Generator) -> Tensor:
-        """See `VideoModel`."""
-        del frames
-        return self.rule.draw(count, generator)
-
-    def mix(self, clean: Tensor, noise: Tensor, times: Tensor) -> Tensor:
-        """See `VideoModel`."""
-        return self.rule.mix(clean, noise, times)
-
-    def target(self, clean: Tensor, noise: Tensor, times: Tensor) -> Tensor:
-        """See `VideoModel`."""
-        return self.rule.target(clean, noise, times)
-
-    def weights(self, times: Tensor) -> Tensor:
-        """See `VideoModel`."""
-        return torch.ones((), device=times.device)
 
     def predict(self, latents: Tensor, times: Tensor, text: TextInputs) -> Tensor:
         """See `VideoModel`."""

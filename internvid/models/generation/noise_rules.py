@@ -97,3 +97,26 @@ def find_rule(scheduler: Any) -> DiffusionRule | FlowRule:
             "flow_prediction",
         )
     return DiffusionRule(kept.detach().float().cpu(), prediction)
+
+
+class NoisedByRule:
+    """What a model does with noise, by the rule of its scheduler; every time weighs the same."""
+
+    rule: DiffusionRule | FlowRule
+
+    def draw_times(self, count: int, frames: int, generator: torch.Generator) -> Tensor:
+        """See `VideoModel`."""
+        del frames
+        return self.rule.draw(count, generator)
+
+    def mix(self, clean: Tensor, noise: Tensor, times: Tensor) -> Tensor:
+        """See `VideoModel`."""
+        return self.rule.mix(clean, noise, times)
+
+    def target(self, clean: Tensor, noise: Tensor, times: Tensor) -> Tensor:
+        """See `VideoModel`."""
+        return self.rule.target(clean, noise, times)
+
+    def weights(self, times: Tensor) -> Tensor:
+        """See `VideoModel`."""
+        return torch.ones((), device=times.device)

@@ -17,7 +17,7 @@ from internvid.core.errors import (
 )
 from internvid.core.weights import require_weights, weights_identity
 from internvid.models.generation.encoder_tokens import tokenise
-from internvid.models.generation.noise_rules import DiffusionRule, FlowRule, find_rule
+from internvid.models.generation.noise_rules import DiffusionRule, FlowRule, NoisedByRule, find_rule
 from internvid.models.generation.pipeline_folder import read_index, require
 from internvid.models.generation.saved_model import Described, write_model
 from internvid.models.generation.transformer_families import FAMILIES, Family
@@ -58,7 +58,7 @@ class LoraShape:
 
 
 @dataclass
-class TransformerModel:
+class TransformerModel(NoisedByRule):
     """See the module; `VideoModel` says what each part does.
 
     Attributes:
@@ -125,23 +125,6 @@ class TransformerModel:
         if not cuts:
             tokenise(self.pipeline.tokenizer, texts, self.limits.tokens)
         return self.family.encode_text(self.pipeline, texts)
-
-    def draw_times(self, count: int, frames: int, generator: torch.Generator) -> Tensor:
-        """See `VideoModel`."""
-        del frames
-        return self.rule.draw(count, generator)
-
-    def mix(self, clean: Tensor, noise: Tensor, times: Tensor) -> Tensor:
-        """See `VideoModel`."""
-        return self.rule.mix(clean, noise, times)
-
-    def target(self, clean: Tensor, noise: Tensor, times: Tensor) -> Tensor:
-        """See `VideoModel`."""
-        return self.rule.target(clean, noise, times)
-
-    def weights(self, times: Tensor) -> Tensor:
-        """See `VideoModel`."""
-        return torch.ones((), device=times.device)
 
     def predict(self, latents: Tensor, times: Tensor, text: TextInputs) -> Tensor:
         """See `VideoModel`."""

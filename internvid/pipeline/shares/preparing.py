@@ -29,7 +29,12 @@ from internvid.pipeline.shares.work_plan import (
     read_plan,
     write_plan,
 )
-from internvid.pipeline.source_parts import expected_bytes, plan_sources, set_part_size
+from internvid.pipeline.source_parts import (
+    check_part_size,
+    expected_bytes,
+    plan_sources,
+    set_part_size,
+)
 from internvid.pipeline.sources import find_sources
 
 
@@ -80,6 +85,7 @@ def prepare_build(
     """
     layout = Layout(located(dataset))
     layout.refuse_foreign()
+    check_part_size(part_mb)
     planned = plan_build(recipe, make)
     known = layout.read_record().metadata if layout.record_path.is_file() else {}
     sources = find_sources(videos, types, known)

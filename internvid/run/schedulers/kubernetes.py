@@ -11,7 +11,7 @@ from internvid.core.errors import ConfigInvalidError
 from internvid.run.schedulers.share_jobs import NOT_DONE_EXIT, JobNeeds, ShareJobs
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_TRIES = 6
+_RETRIES = 6
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def kubernetes_manifest(jobs: ShareJobs, place: PodPlace, count_variable: str) -
     """The manifest of a Job with an index for each share.
 
     A pod that ends with code 3 did its share and waits for others': it is started again and does
-    not count as failed. Indexes fail by themselves, after some tries each.
+    not count as failed. Indexes fail by themselves, after some retries each.
 
     Args:
         jobs: what is started; `passes` does not matter here.
@@ -68,7 +68,7 @@ def kubernetes_manifest(jobs: ShareJobs, place: PodPlace, count_variable: str) -
         "  completionMode: Indexed",
         f"  completions: {jobs.shares}",
         f"  parallelism: {min(jobs.shares, jobs.at_once or jobs.shares)}",
-        f"  backoffLimitPerIndex: {_TRIES}",
+        f"  backoffLimitPerIndex: {_RETRIES}",
         "  podFailurePolicy:",
         "    rules:",
         "      - action: Ignore  # this share is done, others are not",

@@ -9,26 +9,14 @@ is what is connected to.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 from collections.abc import Sequence
 
 from internvid.collect.fetching.reasons import NotFetchedError
+from internvid.core.system.public_addresses import is_public
 
 SCHEMES = ("http", "https")
 PORTS = {"http": 80, "https": 443}
-# Addresses of IPv4 in the clothes of IPv6, beside those that Python knows (RFC 6052).
-_TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
-_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-
-def is_public(text: str) -> bool:
-    """Whether an address is reached through the internet, in whatever form it is written."""
-    try:
-        address: _Address = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return False
-    return all(_is_global(each) for each in (address, *_inner(address)))
 
 
 def refused(host: str, address: str) -> NotFetchedError:
@@ -59,17 +47,3 @@ async def resolved(host: str, port: int, *, allow_private: bool) -> Sequence[str
             if not is_public(address):
                 raise refused(host, address)
     return addresses
-
-
-def _is_global(address: _Address) -> bool:
-    return address.is_global and not address.is_multicast
-
-
-def _inner(address: _Address) -> list[_Address]:
-    """Addresses of IPv4 that one of IPv6 stands for."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return []
-    found = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-    if address in _TRANSLATED:
-        found.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-    return [each for each in found if each is not None]

@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from internvid.collect.fetching.engines.addresses import is_public
 from internvid.collect.fetching.engines.joining import join_streams
 from internvid.collect.fetching.engines.site_errors import GUARD, reason_of
 from internvid.collect.fetching.engines.site_facts import check_owner, check_rules, facts_of
 from internvid.collect.fetching.fetch_settings import FetchSettings
 from internvid.collect.fetching.reasons import NotFetchedError
 from internvid.core.errors import ConfigInvalidError
+from internvid.core.system.public_addresses import is_public
 from internvid.curate.exclusions.list_files import ID_FIELDS, OWNER_FIELDS, listed_values
 
 # What a user's own configuration may decide: how the site is reached and whom it sees.
