@@ -37,7 +37,7 @@ from internvid.pipeline.source_parts import check_part_size, plan_sources, set_p
 from internvid.pipeline.sources import find_sources
 from internvid.pipeline.watching.worker_beats import beating, clear_beats
 from internvid.run.executor import Executor
-from internvid.run.executors import find_executor
+from internvid.run.executors import opened_executor
 
 
 @dataclass(frozen=True)
@@ -119,8 +119,8 @@ def build(
     layout.refuse_foreign()
     check_part_size(part_mb)
     recipe.check()  # what cannot run is refused before anything is written
-    runs_on = find_executor(executor, workers)
     with ExitStack() as held:
+        runs_on = held.enter_context(opened_executor(executor, workers))
         given = None
         if isinstance(videos, GivenInputs):
             shown.enter("reading the table")

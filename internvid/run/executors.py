@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from internvid.core.errors import ConfigInvalidError
 from internvid.run.executor import Executor, local_executor
@@ -10,28 +11,34 @@ from internvid.run.executor import Executor, local_executor
 EXECUTORS = ("local", "ray")
 
 
-def find_executor(
-    executor: str | Executor = "local", workers: int | None = None, **limits: Any
-) -> Executor:
-    """The executor of a name.
+@contextmanager
+def opened_executor(
+    executor: str | Executor = "local", workers: int | None = None
+) -> Iterator[Executor]:
+    """The executor of a name, for a block; its workers end with the block.
 
     Args:
         executor: `local` (processes of this machine), `ray` (a Ray cluster: that of `RAY_ADDRESS`,
-            else one of this machine), or an executor, which is returned.
+            else one of this machine), or an executor, which is left open.
         workers: how many items at once; when None one a core, or all that the cluster has.
-        limits: of the worker processes, see `LocalExecutor`.
 
     Raises:
         ConfigInvalidError: there is none of that name.
     """
     if not isinstance(executor, str):
-        return executor
-    if executor == "local":
-        return local_executor(workers, **limits)
-    if executor == "ray":
+        yield executor
+    elif executor == "local":
+        yield local_executor(workers)
+    elif executor == "ray":
         from internvid.run.ray_executor import RayExecutor
 
-        return RayExecutor(workers=workers, limits=limits)
-    raise ConfigInvalidError(
-        f"no executor is called {executor!r}", hint=f"one of: {', '.join(EXECUTORS)}"
-    )
+        made = RayExecutor(workers=workers)
+        try:
+            yield made
+        finally:
+            # Idle workers hold the room of others in the cluster.
+            made.close()
+    else:
+        raise ConfigInvalidError(
+            f"no executor is called {executor!r}", hint=f"one of: {', '.join(EXECUTORS)}"
+        )

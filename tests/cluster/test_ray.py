@@ -18,6 +18,7 @@ from internvid.core.system.temporary import is_temporary
 from internvid.pipeline.build import build
 from internvid.pipeline.recipe import CutRecipe, Recipe
 from internvid.run.executor import LocalExecutor
+from internvid.run.executors import opened_executor
 from internvid.run.ray_executor import RayExecutor
 from internvid.scan.scan import ScanRecipe
 from internvid.shots.content import ContentDetector
@@ -121,6 +122,19 @@ def test_items_are_taken_when_there_is_room(nodes: Nodes) -> None:
     assert len(taken) <= 4
     results.close()
     executor.close()
+
+
+def test_workers_of_a_name_leave_their_room_to_others(nodes: Nodes) -> None:
+    with opened_executor("ray") as executor:
+        assert [result.value for result in executor.map(double, ["a"])] == ["aa"]
+        assert ray.available_resources().get("CPU", 0) < len(nodes.nodes)
+    until = time.monotonic() + 30
+    while ray.available_resources().get("CPU", 0) < len(nodes.nodes):
+        assert time.monotonic() < until
+        time.sleep(0.2)
+    mine = RayExecutor()
+    with opened_executor(mine) as executor:
+        assert executor is mine
 
 
 def test_no_cluster_and_no_gpu_are_said(nodes: Nodes) -> None:

@@ -23,7 +23,7 @@ from internvid.pipeline.annotate.pick_sets import give_pick_sets
 from internvid.pipeline.annotate.stream import ColumnJob, PartWork, load_part
 from internvid.pipeline.runs import write_run
 from internvid.run.executor import Executor, Failure
-from internvid.run.executors import find_executor
+from internvid.run.executors import opened_executor
 
 __all__ = ["ColumnRequest", "ColumnSummary", "annotate", "annotate_columns"]
 
@@ -107,9 +107,12 @@ def annotate_columns(
     Raises:
         InternvidError: as `annotate`.
     """
-    runs_on = find_executor(executor, workers)
     shown = progress or AnnotateProgress()
-    with layout_to_write(dataset) as layout, writing(layout):
+    with (
+        layout_to_write(dataset) as layout,
+        writing(layout),
+        opened_executor(executor, workers) as runs_on,
+    ):
         record = layout.read_record()
         jobs = [column_job(layout, record, request) for request in requests]
         surveys = [survey(job) for job in jobs]
